@@ -1,0 +1,175 @@
+"""Value types refuse what no camera, image, map or pose can be; cameras and transforms invert and compose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.transforms import apply, from_quaternion, invert, rigid_fault, rotation_angle, to_quaternion
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.errors import ConfigError, VlocError
+
+CAMERA = Camera(640, 480, 525.0, 520.0, 319.5, 239.5)
+
+
+def random_pose(rng: np.random.Generator) -> np.ndarray:
+    return from_quaternion(rng.normal(size=4), rng.uniform(-5, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 0}, "0x480 is empty"),
+        ({"fx": 0.0}, "must be positive"),
+        ({"fy": -1.0}, "must be positive"),
+        ({"cx": float("nan")}, "not all finite"),
+        ({"distortion": (0.1, 0.2)}, "2 distortion coefficients"),
+        ({"distortion": (0.1, 0.2, 0.0, float("inf"))}, "not all finite"),
+    ],
+)
+def test_cameras_that_do_not_exist(change, words):
+    with pytest.raises(ConfigError, match=words):
+        replace(CAMERA, **change)
+
+
+def test_resizing_a_camera_and_back_is_nothing():
+    assert CAMERA.resized(320, 120).resized(640, 480) == CAMERA
+
+
+def test_a_point_keeps_its_place_in_a_resized_image():
+    point = np.array([[0.3, -0.2, 2.0]])
+    (x, y), (u, v) = CAMERA.project(point)[0][0], CAMERA.resized(160, 240).project(point)[0][0]
+    assert (u + 0.5, v + 0.5) == pytest.approx(((x + 0.5) / 4, (y + 0.5) / 2))
+
+
+def test_projection_inverts_rays_and_hides_what_is_behind():
+    rays = CAMERA.rays()
+    pixels, depth = CAMERA.project(rays.reshape(-1, 3) * 2.5)
+    assert pixels.reshape(480, 640, 2)[17, 333] == pytest.approx([333, 17])
+    assert depth == pytest.approx(2.5)
+    assert np.isnan(CAMERA.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]))[0]).all()
+
+
+def test_undistorting_without_distortion_copies_nothing():
+    image = np.zeros((480, 640, 3), np.uint8)
+    assert CAMERA.undistort(image) is image
+    assert replace(CAMERA, distortion=(0.0,) * 5).undistort(image) is image
+
+
+@pytest.mark.parametrize(
+    "rgb",
+    [
+        np.zeros((480, 640, 3), np.float32),
+        np.zeros((480, 640), np.uint8),
+        np.zeros((480, 640, 4), np.uint8),
+        np.zeros((0, 640, 3), np.uint8),
+        np.zeros((240, 320, 3), np.uint8),
+    ],
+)
+def test_images_that_do_not_suit(rgb):
+    with pytest.raises(ConfigError, match="image: "):
+        CameraImage(rgb, CAMERA)
+
+
+def test_inverse_of_transforms():
+    rng = np.random.default_rng(0)
+    poses = np.stack([random_pose(rng) for _ in range(10)])
+    assert invert(poses) @ poses == pytest.approx(np.tile(np.eye(4), (10, 1, 1)), abs=1e-12)
+    points = rng.normal(size=(5, 3))
+    assert apply(invert(poses[0]), apply(poses[0], points)) == pytest.approx(points)
+
+
+def test_quaternions_round_trip():
+    rng = np.random.default_rng(1)
+    for turn in [*np.eye(4), *rng.normal(size=(50, 4))]:
+        quat_xyzw = to_quaternion(from_quaternion(turn, np.zeros(3))[:3, :3])
+        assert np.linalg.norm(quat_xyzw) == pytest.approx(1.0)
+        assert quat_xyzw[3] >= 0
+        assert abs(quat_xyzw @ turn) == pytest.approx(np.linalg.norm(turn))
+
+
+@pytest.mark.parametrize("quat_xyzw", [(0.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0)])
+def test_quaternions_without_direction(quat_xyzw):
+    with pytest.raises(ValueError, match="no direction"):
+        from_quaternion(quat_xyzw, np.zeros(3))
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 1.0, np.pi - 1e-6])
+def test_rotation_angle(angle):
+    axis = np.array([1.0, 2.0, -2.0]) / 3
+    turned = from_quaternion([*(axis * np.sin(angle / 2)), np.cos(angle / 2)], np.zeros(3))
+    assert rotation_angle(np.eye(3), turned[:3, :3]) == pytest.approx(angle, rel=1e-6, abs=1e-15)
+
+
+def test_what_is_not_rigid_is_named():
+    assert rigid_fault(np.eye(4)) is None
+    assert "shape" in str(rigid_fault(np.eye(3)))
+    assert "finite" in str(rigid_fault(np.full((4, 4), np.nan)))
+    assert "last row" in str(rigid_fault(np.ones((4, 4))))
+    assert "orthonormal" in str(rigid_fault(np.diag([1.01, 1.0, 1.0, 1.0])))
+    assert "mirrors" in str(rigid_fault(np.diag([-1.0, 1.0, 1.0, 1.0])))
+
+
+def correspondences(count: int = 5) -> Correspondences:
+    return Correspondences(np.zeros((count, 2)), np.zeros((count, 3)), np.ones(count), np.arange(count, dtype=np.int32))
+
+
+def test_correspondences_index_together():
+    picked = correspondences()[np.array([False, True, False, True, False])]
+    assert picked.landmark_ids.tolist() == [1, 3]
+    assert len(picked) == 2
+    assert len(Correspondences.empty()) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pixels": np.full((5, 2), np.nan)}, "pixels: 10 values are not finite"),
+        ({"points": np.zeros((4, 3))}, r"map points: shape \(4, 3\)"),
+        ({"sigmas": np.zeros(5)}, "must be positive"),
+        ({"landmark_ids": np.zeros((5, 1), np.int32)}, "landmark ids: shape"),
+    ],
+)
+def test_correspondences_that_do_not_fit(change, words):
+    with pytest.raises(ConfigError, match=words):
+        replace(correspondences(), **change)
+
+
+def estimate() -> PoseEstimate:
+    return PoseEstimate(np.eye(4), np.eye(6), correspondences(), np.array([True, True, True, False, False]), 1.0)
+
+
+def test_inliers_are_counted():
+    assert estimate().inlier_count == 3
+    assert estimate().inlier_ratio == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"map_from_camera": np.full((4, 4), np.nan)}, "not finite"),
+        ({"map_from_camera": np.diag([2.0, 1.0, 1.0, 1.0])}, "orthonormal"),
+        ({"covariance": np.full((6, 6), np.inf)}, "covariance: 36 values are not finite"),
+        ({"inliers": np.ones(3, bool)}, "inliers: shape"),
+    ],
+)
+def test_poses_that_cannot_be(change, words):
+    with pytest.raises(ConfigError, match=words):
+        replace(estimate(), **change)
+
+
+def test_maps_without_landmarks_or_with_nan():
+    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4))
+
+    def make(count: int, value: float) -> LandmarkMap:
+        rows = np.full((count, 3), value)
+        ids = np.arange(count, dtype=np.int32)
+        return LandmarkMap(ids, rows, rows, rows[:, 0], ids, manifest)
+
+    assert len(make(3, 1.0)) == 3
+    with pytest.raises(ConfigError, match="no landmarks"):
+        make(0, 1.0)
+    with pytest.raises(VlocError, match="landmark positions: 9 values are not finite"):
+        make(3, np.nan)

@@ -1,0 +1,1 @@
+"""What runs on the robot: types, camera, transforms, voting, pose. NumPy, Numba, OpenCV and PoseLib only."""

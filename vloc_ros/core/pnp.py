@@ -1,0 +1,104 @@
+"""From 2-D to 3-D correspondences to a pose with covariance: LO-RANSAC by PoseLib, then weighted refinement."""
+
+import numpy as np
+import poselib
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.pnp_kernels import refine
+from vloc_ros.core.transforms import apply, invert
+from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+
+Float = NDArray[np.float64]
+
+MIN_POINTS = 4  # three give a pose, the fourth tells which and leaves something to judge it by
+# An inlier is off by less than this angle, so that the test does not depend on the resolution: 8 px of a Kinect image.
+MAX_INLIER_ANGLE_RAD = 0.015
+# dyn_num_trials_mult and success_prob are PoseLib's defaults; with them 30 % inliers need about 1000 iterations.
+RANSAC_OPTIONS = {"min_iterations": 50, "max_iterations": 10000, "seed": 0}
+CAUCHY = 2.5  # residuals of so many standard deviations weigh half
+RAYLEIGH_MEDIAN = float(np.sqrt(2 * np.log(2)))  # of the length of a 2-D residual of unit variance per axis
+MIN_CONDITION = 1e-12  # smaller over larger eigenvalue of the scaled information matrix
+
+
+def solve_pnp(correspondences: Correspondences, camera: Camera) -> PoseEstimate | Rejection:
+    """The pose that explains the correspondences best. `camera` is that of their pixels; its distortion is not applied.
+
+    The covariance is s^2 (J^T W J)^-1 of the refinement over the inliers, W the inverse pixel variances times robust
+    weights, s^2 = max(1, chi^2 / degrees of freedom): sigmas that turn out too small give no overconfident pose.
+    Rejects fewer than MIN_POINTS correspondences and those that no single pose explains or that leave it undetermined.
+    """
+    if len(correspondences) < MIN_POINTS:
+        return Rejection(
+            RejectionReason.TOO_FEW_LANDMARKS, f"{len(correspondences)} landmarks found, a pose needs {MIN_POINTS}"
+        )
+    max_error_px = MAX_INLIER_ANGLE_RAD * float(np.sqrt(camera.fx * camera.fy))
+    start, inliers = _ransac(correspondences, camera, max_error_px)
+    if inliers.sum() < MIN_POINTS:
+        return Rejection(
+            RejectionReason.NO_POSE, f"no pose explains more than {int(inliers.sum())} of {len(inliers)} landmarks"
+        )
+    map_from_camera, covariance = _refine(start, correspondences[inliers], camera)
+    if covariance is None:
+        return Rejection(RejectionReason.NO_POSE, f"{int(inliers.sum())} inlier landmarks leave the pose undetermined")
+    errors = reprojection_errors(map_from_camera, correspondences, camera)
+    inliers = errors <= max_error_px
+    rmse_px = float(np.sqrt(np.mean(errors[inliers] ** 2))) if inliers.any() else float(max_error_px)
+    return PoseEstimate(map_from_camera, covariance, correspondences, inliers, rmse_px)
+
+
+def reprojection_errors(map_from_camera: Float, correspondences: Correspondences, camera: Camera) -> Float:
+    """Distance in pixels (N,) between pixels (N, 2) and projected map points (N, 3); inf behind the camera."""
+    projected, _ = camera.project(apply(invert(map_from_camera), correspondences.points))
+    errors: Float = np.linalg.norm(projected - correspondences.pixels, axis=1)
+    return np.where(np.isnan(errors), np.inf, errors)
+
+
+def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float) -> tuple[Float, NDArray[np.bool_]]:
+    """(map_from_camera, inliers (N,)) by LO-RANSAC; the same input gives the same output."""
+    pinhole = {
+        "model": "PINHOLE",
+        "width": camera.width,
+        "height": camera.height,
+        "params": [camera.fx, camera.fy, camera.cx, camera.cy],
+    }
+    pose, info = poselib.estimate_absolute_pose(
+        correspondences.pixels,
+        correspondences.points,
+        pinhole,
+        {**RANSAC_OPTIONS, "max_reproj_error": max_error_px},
+        {},
+    )
+    camera_from_map = np.vstack([pose.Rt, [0.0, 0.0, 0.0, 1.0]])
+    return invert(camera_from_map), np.array(info["inliers"], dtype=bool)
+
+
+def _refine(start: Float, correspondences: Correspondences, camera: Camera) -> tuple[Float, Float | None]:
+    """(map_from_camera, covariance) of the Cauchy cost's minimum; no covariance where the pose is undetermined."""
+    errors = reprojection_errors(start, correspondences, camera) / correspondences.sigmas
+    # Sigmas may be too small as a whole: what is an outlier is judged by how far the residuals really scatter.
+    scale = CAUCHY * max(1.0, float(np.median(errors)) / RAYLEIGH_MEDIAN)
+    pose, information, chi2 = refine(
+        start,
+        correspondences.pixels,
+        correspondences.points,
+        correspondences.sigmas,
+        np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
+        scale,
+    )
+    degrees_of_freedom = 2 * len(correspondences) - 6
+    inverse = _inverse(information)
+    return pose, None if inverse is None else inverse * max(1.0, chi2 / degrees_of_freedom)
+
+
+def _inverse(information: Float) -> Float | None:
+    """Inverse of a positive definite matrix; None if it is singular to working precision."""
+    diagonal = np.sqrt(np.maximum(np.diag(information), 0.0))
+    if not np.isfinite(information).all() or diagonal.min() <= 0:
+        return None
+    units = np.outer(diagonal, diagonal)  # makes metres and radians comparable
+    values, vectors = np.linalg.eigh(information / units)
+    if values[0] <= MIN_CONDITION * values[-1]:
+        return None
+    inverse: Float = (vectors / values) @ vectors.T / units
+    return inverse

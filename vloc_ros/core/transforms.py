@@ -1,0 +1,85 @@
+"""Rigid transforms as 4x4 matrices named `target_from_source`, and quaternions in xyzw order."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Matrix = NDArray[np.float64]
+
+# Poses written as text carry 6 or 7 digits, KinectFusion's drift a little: more than this is not a rotation.
+RIGID_TOLERANCE = 1e-3
+
+
+def rigid_fault(matrix: ArrayLike) -> str | None:
+    """Say what keeps `matrix` from being a rigid 4x4 transform; None if it is one."""
+    m = np.asarray(matrix, dtype=np.float64)
+    if m.shape != (4, 4):
+        return f"shape {m.shape} instead of (4, 4)"
+    if not np.isfinite(m).all():
+        return "a value that is not finite"
+    if not np.allclose(m[3], (0.0, 0.0, 0.0, 1.0), atol=1e-6):
+        return f"last row {m[3].tolist()} instead of [0, 0, 0, 1]"
+    error = float(np.abs(m[:3, :3] @ m[:3, :3].T - np.eye(3)).max())
+    if error > RIGID_TOLERANCE:
+        return f"a rotation part that is off orthonormal by {error:.2g}"
+    if np.linalg.det(m[:3, :3]) < 0:
+        return "a rotation part that mirrors (determinant -1)"
+    return None
+
+
+def invert(target_from_source: Matrix) -> Matrix:
+    """Inverse of a rigid transform, (..., 4, 4)."""
+    rotation_t = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
+    inverse = np.zeros_like(target_from_source)
+    inverse[..., :3, :3] = rotation_t
+    inverse[..., :3, 3] = -np.einsum("...ij,...j->...i", rotation_t, target_from_source[..., :3, 3])
+    inverse[..., 3, 3] = 1.0
+    return inverse
+
+
+def apply(target_from_source: Matrix, points: NDArray[np.floating]) -> Matrix:
+    """Transform points (N, 3), metres."""
+    moved: Matrix = np.asarray(points, dtype=np.float64) @ target_from_source[:3, :3].T + target_from_source[:3, 3]
+    return moved
+
+
+def from_quaternion(quat_xyzw: ArrayLike, translation: ArrayLike) -> Matrix:
+    """4x4 transform from a quaternion (any non-zero length) in xyzw order and a translation in metres."""
+    q = np.asarray(quat_xyzw, dtype=np.float64)
+    norm = float(np.linalg.norm(q))
+    if not np.isfinite(norm) or norm < 1e-9:
+        raise ValueError(f"quaternion {q.tolist()} has no direction")
+    x, y, z, w = q / norm
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    matrix[:3, 3] = np.asarray(translation, dtype=np.float64)
+    return matrix
+
+
+def to_quaternion(rotation: Matrix) -> Matrix:
+    """Unit quaternion xyzw, w >= 0, of a 3x3 rotation (Shepperd's method: the largest component first)."""
+    m = rotation
+    diagonal = np.array([m[0, 0], m[1, 1], m[2, 2]])
+    trace = diagonal.sum()
+    squares = np.append(1 + 2 * diagonal - trace, 1 + trace)  # 4 x^2, 4 y^2, 4 z^2, 4 w^2
+    symmetric = np.array(
+        [
+            [squares[0], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[2, 1] - m[1, 2]],
+            [m[0, 1] + m[1, 0], squares[1], m[1, 2] + m[2, 1], m[0, 2] - m[2, 0]],
+            [m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[2], m[1, 0] - m[0, 1]],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]],
+        ]
+    )
+    largest = symmetric[int(np.argmax(squares))]
+    q: Matrix = largest / np.linalg.norm(largest)
+    return q if q[3] >= 0 else -q
+
+
+def rotation_angle(a: Matrix, b: Matrix) -> float:
+    """Angle in radians between two 3x3 rotations; exact for small angles too, where arccos is not."""
+    delta = a.T @ b
+    sine = np.linalg.norm([delta[2, 1] - delta[1, 2], delta[0, 2] - delta[2, 0], delta[1, 0] - delta[0, 1]]) / 2
+    return float(np.arctan2(sine, (np.trace(delta) - 1) / 2))

@@ -1,0 +1,148 @@
+"""Frozen value types that travel between the stages; validated when made, never mutated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.transforms import rigid_fault
+from vloc_ros.errors import ConfigError
+
+Float = NDArray[np.float64]
+
+
+def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
+    expected = tuple("N" if s is None else s for s in shape)
+    if array.ndim != len(shape) or any(s is not None and s != n for s, n in zip(shape, array.shape, strict=True)):
+        raise ConfigError(f"{name}: shape {array.shape} instead of {expected}")
+    if not np.isfinite(array).all():
+        raise ConfigError(f"{name}: {int((~np.isfinite(array)).sum())} values are not finite")
+
+
+@dataclass(frozen=True, eq=False)
+class CameraImage:
+    """One image and the camera that took it: RGB uint8 (H, W, 3), matching the camera's size."""
+
+    rgb: NDArray[np.uint8]
+    camera: Camera
+    stamp_ns: int = 0
+    frame_id: str = "camera"
+
+    def __post_init__(self) -> None:
+        if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.size == 0:
+            raise ConfigError(f"image: expected RGB uint8 (H, W, 3), got {self.rgb.dtype} {self.rgb.shape}")
+        height, width = self.rgb.shape[:2]
+        if (width, height) != (self.camera.width, self.camera.height):
+            raise ConfigError(f"image: {width}x{height} pixels, but its camera is {self.camera.width}x{self.camera.height}")
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkMap:
+    """What a method needs to know of the place: N landmarks in the frame `manifest.frame_id`, metres.
+
+    ids (N,) int32, positions (N, 3), normals (N, 3) unit, extents (N,) patch radius, observations (N,) training images
+    that see it. `method_data`: arrays that only the method knows. For vsnet label k (1..N) is row k - 1.
+    """
+
+    ids: NDArray[np.int32]
+    positions: Float
+    normals: Float
+    extents: Float
+    observations: NDArray[np.int32]
+    manifest: Manifest
+    method_data: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if n == 0:
+            raise ConfigError("map: it has no landmarks")
+        _finite("map: landmark ids", self.ids, (n,))
+        _finite("map: landmark positions", self.positions, (n, 3))
+        _finite("map: landmark normals", self.normals, (n, 3))
+        _finite("map: landmark extents", self.extents, (n,))
+        _finite("map: landmark observation counts", self.observations, (n,))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Correspondences:
+    """2-D to 3-D correspondences: pixels (N, 2) in the given camera's undistorted image, map points (N, 3) in metres,
+    pixel sigma (N,) (one standard deviation per axis, > 0), landmark ids (N,)."""
+
+    pixels: Float
+    points: Float
+    sigmas: Float
+    landmark_ids: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        n = len(self.pixels)
+        _finite("correspondences: pixels", self.pixels, (n, 2))
+        _finite("correspondences: map points", self.points, (n, 3))
+        _finite("correspondences: pixel sigmas", self.sigmas, (n,))
+        _finite("correspondences: landmark ids", self.landmark_ids, (n,))
+        if n and float(self.sigmas.min()) <= 0:
+            raise ConfigError(f"correspondences: pixel sigma {float(self.sigmas.min())} must be positive")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> "Correspondences":
+        return Correspondences(self.pixels[mask], self.points[mask], self.sigmas[mask], self.landmark_ids[mask])
+
+    @staticmethod
+    def empty() -> "Correspondences":
+        return Correspondences(np.empty((0, 2)), np.empty((0, 3)), np.empty(0), np.empty(0, dtype=np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class PoseEstimate:
+    """An accepted pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about
+    the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences."""
+
+    map_from_camera: Float
+    covariance: Float
+    correspondences: Correspondences
+    inliers: NDArray[np.bool_]
+    reprojection_rmse_px: float
+    timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if fault := rigid_fault(self.map_from_camera):
+            raise ConfigError(f"pose: map_from_camera has {fault}")
+        _finite("pose: covariance", self.covariance, (6, 6))
+        _finite("pose: inliers", self.inliers, (len(self.correspondences),))
+
+    @property
+    def inlier_count(self) -> int:
+        return int(self.inliers.sum())
+
+    @property
+    def inlier_ratio(self) -> float:
+        return self.inlier_count / max(1, len(self.inliers))
+
+
+class RejectionReason(Enum):
+    """Why there is no pose."""
+
+    TOO_FEW_LANDMARKS = "too_few_landmarks"
+    NO_POSE = "no_pose"
+    TOO_FEW_INLIERS = "too_few_inliers"
+    LOW_INLIER_RATIO = "low_inlier_ratio"
+    HIGH_REPROJECTION_ERROR = "high_reprojection_error"
+    HIGH_UNCERTAINTY = "high_uncertainty"
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """No pose, and why. `detail` is one line with the values that decided."""
+
+    reason: RejectionReason
+    detail: str
+    timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,280 @@
+"""Compiled inner loops of voting-by-segmentation. All lengths are in network output cells, cell (i, j) at y = i, x = j.
+
+All of them live in this one file because Numba's cache notices a change only in the file of the outermost function.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+Real = float | np.floating[Any]
+# One label's M cells, (M,) each: x, y, unit direction x, y, squared confidence
+Segment = tuple[F32, F32, F32, F32, F32]
+
+# A vote is off by an angle far from the landmark and by a length near it, where directions turn quickly: the standard
+# deviation of a vote line's distance to the landmark grows as sqrt(r^2 + NEAR^2) with the distance r of its cell.
+NEAR = np.float32(2.0)
+# Neighbouring votes come from one smooth function, so that n of them are worth about n / CORRELATED independent ones.
+CORRELATED = 9.0
+MIN_SIGMA = 0.1  # what a cell grid can resolve
+MIN_CONDITION = 0.02  # smaller over larger eigenvalue of the normal matrix; votes all but parallel are below
+IRLS_STEPS = 12
+IRLS_FIRST_SCALE = np.float32(0.8)  # of the robust weight, sine of an angle; eased down to the last
+IRLS_LAST_SCALE = np.float32(0.3)
+EM_STEPS = 8
+REGION = 3.0  # radius of the E-step's circle, in radii of a disc of the segment's size
+SETTLED = 0.005  # a step of this many cells ends the iterations
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def sort_by_label(labels: NDArray[np.int32], confidences: F32, votes: F32, count: int) -> Any:
+    """Counting sort of all cells that vote, stable, so that each label's cells are contiguous and in row order.
+
+    labels (h, w) in 0..count, confidences (h, w), votes (h, w, 2) of any length. Cells that are not finite or have no
+    direction do not vote. Returns cells (5, M) float32 with rows x, y, unit direction x, y, squared confidence; and
+    starts (count + 2,): label k owns columns starts[k] to starts[k + 1].
+    """
+    height, width = labels.shape
+    starts = np.zeros(count + 2, dtype=np.int64)
+    lengths = np.empty((height, width), dtype=np.float32)
+    for i in range(height):
+        for j in range(width):
+            length = np.sqrt(votes[i, j, 0] ** 2 + votes[i, j, 1] ** 2)
+            usable = labels[i, j] > 0 and 1e-6 < length < np.inf and np.isfinite(confidences[i, j])
+            lengths[i, j] = length if usable else np.float32(0.0)
+            if usable:
+                starts[labels[i, j] + 1] += 1
+    for k in range(count + 1):
+        starts[k + 1] += starts[k]
+    cells = np.empty((5, starts[count + 1]), dtype=np.float32)
+    cursor = starts.copy()
+    for i in range(height):
+        for j in range(width):
+            if lengths[i, j] > 0:
+                at = cursor[labels[i, j]]
+                cursor[labels[i, j]] = at + 1
+                cells[0, at], cells[1, at] = j, i
+                cells[2, at], cells[3, at] = votes[i, j, 0] / lengths[i, j], votes[i, j, 1] / lengths[i, j]
+                cells[4, at] = confidences[i, j] ** 2
+    return cells, starts
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+def _geometry(segment: Segment, i: int, x: Real, y: Real) -> Any:
+    """(distance of (x, y) to vote i's line, squared distance r^2 to its cell, squared distance to its ray)."""
+    rx, ry = x - segment[0][i], y - segment[1][i]
+    across = segment[2][i] * ry - segment[3][i] * rx
+    behind = min(segment[2][i] * rx + segment[3][i] * ry, np.float32(0.0))
+    return across, rx * rx + ry * ry, across * across + behind * behind
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+def _newton_step(axx: Real, axy: Real, ayy: Real, bx: Real, by: Real) -> Any:
+    """(ok, dx, dy) with A d = -b; not ok when A is singular, that is when all votes are parallel."""
+    determinant = axx * ayy - axy * axy
+    if not determinant > 1e-5 * (axx + ayy) ** 2:
+        return False, 0.0, 0.0
+    return True, -(ayy * bx - axy * by) / determinant, -(axx * by - axy * bx) / determinant
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _irls_sums(segment: Segment, x: Real, y: Real, scale2: Real, near2: Real) -> Any:
+    """Normal matrix sum(w n n^T) (xx, xy, yy) and gradient sum(w n n^T (l - p)) (x, y) at l = (x, y).
+
+    w = confidence^2 / (r^2 + near2) * (scale2 / (scale2 + e^2))^2 (Geman-McClure), e the sine of the angle between vote
+    and direction to l; a vote that looks away from l has the distance to its ray's start in place of that to its line.
+    """
+    axx = axy = ayy = bx = by = np.float32(0.0)
+    for i in range(len(segment[0])):
+        across, r2, ray2 = _geometry(segment, i, x, y)
+        variance = r2 + near2
+        robust = scale2 * variance / (scale2 * variance + ray2)
+        weight = segment[4][i] * robust * robust / variance
+        nx, ny = -segment[3][i], segment[2][i]
+        axx += weight * nx * nx
+        axy += weight * nx * ny
+        ayy += weight * ny * ny
+        bx += weight * nx * across
+        by += weight * ny * across
+    return axx, axy, ayy, bx, by
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _irls(segment: Segment, columns: NDArray[np.int32]) -> Any:
+    """(found, x, y): all votes intersected by iteratively reweighted least squares from the segment's median cell.
+
+    `columns`: a cleared buffer as wide as the image; it is handed back cleared.
+    """
+    n = len(segment[0])
+    x, y = _median_cell(segment, columns)
+    # At first nothing is known but where the segment is: no vote is doubted, only cells far from the rest.
+    scale, near2 = np.float32(1e3), np.float32(n / np.pi)
+    for step in range(IRLS_STEPS):
+        axx, axy, ayy, bx, by = _irls_sums(segment, x, y, scale * scale, near2)
+        ok, dx, dy = _newton_step(axx, axy, ayy, bx, by)
+        if not ok:
+            return False, x, y
+        x, y = np.float32(x + dx), np.float32(y + dy)
+        if scale == IRLS_LAST_SCALE and dx * dx + dy * dy < SETTLED * SETTLED:
+            break
+        scale = IRLS_FIRST_SCALE if step == 0 else max(np.float32(0.5) * scale, IRLS_LAST_SCALE)
+        near2 = NEAR * NEAR
+    return True, x, y
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _median_cell(segment: Segment, columns: NDArray[np.int32]) -> Any:
+    """(x, y): median column and row. The cells are in row order, so that the median row is that of the middle cell."""
+    n = len(segment[0])
+    for i in range(n):
+        columns[int(segment[0][i])] += 1
+    column, seen = 0, columns[0]
+    while 2 * seen < n:
+        column += 1
+        seen += columns[column]
+    for i in range(n):
+        columns[int(segment[0][i])] = 0
+    return np.float32(column), segment[1][n // 2]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _count_inliers(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
+    """How many votes point at (x, y) to within the angle whose squared sine is `sine2`."""
+    inliers = 0
+    for i in range(len(segment[0])):
+        _, r2, ray2 = _geometry(segment, i, x, y)
+        inliers += ray2 < sine2 * (r2 + NEAR * NEAR)
+    return inliers
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _best_intersection(segment: Segment, hypotheses: int, sine2: Real) -> Any:
+    """(inliers, x, y): of `hypotheses` intersections of two random votes, the one that most votes point at."""
+    n = len(segment[0])
+    best, best_x, best_y = 0, np.float32(0.0), np.float32(0.0)
+    for _ in range(hypotheses):
+        a, b = np.random.randint(n), np.random.randint(n)  # noqa: NPY002 (Numba's own generator, seeded per image)
+        turn = segment[2][a] * segment[3][b] - segment[3][a] * segment[2][b]
+        if abs(turn) < 0.05:  # all but parallel: the intersection is anywhere
+            continue
+        gap_x, gap_y = segment[0][b] - segment[0][a], segment[1][b] - segment[1][a]
+        along = (gap_x * segment[3][b] - gap_y * segment[2][b]) / turn
+        x, y = segment[0][a] + along * segment[2][a], segment[1][a] + along * segment[3][a]
+        inliers = _count_inliers(segment, x, y, sine2)
+        if inliers > best:
+            best, best_x, best_y = inliers, x, y
+    return best, best_x, best_y
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+def _region_sums(segment: Segment, x: Real, y: Real, sine2: Real, region2: Real) -> Any:
+    """E-step, and sums for the M-step: inlier votes of cells within sqrt(region2) of l = (x, y), then as `_irls_sums`
+    with weight 1 for each of them."""
+    inliers = axx = axy = ayy = bx = by = np.float32(0.0)
+    for i in range(len(segment[0])):
+        across, r2, ray2 = _geometry(segment, i, x, y)
+        inlier = np.float32((r2 < region2) & (ray2 < sine2 * (r2 + NEAR * NEAR)))
+        nx, ny = -segment[3][i], segment[2][i]
+        inliers += inlier
+        axx += inlier * nx * nx
+        axy += inlier * nx * ny
+        ayy += inlier * ny * ny
+        bx += inlier * nx * across
+        by += inlier * ny * across
+    return inliers, axx, axy, ayy, bx, by
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _ransac(segment: Segment, hypotheses: int, sine2: Real, min_consensus: float) -> Any:
+    """(found, x, y) as paper 3.2: RANSAC over vote intersections, then EM-like least squares."""
+    n = len(segment[0])
+    inliers, x, y = _best_intersection(segment, hypotheses, sine2)
+    region2 = np.float32(REGION * REGION * n / np.pi)
+    for _ in range(EM_STEPS):
+        if inliers < min_consensus * n:
+            return False, x, y
+        inliers, axx, axy, ayy, bx, by = _region_sums(segment, x, y, sine2, region2)
+        ok, dx, dy = _newton_step(axx, axy, ayy, bx, by)
+        if not ok:
+            return False, x, y
+        x, y = np.float32(x + dx), np.float32(y + dy)
+        if dx * dx + dy * dy < SETTLED * SETTLED:
+            break
+    return True, x, y
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+def _inlier_sums(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
+    """Over the inlier votes: (count, A = sum(w n n^T) (xx, xy, yy), chi^2 = sum(w across^2)), w = confidence^2 / (r^2 +
+    NEAR^2)."""
+    inliers = axx = axy = ayy = chi2 = np.float32(0.0)
+    for i in range(len(segment[0])):
+        across, r2, ray2 = _geometry(segment, i, x, y)
+        variance = r2 + NEAR * NEAR
+        inlier = np.float32(ray2 < sine2 * variance)
+        weight = inlier * segment[4][i] / variance
+        nx, ny = -segment[3][i], segment[2][i]
+        inliers += inlier
+        axx += weight * nx * nx
+        axy += weight * nx * ny
+        ayy += weight * ny * ny
+        chi2 += weight * across * across
+    return inliers, axx, axy, ayy, chi2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _assess(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
+    """(inliers, condition, sigma) of a found landmark.
+
+    For independent votes its covariance is s^2 A^-1 with s^2 = chi^2 / (inliers - 2), sigma that of the longer axis.
+    """
+    inliers, axx, axy, ayy, chi2 = _inlier_sums(segment, x, y, sine2)
+    mean, spread = (axx + ayy) / 2, np.sqrt(((axx - ayy) / 2) ** 2 + axy * axy)
+    if inliers < 3 or not mean - spread > 0:
+        return inliers, 0.0, np.inf
+    sigma = np.sqrt(CORRELATED * chi2 / (inliers - 2) / (mean - spread))
+    return inliers, (mean - spread) / (mean + spread), max(sigma, MIN_SIGMA)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def locate(
+    cells: F32,
+    starts: NDArray[np.int64],
+    width: int,
+    min_cells: int,
+    min_consensus: float,
+    inlier_sine: float,
+    hypotheses: int,
+    seed: int,
+) -> Any:
+    """Find every label's landmark; RANSAC with so many hypotheses, or IRLS where `hypotheses` is 0.
+
+    `cells`, `starts` from `sort_by_label`. Returns rows (K, 5), ascending in label: label, x, y, sigma, inliers.
+    """
+    np.random.seed(seed)  # noqa: NPY002 (Numba's own generator, local to the thread)
+    count = len(starts) - 2
+    rows = np.empty((count, 5), dtype=np.float64)
+    columns = np.zeros(width, dtype=np.int32)
+    sine2 = np.float32(inlier_sine * inlier_sine)
+    found = 0
+    for label in range(1, count + 1):
+        a, b = starts[label], starts[label + 1]
+        n = b - a
+        if n < min_cells:
+            continue
+        segment = (cells[0, a:b], cells[1, a:b], cells[2, a:b], cells[3, a:b], cells[4, a:b])
+        if hypotheses > 0:
+            ok, x, y = _ransac(segment, hypotheses, sine2, min_consensus)
+        else:
+            ok, x, y = _irls(segment, columns)
+        if not ok:
+            continue
+        inliers, condition, sigma = _assess(segment, x, y, sine2)
+        if inliers >= min_consensus * n and condition >= MIN_CONDITION:
+            rows[found, 0], rows[found, 1], rows[found, 2] = label, x, y
+            rows[found, 3], rows[found, 4] = sigma, inliers
+            found += 1
+    return rows[:found]

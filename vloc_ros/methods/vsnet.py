@@ -1,0 +1,86 @@
+"""VS-Net (Huang et al., CVPR 2021): landmark labels and votes from the network, intersected to landmarks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
+from vloc_ros.core.pipeline import Session
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
+from vloc_ros.core.voting import VotedLandmarks, VotingConfig, vote
+from vloc_ros.errors import ConfigError, ModelError
+
+MAX_ASPECT_DIFFERENCE = 0.01  # what rounding of image sizes explains
+
+
+@dataclass(frozen=True)
+class VsNet:
+    """The method `vsnet`; satisfies `vloc_ros.core.pipeline.Method`."""
+
+    voting: VotingConfig = field(default_factory=VotingConfig)
+
+    def correspond(
+        self, image: CameraImage, landmark_map: LandmarkMap, session: Session, stopwatch: Stopwatch
+    ) -> Correspondences:
+        """One correspondence per voted landmark. Stages: preprocess, network, voting.
+
+        Raises ConfigError for an image of another aspect ratio than the network's input, ModelError for outputs that
+        are not what the map promises.
+        """
+        with stopwatch.stage("preprocess"):
+            pixels = network_input(image, session.spec)
+        with stopwatch.stage("network"):
+            outputs = session.run(pixels)
+        with stopwatch.stage("voting"):
+            labels, confidences, votes = checked_outputs(outputs, session.spec)
+            voted = vote(labels, confidences, votes, len(landmark_map), session.spec.stride, self.voting)
+            return _to_correspondences(voted, landmark_map, image, session.spec)
+
+
+def network_input(image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
+    """The image undistorted and scaled to (spec.height, spec.width, 3). Raises ConfigError for another aspect ratio."""
+    width, height = image.camera.width, image.camera.height
+    if abs(width * spec.height / (height * spec.width) - 1) > MAX_ASPECT_DIFFERENCE:
+        raise ConfigError(
+            f"image: {width}x{height} has another aspect ratio than the map's network input {spec.width}x{spec.height}"
+        )
+    undistorted = image.camera.undistort(image.rgb)
+    if (width, height) == (spec.width, spec.height):
+        return undistorted
+    resized = cv2.resize(undistorted, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def checked_outputs(
+    outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """(labels, confidences, votes) of the network. Raises ModelError for a missing output, another shape or type."""
+    return _checked(outputs, "labels", spec), _checked(outputs, "confidences", spec), _checked(outputs, "votes", spec)
+
+
+def _checked(outputs: Mapping[str, NDArray[Any]], name: str, spec: NetworkSpec) -> NDArray[Any]:
+    if name not in outputs:
+        raise ModelError(f"network: no output {name!r}, it has {', '.join(sorted(outputs))}")
+    output, dtype, shape = outputs[name], OUTPUT_CELLS[name][0], spec.output_shape(name)
+    if output.shape != shape or output.dtype != dtype:
+        raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape} instead of {dtype} {shape}")
+    return np.ascontiguousarray(output)
+
+
+def _to_correspondences(
+    voted: VotedLandmarks, landmark_map: LandmarkMap, image: CameraImage, spec: NetworkSpec
+) -> Correspondences:
+    """From network input pixels to those of the undistorted image: x' + 0.5 = (x + 0.5) * scale."""
+    scale = np.array([image.camera.width / spec.width, image.camera.height / spec.height])
+    rows = voted.labels - 1
+    return Correspondences(
+        pixels=(voted.pixels + 0.5) * scale - 0.5,
+        points=landmark_map.positions[rows],
+        sigmas=voted.sigmas * float(np.sqrt(scale.prod())),
+        landmark_ids=landmark_map.ids[rows],
+    )
