@@ -1,0 +1,33 @@
+"""Readers of posed images, opened by name."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.errors import DatasetError
+
+__all__ = ["DATASETS", "Dataset", "Frame", "open_dataset"]
+
+Opener = Callable[[Path | None, str, Path | str | None], Dataset]
+
+# kind -> "module:function", imported when asked for; each function takes (root, split, poses)
+DATASETS = {
+    "seven_scenes": "vloc_ros.datasets.seven_scenes:open_seven_scenes",
+    "folder": "vloc_ros.datasets.folder:open_folder",
+    "synthetic_room": "vloc_ros.datasets.synthetic_room:open_synthetic_room",
+}
+
+
+def open_dataset(kind: str, root: Path | None, split: str, poses: Path | str | None = None) -> Dataset:
+    """Open one split of a data set.
+
+    `split`: a name ("train", "test", "all", or NAME where there is a split_NAME.txt) or the path of a file of frame
+    names, one a line. `poses`: another source of poses, for the kinds that have several. Raises DatasetError.
+    """
+    if kind not in DATASETS:
+        raise DatasetError(f"unknown data set kind '{kind}', known are {', '.join(DATASETS)}")
+    module, function = DATASETS[kind].split(":")
+    opener = cast(Opener, getattr(import_module(module), function))
+    return opener(root, split, poses)

@@ -1,0 +1,77 @@
+"""Reader of the user's own data: camera.txt, poses.txt, images/ and, if there is any, depth/ (docs/datasets.md)."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.datasets.files import (
+    check_root,
+    check_size,
+    find_split,
+    parse_numbers,
+    parse_pose,
+    read_depth,
+    read_lines,
+    read_table,
+    read_words,
+)
+from vloc_ros.datasets.posed_files import PosedFiles, find_image
+from vloc_ros.errors import ConfigError, DatasetError
+
+CAMERA_COLUMNS = "width height fx fy cx cy [k1 k2 p1 p2 [k3]]"
+POSE_COLUMNS = "name tx ty tz qx qy qz qw"
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+def read_camera(path: Path) -> Camera:
+    """The camera of one line `width height fx fy cx cy [distortion]`. Raises DatasetError."""
+    lines = read_lines(path)
+    if len(lines) != 1:
+        raise DatasetError(f"{path}: {len(lines)} lines, expected one of '{CAMERA_COLUMNS}'")
+    number, words = lines[0]
+    values = parse_numbers(path, number, words)
+    if len(values) < 6:
+        raise DatasetError(f"{path}, line {number}: {len(values)} numbers, expected '{CAMERA_COLUMNS}'")
+    width, height = values[:2]
+    if not width.is_integer() or not height.is_integer():
+        raise DatasetError(f"{path}, line {number}: image size {words[0]} x {words[1]} is not a whole number of pixels")
+    try:
+        return Camera(int(width), int(height), values[2], values[3], values[4], values[5], tuple(values[6:]))
+    except ConfigError as error:
+        raise DatasetError(f"{path}, line {number}: {error}") from error
+
+
+def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Poses `map_from_camera` by name, in the order of the file. Raises DatasetError."""
+    rows = read_table(path, POSE_COLUMNS)
+    return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
+
+
+def _read_registered_depth(path: Path, camera: Camera) -> NDArray[np.float32]:
+    depth = read_depth(path)
+    check_size(path, depth, camera.width, camera.height)
+    return depth
+
+
+def open_folder(root: Path | None, split: str, poses: Path | str | None = None) -> PosedFiles:
+    """Open a folder of posed images. `split`: "all" (everything in poses.txt), NAME where there is a split_NAME.txt, or
+    a file of names; `poses`: a file to read in place of poses.txt. Raises DatasetError."""
+    root = check_root(root, "folder")
+    camera = read_camera(root / "camera.txt")
+    poses_path = root / "poses.txt" if poses is None else Path(poses)
+    known = read_poses(poses_path)
+    split_path = find_split(root, split)
+    names = tuple(known) if split_path is None else tuple(read_words(split_path))
+    for name in names:
+        if name not in known:
+            raise DatasetError(f"{split_path}: frame '{name}' has no pose in {poses_path}")
+    return PosedFiles(
+        names=names,
+        cameras=(camera,) * len(names),
+        poses=tuple(known[name] for name in names),
+        images=tuple(find_image(root / "images" / name, IMAGE_ENDINGS) for name in names),
+        depths=tuple(root / "depth" / f"{name}.png" for name in names),
+        read_camera_depth=_read_registered_depth,
+    )

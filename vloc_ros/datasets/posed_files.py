@@ -1,0 +1,64 @@
+"""Posed images in files: what the readers of image directories return."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.files import check_size, read_image
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import DatasetError
+
+DepthReader = Callable[[Path, Camera], NDArray[np.float32]]
+
+
+def find_image(base: Path, endings: tuple[str, ...]) -> Path:
+    """The first of base + ending that is there. Raises DatasetError."""
+    for ending in endings:
+        if (path := base.with_name(base.name + ending)).is_file():
+            return path
+    raise DatasetError(f"{base}: there is no image with this name and {' or '.join(endings)}")
+
+
+@dataclass(frozen=True, eq=False)
+class PosedFiles:
+    """A Dataset of image and depth files, decoded when asked for; poses and cameras are in memory.
+
+    `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown.
+    """
+
+    names: tuple[str, ...]
+    cameras: tuple[Camera, ...]
+    poses: tuple[NDArray[np.float64], ...]
+    images: tuple[Path, ...]
+    depths: tuple[Path, ...]
+    read_camera_depth: DepthReader
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def has_depth(self) -> bool:
+        return any(path.is_file() for path in self.depths)
+
+    def camera(self, index: int) -> Camera:
+        return self.cameras[index]
+
+    def map_from_camera(self, index: int) -> NDArray[np.float64]:
+        return self.poses[index]
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        camera = self.cameras[index]
+        rgb = read_image(self.images[index])
+        check_size(self.images[index], rgb, camera.width, camera.height)
+        return Frame(
+            name=self.names[index],
+            image=CameraImage(rgb, camera),
+            map_from_camera=self.poses[index],
+            depth=self.read_camera_depth(self.depths[index], camera) if depth else None,
+        )
