@@ -1,0 +1,1 @@
+"""Measuring a localizer against known poses: metrics, trajectories, reports."""

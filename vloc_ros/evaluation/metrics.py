@@ -1,0 +1,78 @@
+"""Pose errors and the figures that summarize them. A rejected frame counts as not localized everywhere."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, rotation_angle
+
+# Name in reports -> (metres, degrees). Both have to hold; the limit itself counts as inside.
+RECALL_LIMITS = {
+    "recall_2cm_1deg": (0.02, 1.0),
+    "recall_5cm_5deg": (0.05, 5.0),
+    "recall_10cm_5deg": (0.10, 5.0),
+    "recall_25cm_2deg": (0.25, 2.0),
+}
+WRONG_LIMITS = (0.25, 5.0)
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class PoseError:
+    """Distance of the camera centres (m) and angle between the orientations (rad)."""
+
+    translation_m: float
+    rotation_rad: float
+
+    def within(self, metres: float, degrees: float) -> bool:
+        return self.translation_m <= metres and math.degrees(self.rotation_rad) <= degrees
+
+
+def pose_error(map_from_camera: Matrix, true_map_from_camera: Matrix) -> PoseError:
+    """Error of a pose, both 4x4."""
+    return PoseError(
+        translation_m=float(np.linalg.norm(map_from_camera[:3, 3] - true_map_from_camera[:3, 3])),
+        rotation_rad=rotation_angle(true_map_from_camera[:3, :3], map_from_camera[:3, :3]),
+    )
+
+
+def summarize(errors: Sequence[PoseError | None], timings_ms: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Figures over all frames, ready for JSON. `errors`: None for a rejected frame; `timings_ms`: by stage, per frame.
+
+    Medians are over all frames with a rejected one at infinity, and None (JSON null) when that makes them infinite or
+    when there are no frames; recalls are fractions of all frames. `wrong_accepted`: more than 25 cm or 5 deg off and
+    not rejected.
+    """
+    accepted = [error for error in errors if error is not None]
+    rejected = len(errors) - len(accepted)
+    return {
+        "frames": len(errors),
+        "median_translation_m": _median([error.translation_m for error in accepted], rejected),
+        "median_rotation_deg": _median([math.degrees(error.rotation_rad) for error in accepted], rejected),
+        **{
+            name: sum(error.within(*limits) for error in accepted) / max(1, len(errors))
+            for name, limits in RECALL_LIMITS.items()
+        },
+        "rejected": rejected,
+        "wrong_accepted": sum(not error.within(*WRONG_LIMITS) for error in accepted),
+        "latency_ms": _latency(timings_ms),
+    }
+
+
+def _median(values: list[float], rejected: int) -> float | None:
+    """The median with `rejected` more values at infinity."""
+    if not values:
+        return None
+    ranked = sorted(values) + [math.inf] * rejected
+    middle = (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
+    return middle if math.isfinite(middle) else None
+
+
+def _latency(timings_ms: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Percentiles per stage, over the frames that came to that stage."""
+    stages = dict.fromkeys(stage for timings in timings_ms for stage in timings)
+    table = {stage: [timings[stage] for timings in timings_ms if stage in timings] for stage in stages}
+    return {stage: {f"p{p}": float(np.percentile(values, p)) for p in PERCENTILES} for stage, values in table.items()}

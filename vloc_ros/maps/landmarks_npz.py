@@ -1,0 +1,86 @@
+"""landmarks.npz: the arrays of a landmark map, small on disk, never pickled."""
+
+import io
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.errors import ConfigError, MapError
+
+METHOD_PREFIX = "method_"
+MAX_ROUNDING_M = 1e-4
+# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError stands for an encrypted member.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, MemoryError, RuntimeError)
+REAL = (np.dtype(np.float32), np.dtype(np.float64))
+COUNT = (np.dtype(np.int32),)
+ARRAYS = {"ids": COUNT, "positions": REAL, "normals": REAL, "extents": REAL, "observations": COUNT}
+
+
+def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
+    """The arrays as a compressed npz; reals as float32 unless that moves a position by 0.1 mm. Same map, same bytes."""
+    arrays: dict[str, NDArray[Any]] = {
+        f"{METHOD_PREFIX}{name}": array for name, array in landmark_map.method_data.items()
+    }
+    for name, kinds in ARRAYS.items():
+        arrays[name] = np.asarray(getattr(landmark_map, name), dtype=kinds[0])
+    rounding = np.abs(arrays["positions"] - landmark_map.positions).max()
+    if rounding >= MAX_ROUNDING_M:
+        arrays["positions"] = np.asarray(landmark_map.positions, dtype=np.float64)
+    if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
+        raise MapError(f"landmarks.npz: {objects[0]} holds Python objects, which are never written")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
+    """The landmark map of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
+    arrays = _load(content)
+    for name, kinds in ARRAYS.items():
+        if name not in arrays:
+            raise MapError(f"array {name!r} is missing")
+        if arrays[name].dtype not in kinds:
+            raise MapError(f"array {name!r} is {arrays[name].dtype}, expected {' or '.join(map(str, kinds))}")
+        if arrays[name].ndim == 0:
+            raise MapError(f"array {name!r} is a single value")
+    method_data = {name.removeprefix(METHOD_PREFIX): array for name, array in arrays.items() if name not in ARRAYS}
+    for name in arrays:
+        if name not in ARRAYS and not name.startswith(METHOD_PREFIX):
+            raise MapError(f"array {name!r} is unknown; data of a method begins with {METHOD_PREFIX!r}")
+        if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
+            raise MapError(f"array {name!r} has {int((~np.isfinite(arrays[name])).sum())} values that are not finite")
+    ids, positions, normals, extents, observations = (arrays[name] for name in ARRAYS)
+    if len(np.unique(ids)) != len(ids):
+        raise MapError("array 'ids' names a landmark twice")
+    try:
+        return LandmarkMap(
+            ids=ids,
+            positions=positions.astype(np.float64),
+            normals=normals.astype(np.float64),
+            extents=extents.astype(np.float64),
+            observations=observations,
+            manifest=manifest,
+            method_data=method_data,
+        )
+    except ConfigError as error:
+        raise MapError(str(error)) from error
+
+
+def _load(content: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        archive = np.load(io.BytesIO(content), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise MapError("not an npz but a single array")
+        arrays = {name: archive[name] for name in archive.files}
+    except ValueError as error:  # NumPy's words for pickled content, in a member or instead of the archive
+        raise MapError(f"not an npz of plain arrays ({str(error).splitlines()[0]})") from error
+    except UNREADABLE as error:
+        raise MapError(f"not a readable npz ({type(error).__name__})") from error
+    if foreign := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise MapError(f"member {foreign[0]!r} is not an array")
+    return arrays

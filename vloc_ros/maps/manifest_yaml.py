@@ -1,0 +1,142 @@
+"""map.yaml: the manifest and the file records as text, strictly checked in both directions."""
+
+import dataclasses
+import hashlib
+import math
+import re
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+import yaml
+
+from vloc_ros.core.manifest import FORMAT_VERSION, Manifest
+from vloc_ros.errors import ConfigError, MapError
+
+T = TypeVar("T")
+
+SEAL = re.compile(rb"(.*\n)sha256: ([0-9a-f]{64})\n", re.DOTALL)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Expected content of one file of the map directory: SHA-256 in lower-case hex, and size."""
+
+    sha256: str
+    bytes: int
+
+
+def record_of(content: bytes) -> FileRecord:
+    """The record of a file with this content."""
+    return FileRecord(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> bytes:
+    """map.yaml: the manifest, `files`, and a last line with the SHA-256 of everything before it.
+
+    Raises MapError for a summary value that plain YAML cannot hold, NaN and infinity included.
+    """
+    fields = _plain(manifest, "map.yaml")
+    document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
+    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+    return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
+    """The manifest and the file records of a map.yaml. Raises MapError naming the key and its value."""
+    document = _parse(content)
+    version = _typed(document.get("format_version"), int, "format_version")
+    if version > FORMAT_VERSION:
+        raise MapError(f"format_version is {version}, this program reads up to {FORMAT_VERSION}: update vloc_ros")
+    if version < 1:
+        raise MapError(f"format_version is {version}, the first one was 1")
+    sealed = SEAL.fullmatch(content)
+    if sealed is None or hashlib.sha256(sealed[1]).hexdigest() != sealed[2].decode():
+        raise MapError("content does not match the sha256 in its last line: damaged, or edited without renewing it")
+    del document["sha256"]
+    records = _typed(document.pop("files", None), Mapping[str, Any], "files")
+    files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
+    return _build(Manifest, document, ""), files
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark else ""
+        raise MapError(f"not valid YAML{place}: {getattr(error, 'problem', None) or type(error).__name__}") from error
+    except (ValueError, RecursionError) as error:  # an impossible date; thousands of brackets
+        raise MapError(f"not valid YAML: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise MapError(f"holds {reprlib.repr(document)} instead of keys and values")
+    return document
+
+
+def _plain_name(name: str) -> str:
+    if not PLAIN_NAME.fullmatch(name):
+        raise MapError(f"files: {name!r} is not a plain file name inside the map directory")
+    return name
+
+
+def _record(node: object, where: str) -> FileRecord:
+    record = _build(FileRecord, node, where)
+    if not SHA256.fullmatch(record.sha256):
+        raise MapError(f"{where}.sha256 is {record.sha256!r}, not 64 lower-case hex digits")
+    if record.bytes < 0:
+        raise MapError(f"{where}.bytes is {record.bytes}")
+    return record
+
+
+def _build(cls: type[T], node: object, where: str) -> T:
+    """An instance of a dataclass from a mapping that has exactly its fields, each of the annotated type."""
+    kinds = get_type_hints(cls)
+    prefix = f"{where}." if where else ""
+    values = _typed(node, Mapping[str, Any], where)
+    for key in kinds:
+        if key not in values:
+            raise MapError(f"{prefix}{key} is missing")
+    for key in values:
+        if key not in kinds:
+            raise MapError(f"{prefix}{key} is not a key of format {FORMAT_VERSION}, it is {reprlib.repr(values[key])}")
+    try:
+        return cls(**{key: _typed(values[key], kind, prefix + key) for key, kind in kinds.items()})
+    except ConfigError as error:
+        raise MapError(str(error)) from error
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """`value` as `kind`: int, float, str, tuple of str, mapping with str keys, or a dataclass."""
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, where)  # type: ignore[arg-type]
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if kind in (int, str) and type(value) is kind and value != "":
+        return value
+    if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if kind == Mapping[str, Any] and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value
+    expected = {int: "an integer", float: "a finite number", str: "a text", tuple[str, ...]: "a list of texts"}
+    raise MapError(f"{where} is {reprlib.repr(value)}, expected {expected.get(kind, 'keys and values')}")
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` in YAML's own types: dictionaries, lists, texts, numbers, booleans, null."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is not None and type(value) not in (str, int, float, bool):
+        raise MapError(f"{where}: {reprlib.repr(value)} cannot be written")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MapError(f"{where}: {value} is not finite")
+    return value

@@ -1,0 +1,100 @@
+"""Writes a map directory all at once or not at all."""
+
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.errors import MapError
+from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
+from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
+from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, NETWORK_FILE, PREVIEW_FILE
+
+
+def write_map(directory: Path | str, landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8]) -> None:
+    """Write a map directory; one that is already there is replaced at the very end, or stays as it is.
+
+    `network`: the ONNX file. `preview_rgb`: uint8 (H, W, 3). The map is written beside its place, flushed to the disk
+    and only then renamed. Raises MapError when something other than a map is in the way, when the map would not be
+    readable, or when the disk is full.
+    """
+    target = Path(directory).resolve()  # a link to a map stays, what it points to is replaced
+    try:
+        contents = _encode(landmark_map, network, preview_rgb)
+    except MapError as error:
+        raise MapError(f"{target}: cannot write the map: {error}") from error
+    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        _require_replaceable(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+        for name, content in contents.items():
+            _write_synced(staging / name, content)
+        _sync_directory(staging)
+        _replace(target, staging)
+    except OSError as error:
+        raise MapError(f"{target}: cannot write the map: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _encode(landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8]) -> dict[str, bytes]:
+    """Content of every file, decoded once: no good map is ever replaced by one that the reader refuses."""
+    if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
+        raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
+    png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+    contents = {LANDMARKS_FILE: encode_landmarks(landmark_map), NETWORK_FILE: network, PREVIEW_FILE: png}
+    records = {name: record_of(content) for name, content in contents.items()}
+    contents[MANIFEST_FILE] = encode_manifest(landmark_map.manifest, records)
+    manifest, _ = decode_manifest(contents[MANIFEST_FILE])
+    decode_landmarks(contents[LANDMARKS_FILE], manifest)
+    return contents
+
+
+def _require_replaceable(target: Path) -> None:
+    """Never delete what is not a map: a mistyped path must not cost a home directory."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise MapError(f"{target}: is a file, a map is a directory")
+    for entry in target.iterdir():
+        if entry.name not in (MANIFEST_FILE, *LISTED_FILES):
+            raise MapError(f"{target}: holds {entry.name!r}, which is no part of a map; not replacing it")
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(target: Path, staging: Path) -> None:
+    """Put `staging` in the place of `target`, whose old content goes only when the new one is there."""
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+    replacing = target.exists()
+    if replacing:
+        target.rename(old)
+    try:
+        staging.rename(target)
+    except BaseException:
+        if replacing:
+            old.rename(target)
+        raise
+    with suppress(OSError):  # some network file systems cannot flush a directory
+        _sync_directory(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
