@@ -1,0 +1,280 @@
+"""The scene's surface as one oriented, coloured point per occupied voxel: fused from depth or sampled from a mesh."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.datasets.types import Dataset
+from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.mapping import Progress, no_progress
+from vloc_ros.mapping.voxels import EMPTY, build_table, cells_of, keys_of, pack, slot_of
+
+Float = NDArray[np.float64]
+
+DEFAULT_VOXEL_M = 0.02
+MIN_RANGE_M, MAX_RANGE_M = 0.2, 8.0
+MAX_FRAMES = 1000  # more than this adds time, hardly surface: longer sequences are thinned evenly
+PIXELS_PER_FRAME = 80_000
+NORMAL_BASELINE_PX = 4
+MAX_RELATIVE_STEP = 0.05  # depth step over the baseline, relative to depth, from which on it is an edge
+MIN_COSINE = 0.2  # between viewing ray and normal; flatter than this depth is mostly noise
+MIN_PIXELS = 4
+THINNING_NEIGHBOURS = 48
+THINNING_ROUNDS = 4
+SAMPLES_PER_VOXEL = 8
+
+# columns of the accumulator: weight, weighted position, normal and colour, pixel count
+_WEIGHT, _POSITION, _NORMAL, _COLOR, _COUNT = 0, 1, 4, 7, 10
+_COLUMNS = 11
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """One point per occupied voxel, in the map frame: points (N, 3) metres, normals (N, 3) unit, towards the viewer,
+    colors (N, 3) RGB float32 in 0..1, counts (N,) int32 pixels (or samples) behind each point."""
+
+    points: Float
+    normals: Float
+    colors: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    voxel_size: float
+
+    def __post_init__(self) -> None:
+        shapes = [a.shape for a in (self.points, self.normals, self.colors, self.counts)]
+        n = len(self.points)
+        if shapes != [(n, 3), (n, 3), (n, 3), (n,)]:
+            raise ConfigError(f"surface: shapes {shapes} do not belong together")
+        if self.voxel_size <= 0:
+            raise ConfigError(f"surface: voxel size {self.voxel_size} must be positive")
+        if not (np.isfinite(self.points).all() and np.isfinite(self.normals).all()):
+            raise ConfigError("surface: a point or normal is not finite")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, progress: Progress = no_progress) -> Surface:
+    """Fuse the depth of a data set's frames into a thin surface. Memory grows with the surface, not with the frames.
+
+    Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
+    angle. Raises DatasetError if the data set has no (usable) depth.
+    """
+    if not dataset.has_depth:
+        raise DatasetError("surface: the data set has no depth; give a mesh of the scene instead")
+    indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
+    fusion = _Fusion(voxel_size)
+    for done, index in enumerate(indices, start=1):
+        frame = dataset.frame(int(index), depth=True)
+        if frame.depth is not None:
+            camera = frame.image.camera
+            rgb, depth = camera.undistort(frame.image.rgb), undistort_depth(camera, frame.depth)
+            fusion.add(camera.undistorted(), frame.map_from_camera, rgb, depth)
+        progress(done, len(indices))
+    surface = fusion.surface(min_frames=min(3, 1 + len(indices) // 20))
+    if not len(surface):
+        raise DatasetError(f"surface: {len(indices)} frames have no usable depth in {MIN_RANGE_M} .. {MAX_RANGE_M} m")
+    return thinned(surface)
+
+
+def undistort_depth(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The depth image as `camera.undistorted()` would see it: nearest samples, never averaged; 0 stays unknown."""
+    if not camera.is_distorted:
+        return depth
+    size, distortion = (camera.width, camera.height), np.array(camera.distortion)
+    map_x, map_y = cv2.initUndistortRectifyMap(camera.matrix, distortion, np.eye(3), camera.matrix, size, cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, map_x, map_y, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)
+
+
+class _Fusion:
+    """Weighted sums per voxel, one row each, in a hash table that grows as the surface does."""
+
+    def __init__(self, voxel_size: float) -> None:
+        self._voxel_size = voxel_size
+        self._frames_added = 0
+        self._used = 0
+        self._table = build_table(np.empty(0, dtype=np.int64))
+        self._sums: Float = np.zeros((0, _COLUMNS))
+        self._frames = np.zeros((0, 2), dtype=np.int32)  # how many frames saw it, the last one that did (from 1)
+
+    def add(self, camera: Camera, map_from_camera: Float, rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> None:
+        step = max(1, round(float(np.sqrt(depth.size / PIXELS_PER_FRAME))))
+        self._reserve(self._used + len(range(0, depth.shape[0], step)) * len(range(0, depth.shape[1], step)))
+        self._frames_added += 1
+        intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+        self._used = _accumulate(
+            depth, rgb, intrinsics, np.ascontiguousarray(map_from_camera), self._voxel_size, step,
+            self._table.keys, self._table.rows, self._sums, self._frames, self._frames_added, self._used,
+        )  # fmt: skip
+
+    def _reserve(self, rows: int) -> None:
+        if rows > len(self._sums):
+            extra = max(rows, 2 * len(self._sums)) - len(self._sums)
+            self._sums = np.concatenate([self._sums, np.zeros((extra, _COLUMNS))])
+            self._frames = np.concatenate([self._frames, np.zeros((extra, 2), dtype=np.int32)])
+            self._table = build_table(self._keys(), len(self._sums))
+
+    def _keys(self) -> NDArray[np.int64]:
+        occupied = self._table.keys != EMPTY
+        keys = np.empty(self._used, dtype=np.int64)
+        keys[self._table.rows[occupied]] = self._table.keys[occupied]
+        return keys
+
+    def surface(self, min_frames: int) -> Surface:
+        """What was seen in enough frames by enough pixels, in the order of the voxels' keys."""
+        order = np.argsort(self._keys())
+        sums, frames = self._sums[order], self._frames[order, 0]
+        return _surface_from_sums(sums[(sums[:, _COUNT] >= MIN_PIXELS) & (frames >= min_frames)], self._voxel_size)
+
+
+@njit(cache=True, inline="always")
+def _lift(depth, intrinsics, x, y):  # type: ignore[no-untyped-def]
+    """The 3-D point of a pixel in the camera frame."""
+    z = depth[y, x]
+    return (x - intrinsics[2]) / intrinsics[0] * z, (y - intrinsics[3]) / intrinsics[1] * z, z
+
+
+@njit(cache=True)
+def _normal(depth, intrinsics, x, y):  # type: ignore[no-untyped-def]
+    """The unit normal, towards the camera, and its cosine to the viewing ray; cosine 0 at edges and holes."""
+    z, b = depth[y, x], NORMAL_BASELINE_PX
+    for other in (depth[y, x - b], depth[y, x + b], depth[y - b, x], depth[y + b, x]):
+        if not abs(other - z) < MAX_RELATIVE_STEP * z:
+            return 0.0, 0.0, 0.0, 0.0
+    lx, ly, lz = _lift(depth, intrinsics, x - b, y)
+    rx, ry, rz = _lift(depth, intrinsics, x + b, y)
+    ux, uy, uz = _lift(depth, intrinsics, x, y - b)
+    dx, dy, dz = _lift(depth, intrinsics, x, y + b)
+    rx, ry, rz, dx, dy, dz = rx - lx, ry - ly, rz - lz, dx - ux, dy - uy, dz - uz
+    nx, ny, nz = dy * rz - dz * ry, dz * rx - dx * rz, dx * ry - dy * rx
+    px, py, pz = _lift(depth, intrinsics, x, y)
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    if length == 0.0:
+        return 0.0, 0.0, 0.0, 0.0
+    cosine = -(nx * px + ny * py + nz * pz) / (length * np.sqrt(px * px + py * py + pz * pz))
+    return nx / length, ny / length, nz / length, cosine
+
+
+@njit(cache=True)
+def _accumulate(  # type: ignore[no-untyped-def]
+    depth, rgb, intrinsics, map_from_camera, voxel_size, step, keys, rows, sums, frames, frame, used
+):
+    """Add every `step`-th pixel's position, normal and colour to its voxel's row; returns the rows now in use."""
+    m = map_from_camera
+    for y in range(NORMAL_BASELINE_PX, depth.shape[0] - NORMAL_BASELINE_PX, step):
+        for x in range(NORMAL_BASELINE_PX, depth.shape[1] - NORMAL_BASELINE_PX, step):
+            if not MIN_RANGE_M < depth[y, x] < MAX_RANGE_M:
+                continue
+            nx, ny, nz, cosine = _normal(depth, intrinsics, x, y)
+            if cosine < MIN_COSINE:
+                continue
+            px, py, pz = _lift(depth, intrinsics, x, y)
+            qx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
+            qy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
+            qz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
+            key = pack(int(np.floor(qx / voxel_size)), int(np.floor(qy / voxel_size)), int(np.floor(qz / voxel_size)))
+            slot = slot_of(keys, key)
+            if keys[slot] == EMPTY:
+                keys[slot], rows[slot] = key, used
+                used += 1
+            total = sums[rows[slot]]
+            weight = cosine / (pz * pz * pz * pz)
+            total[_WEIGHT] += weight
+            total[_POSITION] += weight * qx
+            total[_POSITION + 1] += weight * qy
+            total[_POSITION + 2] += weight * qz
+            for k in range(3):
+                total[_NORMAL + k] += weight * (m[k, 0] * nx + m[k, 1] * ny + m[k, 2] * nz)
+                total[_COLOR + k] += weight * rgb[y, x, k] / 255.0
+            total[_COUNT] += 1.0
+            if frames[rows[slot], 1] != frame:
+                frames[rows[slot], 0] += 1
+                frames[rows[slot], 1] = frame
+    return used
+
+
+def _surface_from_sums(sums: Float, voxel_size: float) -> Surface:
+    length = np.linalg.norm(sums[:, _NORMAL : _NORMAL + 3], axis=1)
+    sums = sums[length > 1e-3 * sums[:, _WEIGHT]]  # normals that cancel: neither side is the surface
+    normals = sums[:, _NORMAL : _NORMAL + 3]
+    weights = sums[:, _WEIGHT, None]
+    return Surface(
+        points=sums[:, _POSITION : _POSITION + 3] / weights,
+        normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
+        colors=(sums[:, _COLOR : _COLOR + 3] / weights).clip(0.0, 1.0).astype(np.float32),
+        counts=sums[:, _COUNT].clip(max=np.iinfo(np.int32).max).astype(np.int32),
+        voxel_size=voxel_size,
+    )
+
+
+def voxelised(
+    points: Float, normals: Float, colors: NDArray[np.floating], counts: NDArray[np.int32], voxel_size: float
+) -> Surface:
+    """One mean point, weighted by the counts, per occupied voxel, in the order of the voxels' keys."""
+    _, row = np.unique(keys_of(cells_of(points, voxel_size)), return_inverse=True)
+    columns = np.column_stack([np.ones(len(points)), points, normals, colors, np.ones(len(points))]) * counts[:, None]
+    rows = int(row.max()) + 1 if len(row) else 0
+    sums = np.stack([np.bincount(row, columns[:, k], rows) for k in range(_COLUMNS)], axis=1)
+    return _surface_from_sums(sums, voxel_size)
+
+
+def thinned(surface: Surface) -> Surface:
+    """Pull the points of a thick, noisy surface onto its local mean plane (moving least squares), one per voxel again.
+
+    Neighbours count by distance, by how often they were seen and by agreement of normals, so that edges stay sharp and
+    the two sides of a thin object stay apart.
+    """
+    for _ in range(THINNING_ROUNDS):
+        nearest = np.arange(1, min(THINNING_NEIGHBOURS, len(surface)) + 1)
+        _, indices = cKDTree(surface.points).query(surface.points, k=nearest)
+        points = _project(surface.points, surface.normals, surface.counts, indices, 2.0 * surface.voxel_size)
+        surface = voxelised(points, surface.normals, surface.colors, surface.counts, surface.voxel_size)
+    return surface
+
+
+@njit(cache=True)
+def _project(points, normals, counts, indices, sigma):  # type: ignore[no-untyped-def]
+    """Move each point along its neighbourhood's mean normal onto its neighbourhood's weighted mean plane."""
+    moved = np.empty_like(points)
+    for i in range(points.shape[0]):
+        px, py, pz = points[i]
+        ax, ay, az = normals[i]
+        nx, ny, nz, ox, oy, oz, total = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for j in indices[i]:
+            dx, dy, dz = points[j, 0] - px, points[j, 1] - py, points[j, 2] - pz
+            agreement = ax * normals[j, 0] + ay * normals[j, 1] + az * normals[j, 2]
+            if agreement <= 0.0:
+                continue
+            weight = counts[j] * agreement**4 * np.exp(-(dx * dx + dy * dy + dz * dz) / (2.0 * sigma * sigma))
+            nx, ny, nz = nx + weight * normals[j, 0], ny + weight * normals[j, 1], nz + weight * normals[j, 2]
+            ox, oy, oz, total = ox + weight * dx, oy + weight * dy, oz + weight * dz, total + weight
+        shift = (nx * ox + ny * oy + nz * oz) / (total * (nx * nx + ny * ny + nz * nz))
+        moved[i, 0], moved[i, 1], moved[i, 2] = px + shift * nx, py + shift * ny, pz + shift * nz
+    return moved
+
+
+def surface_from_mesh(path: Path, voxel_size: float = DEFAULT_VOXEL_M) -> Surface:
+    """Sample a mesh file (PLY, OBJ, STL, ...) evenly. Raises DatasetError for a file that holds no mesh."""
+    import trimesh
+
+    if not path.is_file():
+        raise DatasetError(f"mesh {path}: no such file")
+    try:
+        mesh = trimesh.load(path, force="mesh", process=False)
+    except Exception as error:  # the loaders raise whatever the parser met
+        raise DatasetError(f"mesh {path}: cannot be read ({type(error).__name__}: {error})") from error
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0 or not mesh.area > 0:
+        raise DatasetError(f"mesh {path}: it has no faces")
+    count = int(np.ceil(SAMPLES_PER_VOXEL * mesh.area / voxel_size**2))
+    points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)
+    barycentric = trimesh.triangles.points_to_barycentric(mesh.triangles[faces], points)
+    visual = mesh.visual.to_color() if isinstance(mesh.visual, trimesh.visual.TextureVisuals) else mesh.visual
+    vertex_colors = np.asarray(visual.vertex_colors, dtype=np.float64)[:, :3] / 255.0
+    colors = np.einsum("nk,nkc->nc", barycentric, vertex_colors[mesh.faces[faces]])
+    counts = np.ones(len(points), dtype=np.int32)
+    return voxelised(np.asarray(points), mesh.face_normals[faces], colors, counts, voxel_size)

@@ -1,0 +1,1 @@
+"""Networks, losses, training loop and export: the only place that imports torch."""

@@ -1,0 +1,217 @@
+"""`vloc map`: posed images to a map directory, in stages that an interrupted run does not repeat."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import numpy as np
+import torch
+
+from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.pipeline import Session
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.subset import Subset, split_held_out
+from vloc_ros.errors import ConfigError, DatasetError, ModelError
+from vloc_ros.evaluation.evaluate import Evaluation, evaluate
+from vloc_ros.inference import open_session
+from vloc_ros.localizer import Localizer
+from vloc_ros.mapping.labels import Labeller
+from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
+from vloc_ros.mapping.supervoxels import segment, segment_to_count
+from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
+from vloc_ros.maps import write_map
+from vloc_ros.methods import get_method
+from vloc_ros.methods.vsnet import network_input
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import BatchSource
+from vloc_ros.training.calibrate import OPEN_GATE, calibrate_gate
+from vloc_ros.training.console import TrainingBar, bar, describe, say
+from vloc_ros.training.deploy import TorchSession, export_onnx, parity
+from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.preview import draw_preview
+from vloc_ros.training.scene import load_scene, save_scene
+from vloc_ros.training.trainer import Trainer, Workers
+
+MIN_FRAMES = 10
+VALIDATIONS = 8  # measurements on held-out frames over the whole budget
+SIZE_MULTIPLE = 16  # the network's coarsest stride
+MIN_AGREEMENT, MAX_VOTE_DEGREES = 0.99, 1.0
+
+
+def build_map(options: MapOptions) -> None:
+    """Surface, landmarks, labels, training, export, check: from posed images to the map directory `options.out`.
+
+    Ctrl-C leaves a checkpoint; the same call goes on from it. Raises VlocError for bad input.
+    """
+    torch.manual_seed(options.training.seed)
+    workers = Workers.join()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    if len(dataset) < MIN_FRAMES:
+        raise DatasetError(
+            f"{options.root}: {len(dataset)} frames are too few to learn a map from, at least {MIN_FRAMES}"
+        )
+    training, held_out = split_held_out(dataset)
+    if workers.rank == 0:
+        _claim_workdir(options)
+        _prepare(options, training)
+    workers.barrier()
+    _, landmarks = load_scene(options.workdir / "scene.npz")
+    frames = open_frames(options.workdir / "frames")
+    trainer = _make_trainer(options, frames, landmarks, workers)
+    blank = _blank_map(options, trainer, frames, landmarks)
+    _train(trainer, blank, held_out, workers)
+    if workers.rank == 0:
+        _finish(options, trainer, blank, held_out)
+
+
+def _claim_workdir(options: MapOptions) -> None:
+    """Make the work directory, or make sure that what it holds belongs to a run of the same options."""
+    settings = options.workdir / "options.json"
+    if options.fresh:
+        shutil.rmtree(options.workdir, ignore_errors=True)
+    if settings.exists():
+        found, wanted = json.loads(settings.read_text()), options.fingerprint()
+        different = [name for name in wanted if found.get(name) != wanted[name]]
+        if different:
+            name = different[0]
+            raise ConfigError(
+                f"{options.workdir}: holds a run with {name}={found.get(name)}, now it is {wanted[name]}; "
+                "use its options to continue it, --fresh to start anew, or another --workdir"
+            )
+    options.workdir.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(options.fingerprint(), indent=1) + "\n")
+
+
+def _prepare(options: MapOptions, training: Subset) -> None:
+    """Surface, landmarks and labelled frames, unless an earlier run made them."""
+    scene_path, frames_path = options.workdir / "scene.npz", options.workdir / "frames"
+    if not scene_path.exists():
+        surface, landmarks = _make_scene(options, training)
+        save_scene(scene_path, surface, landmarks)
+    if not frames_path.exists():
+        surface, landmarks = load_scene(scene_path)
+        camera = training.camera(0)
+        height = SIZE_MULTIPLE * round(options.width * camera.height / camera.width / SIZE_MULTIPLE)
+        with bar("labels") as progress:
+            build_frames(training, Labeller(surface, landmarks), options.width, height, frames_path, progress)
+
+
+def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landmarks]:
+    if options.mesh is not None:
+        surface = surface_from_mesh(options.mesh)
+    else:
+        with bar("surface") as progress:
+            surface = fuse_depth(training, progress=progress)
+    if options.landmarks is not None:
+        patches, size = segment_to_count(surface, options.landmarks)
+    else:
+        assert options.patch_size_m is not None
+        patches, size = segment(surface, options.patch_size_m), options.patch_size_m
+    with bar("landmarks") as progress:
+        landmarks = build_landmarks(surface, patches, training, progress=progress)
+    say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
+    return surface, landmarks
+
+
+def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landmarks, workers: Workers) -> Trainer:
+    training = options.training
+    prototypes = torch.randn(len(landmarks), training.embedding)
+    objective = VSNetObjective(training.preset, prototypes, training.weights)
+    source = BatchSource(
+        frames, landmarks.positions, objective.network.stride, training.batch_size, Augmentation(), training.seed,
+        workers.rank, workers.count,
+    )  # fmt: skip
+    trainer = Trainer(objective, source, training, options.workdir, workers)
+    if trainer.resume():
+        say(f"going on from iteration {trainer.progress.iteration}, {100 * trainer.fraction:.0f} % done")
+    return trainer
+
+
+def _blank_map(options: MapOptions, trainer: Trainer, frames: TrainingFrames, landmarks: Landmarks) -> LandmarkMap:
+    """The map as it is before anything was learned, with a gate that lets everything through."""
+    height, width = frames.images.shape[1:3]
+    manifest = Manifest(
+        method=options.method,
+        frame_id=options.frame_id,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        network=NetworkSpec(width, height, trainer.objective.network.stride),
+        gate=OPEN_GATE,
+    )
+    return LandmarkMap(
+        ids=np.arange(len(landmarks), dtype=np.int32),
+        positions=landmarks.positions,
+        normals=landmarks.normals,
+        extents=landmarks.extents,
+        observations=landmarks.observations,
+        manifest=manifest,
+    )
+
+
+def _train(trainer: Trainer, blank: LandmarkMap, held_out: Subset, workers: Workers) -> None:
+    session = TorchSession(trainer.objective, blank.manifest.network)
+    localizer = Localizer(blank, get_method(blank.manifest.method), session)
+
+    def validate() -> Mapping[str, float]:
+        session.update()
+        return _figures(evaluate(localizer, held_out))
+
+    with TrainingBar(trainer, enabled=workers.rank == 0) as display:
+        trainer.train(display.report, display.announced(validate), VALIDATIONS)
+
+
+def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out: Subset) -> None:
+    """Export, check the export against torch, calibrate the gate, measure, write."""
+    say("exporting and checking")
+    method, reference = get_method(blank.manifest.method), TorchSession(trainer.objective, blank.manifest.network)
+    network = export_onnx(trainer.objective, reference.spec)
+    session = open_session(network, reference.spec)
+    _check_parity(reference, session, held_out)
+    gate = calibrate_gate(evaluate(Localizer(blank, method, session), held_out).records)
+    gated = replace(blank, manifest=replace(blank.manifest, gate=gate))
+    figures = _figures(evaluate(Localizer(gated, method, session), held_out))
+    manifest = replace(
+        gated.manifest,
+        accuracy={"held_out_frames": len(held_out), **figures},
+        training=_training_summary(options, trainer),
+    )
+    preview = draw_preview(session, held_out.frame(len(held_out) // 2).image)
+    write_map(options.out, replace(gated, manifest=manifest), network, preview)
+    say(f"{options.out}: {describe(figures)} on {len(held_out)} held-out frames")
+
+
+def _check_parity(reference: Session, session: Session, held_out: Subset) -> None:
+    for index in range(0, len(held_out), max(1, len(held_out) // 4)):
+        pixels = network_input(held_out.frame(index).image, reference.spec)
+        agreement, degrees = parity(reference.run(pixels), session.run(pixels))
+        if agreement < MIN_AGREEMENT or degrees > MAX_VOTE_DEGREES:
+            raise ModelError(
+                f"export: ONNX differs from torch on {held_out.names[index]}: {100 * agreement:.1f} % of the labels "
+                f"agree, votes are {degrees:.2f} deg apart"
+            )
+
+
+def _figures(evaluation: Evaluation) -> dict[str, float]:
+    """The accuracy among an evaluation's figures; a median that does not exist is left out."""
+    summary = evaluation.summary()
+    return {
+        n: v for n, v in summary.items() if isinstance(v, int | float) and n.startswith(("median", "recall", "rej"))
+    }
+
+
+def _training_summary(options: MapOptions, trainer: Trainer) -> dict[str, object]:
+    training = options.training
+    return {
+        "dataset": options.dataset,
+        "split": options.split,
+        "preset": training.preset,
+        "loss": training.weights.segmentation.name,
+        "iterations": trainer.progress.iteration,
+        "minutes": round(trainer.progress.seconds / 60, 2),
+        "batch_size": training.batch_size,
+        "parameters": sum(p.numel() for p in trainer.objective.parameters()),
+    }

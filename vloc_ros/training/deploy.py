@@ -1,0 +1,84 @@
+"""The network as the robot runs it: prototypes and arg-max inside, exported to one ONNX graph."""
+
+import copy
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.training.networks import VSNet
+from vloc_ros.training.objective import Normalize, VSNetObjective
+
+ONNX_OPSET = 17
+
+
+class DeployedVSNet(nn.Module):
+    """uint8 image (1, H, W, 3) to labels (1, h, w) int32, confidences (1, h, w), votes (1, h, w, 2) unit directions,
+    distances (1, h, w) to the landmark and scales (1, h, w), the distance's expected error, in network pixels."""
+
+    def __init__(self, objective: VSNetObjective):
+        super().__init__()
+        self.normalize = Normalize()
+        self.network: VSNet = objective.network
+        self.prototypes: Tensor
+        self.register_buffer("prototypes", F.normalize(objective.prototypes.detach().float(), dim=-1).T.contiguous())
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        output = self.network(self.normalize(image))
+        embeddings = F.normalize(output.embeddings.permute(0, 2, 3, 1), dim=-1)
+        confidences, nearest = (embeddings @ self.prototypes).max(dim=-1)
+        distances = output.offsets.norm(dim=1)
+        votes = output.offsets.permute(0, 2, 3, 1) / distances.clamp_min(1e-6).unsqueeze(-1)
+        labels = (nearest + 1).to(torch.int32)
+        return labels, confidences.clamp(0, 1), votes, distances, output.log_scales.exp()
+
+
+class TorchSession:
+    """Runs the objective's network, as it is at the last `update`, behind the `Session` interface."""
+
+    def __init__(self, objective: VSNetObjective, spec: NetworkSpec):
+        self.spec = spec
+        self._objective = objective
+        self._device = objective.prototypes.device
+        self.update()
+
+    def update(self) -> None:
+        """Take over what was learned since."""
+        self._network = copy.deepcopy(DeployedVSNet(self._objective)).to(self._device).eval()
+
+    @torch.no_grad()
+    def run(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        """Outputs by name for an RGB image (H, W, 3), batch axis removed."""
+        outputs = self._network(torch.from_numpy(image)[None].to(self._device))
+        return {name: o[0].cpu().numpy() for name, o in zip(self.spec.output_names, outputs, strict=True)}
+
+
+def export_onnx(objective: VSNetObjective, spec: NetworkSpec) -> bytes:
+    """One self-contained ONNX file; batch normalisation is folded into the convolutions."""
+    network = copy.deepcopy(DeployedVSNet(objective)).cpu().eval()
+    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8)
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        network,
+        (image,),
+        buffer,
+        input_names=[spec.input_name],
+        output_names=list(spec.output_names),
+        opset_version=ONNX_OPSET,
+        dynamo=False,
+    )
+    return buffer.getvalue()
+
+
+def parity(reference: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> tuple[float, float]:
+    """Share of cells with the same label, and the 99th percentile of the angle between votes in degrees."""
+    agreement = float((reference["labels"] == other["labels"]).mean())
+    cosine = (reference["votes"] * other["votes"]).sum(-1)
+    sine = reference["votes"][..., 0] * other["votes"][..., 1] - reference["votes"][..., 1] * other["votes"][..., 0]
+    return agreement, float(np.degrees(np.percentile(np.abs(np.arctan2(sine, cosine)), 99)))

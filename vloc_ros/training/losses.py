@@ -1,0 +1,152 @@
+"""The losses of VS-Net (section 3.2) on pixel embeddings (P, E), labels (P,) in [0, K) and prototypes (K, E)."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
+
+# Pixels whose gradient is worked out at a time: the temporaries of one chunk stay in the processor's cache.
+CHUNK_PIXELS = 8192
+
+
+@dataclass(frozen=True)
+class SegmentationLoss:
+    """Which loss teaches the embeddings, and its settings.
+
+    softmax: cross-entropy over cosine similarities / `temperature`, against the batch's own, their hardest and some random
+    prototypes, on at most `pixels` pixels. triplet: equation 2 with the paper's mined negatives; triplet_random: the same
+    with random negatives. cross_entropy: against every prototype, on every pixel.
+    """
+
+    name: SegmentationLossName = "softmax"
+    margin: float = 0.5
+    neighbours: int = 8
+    temperature: float = 0.05
+    random_prototypes: int = 256
+    pixels: int = 12288
+
+    def __call__(self, embeddings: Tensor, labels: Tensor, images: Tensor, prototypes: Tensor) -> Tensor:
+        """Mean loss over the P pixels; `images` (P,) says which image of the batch a pixel belongs to."""
+        if self.name == "cross_entropy":
+            return cosine_cross_entropy(embeddings, labels, prototypes, self.temperature)
+        if self.name == "softmax":
+            return self._sampled_softmax(embeddings, labels, prototypes)
+        if self.name == "triplet":
+            negatives = mine_negatives(embeddings, labels, images, prototypes, self.neighbours)
+        else:
+            offsets = torch.randint(1, len(prototypes), labels.shape, device=labels.device)
+            negatives = (labels + offsets) % len(prototypes)
+        return prototype_triplet(embeddings, labels, negatives, prototypes, self.margin)
+
+    def _sampled_softmax(self, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
+        if len(labels) > self.pixels:
+            kept = torch.randperm(len(labels), device=labels.device)[: self.pixels]
+            embeddings, labels = embeddings[kept], labels[kept]
+        candidates = self._candidates(embeddings, labels, prototypes)
+        position = torch.zeros(len(prototypes), dtype=torch.long, device=labels.device)
+        position[candidates] = torch.arange(len(candidates), device=labels.device)
+        return cosine_cross_entropy(embeddings, position[labels], prototypes[candidates], self.temperature)
+
+    def _candidates(self, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
+        """Prototypes to tell apart: active in the batch, nearest to an active one's mean embedding, and random."""
+        active, means = class_means(embeddings, labels)
+        near = nearest_prototypes(means, active, prototypes, self.neighbours)
+        some = torch.randint(len(prototypes), (self.random_prototypes,), device=labels.device)
+        return torch.cat([active, near.flatten(), some]).unique()
+
+
+def cosine_cross_entropy(embeddings: Tensor, labels: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of softmax(cosine similarity / temperature): P x K memory."""
+    logits = F.normalize(embeddings, dim=-1) @ (F.normalize(prototypes, dim=-1).T / temperature)
+    return F.cross_entropy(logits, labels)
+
+
+@torch.no_grad()
+def class_means(embeddings: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """The classes present (A,) and the direction of each one's mean normalised embedding (A, E)."""
+    present, inverse = classes.unique(return_inverse=True)
+    sums = embeddings.new_zeros(len(present), embeddings.shape[1])
+    for chunk in _chunks(len(classes)):
+        sums.index_add_(0, inverse[chunk], F.normalize(embeddings[chunk], dim=-1))
+    return present, F.normalize(sums, dim=-1)
+
+
+@torch.no_grad()
+def nearest_prototypes(means: Tensor, classes: Tensor, prototypes: Tensor, k: int) -> Tensor:
+    """For each class mean (A, E) the k nearest prototypes that are not its own, (A, min(k, K - 1))."""
+    similarity = means @ F.normalize(prototypes, dim=-1).T
+    similarity[torch.arange(len(classes), device=classes.device), classes] = -torch.inf
+    return similarity.topk(min(k, len(prototypes) - 1), dim=1).indices
+
+
+@torch.no_grad()
+def mine_negatives(embeddings: Tensor, labels: Tensor, images: Tensor, prototypes: Tensor, k: int) -> Tensor:
+    """Hard negatives (P,): each pixel draws one of the k prototypes nearest to its landmark's mean in its image."""
+    groups, means = class_means(embeddings, images * len(prototypes) + labels)
+    near = nearest_prototypes(means, groups % len(prototypes), prototypes, k)
+    row = torch.searchsorted(groups, images * len(prototypes) + labels)
+    return near[row, torch.randint(near.shape[1], labels.shape, device=labels.device)]
+
+
+def prototype_triplet(
+    embeddings: Tensor, labels: Tensor, negatives: Tensor, prototypes: Tensor, margin: float
+) -> Tensor:
+    """Equation 2, averaged over pixels: max(0, m + sim(E_i, P_i-) - sim(E_i, P_i+)), sim the cosine."""
+    loss: Tensor = _PrototypeTriplet.apply(embeddings, F.normalize(prototypes, dim=-1), labels, negatives, margin)
+    return loss
+
+
+class _PrototypeTriplet(torch.autograd.Function):
+    """The gradient is worked out with the loss, chunk by chunk, so that nothing of size P x E but the gradient is kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, embeddings: Tensor, units: Tensor, positives: Tensor, negatives: Tensor, margin: float
+    ) -> Tensor:
+        pixels = len(embeddings)
+        total = embeddings.new_zeros((), dtype=torch.float32)
+        grad_embeddings = torch.empty_like(embeddings)
+        grad_units = torch.zeros_like(units)
+        for chunk in _chunks(pixels):
+            length = embeddings[chunk].norm(dim=-1, keepdim=True).clamp_min(1e-8)
+            unit = embeddings[chunk] / length
+            difference = units[negatives[chunk]] - units[positives[chunk]]
+            hinge = margin + (unit * difference).sum(-1, keepdim=True)
+            active = (hinge > 0).to(unit.dtype) / pixels
+            total += (hinge * active).sum()
+            difference *= active
+            radial = (difference * unit).sum(-1, keepdim=True)
+            grad_embeddings[chunk] = (difference - radial * unit) / length
+            unit *= active
+            grad_units.index_add_(0, negatives[chunk], unit)
+            grad_units.index_add_(0, positives[chunk], unit, alpha=-1)
+        ctx.save_for_backward(grad_embeddings, grad_units)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # type: ignore[override]
+        grad_embeddings, grad_units = ctx.saved_tensors
+        return grad_embeddings.mul_(grad), grad_units.mul_(grad), None, None, None
+
+
+def _chunks(length: int) -> list[slice]:
+    return [slice(start, start + CHUNK_PIXELS) for start in range(0, length, CHUNK_PIXELS)]
+
+
+def direction_l1(offsets: Tensor, targets: Tensor) -> Tensor:
+    """Equation 3 on foreground pixels, averaged: L1 between unit directions; offsets and targets (P, 2) to the landmark."""
+    return (F.normalize(offsets, dim=-1) - F.normalize(targets, dim=-1)).abs().sum(-1).mean()
+
+
+def offset_likelihood(offsets: Tensor, targets: Tensor, log_scales: Tensor) -> Tensor:
+    """Negative log-likelihood of Laplace-distributed offset errors, (P, 2) and log_scales (P,) in network pixels.
+
+    Not in the paper: a direction says nothing of the distance, and is a coin toss beside its landmark, where the offset
+    is at its most certain; the scale lets each pixel say how much its vote is worth.
+    """
+    error = (offsets - targets).abs().sum(-1)
+    return (error * torch.exp(-log_scales) + 2 * log_scales).mean()

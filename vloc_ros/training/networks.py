@@ -1,0 +1,115 @@
+"""VS-Net (section 3.2): an encoder, a segmentation decoder of embeddings and a voting decoder, in plain torch."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vloc_ros.training.layers import GlobalContext, InvertedResidual, Residual, conv_bn_relu, upsample_to
+from vloc_ros.training.resnet import AtrousPyramid, ResNet50
+
+# A vote of 1 of the last layer is this many network pixels: what is typical of a patch, so that training starts in scale.
+OFFSET_UNIT = 8.0
+LOG_SCALE_RANGE = (-3.0, 5.0)
+
+
+class VSNetOutput(NamedTuple):
+    """Per output cell: embeddings (B, E, h, w), not normalised; offsets (B, 2, h, w) to the landmark in network pixels;
+    log_scales (B, h, w), the log of the offset's expected absolute error per axis in network pixels."""
+
+    embeddings: Tensor
+    offsets: Tensor
+    log_scales: Tensor
+
+
+class VSNet(nn.Module):
+    """Images (B, 3, H, W), normalised, to VSNetOutput at 1 / `stride` of their size."""
+
+    def __init__(self, features: nn.Module, segmentation: nn.Module, voting: nn.Module, stride: int):
+        super().__init__()
+        self.features = features
+        self.segmentation = segmentation
+        self.voting = voting
+        self.stride = stride
+
+    def forward(self, images: Tensor) -> VSNetOutput:
+        features = self.features(images)
+        votes = self.voting(features)
+        scales = votes[:, 2].clamp(*LOG_SCALE_RANGE)
+        return VSNetOutput(self.segmentation(features), OFFSET_UNIT * votes[:, :2], scales)
+
+
+class MobileFeatures(nn.Module):
+    """Small encoder and decoder: features (B, 128, H/8, W/8).
+
+    Dense 3x3 convolutions where the maps are large, inverted residuals with growing dilation where they are small: the
+    depthwise ones are bound by memory, and slower than dense ones of the same size on every CPU that we measured.
+    """
+
+    channels = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stride4 = nn.Sequential(conv_bn_relu(3, 24, 3, stride=2), conv_bn_relu(24, 48, 3, stride=2), Residual(48))
+        self.stride8 = nn.Sequential(conv_bn_relu(48, 96, 3, stride=2), Residual(96), Residual(96))
+        self.context = nn.Sequential(
+            conv_bn_relu(96, 128, 3, stride=2),
+            *(InvertedResidual(128, 128, dilation=dilation) for dilation in (1, 2, 4, 2)),
+            GlobalContext(128, 64),
+            conv_bn_relu(192, 128),
+        )
+        self.detail = nn.Sequential(nn.PixelUnshuffle(2), conv_bn_relu(4 * 48, 96))
+        self.fuse = nn.Sequential(conv_bn_relu(128 + 96 + 96, 128), Residual(128), Residual(128))
+
+    def forward(self, images: Tensor) -> Tensor:
+        at4 = self.stride4(images)
+        at8 = self.stride8(at4)
+        context = upsample_to(self.context(at8), at8)
+        fused: Tensor = self.fuse(torch.cat([context, at8, self.detail(at4)], dim=1))
+        return fused
+
+
+def mobile(embedding: int) -> VSNet:
+    """About 1.4 M parameters, outputs at stride 4; for CPUs and Jetsons."""
+
+    def head(outputs: int) -> nn.Sequential:
+        channels = MobileFeatures.channels
+        # Each cell at stride 8 says what is in its 2 x 2 cells at stride 4: most of the work stays at the coarser grid.
+        return nn.Sequential(
+            InvertedResidual(channels, channels, expand=2), nn.Conv2d(channels, 4 * outputs, 1), nn.PixelShuffle(2)
+        )
+
+    return VSNet(MobileFeatures(), head(embedding), head(3), stride=4)
+
+
+class DeepLabFeatures(nn.Module):
+    """DeepLabv3 (ResNet-50 at output stride 16, ASPP) joined with its stride-4 features: (B, 256 + 48, H/4, W/4)."""
+
+    channels = 256 + 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = ResNet50()
+        self.pyramid = AtrousPyramid(2048, 256)
+        self.detail = conv_bn_relu(256, 48)
+
+    def forward(self, images: Tensor) -> Tensor:
+        at4, at16 = self.backbone(images)
+        detail = self.detail(at4)
+        return torch.cat([upsample_to(self.pyramid(at16), detail), detail], dim=1)
+
+
+def resnet50(embedding: int) -> VSNet:
+    """The paper's encoder, about 41 M parameters, with a decoder for each branch; outputs at stride 4; for GPUs."""
+
+    def decoder(outputs: int) -> nn.Sequential:
+        return nn.Sequential(
+            conv_bn_relu(DeepLabFeatures.channels, 256, 3), conv_bn_relu(256, 256, 3), nn.Conv2d(256, outputs, 1)
+        )
+
+    return VSNet(DeepLabFeatures(), decoder(embedding), decoder(3), stride=4)
+
+
+PRESETS: Mapping[str, Callable[[int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}
