@@ -1,0 +1,86 @@
+"""Short trainings that differ in one thing, as tables 3 and 4 of the VS-Net paper: what each choice is worth.
+
+python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--minutes 10] [--only NAME ...]
+
+All variants train for the same time on the same machine, one after the other, and are measured on the test split.
+Every number is of one run: differences of a tenth mean nothing.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from vloc_ros.datasets import open_dataset
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.localizer import load_localizer
+from vloc_ros.training.build_map import build_map
+from vloc_ros.training.losses import SegmentationLoss
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.objective import LossWeights
+from vloc_ros.training.trainer import TrainingOptions
+
+
+def variants(base: MapOptions) -> dict[str, MapOptions]:
+    """Name -> options; each changes one thing of `base`."""
+
+    def with_loss(loss: SegmentationLoss) -> MapOptions:
+        weights = replace(base.training.weights, segmentation=loss)
+        return replace(base, training=replace(base.training, weights=weights))
+
+    def with_weights(**changes: float) -> MapOptions:
+        weights: LossWeights = replace(base.training.weights, **changes)
+        return replace(base, training=replace(base.training, weights=weights))
+
+    return {
+        "base": base,
+        "landmarks 500": replace(base, landmarks=500),
+        "landmarks 2000": replace(base, landmarks=2000),
+        "full cross-entropy": with_loss(SegmentationLoss("cross_entropy")),
+        "triplet, mined negatives (paper)": with_loss(SegmentationLoss("triplet")),
+        "triplet, random negatives": with_loss(SegmentationLoss("triplet_random")),
+        "directions only (paper)": with_weights(direction=3.0, offset=0.0),
+        "offsets only": with_weights(direction=0.0),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--poses")
+    parser.add_argument("--workdir", type=Path, required=True, help="for the maps and their checkpoints")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--only", nargs="+", help="names of the variants to run")
+    options = parser.parse_args()
+    base = MapOptions(
+        dataset=options.dataset,
+        root=options.root,
+        split="train",
+        out=options.workdir / "base",
+        workdir=options.workdir / "base.work",
+        poses=options.poses,
+        training=TrainingOptions(minutes=options.minutes),
+    )
+    test = open_dataset(options.dataset, options.root, "test", options.poses)
+    rows = []
+    for name, variant in variants(base).items():
+        if options.only and name not in options.only:
+            continue
+        folder = name.replace(" ", "_").replace(",", "")
+        out, workdir = options.workdir / folder, options.workdir / f"{folder}.work"
+        build_map(replace(variant, out=out, workdir=workdir))
+        localizer = load_localizer(out)
+        summary = evaluate(localizer, test).summary()
+        manifest = localizer.landmark_map.manifest
+        rows.append((name, len(localizer.landmark_map), manifest.training["iterations"], summary))
+    print(f"| variant | landmarks | iterations | median cm | median deg | 2 cm 1 deg | 5 cm 5 deg |\n|{'---|' * 7}")
+    for name, landmarks, iterations, s in rows:
+        cm, deg = 100 * (s["median_translation_m"] or float("inf")), s["median_rotation_deg"] or float("inf")
+        print(
+            f"| {name} | {landmarks} | {iterations} | {cm:.2f} | {deg:.2f} | {100 * s['recall_2cm_1deg']:.1f} % "
+            f"| {100 * s['recall_5cm_5deg']:.1f} % |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""How many images of other places a map takes for its own: each accepted pose is a false accept.
+
+python benchmark/false_accepts.py --map MAP --images FOLDER [FOLDER ...]
+
+Each image is cropped about its centre to the aspect ratio of the map's network input and given the focal length of a
+60 degree lens: nothing but the content may give it away.
+"""
+
+import argparse
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.types import CameraImage, PoseEstimate
+from vloc_ros.datasets.files import read_image
+from vloc_ros.localizer import load_localizer
+
+FIELD_OF_VIEW_DEG = 60.0
+
+
+def cropped(rgb: NDArray[np.uint8], spec: NetworkSpec) -> CameraImage:
+    """The largest centred part of the image with the network input's aspect ratio."""
+    height, width = rgb.shape[:2]
+    scale = min(width / spec.width, height / spec.height)
+    w, h = round(spec.width * scale), round(spec.height * scale)
+    y, x = (height - h) // 2, (width - w) // 2
+    focal = 0.5 * w / math.tan(math.radians(FIELD_OF_VIEW_DEG / 2))
+    camera = Camera(w, h, focal, focal, (w - 1) / 2, (h - 1) / 2)
+    return CameraImage(np.ascontiguousarray(rgb[y : y + h, x : x + w]), camera)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--map", type=Path, required=True)
+    parser.add_argument("--images", type=Path, nargs="+", required=True)
+    options = parser.parse_args()
+    localizer = load_localizer(options.map)
+    outcomes: Counter[str] = Counter()
+    for path in sorted(p for folder in options.images for p in folder.glob("*.jpg")):
+        result = localizer.localize(cropped(read_image(path), localizer.session.spec))
+        outcomes["ACCEPTED" if isinstance(result, PoseEstimate) else result.reason.value] += 1
+    total = sum(outcomes.values())
+    print(f"{total} images, {outcomes['ACCEPTED']} accepted ({100 * outcomes['ACCEPTED'] / max(1, total):.2f} %)")
+    for outcome, count in outcomes.most_common():
+        print(f"  {outcome:24} {count}")
+
+
+if __name__ == "__main__":
+    main()

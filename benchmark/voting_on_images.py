@@ -1,0 +1,84 @@
+"""Compares the voting estimators on the outputs of a real map's network, all on the same frames and in one run.
+
+python benchmark/voting_on_images.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test [--every 2]
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.transforms import apply, invert
+from vloc_ros.core.types import PoseEstimate
+from vloc_ros.core.voting import ESTIMATORS, VotingConfig
+from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.evaluation.metrics import pose_error, summarize
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.methods.vsnet import VsNet
+
+
+def landmark_errors(localizer: Localizer, method: VsNet, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (N,) of the voted landmarks to where the true pose puts them, and their sigmas (N,), image pixels."""
+    voted = method.correspond(frame.image, localizer.landmark_map, localizer.session, Stopwatch())
+    camera = frame.image.camera.undistorted()
+    truth = camera.project(apply(invert(frame.map_from_camera), voted.points))[0]
+    return np.linalg.norm(voted.pixels - truth, axis=1), voted.sigmas
+
+
+def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dict[str, float]:
+    """Pose and landmark accuracy, and median milliseconds of voting."""
+    errors, landmark, ratios, voting, counts, timings = [], [], [], [], [], []
+    for frame in frames:
+        stopwatch = Stopwatch()
+        voted = method.correspond(frame.image, localizer.landmark_map, localizer.session, stopwatch)
+        started = time.perf_counter()
+        pose = solve_pnp(voted, frame.image.camera.undistorted())
+        timings.append({"pnp": 1e3 * (time.perf_counter() - started)})
+        voting.append(stopwatch.timings_ms["voting"])
+        accepted = isinstance(pose, PoseEstimate)
+        errors.append(pose_error(pose.map_from_camera, frame.map_from_camera) if accepted else None)
+        distance, sigmas = landmark_errors(localizer, method, frame)
+        landmark.append(np.nanmedian(distance))
+        ratios.append(np.nanmedian(distance / sigmas))
+        counts.append(len(voted))
+    summary = summarize(errors, timings)
+    return {
+        "cm": 100 * (summary["median_translation_m"] or np.inf),
+        "deg": summary["median_rotation_deg"] or np.inf,
+        "2cm_1deg_%": 100 * summary["recall_2cm_1deg"],
+        "5cm_5deg_%": 100 * summary["recall_5cm_5deg"],
+        "landmark_px": float(np.median(landmark)),
+        "error/sigma": float(np.median(ratios)),
+        "landmarks": float(np.median(counts)),
+        "voting_ms": float(np.median(voting)),
+        "pnp_ms": summary["latency_ms"]["pnp"]["p50"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--map", type=Path, required=True)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--poses")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--every", type=int, default=1)
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map, threads=1)
+    frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
+    for row, estimator in enumerate(ESTIMATORS):
+        method = VsNet(VotingConfig(estimator=estimator))
+        measure(localizer, method, frames[:2])  # compile
+        figures = measure(localizer, method, frames)
+        if row == 0:
+            print(f"{len(frames)} frames\n{'':10}" + "".join(f"{name:>13}" for name in figures))
+        print(f"{estimator:10}" + "".join(f"{value:13.3f}" for value in figures.values()))
+
+
+if __name__ == "__main__":
+    main()
