@@ -1,6 +1,6 @@
 """Short trainings that differ in one thing, as tables 3 and 4 of the VS-Net paper: what each choice is worth.
 
-python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--minutes 10] [--only NAME ...]
+python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--minutes 10]
 
 All variants train for the same time on the same machine, one after the other, and are measured on the test split.
 Every number is of one run: differences of a tenth mean nothing.
@@ -14,10 +14,7 @@ from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 from vloc_ros.training.build_map import build_map
-from vloc_ros.training.losses import SegmentationLoss
-from vloc_ros.training.map_options import MapOptions
-from vloc_ros.training.objective import LossWeights
-from vloc_ros.training.trainer import TrainingOptions
+from vloc_ros.training.map_options import LossWeights, MapOptions, SegmentationLoss, TrainingOptions
 
 
 def variants(base: MapOptions) -> dict[str, MapOptions]:

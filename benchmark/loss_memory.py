@@ -1,4 +1,4 @@
-"""Peak memory of the segmentation losses, forward and backward, beyond the embeddings, labels and prototypes themselves.
+"""Peak memory of the segmentation losses, forward and backward, beyond embeddings, labels and prototypes.
 
 python benchmark/loss_memory.py [--width 640 --height 480 --landmarks 5000 --embedding 16 --active 150]
 
@@ -12,7 +12,8 @@ import resource
 
 import torch
 
-from vloc_ros.training.losses import SegmentationLoss, SegmentationLossName
+from vloc_ros.training.losses import segmentation_loss
+from vloc_ros.training.map_options import SegmentationLoss, SegmentationLossName
 
 LOSSES: tuple[SegmentationLossName, ...] = ("triplet", "softmax", "cross_entropy")
 
@@ -35,7 +36,7 @@ def measure(name: SegmentationLossName, options: argparse.Namespace, result: "mu
     labels = active[torch.randint(options.active, (pixels,))]
     images = torch.zeros(pixels, dtype=torch.long)
     before = peak_bytes()
-    loss(embeddings, labels, images, prototypes).backward()
+    segmentation_loss(loss, embeddings, labels, images, prototypes).backward()
     result.put((peak_bytes() - before) / 1e6)
 
 
@@ -43,7 +44,7 @@ def run(loss: SegmentationLoss, pixels: int, landmarks: int, embedding: int, act
     embeddings = torch.randn(pixels, embedding, requires_grad=True)
     prototypes = torch.randn(landmarks, embedding, requires_grad=True)
     labels = torch.randint(active, (pixels,))
-    loss(embeddings, labels, torch.zeros(pixels, dtype=torch.long), prototypes).backward()
+    segmentation_loss(loss, embeddings, labels, torch.zeros(pixels, dtype=torch.long), prototypes).backward()
 
 
 def main() -> None:

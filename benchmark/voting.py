@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences
-from vloc_ros.core.voting import VotedLandmarks, VotingConfig, vote
+from vloc_ros.core.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingConfig, vote
 
 CELLS = (120, 160)  # height, width
 STRIDE = 4
+MIN_SCALE = 0.05  # network input pixels, as the networks have it
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 
 
@@ -25,9 +26,7 @@ CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 class Scene:
     """Network outputs at CELLS, and the truth: landmarks (N, 2) in network input pixels, their map points (N, 3)."""
 
-    labels: NDArray[np.int32]
-    confidences: NDArray[np.float32]
-    votes: NDArray[np.float32]
+    field: VoteField
     landmarks: NDArray[np.float64]
     points: NDArray[np.float64]
 
@@ -37,12 +36,14 @@ def make_scene(
     wrong_labels: float = 0.1,
     angle_noise_deg: float = 6.0,
     noise_px: float = 1.0,
+    distance_noise: float = 0.1,
     seed: int = 0,
 ) -> Scene:
     """Voronoi segments around landmarks, some of them just outside the image, seen by a camera at the map's origin.
 
-    Votes have an angular error and one of `noise_px` in where they aim, both Gaussian. A share of the cells has a wrong
-    label: those vote for their true landmark under another one's label, with less confidence.
+    Votes have an angular error, one in the distance, relative to it, and one of `noise_px` in where they aim, all
+    Gaussian; the scales are those of the whole. A share of the cells has a wrong label: those vote for their true
+    landmark under another one's label, with less confidence.
     """
     rng = np.random.default_rng(seed)
     h, w = CELLS
@@ -51,23 +52,31 @@ def make_scene(
     cells = np.stack([x, y], axis=-1)
     nearest = np.argmin(((cells[:, :, None] - landmarks) ** 2).sum(axis=-1), axis=-1)
     aim = landmarks[nearest] + rng.normal(0, noise_px, (h, w, 2)) - cells
+    reach = np.linalg.norm(aim, axis=-1)
     angle = np.arctan2(aim[..., 1], aim[..., 0]) + np.deg2rad(rng.normal(0, angle_noise_deg, (h, w)))
+    distances = reach * np.abs(1 + rng.normal(0, distance_noise, (h, w)))
+    variances = noise_px**2 + reach**2 * (np.deg2rad(angle_noise_deg) ** 2 + distance_noise**2) / 2
     wrong = rng.random((h, w)) < wrong_labels
     labels = np.where(wrong, rng.integers(0, landmark_count + 1, (h, w)), nearest + 1)
     confidences = rng.uniform(0.4, 1.0, (h, w)) * np.where(wrong, 0.7, 1.0)
     depth = rng.uniform(1.0, 4.0, landmark_count)
     rays = (landmarks - (CAMERA.cx, CAMERA.cy)) / (CAMERA.fx, CAMERA.fy)
-    return Scene(
+    field = VoteField(
         labels=labels.astype(np.int32),
         confidences=confidences.astype(np.float32),
         votes=np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32),
+        distances=distances.astype(np.float32),
+        scales=np.maximum(np.sqrt(variances / 2), MIN_SCALE).astype(np.float32),
+    )
+    return Scene(
+        field=field,
         landmarks=landmarks,
         points=np.column_stack([rays, np.ones(landmark_count)]) * depth[:, None],
     )
 
 
 def run_vote(scene: Scene, config: VotingConfig) -> VotedLandmarks:
-    return vote(scene.labels, scene.confidences, scene.votes, len(scene.landmarks), STRIDE, config)
+    return vote(scene.field, len(scene.landmarks), STRIDE, config)
 
 
 def to_correspondences(scene: Scene, voted: VotedLandmarks) -> Correspondences:
@@ -113,7 +122,7 @@ def main() -> None:
     parser.add_argument("--angle-noise-deg", type=float, default=6.0, help="standard deviation of a vote's angle")
     arguments = parser.parse_args()
     scene = make_scene(arguments.landmarks, arguments.wrong_labels, arguments.angle_noise_deg)
-    for estimator in ("irls", "ransac"):
+    for estimator in ESTIMATORS:
         report(scene, VotingConfig(estimator=estimator), arguments.runs)
 
 

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper  # noqa: E402
 
 SPEC = NetworkSpec(width=16, height=8, stride=4)
 H, W = 2, 4
+REALS = ("confidences", "distances", "scales")
 
 
 def tiny_network(
@@ -30,7 +31,7 @@ def tiny_network(
     labels_type: int = TensorProto.INT32,
     external: str = "",
 ) -> bytes:
-    """labels = channel 0 of each cell's top-left pixel, confidences = that / 255, votes = constant numbers."""
+    """labels = channel 0 of each cell's top-left pixel, REALS = that / 255, votes = constant numbers."""
     votes = np.arange(np.prod(votes_shape), dtype=np.float32)
     constants = [
         helper.make_tensor("from", TensorProto.INT64, [3], [0, 0, 0]),
@@ -52,11 +53,13 @@ def tiny_network(
         helper.make_node("Cast", ["red"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["real", "scale"], ["confidences"]),
         helper.make_node("Identity", ["votes_value"], [votes_name]),
+        helper.make_node("Identity", ["confidences"], ["distances"]),
+        helper.make_node("Identity", ["confidences"], ["scales"]),
     ]
     outputs = [
         helper.make_tensor_value_info("labels", labels_type, None),
-        helper.make_tensor_value_info("confidences", TensorProto.FLOAT, None),
         helper.make_tensor_value_info(votes_name, TensorProto.FLOAT, votes_shape),
+        *(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in REALS),
     ]
     inputs = [helper.make_tensor_value_info(input_name, input_type, input_shape)]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
@@ -82,7 +85,8 @@ def test_outputs_by_name_without_batch_axis(tmp_path: Path, backend: str, thread
         assert session.spec == SPEC
         assert set(outputs) == set(SPEC.output_names)
         np.testing.assert_array_equal(outputs["labels"], image[::4, ::4, 0])
-        np.testing.assert_allclose(outputs["confidences"], image[::4, ::4, 0] / 255, rtol=1e-6)
+        for name in REALS:
+            np.testing.assert_allclose(outputs[name], image[::4, ::4, 0] / 255, rtol=1e-6)
         assert outputs["votes"].shape == (H, W, 2)
 
 

@@ -2,7 +2,7 @@
 
 import runpy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -55,7 +55,7 @@ def landmark_map(scene):
 
 
 def outputs_of(scene) -> dict[str, np.ndarray]:
-    return {"labels": scene.labels, "confidences": scene.confidences, "votes": scene.votes}
+    return {field.name: getattr(scene.field, field.name) for field in fields(scene.field)}
 
 
 def image_of(camera: Camera) -> CameraImage:
@@ -86,7 +86,7 @@ def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
 
 
 def test_nothing_recognised_is_rejected_with_timings(landmark_map, scene):
-    outputs = outputs_of(scene) | {"labels": np.zeros_like(scene.labels)}
+    outputs = outputs_of(scene) | {"labels": np.zeros_like(scene.field.labels)}
     result = localize(image_of(CAMERA), landmark_map, VsNet(), FakeSession(outputs))
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_LANDMARKS
@@ -119,6 +119,8 @@ def test_another_aspect_ratio(landmark_map, scene):
         ({"labels": np.zeros((120, 160), np.int64)}, r"'labels' is int64 .* instead of int32"),
         ({"confidences": np.zeros((1, 120, 160), np.float32)}, r"\(1, 120, 160\) instead of float32 \(120, 160\)"),
         ({"votes": np.zeros((120, 160, 3), np.float32)}, r"\(120, 160, 3\)"),
+        ({"distances": None}, "no output 'distances'"),
+        ({"scales": np.ones((120, 160))}, "'scales' is float64 .* instead of float32"),
         ({"labels": np.full((120, 160), 151, np.int32)}, r"label 151 outside 0\.\.150"),
     ],
 )

@@ -6,20 +6,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vloc_ros.core.voting import VotingConfig, vote
-from vloc_ros.core.voting_kernels import sort_by_label
+from vloc_ros.core.voting import ESTIMATORS, VoteField, VotingConfig, vote
+from vloc_ros.core.voting_cells import sort_by_label
 from vloc_ros.errors import ConfigError, ModelError
 
 BENCHMARK = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmark" / "voting.py"))
 make_scene, run_vote, STRIDE = BENCHMARK["make_scene"], BENCHMARK["run_vote"], BENCHMARK["STRIDE"]
-BOTH = pytest.mark.parametrize("config", [VotingConfig("irls"), VotingConfig("ransac")], ids=lambda c: c.estimator)
+ALL = pytest.mark.parametrize("config", [VotingConfig(name) for name in ESTIMATORS], ids=ESTIMATORS)
+BY_DIRECTION = pytest.mark.parametrize("config", [VotingConfig("irls"), VotingConfig("ransac")], ids=("irls", "ransac"))
 
 
-def reference_landmark(scene, label: int, guess_px: np.ndarray, config: VotingConfig) -> np.ndarray:
-    """Least-squares intersection of the votes of one label that point at the current estimate, iterated."""
-    rows, columns = np.nonzero(scene.labels == label)
+def reference_mean(field: VoteField, label: int) -> np.ndarray:
+    """Mean of where the votes of one label end, weighed by confidence, scale and distance from the mean, iterated."""
+    rows, columns = np.nonzero(field.labels == label)
     cells = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE - 0.5
-    directions = scene.votes[rows, columns].astype(np.float64)
+    ends = cells + field.distances[rows, columns, None].astype(np.float64) * field.votes[rows, columns]
+    scales = np.hypot(field.scales[rows, columns].astype(np.float64), 0.1 * STRIDE)
+    precisions = (field.confidences[rows, columns] / scales) ** 2
+    estimate = np.median(ends, axis=0)
+    for _ in range(50):
+        off = np.linalg.norm(ends - estimate, axis=1) / scales
+        weights = precisions / (1 + (off / 2) ** 2) ** 2
+        estimate = weights @ ends / weights.sum()
+    return estimate
+
+
+def reference_intersection(scene, label: int, guess_px: np.ndarray, config: VotingConfig) -> np.ndarray:
+    """Least-squares intersection of the votes of one label that point at the current estimate, iterated."""
+    rows, columns = np.nonzero(scene.field.labels == label)
+    cells = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE - 0.5
+    directions = scene.field.votes[rows, columns].astype(np.float64)
     estimate = guess_px
     for _ in range(20):
         to_landmark = estimate - cells
@@ -36,105 +52,152 @@ def errors_px(scene, voted) -> np.ndarray:
     return np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
 
 
-def scene_of(labels, landmarks_px):
-    """Exact unit votes of `labels` (h, w) for landmarks (N, 2) in network input pixels; confidence 1."""
+def field_of(labels, landmarks_px) -> VoteField:
+    """Exact votes of `labels` (h, w) for landmarks (N, 2) in network input pixels; confidence and scale 1."""
     y, x = (np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5) * STRIDE - 0.5
     aim = np.asarray(landmarks_px)[np.maximum(labels - 1, 0)] - np.stack([x, y], axis=-1)
-    votes = aim / np.maximum(np.linalg.norm(aim, axis=-1, keepdims=True), 1e-9)
-    return labels.astype(np.int32), np.ones(labels.shape, np.float32), votes.astype(np.float32)
+    distances = np.linalg.norm(aim, axis=-1)
+    return VoteField(
+        labels=labels.astype(np.int32),
+        confidences=np.ones(labels.shape, np.float32),
+        votes=(aim / np.maximum(distances[..., None], 1e-9)).astype(np.float32),
+        distances=distances.astype(np.float32),
+        scales=np.ones(labels.shape, np.float32),
+    )
 
 
-@BOTH
+def random_directions(rng, count: int) -> np.ndarray:
+    angles = rng.uniform(0, 2 * np.pi, count)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+@ALL
 def test_exact_votes_give_exact_landmarks(config):
-    scene = make_scene(wrong_labels=0.0, angle_noise_deg=0.0, noise_px=0.0)
+    scene = make_scene(wrong_labels=0.0, angle_noise_deg=0.0, noise_px=0.0, distance_noise=0.0)
     voted = run_vote(scene, config)
     assert len(voted) > 140
     assert errors_px(scene, voted).max() < 0.02
     assert (np.diff(voted.labels) > 0).all()
 
 
-@BOTH
-def test_agrees_with_the_slow_reference_on_noisy_votes(config):
+@BY_DIRECTION
+def test_agrees_with_the_slow_intersection_of_noisy_directions(config):
     scene = make_scene(seed=3)
     voted = run_vote(scene, config)
-    reference = np.array(
-        [reference_landmark(scene, label, scene.landmarks[label - 1], config) for label in voted.labels]
-    )
-    apart = np.linalg.norm(voted.pixels - reference, axis=1)
-    assert np.median(apart) < 1.0
     truth = scene.landmarks[voted.labels - 1]
+    reference = np.array(
+        [reference_intersection(scene, k, start, config) for k, start in zip(voted.labels, truth, strict=True)]
+    )
+    assert np.median(np.linalg.norm(voted.pixels - reference, axis=1)) < 1.0
     assert np.median(errors_px(scene, voted)) < 1.2 * np.median(np.linalg.norm(reference - truth, axis=1))
 
 
-@BOTH
+@pytest.mark.parametrize("wrong_labels", [0.1, 0.3])
+def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels):
+    scene = make_scene(wrong_labels=wrong_labels, seed=3)
+    voted = run_vote(scene, VotingConfig("endpoints"))
+    apart = np.linalg.norm(voted.pixels - [reference_mean(scene.field, k) for k in voted.labels], axis=1)
+    assert len(voted) > 125
+    assert np.percentile(apart, 95) < 0.02
+    assert np.median(errors_px(scene, voted)) < 0.5
+
+
+@ALL
 @pytest.mark.parametrize("share", [0.1, 0.3])
 def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config, share):
-    scene = make_scene(wrong_labels=0.0, angle_noise_deg=1.0, noise_px=0.1, seed=1)
+    scene = make_scene(wrong_labels=0.0, angle_noise_deg=1.0, noise_px=0.1, distance_noise=0.02, seed=1)
     rng = np.random.default_rng(2)
-    wrong = rng.random(scene.labels.shape) < share
-    angles = rng.uniform(0, 2 * np.pi, wrong.sum())
-    scene.votes[wrong] = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    wrong = rng.random(scene.field.labels.shape) < share
+    scene.field.votes[wrong] = random_directions(rng, wrong.sum())
+    scene.field.distances[wrong] = rng.uniform(0, 100, wrong.sum())
     voted = run_vote(scene, config)
     assert len(voted) > 140
     assert np.median(errors_px(scene, voted)) < 0.25
     assert np.percentile(errors_px(scene, voted), 95) < 1.0
 
 
-@BOTH
+@ALL
 def test_landmark_outside_the_image(config):
     labels = np.zeros((60, 80), np.int32)
     labels[20:32, :8] = 1
     outside = [-14.0, 104.0]
-    voted = vote(*scene_of(labels, [outside]), landmark_count=1, stride=STRIDE, config=config)
+    voted = vote(field_of(labels, [outside]), landmark_count=1, stride=STRIDE, config=config)
     assert voted.pixels == pytest.approx(np.array([outside]), abs=0.05)
 
 
-@BOTH
+@ALL
 def test_nothing_labelled_is_nothing_found(config):
     nothing = np.zeros((60, 80), np.int32)
-    voted = vote(*scene_of(nothing, [[0.0, 0.0]]), landmark_count=9, stride=STRIDE, config=config)
+    voted = vote(field_of(nothing, [[0.0, 0.0]]), landmark_count=9, stride=STRIDE, config=config)
     assert len(voted) == 0
     assert voted.pixels.shape == (0, 2)
 
 
-@BOTH
+@BY_DIRECTION
 def test_collinear_and_parallel_votes_are_dropped(config):
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1  # one row, voting along itself
     labels[30:40, 10:40] = 2
-    labels_votes = scene_of(labels, [[300.0, 10.5 * STRIDE - 0.5], [100.0, 140.0]])
-    labels_votes[2][labels == 2] = (0.6, 0.8)
-    assert len(vote(*labels_votes, landmark_count=2, stride=STRIDE, config=config)) == 0
+    field = field_of(labels, [[300.0, 10.5 * STRIDE - 0.5], [100.0, 140.0]])
+    field.votes[labels == 2] = (0.6, 0.8)
+    assert len(vote(field, landmark_count=2, stride=STRIDE, config=config)) == 0
 
 
-@BOTH
+def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes():
+    labels = np.zeros((60, 80), np.int32)
+    labels[10, 5:60] = 1
+    landmark = [300.0, 10.5 * STRIDE - 0.5]
+    voted = vote(field_of(labels, [landmark]), landmark_count=1, stride=STRIDE, config=VotingConfig("endpoints"))
+    assert voted.pixels == pytest.approx(np.array([landmark]), abs=0.01)
+
+
+@ALL
 def test_small_segments_and_low_consensus_are_dropped(config):
     labels = np.zeros((60, 80), np.int32)
     labels[5, 5 : 5 + config.min_cells - 1] = 1
     labels[20:40, 20:40] = 2
     labels[20:40, 50:70] = 3
-    inputs = scene_of(labels, [[24.0, 30.0], [120.0, 120.0], [240.0, 120.0]])
-    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
-    inputs[2][labels == 2] = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    voted = vote(*inputs, landmark_count=3, stride=STRIDE, config=config)
+    field = field_of(labels, [[24.0, 30.0], [120.0, 120.0], [240.0, 120.0]])
+    field.votes[labels == 2] = random_directions(np.random.default_rng(0), 400)
+    voted = vote(field, landmark_count=3, stride=STRIDE, config=config)
     assert voted.labels.tolist() == [3]
     assert voted.supports.tolist() == [400]
 
 
-@BOTH
-def test_votes_without_direction_and_not_finite_do_not_vote(config):
-    scene = make_scene(seed=5)
+@ALL
+def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(config):
+    field = make_scene(seed=5).field
     rng = np.random.default_rng(0)
-    scene.votes[rng.random(scene.labels.shape) < 0.05] = np.nan
-    scene.votes[rng.random(scene.labels.shape) < 0.05] = 0.0
-    scene.confidences[rng.random(scene.labels.shape) < 0.05] = np.inf
-    voted = run_vote(scene, config)
-    assert len(voted) > 130
-    assert np.isfinite(voted.pixels).all()
-    assert np.median(errors_px(scene, voted)) < 1.0
+    cells = rng.permutation(field.labels.size)
+    changes = (
+        (field.votes.reshape(-1, 2), (np.nan, np.inf, 0.0)),
+        (field.confidences.ravel(), (np.nan, np.inf)),
+        (field.distances.ravel(), (np.nan, np.inf, -np.inf)),
+        (field.scales.ravel(), (np.nan, np.inf, 0.0, -1.0)),
+    )
+    values = [(array, value) for array, bad in changes for value in bad]
+    bad_cells = np.array_split(cells[: field.labels.size // 5], len(values))
+    for (array, value), chosen in zip(values, bad_cells, strict=True):
+        array[chosen] = value
+    spoilt = vote(field, 150, STRIDE, config)
+    field.labels.ravel()[np.concatenate(bad_cells)] = 0
+    without = vote(field, 150, STRIDE, config)
+    assert len(without) > 130
+    assert np.array_equal(spoilt.pixels, without.pixels)
+    assert np.array_equal(spoilt.sigmas, without.sigmas)
 
 
-@BOTH
+@pytest.mark.parametrize(("name", "value"), [("distances", 3e38), ("scales", 3e38), ("scales", 1e-38)])
+def test_extreme_ends_neither_break_nor_move_anything(name, value):
+    labels = np.zeros((60, 80), np.int32)
+    labels[20:40, 20:40] = 1
+    field = field_of(labels, [[120.0, 120.0]])
+    getattr(field, name)[30, ::7] = value
+    voted = vote(field, landmark_count=1, stride=STRIDE, config=VotingConfig("endpoints"))
+    assert voted.pixels == pytest.approx(np.array([[120.0, 120.0]]), abs=0.01)
+
+
+@ALL
 def test_same_input_same_output(config):
     scene = make_scene()
     first, second = run_vote(scene, config), run_vote(scene, config)
@@ -142,49 +205,54 @@ def test_same_input_same_output(config):
     assert np.array_equal(first.sigmas, second.sigmas)
 
 
-@BOTH
+@ALL
 def test_sigmas_follow_the_noise_and_the_geometry(config):
-    quiet = run_vote(make_scene(angle_noise_deg=2.0, noise_px=0.3), config)
-    noisy = run_vote(make_scene(angle_noise_deg=8.0, noise_px=1.0), config)
+    quiet = run_vote(make_scene(angle_noise_deg=2.0, noise_px=0.3, distance_noise=0.03), config)
+    noisy = run_vote(make_scene(angle_noise_deg=8.0, noise_px=1.0, distance_noise=0.15), config)
     assert 1.5 * np.median(quiet.sigmas) < np.median(noisy.sigmas)
     assert quiet.sigmas.min() > 0
 
 
-def test_sigmas_cover_errors_of_independent_votes():
+@ALL
+def test_sigmas_cover_errors_of_independent_votes(config):
     scene = make_scene(seed=7)
-    voted = run_vote(scene, VotingConfig())
+    voted = run_vote(scene, config)
     normalised = errors_px(scene, voted) / voted.sigmas
     assert np.mean(normalised < 3) > 0.97  # neighbours' votes count as dependent, so that sigmas are on the safe side
 
 
-def test_irls_is_at_least_as_accurate_as_ransac():
+def test_the_estimators_are_ordered_by_accuracy():
     scene = make_scene(seed=11)
-    irls, ransac = (run_vote(scene, VotingConfig(name)) for name in ("irls", "ransac"))
-    assert len(irls) >= len(ransac)
-    assert np.median(errors_px(scene, irls)) <= np.median(errors_px(scene, ransac))
+    endpoints, irls, ransac = (np.median(errors_px(scene, run_vote(scene, VotingConfig(name)))) for name in ESTIMATORS)
+    assert endpoints <= irls <= ransac
 
 
 def test_sorting_keeps_every_cell_under_its_label():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 6, (20, 30)).astype(np.int32)
     votes = rng.normal(size=(20, 30, 2)).astype(np.float32)
-    confidences = rng.random((20, 30)).astype(np.float32)
-    cells, starts = sort_by_label(labels, confidences, votes, 6)
+    confidences, distances, scales = (rng.uniform(0.1, 1.0, (3, 20, 30))).astype(np.float32)
+    cells, starts = sort_by_label(labels, confidences, votes, distances, scales, 6, np.float32(STRIDE))
+    assert starts[-1] == cells.shape[1] == np.count_nonzero(labels)
     for label in range(1, 7):
         rows, columns = np.nonzero(labels == label)
         mine = cells[:, starts[label] : starts[label + 1]]
         assert np.array_equal(mine[0], columns)
         assert np.array_equal(mine[1], rows)
-        assert np.linalg.norm(mine[2:4], axis=0) == pytest.approx(1.0, abs=1e-5)
+        directions = votes[rows, columns] / np.linalg.norm(votes[rows, columns], axis=1, keepdims=True)
+        assert np.abs(mine[2:4].T - directions).max() < 1e-6
         assert mine[4] == pytest.approx(confidences[rows, columns] ** 2)
+        assert mine[5] * STRIDE == pytest.approx(distances[rows, columns])
+        assert mine[6] * STRIDE == pytest.approx(scales[rows, columns])
 
 
 @pytest.mark.parametrize("label", [-1, 4])
 def test_a_label_that_the_map_does_not_have(label):
     labels = np.zeros((4, 4), np.int32)
-    labels[1, 1] = label
+    field = field_of(labels, [[0.0, 0.0]])
+    field.labels[1, 1] = label
     with pytest.raises(ModelError, match=f"label {label} outside 0..3"):
-        vote(labels, np.ones((4, 4), np.float32), np.ones((4, 4, 2), np.float32), 3, STRIDE, VotingConfig())
+        vote(field, 3, STRIDE, VotingConfig())
 
 
 @pytest.mark.parametrize(

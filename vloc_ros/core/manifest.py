@@ -11,7 +11,13 @@ FORMAT_VERSION = 1
 
 # What each named network output holds in every cell: element type and trailing shape.
 OUTPUT_CELLS: Mapping[str, tuple[str, tuple[int, ...]]] = MappingProxyType(
-    {"labels": ("int32", ()), "confidences": ("float32", ()), "votes": ("float32", (2,)), "distances": ("float32", ()), "scales": ("float32", ())}
+    {
+        "labels": ("int32", ()),
+        "confidences": ("float32", ()),
+        "votes": ("float32", (2,)),
+        "distances": ("float32", ()),
+        "scales": ("float32", ()),
+    }
 )
 
 
@@ -27,7 +33,7 @@ class NetworkSpec:
     height: int
     stride: int
     input_name: str = "image"
-    output_names: tuple[str, ...] = ("labels", "confidences", "votes", "distances", "scales")
+    output_names: tuple[str, ...] = tuple(OUTPUT_CELLS)
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.stride < 1:

@@ -15,7 +15,8 @@ MIN_POINTS = 4  # three give a pose, the fourth tells which and leaves something
 # An inlier is off by less than this angle, so that the test does not depend on the resolution: 8 px of a Kinect image.
 MAX_INLIER_ANGLE_RAD = 0.015
 # dyn_num_trials_mult and success_prob are PoseLib's defaults; with them 30 % inliers need about 1000 iterations.
-RANSAC_OPTIONS = {"min_iterations": 50, "max_iterations": 10000, "seed": 0}
+RANSAC_OPTIONS = {"min_iterations": 20, "max_iterations": 10000, "seed": 0}
+MAX_RANSAC_POINTS = 100  # the most certain ones: more cost time and find no better start
 CAUCHY = 2.5  # residuals of so many standard deviations weigh half
 RAYLEIGH_MEDIAN = float(np.sqrt(2 * np.log(2)))  # of the length of a 2-D residual of unit variance per axis
 MIN_CONDITION = 1e-12  # smaller over larger eigenvalue of the scaled information matrix
@@ -33,7 +34,8 @@ def solve_pnp(correspondences: Correspondences, camera: Camera) -> PoseEstimate 
             RejectionReason.TOO_FEW_LANDMARKS, f"{len(correspondences)} landmarks found, a pose needs {MIN_POINTS}"
         )
     max_error_px = MAX_INLIER_ANGLE_RAD * float(np.sqrt(camera.fx * camera.fy))
-    start, inliers = _ransac(correspondences, camera, max_error_px)
+    start = _ransac(_most_certain(correspondences, MAX_RANSAC_POINTS), camera, max_error_px)
+    inliers = reprojection_errors(start, correspondences, camera) <= max_error_px
     if inliers.sum() < MIN_POINTS:
         return Rejection(
             RejectionReason.NO_POSE, f"no pose explains more than {int(inliers.sum())} of {len(inliers)} landmarks"
@@ -54,23 +56,27 @@ def reprojection_errors(map_from_camera: Float, correspondences: Correspondences
     return np.where(np.isnan(errors), np.inf, errors)
 
 
-def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float) -> tuple[Float, NDArray[np.bool_]]:
-    """(map_from_camera, inliers (N,)) by LO-RANSAC; the same input gives the same output."""
+def _most_certain(correspondences: Correspondences, count: int) -> Correspondences:
+    """The `count` of least sigma, in their order."""
+    return correspondences[np.sort(np.argsort(correspondences.sigmas, kind="stable")[:count])]
+
+
+def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float) -> Float:
+    """map_from_camera by LO-RANSAC; the same input gives the same output."""
     pinhole = {
         "model": "PINHOLE",
         "width": camera.width,
         "height": camera.height,
         "params": [camera.fx, camera.fy, camera.cx, camera.cy],
     }
-    pose, info = poselib.estimate_absolute_pose(
+    pose, _ = poselib.estimate_absolute_pose(
         correspondences.pixels,
         correspondences.points,
         pinhole,
         {**RANSAC_OPTIONS, "max_reproj_error": max_error_px},
         {},
     )
-    camera_from_map = np.vstack([pose.Rt, [0.0, 0.0, 0.0, 1.0]])
-    return invert(camera_from_map), np.array(info["inliers"], dtype=bool)
+    return invert(np.vstack([pose.Rt, [0.0, 0.0, 0.0, 1.0]]))
 
 
 def _refine(start: Float, correspondences: Correspondences, camera: Camera) -> tuple[Float, Float | None]:

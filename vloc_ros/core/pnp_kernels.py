@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 MAX_STEPS = 20
-SETTLED = 1e-6  # a step of this many metres and radians ends the refinement
+SETTLED = 1e-5  # a step of this many metres and radians ends the refinement
 MIN_DEPTH_M = 1e-3
 
 
@@ -68,8 +68,11 @@ def normal_equations(
         chi2 += weight * squared
         for a in range(6):
             gradient[a] += weight * (jacobian[0, a] * residual[0] + jacobian[1, a] * residual[1])
-            for b in range(6):
+            for b in range(a + 1):
                 information[a, b] += weight * (jacobian[0, a] * jacobian[0, b] + jacobian[1, a] * jacobian[1, b])
+    for a in range(6):
+        for b in range(a):
+            information[b, a] = information[a, b]
     return information, gradient, cost, chi2
 
 

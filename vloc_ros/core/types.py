@@ -38,7 +38,8 @@ class CameraImage:
             raise ConfigError(f"image: expected RGB uint8 (H, W, 3), got {self.rgb.dtype} {self.rgb.shape}")
         height, width = self.rgb.shape[:2]
         if (width, height) != (self.camera.width, self.camera.height):
-            raise ConfigError(f"image: {width}x{height} pixels, but its camera is {self.camera.width}x{self.camera.height}")
+            camera = f"{self.camera.width}x{self.camera.height}"
+            raise ConfigError(f"image: {width}x{height} pixels, but its camera is {camera}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +104,8 @@ class Correspondences:
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """An accepted pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about
-    the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences."""
+    """An accepted pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation
+    about the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences."""
 
     map_from_camera: Float
     covariance: Float

@@ -1,4 +1,4 @@
-"""Voting-by-segmentation: from labels and directions per cell to landmarks in the image (paper 3.2)."""
+"""Voting-by-segmentation: from labels and votes per cell to landmarks in the image (paper 3.2)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,22 +6,42 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.voting_kernels import locate, sort_by_label
+from vloc_ros.core.voting_cells import sort_by_label
+from vloc_ros.core.voting_directions import intersect_directions
+from vloc_ros.core.voting_ends import average_ends
 from vloc_ros.errors import ConfigError, ModelError
+
+ESTIMATORS = ("endpoints", "irls", "ransac")
+MIN_SUPPORT = 3  # inlier votes; fewer do not make a landmark
+
+
+@dataclass(frozen=True, eq=False)
+class VoteField:
+    """What the network says of each output cell (h, w): labels int32, 0 for no landmark, else 1..N; confidences float32
+    in [0, 1], squared they weigh the votes; votes (h, w, 2) float32, directions (x, y) to the landmark; distances
+    float32 to it and scales float32, how far off the vote's end is thought to be, in network input pixels."""
+
+    labels: NDArray[np.int32]
+    confidences: NDArray[np.float32]
+    votes: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    scales: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class VotingConfig:
-    """How each label's votes are intersected, and which landmarks are believed.
+    """How each label's votes are joined, and which landmarks are believed.
 
-    estimator: `irls`, one robust closed-form fit to all votes of a label, or `ransac`, the paper's.
+    estimator: `endpoints`, the robust mean of where a label's votes end; or, from their directions alone, `irls`, one
+    robust closed-form intersection of all of them, or `ransac`, the paper's.
     min_cells: T_s of the paper, smaller segments are dropped, in network output cells.
-    min_consensus: share of a segment's votes that must point at the landmark to within `inlier_angle_deg`.
+    min_consensus: share of a segment's votes that must agree on the landmark, to within a few of their scales.
+    inlier_angle_deg: of `irls` and `ransac` only; the angle within which a direction agrees with a landmark.
     hypotheses, seed: of `ransac` only; vote pairs tried per landmark.
     Raises ConfigError for values that make no sense.
     """
 
-    estimator: Literal["irls", "ransac"] = "irls"
+    estimator: Literal["endpoints", "irls", "ransac"] = "endpoints"
     min_cells: int = 8
     min_consensus: float = 0.4
     inlier_angle_deg: float = 12.0
@@ -29,8 +49,8 @@ class VotingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.estimator not in ("irls", "ransac"):
-            raise ConfigError(f"voting: estimator {self.estimator!r} is unknown, known are 'irls' and 'ransac'")
+        if self.estimator not in ESTIMATORS:
+            raise ConfigError(f"voting: estimator {self.estimator!r} is unknown, known are {', '.join(ESTIMATORS)}")
         if self.min_cells < 3 or self.hypotheses < 1 or self.seed < 0:
             raise ConfigError(
                 f"voting: min_cells={self.min_cells} must be at least 3, hypotheses={self.hypotheses} at least 1 "
@@ -57,37 +77,37 @@ class VotedLandmarks:
         return len(self.labels)
 
 
-def vote(
-    labels: NDArray[np.int32],
-    confidences: NDArray[np.float32],
-    votes: NDArray[np.float32],
-    landmark_count: int,
-    stride: int,
-    config: VotingConfig,
-) -> VotedLandmarks:
-    """Intersect the votes of every label's cells.
-
-    labels (h, w): 0 for no landmark, else 1..landmark_count. confidences (h, w) in [0, 1]: squared, they weigh votes.
-    votes (h, w, 2): directions (x, y) to the landmark. Cell (i, j) lies at network input pixel x = (j + 0.5) * stride
-    - 0.5, y = (i + 0.5) * stride - 0.5. Raises ModelError for a label that the map does not have.
+def vote(field: VoteField, landmark_count: int, stride: int, config: VotingConfig) -> VotedLandmarks:
+    """Join the votes of every label's cells. Cell (i, j) lies at network input pixel ((j + 0.5) * stride - 0.5,
+    (i + 0.5) * stride - 0.5). Raises ModelError for a label that the map does not have.
     """
-    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+    low, high = int(field.labels.min(initial=0)), int(field.labels.max(initial=0))
     if low < 0 or high > landmark_count:
         raise ModelError(f"network: label {low if low < 0 else high} outside 0..{landmark_count}, the map's landmarks")
-    cells, starts = sort_by_label(labels, confidences, votes, landmark_count)
-    rows = locate(
-        cells,
-        starts,
-        labels.shape[1],
-        config.min_cells,
-        config.min_consensus,
-        float(np.sin(np.deg2rad(config.inlier_angle_deg))),
-        config.hypotheses if config.estimator == "ransac" else 0,
-        config.seed,
+    cells, starts = sort_by_label(
+        field.labels, field.confidences, field.votes, field.distances, field.scales, landmark_count, np.float32(stride)
     )
+    sizes = np.diff(starts)
+    labels = np.flatnonzero(sizes >= config.min_cells)
+    rows = _locate(cells, np.stack([starts[labels], starts[labels + 1]], axis=1), field.labels.shape[1], config)
+    believed = rows[:, 3] >= np.maximum(MIN_SUPPORT, config.min_consensus * sizes[labels])
+    rows = rows[believed]
     return VotedLandmarks(
-        labels=rows[:, 0].astype(np.int32),
-        pixels=(rows[:, 1:3] + 0.5) * stride - 0.5,
-        sigmas=rows[:, 3] * stride,
-        supports=rows[:, 4].astype(np.int32),
+        labels=labels[believed].astype(np.int32),
+        pixels=(rows[:, :2] + 0.5) * stride - 0.5,
+        sigmas=rows[:, 2] * stride,
+        supports=rows[:, 3].astype(np.int32),
+    )
+
+
+def _locate(
+    cells: NDArray[np.float32], bounds: NDArray[np.int64], width: int, config: VotingConfig
+) -> NDArray[np.float64]:
+    """Rows (K, 4) x, y, sigma (output cells) and inlier votes of the segments cells[:, bounds[k, 0] : bounds[k, 1]]."""
+    if config.estimator == "endpoints":
+        return np.asarray(average_ends(cells, bounds))
+    inlier_sine = float(np.sin(np.deg2rad(config.inlier_angle_deg)))
+    hypotheses = config.hypotheses if config.estimator == "ransac" else 0
+    return np.asarray(
+        intersect_directions(cells, bounds, width, config.min_consensus, inlier_sine, hypotheses, config.seed)
     )

@@ -39,8 +39,8 @@ class Subset:
 
 
 def split_held_out(dataset: Dataset, share: float = 0.05, block: int = 5, most: int = 40) -> tuple[Subset, Subset]:
-    """(training, held-out) parts. Held-out frames come in blocks spread evenly over the sequence, because a single frame
-    between its two neighbours would measure nothing but memory."""
+    """(training, held-out) parts. Held-out frames come in blocks spread evenly over the sequence, because a single
+    frame between its two neighbours would measure nothing but memory."""
     count = len(dataset)
     blocks = max(1, min(most, round(share * count)) // block)
     block = min(block, max(1, count // 10))

@@ -15,9 +15,9 @@ Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 ROUNDS = 5
-NORMAL_WEIGHT = 1.5
+NORMAL_WEIGHT = 3.0  # a right angle costs more than the distance to any seed nearby
 COLOR_WEIGHT = 0.3
-REACH = 1.0  # patch sizes from its centre that a patch may grow
+REACH = 1.25  # patch sizes from its centre that a patch may grow
 SEED_SPACING = 0.75  # least distance D of two seeds: the grid alone seeds slanted surfaces too densely
 SEED_SUPPORT = 0.3  # occupied share of the disc around a seed below which it is isolated
 MIN_AREA = 0.2  # of a square patch's area; smaller patches are given to their neighbours, or dropped

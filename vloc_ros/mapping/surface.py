@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import trimesh
 from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from trimesh.triangles import points_to_barycentric
+from trimesh.visual import TextureVisuals
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.datasets.types import Dataset
@@ -217,9 +221,9 @@ def voxelised(
 ) -> Surface:
     """One mean point, weighted by the counts, per occupied voxel, in the order of the voxels' keys."""
     _, row = np.unique(keys_of(cells_of(points, voxel_size)), return_inverse=True)
-    columns = np.column_stack([np.ones(len(points)), points, normals, colors, np.ones(len(points))]) * counts[:, None]
-    rows = int(row.max()) + 1 if len(row) else 0
-    sums = np.stack([np.bincount(row, columns[:, k], rows) for k in range(_COLUMNS)], axis=1)
+    ones = np.ones(len(points))
+    columns: Float = np.column_stack([ones, points, normals, colors, ones]) * counts[:, None]
+    sums: Float = np.stack([np.bincount(row, columns[:, k]) for k in range(_COLUMNS)], axis=1)
     return _surface_from_sums(sums, voxel_size)
 
 
@@ -260,20 +264,20 @@ def _project(points, normals, counts, indices, sigma):  # type: ignore[no-untype
 
 def surface_from_mesh(path: Path, voxel_size: float = DEFAULT_VOXEL_M) -> Surface:
     """Sample a mesh file (PLY, OBJ, STL, ...) evenly. Raises DatasetError for a file that holds no mesh."""
-    import trimesh
-
     if not path.is_file():
         raise DatasetError(f"mesh {path}: no such file")
     try:
-        mesh = trimesh.load(path, force="mesh", process=False)
+        mesh: Any = trimesh.load(path, force="mesh", process=False)
     except Exception as error:  # the loaders raise whatever the parser met
         raise DatasetError(f"mesh {path}: cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0 or not mesh.area > 0:
         raise DatasetError(f"mesh {path}: it has no faces")
     count = int(np.ceil(SAMPLES_PER_VOXEL * mesh.area / voxel_size**2))
     points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)
-    barycentric = trimesh.triangles.points_to_barycentric(mesh.triangles[faces], points)
-    visual = mesh.visual.to_color() if isinstance(mesh.visual, trimesh.visual.TextureVisuals) else mesh.visual
+    barycentric = points_to_barycentric(mesh.triangles[faces], points)  # type: ignore[no-untyped-call]
+    visual: Any = mesh.visual
+    if isinstance(visual, TextureVisuals):
+        visual = visual.to_color()  # type: ignore[no-untyped-call]
     vertex_colors = np.asarray(visual.vertex_colors, dtype=np.float64)[:, :3] / 255.0
     colors = np.einsum("nk,nkc->nc", barycentric, vertex_colors[mesh.faces[faces]])
     counts = np.ones(len(points), dtype=np.int32)

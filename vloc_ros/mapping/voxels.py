@@ -37,7 +37,7 @@ def _home(key, mask):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def slot_of(keys: Ints, key: int) -> int:
+def slot_of(keys, key):  # type: ignore[no-untyped-def]
     """The slot that holds `key`, or the free slot where it belongs."""
     mask = keys.shape[0] - 1
     slot = _home(key, mask)
@@ -47,7 +47,7 @@ def slot_of(keys: Ints, key: int) -> int:
 
 
 @njit(cache=True)
-def find(keys: Ints, rows: NDArray[np.int32], key: int) -> int:
+def find(keys, rows, key):  # type: ignore[no-untyped-def]
     """The row stored under `key`, or -1."""
     slot = slot_of(keys, key)
     return rows[slot] if keys[slot] == key else -1

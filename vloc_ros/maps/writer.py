@@ -31,7 +31,7 @@ def write_map(directory: Path | str, landmark_map: LandmarkMap, network: bytes, 
         raise MapError(f"{target}: cannot write the map: {error}") from error
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        _require_replaceable(target)
+        require_replaceable(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
         for name, content in contents.items():
@@ -57,8 +57,8 @@ def _encode(landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.u
     return contents
 
 
-def _require_replaceable(target: Path) -> None:
-    """Never delete what is not a map: a mistyped path must not cost a home directory."""
+def require_replaceable(target: Path) -> None:
+    """Never delete what is not a map: a mistyped path must not cost a home directory. Raises MapError."""
     if not target.exists():
         return
     if not target.is_dir():

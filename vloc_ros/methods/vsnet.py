@@ -1,7 +1,7 @@
 """VS-Net (Huang et al., CVPR 2021): landmark labels and votes from the network, intersected to landmarks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
@@ -12,10 +12,11 @@ from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
 from vloc_ros.core.pipeline import Session
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
-from vloc_ros.core.voting import VotedLandmarks, VotingConfig, vote
+from vloc_ros.core.voting import VotedLandmarks, VoteField, VotingConfig, vote
 from vloc_ros.errors import ConfigError, ModelError
 
-MAX_ASPECT_DIFFERENCE = 0.01  # what rounding of image sizes explains
+VSNET_OUTPUTS = tuple(field.name for field in fields(VoteField))
+MAX_ROUNDING_PX = 8.0  # input heights are rounded to a multiple of 16, so 1280x720 becomes 320x176
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ class VsNet:
         with stopwatch.stage("network"):
             outputs = session.run(pixels)
         with stopwatch.stage("voting"):
-            labels, confidences, votes = checked_outputs(outputs, session.spec)
-            voted = vote(labels, confidences, votes, len(landmark_map), session.spec.stride, self.voting)
+            votes = vote_field(outputs, session.spec)
+            voted = vote(votes, len(landmark_map), session.spec.stride, self.voting)
             return _to_correspondences(voted, landmark_map, image, session.spec)
 
 
 def network_input(image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
     """The image undistorted and scaled to (spec.height, spec.width, 3). Raises ConfigError for another aspect ratio."""
     width, height = image.camera.width, image.camera.height
-    if abs(width * spec.height / (height * spec.width) - 1) > MAX_ASPECT_DIFFERENCE:
+    if abs(height * spec.width / width - spec.height) > MAX_ROUNDING_PX:
         raise ConfigError(
             f"image: {width}x{height} has another aspect ratio than the map's network input {spec.width}x{spec.height}"
         )
@@ -56,17 +57,15 @@ def network_input(image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def checked_outputs(
-    outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """(labels, confidences, votes) of the network. Raises ModelError for a missing output, another shape or type."""
-    return _checked(outputs, "labels", spec), _checked(outputs, "confidences", spec), _checked(outputs, "votes", spec)
+def vote_field(outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec) -> VoteField:
+    """The network's outputs. Raises ModelError for a missing output, another shape or type."""
+    return VoteField(**{name: _checked(outputs, name, spec) for name in VSNET_OUTPUTS})
 
 
 def _checked(outputs: Mapping[str, NDArray[Any]], name: str, spec: NetworkSpec) -> NDArray[Any]:
     if name not in outputs:
         raise ModelError(f"network: no output {name!r}, it has {', '.join(sorted(outputs))}")
-    output, dtype, shape = outputs[name], OUTPUT_CELLS[name][0], spec.output_shape(name)
+    output, shape, dtype = outputs[name], spec.output_shape(name), np.dtype(OUTPUT_CELLS[name][0])
     if output.shape != shape or output.dtype != dtype:
         raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape} instead of {dtype} {shape}")
     return np.ascontiguousarray(output)

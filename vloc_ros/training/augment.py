@@ -12,11 +12,12 @@ BORDER = (114, 114, 114)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges, each drawn uniformly in +- its value: `pan_deg` and `tilt_deg` turn the camera about its own centre, which
-    is exact for any scene, `roll_deg` about its axis; `zoom` and `stretch` are log scales, `shift` a share of the size.
+    """Ranges, each drawn uniformly in +- its value: `pan_deg` and `tilt_deg` turn the camera about its own centre,
+    which is exact for any scene, `roll_deg` about its axis; `zoom` and `stretch` are log scales, `shift` a share of the
+    size.
 
-    Light: `gain` per image and `tint` per channel (log), `offset` of 255; `noise` at most (one sigma, of 255); `blur` is
-    the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width.
+    Light: `gain` per image and `tint` per channel (log), `offset` of 255; `noise` at most (one sigma, of 255); `blur`
+    is the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width.
     """
 
     pan_deg: float = 10.0
@@ -37,12 +38,14 @@ class Augmentation:
         """A 3x3 homography from pixels to warped pixels; intrinsics (fx, fy, cx, cy)."""
         fx, fy, cx, cy = intrinsics
         calibration = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-        rotation = cv2.Rodrigues(np.radians(_uniform(rng, self.tilt_deg, self.pan_deg, self.roll_deg)))[0]
+        axis_angle = np.radians(_uniform(rng, self.tilt_deg, self.pan_deg, self.roll_deg))
+        rotation = np.asarray(cv2.Rodrigues(axis_angle)[0], dtype=np.float64)
         zoom, stretch = np.exp(_uniform(rng, self.zoom, self.stretch))
-        shift_x, shift_y = _uniform(rng, self.shift, self.shift) * (width, height)
+        shift_x, shift_y = _uniform(rng, self.shift, self.shift) * np.array([width, height])
         zoomed = np.array([[fx * zoom * stretch, 0, cx + shift_x], [0, fy * zoom / stretch, cy + shift_y], [0, 0, 1.0]])
-        warp: Float = zoomed @ rotation @ np.linalg.inv(calibration)
-        return warp / warp[2, 2]
+        warp = zoomed @ rotation @ np.linalg.inv(calibration)
+        normalized: Float = warp / warp[2, 2]
+        return normalized
 
     def alter_light(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """The image (H, W, 3) under another exposure and white balance, blurred and noisy."""
@@ -52,11 +55,12 @@ class Augmentation:
         noisy = image * gain.astype(np.float32) + np.float32(255 * _uniform(rng, self.offset)[0])
         if (sigma := self.noise * rng.random()) > 0.5:
             noisy += np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32)
-        return np.clip(noisy, 0, 255).astype(np.uint8)
+        clipped: NDArray[np.uint8] = np.clip(noisy, 0, 255).astype(np.uint8)
+        return clipped
 
     def occlude(
-        self, image: NDArray[np.uint8], labels: NDArray[np.integer], rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+        self, image: NDArray[np.uint8], labels: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Cover a random box of the image with noise, a plain colour or another part of itself; its labels become 0."""
         if rng.random() >= self.occlusion:
             return image, labels
@@ -105,7 +109,8 @@ def warp_points(points: Float, warp: Float) -> Float:
     """Pixels (N, 2) under a homography; NaN where they go behind the warped camera."""
     homogeneous = np.column_stack([points, np.ones(len(points))]) @ warp.T
     depth = np.where(homogeneous[:, 2:] > 1e-6, homogeneous[:, 2:], np.nan)
-    return homogeneous[:, :2] / depth
+    warped: Float = homogeneous[:, :2] / depth
+    return warped
 
 
 def _pixels_from_cells(scale_x: float, scale_y: float) -> Float:

@@ -88,4 +88,4 @@ class BatchSource:
         image, labels = augmentation.occlude(image, labels, rng)
         camera_points = apply(invert(frames.map_from_camera[index]), self._landmarks)
         pixels = frames.camera(index).project(camera_points)[0]
-        return image, labels.astype(np.int64), warp_points(pixels, warp)
+        return image, labels, warp_points(pixels, warp)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from vloc_ros.mapping.labels import Labeller
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
 from vloc_ros.mapping.supervoxels import segment, segment_to_count
 from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
-from vloc_ros.maps import write_map
+from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
 from vloc_ros.methods.vsnet import network_input
 from vloc_ros.training.augment import Augmentation
@@ -31,7 +32,7 @@ from vloc_ros.training.calibrate import OPEN_GATE, calibrate_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.deploy import TorchSession, export_onnx, parity
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
-from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.map_options import MapOptions, flatten
 from vloc_ros.training.objective import VSNetObjective
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.scene import load_scene, save_scene
@@ -39,7 +40,7 @@ from vloc_ros.training.trainer import Trainer, Workers
 
 MIN_FRAMES = 10
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
-SIZE_MULTIPLE = 16  # the network's coarsest stride
+MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
 MIN_AGREEMENT, MAX_VOTE_DEGREES = 0.99, 1.0
 
 
@@ -53,10 +54,12 @@ def build_map(options: MapOptions) -> None:
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     if len(dataset) < MIN_FRAMES:
         raise DatasetError(
-            f"{options.root}: {len(dataset)} frames are too few to learn a map from, at least {MIN_FRAMES}"
+            f"{options.root or options.dataset}: {len(dataset)} frames are too few to learn a map from, "
+            f"at least {MIN_FRAMES}"
         )
     training, held_out = split_held_out(dataset)
     if workers.rank == 0:
+        require_replaceable(options.out)
         _claim_workdir(options)
         _prepare(options, training)
     workers.barrier()
@@ -65,26 +68,42 @@ def build_map(options: MapOptions) -> None:
     trainer = _make_trainer(options, frames, landmarks, workers)
     blank = _blank_map(options, trainer, frames, landmarks)
     _train(trainer, blank, held_out, workers)
+    workers.leave()
     if workers.rank == 0:
         _finish(options, trainer, blank, held_out)
 
 
 def _claim_workdir(options: MapOptions) -> None:
-    """Make the work directory, or make sure that what it holds belongs to a run of the same options."""
-    settings = options.workdir / "options.json"
-    if options.fresh:
-        shutil.rmtree(options.workdir, ignore_errors=True)
-    if settings.exists():
-        found, wanted = json.loads(settings.read_text()), options.fingerprint()
-        different = [name for name in wanted if found.get(name) != wanted[name]]
-        if different:
-            name = different[0]
+    """Make the work directory, or make sure that what it holds belongs to a run of the same options.
+
+    Raises ConfigError for a run of other options, and for a directory of something else, which --fresh would delete.
+    """
+    workdir, settings = options.workdir, options.workdir / "options.json"
+    try:
+        if settings.is_file() and not options.fresh:
+            _require_same_options(options, settings)
+            return
+        if settings.is_file():
+            shutil.rmtree(workdir)
+        elif workdir.exists() and any(workdir.iterdir()):
+            raise ConfigError(f"{workdir}: is not empty and holds no {settings.name}, so it is no work directory")
+        workdir.mkdir(parents=True, exist_ok=True)
+        settings.write_text(json.dumps(options.fingerprint(), indent=1) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{workdir}: cannot be the work directory: {error.strerror or error}") from error
+
+
+def _require_same_options(options: MapOptions, settings: Path) -> None:
+    try:
+        found = flatten(json.loads(settings.read_text()))
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"{settings}: damaged ({error}); --fresh starts anew") from error
+    for name, wanted in flatten(options.fingerprint()).items():
+        if found.get(name) != wanted:
             raise ConfigError(
-                f"{options.workdir}: holds a run with {name}={found.get(name)}, now it is {wanted[name]}; "
+                f"{options.workdir}: holds a run with {name}={found.get(name)}, now it is {wanted}; "
                 "use its options to continue it, --fresh to start anew, or another --workdir"
             )
-    options.workdir.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps(options.fingerprint(), indent=1) + "\n")
 
 
 def _prepare(options: MapOptions, training: Subset) -> None:
@@ -95,10 +114,9 @@ def _prepare(options: MapOptions, training: Subset) -> None:
         save_scene(scene_path, surface, landmarks)
     if not frames_path.exists():
         surface, landmarks = load_scene(scene_path)
-        camera = training.camera(0)
-        height = SIZE_MULTIPLE * round(options.width * camera.height / camera.width / SIZE_MULTIPLE)
+        width, height = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            build_frames(training, Labeller(surface, landmarks), options.width, height, frames_path, progress)
+            build_frames(training, Labeller(surface, landmarks), width, height, frames_path, progress)
 
 
 def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landmarks]:
@@ -114,6 +132,9 @@ def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landma
         patches, size = segment(surface, options.patch_size_m), options.patch_size_m
     with bar("landmarks") as progress:
         landmarks = build_landmarks(surface, patches, training, progress=progress)
+    if not MIN_LANDMARKS <= len(landmarks) <= MAX_LANDMARKS:
+        limits = f"{MIN_LANDMARKS} to {MAX_LANDMARKS}"
+        raise ConfigError(f"patches of {size:.3g} m: {len(landmarks)} landmarks, a map has {limits}")
     say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
     return surface, landmarks
 
@@ -127,7 +148,7 @@ def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landma
         workers.rank, workers.count,
     )  # fmt: skip
     trainer = Trainer(objective, source, training, options.workdir, workers)
-    if trainer.resume():
+    if trainer.resume() and workers.rank == 0:
         say(f"going on from iteration {trainer.progress.iteration}, {100 * trainer.fraction:.0f} % done")
     return trainer
 
@@ -167,9 +188,10 @@ def _train(trainer: Trainer, blank: LandmarkMap, held_out: Subset, workers: Work
 def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out: Subset) -> None:
     """Export, check the export against torch, calibrate the gate, measure, write."""
     say("exporting and checking")
-    method, reference = get_method(blank.manifest.method), TorchSession(trainer.objective, blank.manifest.network)
-    network = export_onnx(trainer.objective, reference.spec)
-    session = open_session(network, reference.spec)
+    method, spec = get_method(blank.manifest.method), blank.manifest.network
+    reference = TorchSession(trainer.objective, spec, torch.device("cpu"))  # GPUs round to fewer digits
+    network = export_onnx(trainer.objective, spec)
+    session = open_session(network, spec)
     _check_parity(reference, session, held_out)
     gate = calibrate_gate(evaluate(Localizer(blank, method, session), held_out).records)
     gated = replace(blank, manifest=replace(blank.manifest, gate=gate))

@@ -70,7 +70,7 @@ class TrainingBar:
 
 
 def describe(figures: Mapping[str, float]) -> str:
-    """A person's line of what `held_out_figures` gives."""
+    """A person's line of held-out accuracy, by the names that `Evaluation.summary` uses."""
     recall = f"{100 * figures['recall_5cm_5deg']:.0f} % within 5 cm and 5 deg"
     if "median_translation_m" not in figures:
         return f"{recall}, less than half localized"

@@ -2,10 +2,12 @@
 
 import copy
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from vloc_ros.training.networks import VSNet
 from vloc_ros.training.objective import Normalize, VSNetObjective
 
 ONNX_OPSET = 17
+MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding would save nothing
 
 
 class DeployedVSNet(nn.Module):
@@ -40,12 +43,15 @@ class DeployedVSNet(nn.Module):
 
 
 class TorchSession:
-    """Runs the objective's network, as it is at the last `update`, behind the `Session` interface."""
+    """Runs the objective's network, as it is at the last `update`, behind the `Session` interface.
 
-    def __init__(self, objective: VSNetObjective, spec: NetworkSpec):
+    `device`: where to run, by default where the objective is.
+    """
+
+    def __init__(self, objective: VSNetObjective, spec: NetworkSpec, device: torch.device | None = None):
         self.spec = spec
         self._objective = objective
-        self._device = objective.prototypes.device
+        self._device = device or objective.prototypes.device
         self.update()
 
     def update(self) -> None:
@@ -60,20 +66,39 @@ class TorchSession:
 
 
 def export_onnx(objective: VSNetObjective, spec: NetworkSpec) -> bytes:
-    """One self-contained ONNX file; batch normalisation is folded into the convolutions."""
+    """One self-contained ONNX file: batch normalisation folded into the convolutions, weights kept as float16."""
     network = copy.deepcopy(DeployedVSNet(objective)).cpu().eval()
     image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8)
     buffer = io.BytesIO()
     torch.onnx.export(
         network,
         (image,),
-        buffer,
+        buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
         input_names=[spec.input_name],
         output_names=list(spec.output_names),
         opset_version=ONNX_OPSET,
         dynamo=False,
     )
-    return buffer.getvalue()
+    return halve_weights(buffer.getvalue())
+
+
+def halve_weights(model: bytes) -> bytes:
+    """The same graph with its large float32 constants stored as float16 and cast back when it is loaded.
+
+    Arithmetic stays in float32; what is lost is the rounding of the weights, which the parity check includes.
+    """
+    graph_model = onnx.load_from_string(model)
+    graph = graph_model.graph
+    for tensor in list(graph.initializer):
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < MIN_HALVED:
+            continue
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        half = onnx.numpy_helper.from_array(values, f"{tensor.name}_float16")
+        cast = onnx.helper.make_node("Cast", [half.name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        graph.initializer.remove(tensor)
+        graph.initializer.append(half)
+        graph.node.insert(0, cast)
+    return bytes(graph_model.SerializeToString())
 
 
 def parity(reference: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -37,7 +38,8 @@ class TrainingFrames:
     def camera(self, index: int) -> Camera:
         """The camera of one image at network size."""
         height, width = self.images.shape[1:3]
-        return Camera(width, height, *map(float, self.intrinsics[index]))
+        fx, fy, cx, cy = self.intrinsics[index].tolist()
+        return Camera(width, height, fx, fy, cx, cy)
 
 
 def build_frames(
@@ -79,13 +81,13 @@ def build_frames(
 def open_frames(directory: Path) -> TrainingFrames:
     """Open what `build_frames` wrote. Raises DatasetError if it is not all there."""
     try:
-        cameras = np.load(directory / "cameras.npz")
-        return TrainingFrames(
-            names=tuple(json.loads((directory / "names.json").read_text())),
-            images=np.load(directory / "images.npy", mmap_mode="r"),
-            labels=np.load(directory / "labels.npy", mmap_mode="r"),
-            intrinsics=cameras["intrinsics"],
-            map_from_camera=cameras["map_from_camera"],
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetError(f"{directory}: not a complete folder of training frames ({error})") from error
+        with np.load(directory / "cameras.npz") as cameras:
+            return TrainingFrames(
+                names=tuple(json.loads((directory / "names.json").read_text())),
+                images=np.load(directory / "images.npy", mmap_mode="r"),
+                labels=np.load(directory / "labels.npy", mmap_mode="r"),
+                intrinsics=cameras["intrinsics"],
+                map_from_camera=cameras["map_from_camera"],
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise DatasetError(f"{directory}: training frames are missing ({error}); --fresh makes them anew") from error

@@ -1,74 +1,65 @@
 """The losses of VS-Net (section 3.2) on pixel embeddings (P, E), labels (P,) in [0, K) and prototypes (K, E)."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
+from vloc_ros.training.map_options import SegmentationLoss
 
 # Pixels whose gradient is worked out at a time: the temporaries of one chunk stay in the processor's cache.
 CHUNK_PIXELS = 8192
+# An offset of about a patch's size, in network pixels: it brings the loss and the network's output into scale.
+OFFSET_UNIT = 8.0
 
 
-@dataclass(frozen=True)
-class SegmentationLoss:
-    """Which loss teaches the embeddings, and its settings.
+def segmentation_loss(
+    settings: SegmentationLoss, embeddings: Tensor, labels: Tensor, images: Tensor, prototypes: Tensor
+) -> Tensor:
+    """Mean loss over the P pixels; `images` (P,) says which image of the batch a pixel belongs to."""
+    if settings.name == "cross_entropy":
+        return cosine_cross_entropy(embeddings, labels, prototypes, settings.temperature)
+    if settings.name == "softmax":
+        return sampled_softmax(settings, embeddings, labels, prototypes)
+    if settings.name == "triplet":
+        negatives = mine_negatives(embeddings, labels, images, prototypes, settings.neighbours)
+    else:
+        offsets = torch.randint(1, len(prototypes), labels.shape, device=labels.device)
+        negatives = (labels + offsets) % len(prototypes)
+    return prototype_triplet(embeddings, labels, negatives, prototypes, settings.margin)
 
-    softmax: cross-entropy over cosine similarities / `temperature`, against the batch's own, their hardest and some random
-    prototypes, on at most `pixels` pixels. triplet: equation 2 with the paper's mined negatives; triplet_random: the same
-    with random negatives. cross_entropy: against every prototype, on every pixel.
-    """
 
-    name: SegmentationLossName = "softmax"
-    margin: float = 0.5
-    neighbours: int = 8
-    temperature: float = 0.05
-    random_prototypes: int = 256
-    pixels: int = 12288
+def sampled_softmax(settings: SegmentationLoss, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
+    """`cosine_cross_entropy` of some pixels against some prototypes, always with every pixel's own among them."""
+    if len(labels) > settings.pixels:
+        kept = torch.randperm(len(labels), device=labels.device)[: settings.pixels]
+        embeddings, labels = embeddings[kept], labels[kept]
+    candidates = _candidates(settings, embeddings, labels, prototypes)
+    position = torch.zeros(len(prototypes), dtype=torch.long, device=labels.device)
+    position[candidates] = torch.arange(len(candidates), device=labels.device)
+    return cosine_cross_entropy(embeddings, position[labels], prototypes[candidates], settings.temperature)
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, images: Tensor, prototypes: Tensor) -> Tensor:
-        """Mean loss over the P pixels; `images` (P,) says which image of the batch a pixel belongs to."""
-        if self.name == "cross_entropy":
-            return cosine_cross_entropy(embeddings, labels, prototypes, self.temperature)
-        if self.name == "softmax":
-            return self._sampled_softmax(embeddings, labels, prototypes)
-        if self.name == "triplet":
-            negatives = mine_negatives(embeddings, labels, images, prototypes, self.neighbours)
-        else:
-            offsets = torch.randint(1, len(prototypes), labels.shape, device=labels.device)
-            negatives = (labels + offsets) % len(prototypes)
-        return prototype_triplet(embeddings, labels, negatives, prototypes, self.margin)
 
-    def _sampled_softmax(self, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
-        if len(labels) > self.pixels:
-            kept = torch.randperm(len(labels), device=labels.device)[: self.pixels]
-            embeddings, labels = embeddings[kept], labels[kept]
-        candidates = self._candidates(embeddings, labels, prototypes)
-        position = torch.zeros(len(prototypes), dtype=torch.long, device=labels.device)
-        position[candidates] = torch.arange(len(candidates), device=labels.device)
-        return cosine_cross_entropy(embeddings, position[labels], prototypes[candidates], self.temperature)
-
-    def _candidates(self, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
-        """Prototypes to tell apart: active in the batch, nearest to an active one's mean embedding, and random."""
-        active, means = class_means(embeddings, labels)
-        near = nearest_prototypes(means, active, prototypes, self.neighbours)
-        some = torch.randint(len(prototypes), (self.random_prototypes,), device=labels.device)
-        return torch.cat([active, near.flatten(), some]).unique()
+def _candidates(settings: SegmentationLoss, embeddings: Tensor, labels: Tensor, prototypes: Tensor) -> Tensor:
+    """Prototypes to tell apart: active in the batch, nearest to an active one's mean embedding, and random."""
+    active, means = class_means(embeddings, labels)
+    near = nearest_prototypes(means, active, prototypes, settings.neighbours)
+    some = torch.randint(len(prototypes), (settings.random_prototypes,), device=labels.device)
+    candidates: Tensor = torch.unique(torch.cat([active, near.flatten(), some]))
+    return candidates
 
 
 def cosine_cross_entropy(embeddings: Tensor, labels: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of softmax(cosine similarity / temperature): P x K memory."""
     logits = F.normalize(embeddings, dim=-1) @ (F.normalize(prototypes, dim=-1).T / temperature)
-    return F.cross_entropy(logits, labels)
+    return _mean(F.cross_entropy(logits, labels, reduction="none"))
 
 
 @torch.no_grad()
 def class_means(embeddings: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
     """The classes present (A,) and the direction of each one's mean normalised embedding (A, E)."""
-    present, inverse = classes.unique(return_inverse=True)
+    present, inverse = torch.unique(classes, return_inverse=True)
     sums = embeddings.new_zeros(len(present), embeddings.shape[1])
     for chunk in _chunks(len(classes)):
         sums.index_add_(0, inverse[chunk], F.normalize(embeddings[chunk], dim=-1))
@@ -96,19 +87,23 @@ def prototype_triplet(
     embeddings: Tensor, labels: Tensor, negatives: Tensor, prototypes: Tensor, margin: float
 ) -> Tensor:
     """Equation 2, averaged over pixels: max(0, m + sim(E_i, P_i-) - sim(E_i, P_i+)), sim the cosine."""
-    loss: Tensor = _PrototypeTriplet.apply(embeddings, F.normalize(prototypes, dim=-1), labels, negatives, margin)
+    units = F.normalize(prototypes, dim=-1)
+    loss: Tensor = _PrototypeTriplet.apply(embeddings, units, labels, negatives, margin)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _PrototypeTriplet(torch.autograd.Function):
-    """The gradient is worked out with the loss, chunk by chunk, so that nothing of size P x E but the gradient is kept."""
+    """The gradient is worked out with the loss, chunk by chunk: nothing of size P x E but the gradient is kept.
+
+    It is scaled in place, so that torch refuses to go backward twice.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, embeddings: Tensor, units: Tensor, positives: Tensor, negatives: Tensor, margin: float
     ) -> Tensor:
         pixels = len(embeddings)
-        total = embeddings.new_zeros((), dtype=torch.float32)
+        total = embeddings.new_zeros(())
         grad_embeddings = torch.empty_like(embeddings)
         grad_units = torch.zeros_like(units)
         for chunk in _chunks(pixels):
@@ -128,7 +123,7 @@ class _PrototypeTriplet(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_embeddings, grad_units = ctx.saved_tensors
         return grad_embeddings.mul_(grad), grad_units.mul_(grad), None, None, None
 
@@ -138,15 +133,29 @@ def _chunks(length: int) -> list[slice]:
 
 
 def direction_l1(offsets: Tensor, targets: Tensor) -> Tensor:
-    """Equation 3 on foreground pixels, averaged: L1 between unit directions; offsets and targets (P, 2) to the landmark."""
-    return (F.normalize(offsets, dim=-1) - F.normalize(targets, dim=-1)).abs().sum(-1).mean()
+    """Equation 3 on foreground pixels, averaged: L1 between the directions of offsets and targets (P, 2)."""
+    return _mean((F.normalize(offsets, dim=-1) - F.normalize(targets, dim=-1)).abs().sum(-1))
 
 
-def offset_likelihood(offsets: Tensor, targets: Tensor, log_scales: Tensor) -> Tensor:
-    """Negative log-likelihood of Laplace-distributed offset errors, (P, 2) and log_scales (P,) in network pixels.
+def offset_l1(offsets: Tensor, targets: Tensor) -> Tensor:
+    """L1 between offsets and targets (P, 2), network pixels, in units of OFFSET_UNIT.
 
     Not in the paper: a direction says nothing of the distance, and is a coin toss beside its landmark, where the offset
-    is at its most certain; the scale lets each pixel say how much its vote is worth.
+    is at its most certain.
     """
-    error = (offsets - targets).abs().sum(-1)
-    return (error * torch.exp(-log_scales) + 2 * log_scales).mean()
+    return _mean((offsets - targets).abs().sum(-1)) / OFFSET_UNIT
+
+
+def scale_likelihood(offsets: Tensor, targets: Tensor, log_scales: Tensor) -> Tensor:
+    """Negative log-likelihood of the scales (P,) given Laplace-distributed offset errors (P, 2), network pixels.
+
+    It teaches each pixel what its vote is worth, and nothing else: if the errors were not detached, pixels that are far
+    off would call themselves uncertain and be let off learning.
+    """
+    error = (offsets - targets).abs().sum(-1).detach()
+    return _mean(error * torch.exp(-log_scales) + 2 * log_scales)
+
+
+def _mean(losses: Tensor) -> Tensor:
+    """0 for no pixels at all: a batch that shows no landmark teaches nothing, it does not end the training with NaN."""
+    return losses.sum() / max(1, len(losses))

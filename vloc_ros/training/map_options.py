@@ -1,14 +1,83 @@
 """What making a map can be told; plain values, so that they can be checked before anything heavy is loaded."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.trainer import TrainingOptions
 
-DEFAULT_LANDMARKS = 1000
+Preset = Literal["mobile", "resnet50"]
+SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
+
+DEFAULT_MINUTES = 40.0
+SIZE_MULTIPLE = 16  # the networks' coarsest stride
+MIN_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class SegmentationLoss:
+    """Which loss teaches the embeddings, and its settings.
+
+    softmax: cross-entropy over cosine similarities / `temperature`, against the batch's own, their hardest and some
+    random prototypes, on at most `pixels` pixels. triplet: equation 2 with the paper's mined negatives; triplet_random:
+    the same with random negatives. cross_entropy: against every prototype, on every pixel.
+    """
+
+    name: SegmentationLossName = "softmax"
+    margin: float = 0.5
+    neighbours: int = 8
+    temperature: float = 0.05
+    random_prototypes: int = 256
+    pixels: int = 12288
+
+    def __post_init__(self) -> None:
+        _require_known("loss", self.name, get_args(SegmentationLossName))
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Of the terms in the overall loss; the paper's lambda is `direction`, and it has neither `offset` nor `scale`."""
+
+    segmentation: SegmentationLoss = field(default_factory=SegmentationLoss)
+    direction: float = 1.0
+    offset: float = 1.0
+    scale: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long and how to train. Exactly one of `minutes` and `epochs` is set. `batch_size` is each process's.
+
+    `pretrained`: torchvision ResNet-50 weights for the resnet50 preset; its backbone then learns at a tenth of the
+    rate. Raises ConfigError for values that make no sense.
+    """
+
+    preset: Preset = "mobile"
+    minutes: float | None = None
+    epochs: int | None = None
+    batch_size: int = 6
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    warmup_iterations: int = 100
+    embedding: int = 32
+    weights: LossWeights = field(default_factory=LossWeights)
+    pretrained: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.epochs is None):
+            raise ConfigError(f"training: give either minutes or epochs, got {self.minutes} and {self.epochs}")
+        budget = self.minutes if self.epochs is None else self.epochs
+        if budget is None or not 0 < budget < math.inf:  # NaN has to fail too
+            raise ConfigError(f"training: a budget of {budget} must be positive and finite")
+        _require_known("preset", self.preset, get_args(Preset))
+        if self.pretrained is not None and self.preset != "resnet50":
+            raise ConfigError(f"training: pretrained weights are for preset resnet50, not {self.preset}")
+        if self.batch_size < 1 or self.seed < 0:
+            raise ConfigError(f"training: batch size {self.batch_size} or seed {self.seed} is too small")
 
 
 @dataclass(frozen=True)
@@ -27,23 +96,30 @@ class MapOptions:
     workdir: Path
     poses: str | None = None
     method: str = "vsnet"
-    landmarks: int | None = DEFAULT_LANDMARKS
+    landmarks: int | None = 1000
     patch_size_m: float | None = None
     mesh: Path | None = None
     width: int = 320
     frame_id: str = "map"
     fresh: bool = False
-    training: TrainingOptions = field(default_factory=TrainingOptions)
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
     def __post_init__(self) -> None:
         if self.method != "vsnet":
             raise ConfigError(f"method '{self.method}' cannot be trained, known is vsnet")
         if (self.landmarks is None) == (self.patch_size_m is None):
             raise ConfigError(f"patches: give landmarks or patch_size_m, got {self.landmarks} and {self.patch_size_m}")
-        if (self.landmarks or self.patch_size_m or 0) <= 0:
-            raise ConfigError(f"patches: {self.landmarks or self.patch_size_m} must be positive")
-        if self.width < 64:
-            raise ConfigError(f"network: an input {self.width} pixels wide is too small, at least 64")
+        size = self.patch_size_m if self.landmarks is None else self.landmarks
+        if size is None or not 0 < size < math.inf:
+            raise ConfigError(f"patches: {size} must be positive and finite")
+        if self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE:
+            raise ConfigError(
+                f"network: input width {self.width} must be a multiple of {SIZE_MULTIPLE}, at least {MIN_WIDTH}"
+            )
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the network's input for images of that size."""
+        return self.width, SIZE_MULTIPLE * max(1, round(self.width * height / width / SIZE_MULTIPLE))
 
     def fingerprint(self) -> dict[str, Any]:
         """What a continued run must share with the one that it continues, as JSON values."""
@@ -52,3 +128,16 @@ class MapOptions:
             del values[name]
         fingerprint: dict[str, Any] = json.loads(json.dumps(values, default=str))
         return fingerprint
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _require_known(kind: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ConfigError(f"training: {kind} '{name}' is unknown, known are {', '.join(known)}")

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vloc_ros.training.layers import GlobalContext, InvertedResidual, Residual, conv_bn_relu, upsample_to
+from vloc_ros.training.losses import OFFSET_UNIT
+from vloc_ros.training.map_options import Preset
 from vloc_ros.training.resnet import AtrousPyramid, ResNet50
 
-# A vote of 1 of the last layer is this many network pixels: what is typical of a patch, so that training starts in scale.
-OFFSET_UNIT = 8.0
 LOG_SCALE_RANGE = (-3.0, 5.0)
 
 
@@ -33,6 +32,11 @@ class VSNet(nn.Module):
         self.segmentation = segmentation
         self.voting = voting
         self.stride = stride
+
+    @property
+    def backbone(self) -> ResNet50 | None:
+        """The part that ImageNet weights can be loaded into, if there is one."""
+        return self.features.backbone if isinstance(self.features, DeepLabFeatures) else None
 
     def forward(self, images: Tensor) -> VSNetOutput:
         features = self.features(images)
@@ -56,7 +60,7 @@ class MobileFeatures(nn.Module):
         self.stride8 = nn.Sequential(conv_bn_relu(48, 96, 3, stride=2), Residual(96), Residual(96))
         self.context = nn.Sequential(
             conv_bn_relu(96, 128, 3, stride=2),
-            *(InvertedResidual(128, 128, dilation=dilation) for dilation in (1, 2, 4, 2)),
+            *(InvertedResidual(128, 128, dilation=dilation, expand=3) for dilation in (1, 2, 4, 2)),
             GlobalContext(128, 64),
             conv_bn_relu(192, 128),
         )
@@ -112,4 +116,4 @@ def resnet50(embedding: int) -> VSNet:
     return VSNet(DeepLabFeatures(), decoder(embedding), decoder(3), stride=4)
 
 
-PRESETS: Mapping[str, Callable[[int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}
+PRESETS: Mapping[Preset, Callable[[int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}

@@ -1,5 +1,6 @@
 """ResNet-50 with torchvision's parameter names, and the atrous spatial pyramid of DeepLabv3."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,7 +11,6 @@ from vloc_ros.errors import ModelError
 from vloc_ros.training.layers import conv_bn, conv_bn_relu, upsample_to
 
 EXPANSION = 4
-STAGES = ((64, 3, 1, 1), (128, 4, 2, 1), (256, 6, 2, 1), (512, 3, 1, 2))  # width, blocks, stride, dilation
 
 
 class Bottleneck(nn.Module):
@@ -38,18 +38,21 @@ class ResNet50(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv_bn(3, 64, 7, stride=2)
-        inputs = 64
-        for number, (width, blocks, stride, dilation) in enumerate(STAGES, start=1):
-            # As torchvision dilates: the first block still sees its input undilated.
-            first = Bottleneck(inputs, width, stride, 1)
-            inputs = EXPANSION * width
-            rest = (Bottleneck(inputs, width, 1, dilation) for _ in range(blocks - 1))
-            setattr(self, f"layer{number}", nn.Sequential(first, *rest))
+        self.layer1 = _stage(64, 64, blocks=3)
+        self.layer2 = _stage(256, 128, blocks=4, stride=2)
+        self.layer3 = _stage(512, 256, blocks=6, stride=2)
+        self.layer4 = _stage(1024, 512, blocks=3, dilation=2)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, 2, 1)
-        at4 = self.layer1(x)
+        at4: Tensor = self.layer1(x)
         return at4, self.layer4(self.layer3(self.layer2(at4)))
+
+
+def _stage(inputs: int, width: int, blocks: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Bottlenecks, dilated as torchvision does it: the first one still sees its input undilated."""
+    first = Bottleneck(inputs, width, stride, dilation=1)
+    return nn.Sequential(first, *(Bottleneck(EXPANSION * width, width, 1, dilation) for _ in range(blocks - 1)))
 
 
 class AtrousPyramid(nn.Module):
@@ -79,6 +82,8 @@ def load_torchvision_weights(backbone: ResNet50, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is not a state dict
         raise ModelError(f"{path}: not a readable torch state dict ({type(error).__name__})") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(f"{path}: not a state dict, its entries are not all tensors")
     for name, parameter in backbone.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue

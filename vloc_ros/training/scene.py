@@ -1,10 +1,11 @@
 """The geometry that training starts from, kept on disk so that an interrupted run does not make it twice."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
-from vloc_ros.errors import DatasetError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.surface import Surface
 
@@ -29,5 +30,5 @@ def load_scene(path: Path) -> tuple[Surface, Landmarks]:
         landmarks = {name.removeprefix("landmarks_"): v for name, v in parts.items() if name.startswith("landmarks_")}
         surface["voxel_size"] = float(surface["voxel_size"])
         return Surface(**surface), Landmarks(**landmarks)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ConfigError) as error:
         raise DatasetError(f"{path}: not a complete scene ({error}); --fresh makes it anew") from error

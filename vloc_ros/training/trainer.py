@@ -4,7 +4,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,39 +16,15 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.training.batches import Batch, BatchSource
-from vloc_ros.training.objective import LossWeights, VSNetObjective
+from vloc_ros.training.map_options import TrainingOptions
+from vloc_ros.training.objective import VSNetObjective
 from vloc_ros.training.resnet import load_torchvision_weights
 
 POLY_POWER = 0.9
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 20
 PREPARED_BATCHES = 2
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How long and how to train. Exactly one of `minutes` and `epochs` is set.
-
-    `pretrained`: torchvision ResNet-50 weights for the resnet50 preset; its backbone then learns at a tenth of the rate.
-    """
-
-    preset: str = "mobile"
-    minutes: float | None = None
-    epochs: int | None = None
-    batch_size: int = 6
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    warmup_iterations: int = 100
-    embedding: int = 32
-    weights: LossWeights = field(default_factory=LossWeights)
-    pretrained: Path | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.epochs is None):
-            raise ConfigError(f"training: give either minutes or epochs, got {self.minutes} and {self.epochs}")
-        if (self.minutes or self.epochs or 0) <= 0:
-            raise ConfigError(f"training: a budget of {self.minutes or self.epochs} must be positive")
+PATIENCE = timedelta(hours=12)  # of the other processes, while the first one makes surface and labels or measures
 
 
 @dataclass(frozen=True)
@@ -67,23 +44,43 @@ class Workers:
 
     @staticmethod
     def join() -> "Workers":
-        """Join the other processes, over NCCL where each has a GPU, else over gloo."""
-        if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+        """Join the other processes, over NCCL where there are GPUs, else over gloo."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return Workers()
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        device = choose_device()
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         return Workers(torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+    def leave(self) -> None:
+        """Part from the other processes."""
+        if self.count > 1:
+            torch.distributed.destroy_process_group()
 
     def barrier(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:
             torch.distributed.barrier()
 
+    def of_first(self, value: float, device: torch.device) -> float:
+        """The first process's value. Clocks differ, and processes that disagree on the learning rate or on when to stop
+        would drift apart or wait for each other for ever."""
+        if self.count == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=device)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
+
 
 def choose_device() -> torch.device:
-    """The GPU of this process, or the CPU."""
-    return (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
-    )
+    """The GPU of this process, or the CPU. Raises ConfigError when there are more processes than GPUs."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    rank, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if rank >= gpus:
+        raise ConfigError(f"training: process {rank + 1} has no GPU of its own, there are {gpus}")
+    return torch.device("cuda", rank)
 
 
 Report: TypeAlias = Callable[["Trainer", Mapping[str, float]], None]
@@ -113,9 +110,9 @@ class Trainer:
         self._iterations = options.epochs * source.iterations_per_epoch if options.epochs else None
         self._device = choose_device()
         self.objective.to(self._device)
-        self.objective.network.to(memory_format=torch.channels_last)
-        if options.pretrained is not None:
-            load_torchvision_weights(objective.network.features.backbone, options.pretrained)
+        self.objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if options.pretrained is not None and objective.network.backbone is not None:
+            load_torchvision_weights(objective.network.backbone, options.pretrained)
         self._optimizer = _optimizer(objective, options)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
 
@@ -131,9 +128,10 @@ class Trainer:
             state = torch.load(self.checkpoint_path, map_location=self._device, weights_only=True)
             self.objective.load_state_dict(state["objective"])
             self._optimizer.load_state_dict(state["optimizer"])
-        except Exception as error:  # torch raises many kinds for a damaged or foreign file
-            raise ModelError(f"{self.checkpoint_path}: cannot resume from it ({error}); --fresh starts anew") from error
-        self.progress = Progress(**state["progress"])
+            self.progress = Progress(**state["progress"])
+        except Exception as error:  # torch raises many kinds, of many lines, for a damaged or foreign file
+            reason = type(error).__name__
+            raise ModelError(f"{self.checkpoint_path}: damaged or foreign ({reason}); --fresh starts anew") from error
         return True
 
     def save(self) -> None:
@@ -156,7 +154,11 @@ class Trainer:
         return min(1.0, self.progress.seconds / (60 * self.options.minutes))
 
     def train(self, report: Report, validate: Validate, validations: int) -> None:
-        """Run to the end of the budget, measuring `validations` times; whatever ends it, a checkpoint is written."""
+        """Run to the end of the budget, measuring at the `validations` - 1 inner marks of as many equal parts of it.
+
+        Whatever ends it, a checkpoint is written. Only a loss that is not finite, which raises ModelError, leaves the
+        one before: it has reached the running statistics already.
+        """
         model: nn.Module = self.objective
         if self._workers.count > 1:
             model = DistributedDataParallel(model)
@@ -165,30 +167,34 @@ class Trainer:
         batches = self._source.batches(self.progress.iteration, workers=PREPARED_BATCHES)
         self.objective.train()
         saved, validated = self.progress.seconds, math.floor(validations * self.fraction)
+        healthy = True
         try:
-            while not self._agree(self.fraction >= 1):
+            while self.fraction < 1:
                 started = time.monotonic()
                 losses = self._step(model, next(batches))
-                self.progress = Progress(
-                    self.progress.iteration + 1, self.progress.seconds + time.monotonic() - started
-                )
+                seconds = self._workers.of_first(time.monotonic() - started, self._device)
+                self.progress = Progress(self.progress.iteration + 1, self.progress.seconds + seconds)
                 if log is None:
                     continue
-                if self.progress.iteration % LOG_EVERY == 0:
+                if self.progress.iteration % LOG_EVERY == 0 or self.fraction >= 1:
                     figures = {name: float(value) for name, value in losses.items()}
                     _write(log, "loss", figures, self.progress.iteration)
                     report(self, figures)
-                if validated < math.floor(validations * self.fraction) < validations:
-                    validated += 1
+                if validated < (due := math.floor(validations * self.fraction)) < validations:
+                    validated = due
                     _write(log, "held_out", validate(self), self.progress.iteration)
                 if self.progress.seconds > saved + CHECKPOINT_SECONDS:
                     self.save()
                     saved = self.progress.seconds
+        except ModelError:
+            healthy = False
+            raise
         finally:
             batches.close()
             if log is not None:
-                self.save()
                 log.close()
+                if healthy:
+                    self.save()
 
     def _step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         rate = self._rate()
@@ -196,10 +202,10 @@ class Trainer:
             group["lr"] = base * rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             losses: dict[str, Tensor] = model(batch.to(self._device))
-        if not math.isfinite(losses["total"].item()):
-            raise ModelError(f"training: the loss is {losses['total'].item()} at iteration {self.progress.iteration}")
+        if not math.isfinite(total := losses["total"].item()):
+            raise ModelError(f"training: the loss is {total} at iteration {self.progress.iteration}")
         self._optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
+        torch.autograd.backward(losses["total"])
         nn.utils.clip_grad_norm_(self.objective.parameters(), 5.0)
         self._optimizer.step()
         return {name: value.detach() for name, value in losses.items()}
@@ -207,20 +213,14 @@ class Trainer:
     def _rate(self) -> float:
         """Poly schedule after a linear warm-up, as a share of the base rate."""
         warmup = min(1.0, (self.progress.iteration + 1) / self.options.warmup_iterations)
-        return warmup * max(1e-3, (1 - self.fraction) ** POLY_POWER)
-
-    def _agree(self, done: bool) -> bool:
-        """Clocks differ: all processes stop when the first one has to, or they would wait for each other for ever."""
-        if self._workers.count == 1:
-            return done
-        flag = torch.tensor(int(done), device=self._device)
-        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-        return bool(flag.item())
+        poly: float = (1 - self.fraction) ** POLY_POWER
+        return warmup * max(1e-3, poly)
 
 
 def _optimizer(objective: VSNetObjective, options: TrainingOptions) -> torch.optim.AdamW:
-    """A backbone that starts from learned weights moves at a tenth of the heads' rate (section 4 of DeepLabv3's habit)."""
-    slow = list(objective.network.features.backbone.parameters()) if options.pretrained is not None else []
+    """AdamW; a backbone that starts from learned weights moves at a tenth of the heads' rate."""
+    backbone = objective.network.backbone if options.pretrained is not None else None
+    slow = [] if backbone is None else list(backbone.parameters())
     slow_ids = {id(p) for p in slow}
     fast = [p for p in objective.parameters() if id(p) not in slow_ids]
     groups: list[dict[str, Any]] = [{"params": fast, "lr": options.learning_rate}]

@@ -3,13 +3,12 @@
 import numpy as np
 from numpy.random import Generator
 
-from vloc_ros.datasets import synthetic_furniture as furniture
-from vloc_ros.datasets import synthetic_textures as textures
-from vloc_ros.datasets.synthetic_light import Lights, bake
-from vloc_ros.datasets.synthetic_pictures import PICTURES
-from vloc_ros.datasets.synthetic_render import Faces, Lightmaps, Pyramids
-from vloc_ros.datasets.synthetic_scene import SceneBuilder
-from vloc_ros.datasets.synthetic_textures import Image
+from vloc_ros.datasets.room import furniture, textures
+from vloc_ros.datasets.room.builder import SceneBuilder
+from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
+from vloc_ros.datasets.room.light import Lights, bake
+from vloc_ros.datasets.room.pictures import PICTURES
+from vloc_ros.datasets.room.textures import Image
 
 SIZE = np.array([6.0, 5.0, 2.7])
 SEED = 7
@@ -36,7 +35,7 @@ def _materials(rng: Generator) -> dict[str, Image]:
     return {
         "wood": textures.wood(rng, square, (172, 122, 76)),
         "dark_wood": textures.wood(rng, square, (104, 68, 46)),
-        "white_wood": textures.wood(rng, square, (222, 216, 206)),
+        "white": textures.paint(rng, square, (226, 222, 212), 0.03),
         "sofa": textures.fabric(rng, square, (72, 104, 116)),
         "ochre": textures.fabric(rng, square, (206, 150, 62)),
         "red_cloth": textures.fabric(rng, square, (164, 62, 54)),
@@ -81,10 +80,10 @@ def _lights() -> Lights:
         np.concatenate([window, lamps]),
         powers,
         axes,
-        ambient=np.array([0.52, 0.52, 0.54]),
+        ambient=np.array([0.56, 0.56, 0.58]),
         sun=sun / np.linalg.norm(sun),
         opening=WINDOW,
-        sun_power=np.array([0.95, 0.85, 0.66]),
+        sun_power=np.array([1.3, 1.12, 0.82]),
     )
 
 
@@ -98,7 +97,7 @@ def _shell(room: SceneBuilder, rng: Generator) -> None:
     room.panel((x, y / 2, z / 2), "west", y, z, "wall_east")
     room.panel((0, y / 2, z / 2), "east", y, z, "wall_west")
     for low, high in (((0, 0), (x, 0.02)), ((0, y - 0.02), (x, y)), ((0, 0), (0.02, y)), ((x - 0.02, 0), (x, y))):
-        room.box((*low, 0), (*high, 0.09), "white_wood")
+        room.box((*low, 0), (*high, 0.09), "white")
     for middle in (1.1, 4.1, 5.3):
         room.box((middle - 0.08, 0, z - 0.15), (middle + 0.08, y, z), "dark_wood", north="", south="", top="")
     room.prism((*CEILING_LAMP, 2.33), 0.24, 0.17, 0.22, "glow", sides=16, glow=1.0)
@@ -118,9 +117,9 @@ def _west(room: SceneBuilder, rng: Generator) -> None:
         ((middle - 0.03, z0), (middle + 0.03, z1)),
         ((y0, 1.78), (y1, 1.83)),
     ):
-        room.box((0, *low), (0.06, *high), "white_wood", west="")
-    room.box((0, y0 - 0.1, z0 - 0.11), (0.2, y1 + 0.1, z0 - 0.07), "white_wood")
-    room.box((0.03, y0 + 0.15, 0.14), (0.12, y1 - 0.15, 0.74), "white_wood", east="radiator")
+        room.box((0, *low), (0.06, *high), "white", west="")
+    room.box((0, y0 - 0.1, z0 - 0.11), (0.2, y1 + 0.1, z0 - 0.07), "white")
+    room.box((0.03, y0 + 0.15, 0.14), (0.12, y1 - 0.15, 0.74), "white", east="radiator")
     room.box((0.06, y0 - 0.5, 2.42), (0.09, y1 + 0.5, 2.45), "dark_wood")
     for name, y in (("curtain_left", y0 - 0.2), ("curtain_right", y1 + 0.2)):
         with room.at(0.04, y, 2.42, EAST):
@@ -176,7 +175,7 @@ def _north(room: SceneBuilder, rng: Generator) -> None:
     with room.at(3.85, north, 2.2):
         furniture.picture(room, 0.3, 0.3, "clock", "black")
     with room.at(4.6, north):
-        furniture.cabinet(room, (1.3, 0.42, 0.86), "white_wood", 3)
+        furniture.cabinet(room, (1.3, 0.42, 0.86), "white", 3)
         with room.at(0.05, -0.03, 0.86):
             furniture.books(room, rng, -0.55, 0.1, 0.26)
         room.prism((0.42, -0.22, 0.86), 0.06, 0.1, 0.26, "blue", sides=12)

@@ -1,4 +1,6 @@
-"""Procedural materials: paint, wallpaper, brick, planks, wood, fabric, ... as RGB uint8 images, TEXEL metres a texel."""
+"""Procedural materials: paint, wallpaper, brick, planks, wood, cloth as RGB uint8 images, TEXEL metres a texel."""
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,26 +15,42 @@ Shape = tuple[int, int]  # rows, columns
 TEXEL = 0.004  # metres
 
 
+def _enlarged(field: Field, shape: Shape) -> Field:
+    return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
 def noise(rng: Generator, shape: Shape, period: float | tuple[float, float], octaves: int = 4) -> Field:
     """Fractal noise (H, W), standard deviation about 1; `period` in texels (down, right) of the coarsest octave."""
     down, right = period if isinstance(period, tuple) else (period, period)
-    total = np.zeros(shape, dtype=np.float32)
+    total: Field = np.zeros((1, 1), dtype=np.float32)
     for octave in range(octaves):
-        cells = (int(shape[0] / down) + 2, int(shape[1] / right) + 2)
-        coarse = rng.standard_normal(cells, dtype=np.float32)
-        total += cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC) * np.float32(0.6**octave)
-        down, right = max(1.0, down / 2), max(1.0, right / 2)
-    return total
+        cells = (int(shape[0] / max(1.0, down / 2**octave)) + 2, int(shape[1] / max(1.0, right / 2**octave)) + 2)
+        total = _enlarged(total, cells)
+        total += np.float32(0.6**octave) * rng.standard_normal(cells, dtype=np.float32)
+    return _enlarged(total, shape)
 
 
-def finish(base: NDArray[np.floating]) -> Image:
+def finish(base: NDArray[np.floating[Any]]) -> Image:
     """Values around 0..255 to uint8."""
-    return np.clip(base, 0, 255).astype(np.uint8)
+    image: Image = np.clip(base, 0, 255).astype(np.uint8)
+    return image
 
 
-def tinted(colour: Colour, field: Field, amount: float) -> NDArray[np.float32]:
+def rgb(red: float, green: float, blue: float) -> Field:
+    """A colour to calculate with, (3,)."""
+    return np.array([red, green, blue], dtype=np.float32)
+
+
+def tinted(colour: Colour, field: Field, amount: float) -> Field:
     """The colour (H, W, 3), lighter or darker by the field."""
-    return np.float32(colour) * (1 + np.float32(amount) * field[..., None])
+    image: Field = rgb(*colour) * (1 + np.float32(amount) * field[..., None])
+    return image
+
+
+def gradient(shape: Shape, top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image:
+    """From the top colour to the bottom one."""
+    share = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None, None]
+    return finish(np.tile((1 - share) * rgb(*top) + share * rgb(*bottom), (1, shape[1], 1)))
 
 
 def paint(rng: Generator, shape: Shape, colour: Colour, mottling: float = 0.035) -> Image:
@@ -77,7 +95,7 @@ def wallpaper(rng: Generator, shape: Shape, colour: Colour, motifs: int) -> Imag
 
 
 def _pixel(point: NDArray[np.float64]) -> tuple[int, int]:
-    return int(round(point[0])), int(round(point[1]))
+    return round(float(point[0])), round(float(point[1]))
 
 
 def brick(rng: Generator, shape: Shape) -> Image:
@@ -174,7 +192,7 @@ def cardboard(rng: Generator, shape: Shape) -> Image:
                 image, word, (x, y), cv2.FONT_HERSHEY_DUPLEX, rng.uniform(0.5, 1.1), (70, 48, 36), 2, cv2.LINE_AA
             )
     for x in range(int(rng.integers(0, 200)), shape[1], 190):
-        image[:, x : x + 14] = finish(image[:, x : x + 14] * 0.35 + np.float32((150, 130, 100)))
+        image[:, x : x + 14] = finish(image[:, x : x + 14] * 0.35 + rgb(150, 130, 100))
     return image
 
 
@@ -182,7 +200,7 @@ def book_spines(rng: Generator, count: int, shape: Shape = (120, 28)) -> Image:
     """`count` spines beside each other, each of `shape`: cloth of any colour, bands, a title."""
     spines = []
     for _ in range(count):
-        hue = np.uint8([[[rng.integers(0, 180), rng.integers(60, 220), rng.integers(60, 225)]]])
+        hue = np.array([[[rng.integers(0, 180), rng.integers(60, 220), rng.integers(60, 225)]]], dtype=np.uint8)
         colour = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0]
         spine = fabric(rng, (shape[1], shape[0]), (int(colour[0]), int(colour[1]), int(colour[2])))
         light = (236, 222, 180) if int(colour.sum()) < 400 else (40, 32, 30)

@@ -1,6 +1,6 @@
-"""Compiled inner loops of voting-by-segmentation. All lengths are in network output cells, cell (i, j) at y = i, x = j.
+"""Compiled voting by directions alone. All lengths are in network output cells, cell (i, j) at y = i, x = j.
 
-All of them live in this one file because Numba's cache notices a change only in the file of the outermost function.
+All of it lives in this one file because Numba's cache notices a change only in the file of the outermost function.
 """
 
 from typing import Any
@@ -9,10 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-Real = float | np.floating[Any]
-# One label's M cells, (M,) each: x, y, unit direction x, y, squared confidence
-Segment = tuple[F32, F32, F32, F32, F32]
+from vloc_ros.core.voting_cells import F32, Real
+
+Segment = tuple[F32, F32, F32, F32, F32]  # one label's M cells, (M,) each: x, y, direction x, y, squared confidence
 
 # A vote is off by an angle far from the landmark and by a length near it, where directions turn quickly: the standard
 # deviation of a vote line's distance to the landmark grows as sqrt(r^2 + NEAR^2) with the distance r of its cell.
@@ -27,39 +26,6 @@ IRLS_LAST_SCALE = np.float32(0.3)
 EM_STEPS = 8
 REGION = 3.0  # radius of the E-step's circle, in radii of a disc of the segment's size
 SETTLED = 0.005  # a step of this many cells ends the iterations
-
-
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def sort_by_label(labels: NDArray[np.int32], confidences: F32, votes: F32, count: int) -> Any:
-    """Counting sort of all cells that vote, stable, so that each label's cells are contiguous and in row order.
-
-    labels (h, w) in 0..count, confidences (h, w), votes (h, w, 2) of any length. Cells that are not finite or have no
-    direction do not vote. Returns cells (5, M) float32 with rows x, y, unit direction x, y, squared confidence; and
-    starts (count + 2,): label k owns columns starts[k] to starts[k + 1].
-    """
-    height, width = labels.shape
-    starts = np.zeros(count + 2, dtype=np.int64)
-    lengths = np.empty((height, width), dtype=np.float32)
-    for i in range(height):
-        for j in range(width):
-            length = np.sqrt(votes[i, j, 0] ** 2 + votes[i, j, 1] ** 2)
-            usable = labels[i, j] > 0 and 1e-6 < length < np.inf and np.isfinite(confidences[i, j])
-            lengths[i, j] = length if usable else np.float32(0.0)
-            if usable:
-                starts[labels[i, j] + 1] += 1
-    for k in range(count + 1):
-        starts[k + 1] += starts[k]
-    cells = np.empty((5, starts[count + 1]), dtype=np.float32)
-    cursor = starts.copy()
-    for i in range(height):
-        for j in range(width):
-            if lengths[i, j] > 0:
-                at = cursor[labels[i, j]]
-                cursor[labels[i, j]] = at + 1
-                cells[0, at], cells[1, at] = j, i
-                cells[2, at], cells[3, at] = votes[i, j, 0] / lengths[i, j], votes[i, j, 1] / lengths[i, j]
-                cells[4, at] = confidences[i, j] ** 2
-    return cells, starts
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
@@ -240,41 +206,39 @@ def _assess(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def locate(
+def _intersect(segment: Segment, columns: NDArray[np.int32], hypotheses: int, sine2: Real, min_consensus: float) -> Any:
+    """(x, y, sigma, inliers), no inliers where nothing is found; RANSAC with so many hypotheses, or IRLS for 0."""
+    if hypotheses > 0:
+        ok, x, y = _ransac(segment, hypotheses, sine2, min_consensus)
+    else:
+        ok, x, y = _irls(segment, columns)
+    if not ok:
+        return x, y, np.inf, np.float32(0.0)
+    inliers, condition, sigma = _assess(segment, x, y, sine2)
+    return x, y, sigma, (inliers if condition >= MIN_CONDITION else np.float32(0.0))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def intersect_directions(
     cells: F32,
-    starts: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     width: int,
-    min_cells: int,
     min_consensus: float,
     inlier_sine: float,
     hypotheses: int,
     seed: int,
 ) -> Any:
-    """Find every label's landmark; RANSAC with so many hypotheses, or IRLS where `hypotheses` is 0.
+    """Rows (K, 4) x, y, sigma, inlier votes: where each segment's vote lines meet, by RANSAC, or IRLS for 0 hypotheses.
 
-    `cells`, `starts` from `sort_by_label`. Returns rows (K, 5), ascending in label: label, x, y, sigma, inliers.
+    `cells` from `sort_by_label`, `bounds` (K, 2) the first and behind the last column of each segment, `width` of the
+    network's output.
     """
     np.random.seed(seed)  # noqa: NPY002 (Numba's own generator, local to the thread)
-    count = len(starts) - 2
-    rows = np.empty((count, 5), dtype=np.float64)
+    rows = np.empty((len(bounds), 4), dtype=np.float64)
     columns = np.zeros(width, dtype=np.int32)
     sine2 = np.float32(inlier_sine * inlier_sine)
-    found = 0
-    for label in range(1, count + 1):
-        a, b = starts[label], starts[label + 1]
-        n = b - a
-        if n < min_cells:
-            continue
+    for k in range(len(bounds)):
+        a, b = bounds[k]
         segment = (cells[0, a:b], cells[1, a:b], cells[2, a:b], cells[3, a:b], cells[4, a:b])
-        if hypotheses > 0:
-            ok, x, y = _ransac(segment, hypotheses, sine2, min_consensus)
-        else:
-            ok, x, y = _irls(segment, columns)
-        if not ok:
-            continue
-        inliers, condition, sigma = _assess(segment, x, y, sine2)
-        if inliers >= min_consensus * n and condition >= MIN_CONDITION:
-            rows[found, 0], rows[found, 1], rows[found, 2] = label, x, y
-            rows[found, 3], rows[found, 4] = sigma, inliers
-            found += 1
-    return rows[:found]
+        rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3] = _intersect(segment, columns, hypotheses, sine2, min_consensus)
+    return rows

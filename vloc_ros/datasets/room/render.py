@@ -1,14 +1,12 @@
-"""Renders textured quads and triangles with exact depth: perspective-correct, mip-mapped, antialiased, single-threaded."""
+"""Renders textured quads and triangles with exact depth: perspective-correct, filtered, antialiased, on one core."""
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import invert
+from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
@@ -20,81 +18,12 @@ LANE, WHOLE = 21, 8192.0  # bits of a colour's sum, and the sum of its weights: 
 MAX_TAPS = 6  # texture samples along the longer axis of a pixel's footprint
 
 
-@dataclass(frozen=True, eq=False)
-class Faces:
-    """F parallelograms {o + s u + t v | s, t in [0, 1]}, or triangles (s + t <= 1), in the map frame, metres.
-
-    origins, edges_u, edges_v (F, 3); a face is seen only from the side that u x v points away from, so that on it u points
-    right and v down. triangles (F,) bool; textures (F,) index into the pyramids; windows (F, 4) the part of the texture it
-    shows: left, top, width, height as fractions of the texture.
-    """
-
-    origins: Float
-    edges_u: Float
-    edges_v: Float
-    triangles: NDArray[np.bool_]
-    textures: NDArray[np.int64]
-    windows: Float
-
-    def __len__(self) -> int:
-        return len(self.origins)
-
-    def mesh(self) -> tuple[Float, NDArray[np.int64]]:
-        """Vertices (V, 3) and triangles (T, 3), counter-clockwise from the visible side."""
-        corners = np.stack(
-            [
-                self.origins,
-                self.origins + self.edges_v,
-                self.origins + self.edges_u + self.edges_v,
-                self.origins + self.edges_u,
-            ],
-            axis=1,
-        )
-        first = 4 * np.arange(len(self))[:, None]
-        halves = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])[np.tile(~self.triangles, 2)]
-        whole = (first + [0, 1, 3])[self.triangles]
-        used, faces = np.unique(np.concatenate([halves, whole]), return_inverse=True)
-        return corners.reshape(-1, 3)[used], faces.reshape(-1, 3).astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class Pyramids:
-    """Mip-mapped textures in one array: texels (T,) uint32, red in the lowest byte; layout (textures, levels, 3) offset, height, width."""
-
-    texels: NDArray[np.uint32]
-    layout: NDArray[np.int64]
-
-    @staticmethod
-    def of(images: list[NDArray[np.uint8]], levels: int = 8) -> "Pyramids":
-        layout = np.zeros((len(images), levels, 3), dtype=np.int64)
-        parts: list[NDArray[np.uint32]] = []
-        offset = 0
-        for index, image in enumerate(images):
-            for level in range(levels):
-                height, width = image.shape[:2]
-                layout[index, level] = offset, height, width
-                parts.append(image.reshape(-1, 3).astype(np.uint32) @ np.uint32([1, 1 << 8, 1 << 16]))
-                offset += height * width
-                half = (max(1, width // 2), max(1, height // 2))
-                image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        return Pyramids(np.concatenate(parts), layout)
-
-
-@dataclass(frozen=True, eq=False)
-class Lightmaps:
-    """Baked light of each face: values (L, 3) float32, gamma-encoded factors of the texture; layout (F, 3) offset, rows
-    along v, columns along u of the nodes, the first and last of which lie on the face's borders."""
-
-    values: NDArray[np.float32]
-    layout: NDArray[np.int64]
-
-
 def render(
     faces: Faces, pyramids: Pyramids, lightmaps: Lightmaps, camera: Camera, map_from_camera: Float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """RGB uint8 (H, W, 3) and z-depth float32 (H, W) in metres, 0 where no face is; exact at the pixels' centres.
 
-    Visibility is sampled twice as densely as the pixels each way and combined by a tent filter around the pixel's centre.
+    Visibility is sampled twice as densely as the pixels each way, and combined by a tent filter around its centre.
     Raises ConfigError for a camera with distortion.
     """
     if camera.is_distorted:
@@ -107,25 +36,15 @@ def render(
     ids = _rasterize(
         origins, edges_u, edges_v, faces.triangles, planes, camera.fy, camera.cy, camera.height, camera.width
     )
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    rgb, depth = _shade(
-        ids,
-        planes,
-        faces.textures,
-        faces.windows,
-        pyramids.texels,
-        pyramids.layout,
-        lightmaps.values,
-        lightmaps.layout,
-    )
+    textures = faces.textures, faces.windows, pyramids.texels, pyramids.layout
+    rgb, depth = _shade(ids, planes, *textures, lightmaps.values, lightmaps.layout)
     return rgb, depth
 
 
 def _plane_functions(origins: Float, edges_u: Float, edges_v: Float, camera: Camera) -> Float:
     """(F, 3, 3) rows W, S, T: with pixel p = (x, y, 1), W p = 1 / z, S p = s / z, T p = t / z of the face's plane.
 
-    For a ray r at depth 1 and the plane's normal n, 1 / z = n.r / n.o, and with the dual vector a of u, s / z = a.r - a.o / z.
+    For a ray r at depth 1 and the plane's normal n, 1 / z = n.r / n.o; with the dual a of u, s / z = a.r - a.o / z.
     Faces seen from behind get zeros.
     """
     normals = np.cross(edges_u, edges_v)
@@ -175,9 +94,10 @@ def _rasterize(
     height: int,
     width: int,
 ) -> NDArray[np.int32]:
-    """Index of the nearest face, -1 for none, on the grid (2H + 1, 2W + 1); node (i, j) is pixel x = (j - 1) / 2, y likewise.
+    """Index of the nearest face, -1 for none, on the grid (2H + 1, 2W + 1), where node (i, j) is at the pixel
+    x = (j - 1) / 2, y = (i - 1) / 2.
 
-    In homogeneous form the face is where S, T, W - S and W - T (of a triangle W - S - T) are not negative: no clipping is
+    In homogeneous form a face is where S, T, W - S and W - T (of a triangle W - S - T) are not negative: no clipping is
     needed, and a row's span follows from four linear inequalities.
     """
     columns = 2 * width + 1
@@ -226,9 +146,9 @@ def _rasterize(
 
 @njit(cache=True, nogil=True, inline="always")
 def _footing(x, y, offset, rows, columns):  # type: ignore[no-untyped-def]
-    """Bilinear interpolation at (x, y) in the image (rows, columns) that starts at `offset`; nodes at integers, clamped.
+    """Bilinear interpolation at (x, y) in an image (rows, columns) that starts at `offset`; nodes at integers, clamped.
 
-    Gives the index of the upper left node, the steps to its right and lower neighbours, and the fractions right and down.
+    Gives the index of the upper left node, the steps to its right and lower neighbours, the fractions right and down.
     """
     x = min(max(x, 0.0), columns - 1.0)
     y = min(max(y, 0.0), rows - 1.0)
@@ -254,51 +174,63 @@ def _light(values, offset, rows, columns, s, t):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _spread(texel):  # type: ignore[no-untyped-def]
-    """The bytes of a packed texel in lanes of LANE bits, so that one multiplication weighs all three."""
-    return (texel & 0xFF) | (texel & 0xFF00) << (LANE - 8) | (texel & 0xFF0000) << (2 * LANE - 16)
+def _weighed(texel, weight):  # type: ignore[no-untyped-def]
+    """The three bytes of a packed texel times a weight, in lanes of LANE bits: one multiplication for all of them."""
+    p = np.int64(texel)
+    return int(weight) * ((p & 0xFF) | (p & 0xFF00) << (LANE - 8) | (p & 0xFF0000) << (2 * LANE - 16))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _value(planes, f, row, x, y):  # type: ignore[no-untyped-def]
+    return planes[f, row, 0] * x + planes[f, row, 1] * y + planes[f, row, 2]
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _colour(f, x, y, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
-    """Colour of face f at pixel (x, y): texture, filtered over the pixel's footprint, times light."""
-    w_x, w_y, s_x, s_y, t_x, t_y = planes[f, 0, 0], planes[f, 0, 1], planes[f, 1, 0], planes[f, 1, 1], planes[f, 2, 0], planes[f, 2, 1]
-    z = 1.0 / max(w_x * x + w_y * y + planes[f, 0, 2], 1e-3)
-    s = min(max((s_x * x + s_y * y + planes[f, 1, 2]) * z, 0.0), 1.0)
-    t = min(max((t_x * x + t_y * y + planes[f, 2, 2]) * z, 0.0), 1.0)
+    """Colour of face f at pixel (x, y): texture, filtered over the pixel's footprint, times light.
+
+    The footprint is a parallelogram; along its longer axis up to MAX_TAPS samples are taken from the two levels of the
+    pyramid whose texels are as long as the distance between samples.
+    """
+    z = 1.0 / max(_value(planes, f, 0, x, y), 1e-3)
+    s = min(max(z * _value(planes, f, 1, x, y), 0.0), 1.0)
+    t = min(max(z * _value(planes, f, 2, x, y), 0.0), 1.0)
     texture = textures[f]
     scale_u, scale_v = z * windows[f, 2] * pyramids[texture, 0, 2], z * windows[f, 3] * pyramids[texture, 0, 1]
-    ux, uy = (s_x - s * w_x) * scale_u, (s_y - s * w_y) * scale_u  # texels a pixel
-    vx, vy = (t_x - t * w_x) * scale_v, (t_y - t * w_y) * scale_v
+    ux, uy = (
+        (planes[f, 1, 0] - s * planes[f, 0, 0]) * scale_u,
+        (planes[f, 1, 1] - s * planes[f, 0, 1]) * scale_u,
+    )
+    vx, vy = (
+        (planes[f, 2, 0] - t * planes[f, 0, 0]) * scale_v,
+        (planes[f, 2, 1] - t * planes[f, 0, 1]) * scale_v,
+    )
     du, dv = (ux, vx) if ux * ux + vx * vx > uy * uy + vy * vy else (uy, vy)
-    square = max(du * du + dv * dv, 1e-9)  # of the longer axis of the footprint; the shorter is area / longer
-    taps = int(min(max(square / max(abs(ux * vy - uy * vx), 1e-9) + 0.75, 1.0), float(MAX_TAPS)))
-    level = min(max(0.5 * np.log2(np.float32(square / (taps * taps))), np.float32(0.0)), np.float32(pyramids.shape[1] - 1.001))
+    square = max(du * du + dv * dv, 1e-9)
+    elongation = square / max(abs(ux * vy - uy * vx), 1e-9)
+    taps = int(min(max(elongation + 0.75, 1.0), float(MAX_TAPS)))
+    level = min(max(0.5 * np.log2(np.float32(square / (taps * taps))), 0.0), pyramids.shape[1] - 1.001)
     total = 0
-    for k in range(int(level), int(level) + 2):
+    for k in range(int(level), int(np.ceil(level)) + 1):
         share = (1.0 - abs(level - k)) * WHOLE / taps
         rows, columns = pyramids[texture, k, 1], pyramids[texture, k, 2]
         step_u, step_v = du * columns / (taps * pyramids[texture, 0, 2]), dv * rows / (taps * pyramids[texture, 0, 1])
         u = (windows[f, 0] + s * windows[f, 2]) * columns - 0.5 - 0.5 * (taps - 1) * step_u
         v = (windows[f, 1] + t * windows[f, 3]) * rows - 0.5 - 0.5 * (taps - 1) * step_v
-        for tap in range(taps):
-            a, right, down, fx, fy = _footing(u + tap * step_u, v + tap * step_v, pyramids[texture, k, 0], rows, columns)
-            lower, upper = share * fy, share - share * fy
-            total += int(upper - upper * fx) * _spread(np.int64(texels[a])) + int(upper * fx) * _spread(np.int64(texels[a + right]))
-            a += down
-            total += int(lower - lower * fx) * _spread(np.int64(texels[a])) + int(lower * fx) * _spread(np.int64(texels[a + right]))
+        for _ in range(taps):
+            a, right, down, fx, fy = _footing(u, v, pyramids[texture, k, 0], rows, columns)
+            low, high = share * fy, share - share * fy
+            total += _weighed(texels[a], high - high * fx) + _weighed(texels[a + right], high * fx)
+            total += _weighed(texels[a + down], low - low * fx) + _weighed(texels[a + down + right], low * fx)
+            u, v = u + step_u, v + step_v
     r, g, b = _light(lights, light_layout[f, 0], light_layout[f, 1], light_layout[f, 2], s, t)
     lane = (1 << LANE) - 1
-    return (
-        r * (total & lane) / WHOLE,
-        g * (total >> LANE & lane) / WHOLE,
-        b * (total >> 2 * LANE) / WHOLE,
-    )
+    return r * (total & lane) / WHOLE, g * (total >> LANE & lane) / WHOLE, b * (total >> 2 * LANE) / WHOLE
 
 
 @njit(cache=True, nogil=True)
 def _shade(ids, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
-    """Image and depth from the doubled grid of face indices; a pixel that several faces share is shaded once per face."""
+    """Image and depth from the doubled grid of face indices; a pixel that several faces share is shaded for each."""
     height, width = ids.shape[0] // 2, ids.shape[1] // 2
     rgb = np.zeros((height, width, 3), dtype=np.uint8)
     depth = np.zeros((height, width), dtype=np.float32)
@@ -307,9 +239,7 @@ def _shade(ids, planes, textures, windows, texels, pyramids, lights, light_layou
             i, j = 2 * row + 1, 2 * column + 1
             centre = ids[i, j]
             if centre >= 0:
-                depth[row, column] = 1.0 / (
-                    planes[centre, 0, 0] * column + planes[centre, 0, 1] * row + planes[centre, 0, 2]
-                )
+                depth[row, column] = 1.0 / _value(planes, centre, 0, column, row)
             r, g, b = 0.5, 0.5, 0.5
             done = 0  # bit k: node k of the 3x3 neighbourhood is accounted for
             for k in range(9):

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from vloc_ros.datasets.synthetic_render import Faces
-from vloc_ros.datasets.synthetic_textures import TEXEL, Image
+from vloc_ros.datasets.room.faces import Faces
+from vloc_ros.datasets.room.textures import TEXEL, Image
 
 Float = NDArray[np.float64]
 Tint = tuple[float, float, float]
@@ -27,8 +27,8 @@ SIDES = {  # name -> outward normal
 class SceneBuilder:
     """Collects faces; coordinates are metres in the map, or in the furniture's own frame inside `at()`.
 
-    `materials`: images that cover a face at TEXEL metres a texel from a random place; `pictures`: images that a face shows
-    whole. `tints` and `glows` belong to the faces, by index.
+    `materials`: images that cover a face at TEXEL metres a texel from a random place; `pictures`: images that a face
+    shows whole. `tints` and `glows` belong to the faces, by index.
     """
 
     def __init__(self, materials: dict[str, Image], pictures: dict[str, Image], rng: Generator) -> None:
@@ -100,23 +100,34 @@ class SceneBuilder:
             if not own:
                 continue
             width, height = (size[0], size[1]) if normal[2] else (size[0] if normal[1] else size[1], size[2])
-            self.panel(middle + np.array(normal) * size / 2, side, width, height, own, tint=tint if own == texture else WHITE)
+            self.panel(
+                middle + np.array(normal) * size / 2, side, width, height, own, tint=tint if own == texture else WHITE
+            )
 
     def prism(
-        self, base: ArrayLike, bottom: float, top: float, height: float, texture: str, *, sides: int = 12, **look: object
+        self,
+        base: ArrayLike,
+        bottom: float,
+        top: float,
+        height: float,
+        texture: str,
+        *,
+        sides: int = 12,
+        **look: object,
     ) -> None:
         """An upright prism or frustum with the given radii, standing on `base`, closed by triangles."""
         foot = np.asarray(base, dtype=np.float64)
+        head = foot + np.array([0.0, 0.0, height])
         angles = np.arange(sides + 1) * 2 * np.pi / sides
         around = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
-        lower, upper = foot + bottom * around, foot + top * around + [0.0, 0.0, height]
+        lower, upper = foot + bottom * around, head + top * around
         for a, b, c, d in zip(lower[:-1], lower[1:], upper[:-1], upper[1:], strict=True):
             if bottom == top:
                 self.face(c, d - c, a - c, texture, **look)  # type: ignore[arg-type]
             else:
                 self.triangle(a, b, d, texture, **look)
                 self.triangle(a, d, c, texture, **look)
-            self.triangle(foot + [0.0, 0.0, height], c, d, texture, **look)
+            self.triangle(head, c, d, texture, **look)
             self.triangle(foot, b, a, texture, **look)
 
     def triangle(self, a: Float, b: Float, c: Float, texture: str, **look: object) -> None:

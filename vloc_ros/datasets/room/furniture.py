@@ -1,14 +1,16 @@
-"""Furniture for the synthetic room. Each piece stands centred in its own frame with its back at y = 0, facing -y (south)."""
+"""Furniture for the synthetic room. A piece stands centred in its own frame, its back at y = 0, facing -y (south)."""
 
 import numpy as np
 from numpy.random import Generator
 
-from vloc_ros.datasets.synthetic_scene import SceneBuilder, Tint
+from vloc_ros.datasets.room.builder import SceneBuilder, Tint
 
 BOOKS = 64  # spines side by side in the picture "books"
 
 
-def picture(room: SceneBuilder, width: float, height: float, image: str, frame: str = "dark_wood", glow: float = 0.0) -> None:
+def picture(
+    room: SceneBuilder, width: float, height: float, image: str, frame: str = "dark_wood", glow: float = 0.0
+) -> None:
     """A framed picture, centred at the frame's origin, its back on y = 0."""
     room.box((-width / 2 - 0.03, -0.025, -height / 2 - 0.03), (width / 2 + 0.03, 0, height / 2 + 0.03), frame, north="")
     room.panel((0, -0.028, 0), "south", width, height, image, glow=glow)
@@ -127,7 +129,9 @@ def cabinet(room: SceneBuilder, size: tuple[float, float, float], wood: str, doo
     each = width / doors
     for k in range(doors):
         x = -width / 2 + k * each
-        room.box((x + 0.012, -depth - 0.018, 0.1), (x + each - 0.012, -depth, height - 0.03), wood, tint=(1.1, 1.1, 1.1))
+        room.box(
+            (x + 0.012, -depth - 0.018, 0.1), (x + each - 0.012, -depth, height - 0.03), wood, tint=(1.1, 1.1, 1.1)
+        )
         handle = x + (each - 0.07 if k % 2 == 0 else 0.05)
         room.box((handle, -depth - 0.045, height * 0.5), (handle + 0.02, -depth - 0.018, height * 0.5 + 0.14), "metal")
 
@@ -137,7 +141,7 @@ def desk(room: SceneBuilder, width: float) -> None:
     with room.at(0, -0.35):
         table(room, (width, 0.7, 0.74), "wood")
     for k in range(3):
-        room.box((width / 2 - 0.45, -0.62, 0.1 + k * 0.18), (width / 2 - 0.1, -0.1, 0.27 + k * 0.18), "white_wood")
+        room.box((width / 2 - 0.45, -0.62, 0.1 + k * 0.18), (width / 2 - 0.1, -0.1, 0.27 + k * 0.18), "white")
         room.box((width / 2 - 0.33, -0.645, 0.19 + k * 0.18), (width / 2 - 0.22, -0.62, 0.205 + k * 0.18), "metal")
     with room.at(-0.1, -0.2, 0.74):
         room.box((-0.13, -0.1, 0), (0.13, 0.1, 0.015), "black")
@@ -159,11 +163,11 @@ def door(room: SceneBuilder, width: float, height: float) -> None:
     """A closed door with its frame, a handle and a light switch beside it."""
     room.panel((0, -0.025, height / 2), "south", width, height, "door")
     for x in (-width / 2 - 0.07, width / 2):
-        room.box((x, -0.05, 0), (x + 0.07, 0, height + 0.07), "white_wood", north="")
-    room.box((-width / 2, -0.05, height), (width / 2, 0, height + 0.07), "white_wood", north="")
+        room.box((x, -0.05, 0), (x + 0.07, 0, height + 0.07), "white", north="")
+    room.box((-width / 2, -0.05, height), (width / 2, 0, height + 0.07), "white", north="")
     room.box((width / 2 - 0.1, -0.08, 1.0), (width / 2 - 0.07, -0.025, 1.1), "metal")
     room.box((width / 2 - 0.2, -0.1, 1.04), (width / 2 - 0.07, -0.08, 1.065), "metal")
-    room.box((width / 2 + 0.16, -0.015, 1.05), (width / 2 + 0.24, 0, 1.13), "white_wood")
+    room.box((width / 2 + 0.16, -0.015, 1.05), (width / 2 + 0.24, 0, 1.13), "white")
 
 
 def carton(room: SceneBuilder, size: tuple[float, float, float], tint: Tint) -> None:

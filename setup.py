@@ -1,0 +1,49 @@
+"""Packaging as ROS 2's ament_python expects it; plain pip can install it too."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "vloc_ros"
+SHARE = f"share/{NAME}"
+# The pinned set that is tested is in requirements/; these are the ranges that are meant to work.
+RUN_REQUIREMENTS = [
+    "numpy>=1.26,<3",
+    "opencv-python-headless>=4.6,<5",
+    "numba>=0.58",
+    "poselib>=2.0.4",
+    "onnxruntime>=1.17",
+    "PyYAML>=6.0",
+    "tqdm>=4.60",
+]
+OFFLINE_REQUIREMENTS = ["torch>=2.4", "onnx>=1.16", "scipy", "scikit-learn", "matplotlib", "tensorboard", "trimesh"]
+
+
+def installed_folder(folder: str) -> list[tuple[str, list[str]]]:
+    """Every file below `folder`, to be installed into the same place below the package's share directory."""
+    parents = sorted({path.parent for path in Path(folder).rglob("*") if path.is_file()})
+    return [(f"{SHARE}/{p.as_posix()}", sorted(str(f) for f in p.iterdir() if f.is_file())) for p in parents]
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Visual relocalization against a learned map: one image in, one pose out",
+    license="Apache-2.0",
+    maintainer="vloc_ros maintainers",
+    maintainer_email="vloc_ros@example.com",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=RUN_REQUIREMENTS,
+    extras_require={"offline": OFFLINE_REQUIREMENTS},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (SHARE, ["package.xml"]),
+        *installed_folder("launch"),
+        *installed_folder("config"),
+        *installed_folder("maps"),
+    ],
+    entry_points={"console_scripts": ["vloc = vloc_ros.cli:main"]},
+    zip_safe=True,
+)

@@ -1,0 +1,235 @@
+"""`vloc map` end to end on a few views of the synthetic room: interrupted, continued, refused, started anew."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
+
+from vloc_ros.core.types import CameraImage  # noqa: E402
+from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
+from vloc_ros.datasets.subset import Subset  # noqa: E402
+from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
+from vloc_ros.localizer import load_localizer  # noqa: E402
+from vloc_ros.maps import read_map  # noqa: E402
+from vloc_ros.training import build_map as build_map_module  # noqa: E402
+from vloc_ros.training import trainer as trainer_module  # noqa: E402
+from vloc_ros.training.build_map import build_map  # noqa: E402
+from vloc_ros.training.console import TrainingBar  # noqa: E402
+from vloc_ros.training.frames import open_frames  # noqa: E402
+from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
+from vloc_ros.training.scene import load_scene  # noqa: E402
+from vloc_ros.training.trainer import Trainer  # noqa: E402
+
+TRAINING = TrainingOptions(epochs=1, batch_size=4, embedding=8)
+HEIGHT = 128  # 160 x 120 in multiples of 16
+
+
+def options_in(directory: Path) -> MapOptions:
+    return MapOptions(
+        "synthetic_room",
+        None,
+        "small",
+        directory / "map",
+        directory / "work",
+        landmarks=40,
+        width=160,
+        training=TRAINING,
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> "pytest.MonkeyPatch":  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer_module, "LOG_EVERY", 1)
+        patch.setattr(build_map_module, "VALIDATIONS", 2)
+        yield patch
+
+
+def interrupted_at(iteration: int) -> Callable[..., None]:
+    def report(_: TrainingBar, trainer: Trainer, losses: object) -> None:
+        if trainer.progress.iteration >= iteration:
+            raise KeyboardInterrupt
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves that Ctrl-C ended after three of its five iterations."""
+    directory = tmp_path_factory.mktemp("interrupted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingBar, "report", interrupted_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            build_map(options_in(directory))
+    return directory
+
+
+@pytest.fixture
+def place(interrupted: Path, tmp_path: Path) -> Path:
+    """A copy of it, to do with as one likes."""
+    shutil.copytree(interrupted, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def iteration_in(directory: Path) -> int:
+    return int(torch.load(directory / "work" / "checkpoint.pt", weights_only=True)["progress"]["iteration"])
+
+
+def refusal(options: MapOptions, kind: type[VlocError]) -> str:
+    with pytest.raises(kind) as error:
+        build_map(options)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
+    assert iteration_in(interrupted) == 3
+    assert not (interrupted / "map").exists()
+    _, landmarks = load_scene(interrupted / "work" / "scene.npz")
+    frames = open_frames(interrupted / "work" / "frames")
+    assert frames.images.shape == (len(frames), HEIGHT, 160, 3)
+    assert frames.labels.shape == (len(frames), HEIGHT // 2, 80)
+    assert len(frames) == 22  # of 24, two are held out
+    assert (frames.labels > 0).mean() > 0.5
+    assert frames.labels.max() <= len(landmarks)
+
+
+def test_labels_show_their_landmarks(interrupted: Path) -> None:
+    """The point that a pixel shows is within its landmark's extent, by the true depth of the frame."""
+    _, landmarks = load_scene(interrupted / "work" / "scene.npz")
+    frames, dataset = open_frames(interrupted / "work" / "frames"), open_dataset("synthetic_room", None, "small")
+    frame = dataset.frame(dataset.names.index(frames.names[0]), depth=True)
+    assert frame.depth is not None
+    points = frame.image.camera.rays() * frame.depth[..., None]
+    points = points @ frame.map_from_camera[:3, :3].T + frame.map_from_camera[:3, 3]
+    rows = ((np.arange(HEIGHT // 2) + 0.5) * 480 / (HEIGHT // 2)).astype(int)
+    seen, labels = points[rows][:, 4::8], frames.labels[0].astype(int)
+    distance = np.linalg.norm(seen - landmarks.positions[labels - 1], axis=-1)
+    assert (distance < landmarks.extents[labels - 1] + 0.06)[labels > 0].mean() > 0.98
+
+
+def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = (place / "work" / "scene.npz").stat()
+    build_map(options_in(place))
+    assert "going on from iteration 3" in capsys.readouterr().err
+    assert (place / "work" / "scene.npz").stat().st_mtime_ns == scene.st_mtime_ns
+    assert iteration_in(place) == 5
+    manifest = read_map(place / "map").landmark_map.manifest
+    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (160, HEIGHT, 4)
+    assert manifest.training["iterations"] == 5
+    assert manifest.accuracy["held_out_frames"] == 2
+    assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
+    image = open_dataset("synthetic_room", None, "small").frame(0).image
+    assert load_localizer(place / "map").localize(image).timings_ms["total"] > 0
+
+
+def test_other_options_on_the_same_work_directory(place: Path) -> None:
+    options = options_in(place)
+    line = refusal(replace(options, landmarks=50), ConfigError)
+    assert "landmarks=40, now it is 50" in line
+    assert "--fresh" in line
+    assert "training.seed=0" in refusal(replace(options, training=replace(TRAINING, seed=1)), ConfigError)
+    assert iteration_in(place) == 3
+
+
+def test_fresh_starts_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
+    with pytest.raises(KeyboardInterrupt):
+        build_map(replace(options_in(place), fresh=True, landmarks=20))
+    assert iteration_in(place) == 1
+    assert json.loads((place / "work" / "options.json").read_text())["landmarks"] == 20
+
+
+@pytest.mark.parametrize("file", ["scene.npz", "frames/cameras.npz", "frames/labels.npy", "checkpoint.pt"])
+def test_a_damaged_work_directory(place: Path, file: str) -> None:
+    path = place / "work" / file
+    path.write_bytes(path.read_bytes()[:100])
+    line = refusal(options_in(place), VlocError)
+    assert str(place / "work") in line
+    assert "--fresh" in line
+
+
+def test_options_that_were_not_written_to_the_end(place: Path) -> None:
+    (place / "work" / "options.json").write_text('{"dataset": "syn')
+    assert "--fresh" in refusal(options_in(place), ConfigError)
+
+
+def test_a_directory_of_something_else_is_never_deleted(tmp_path: Path) -> None:
+    options = options_in(tmp_path)
+    options.workdir.mkdir()
+    (options.workdir / "thesis.tex").write_text("")
+    assert "no work directory" in refusal(replace(options, fresh=True), ConfigError)
+    options.out.mkdir()
+    (options.out / "thesis.tex").write_text("")
+    assert "thesis.tex" in refusal(options, MapError)  # said before the training, not after it
+    assert (options.workdir / "thesis.tex").exists()
+
+
+def test_a_work_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("a file")
+    assert str(tmp_path / "work") in refusal(options_in(tmp_path), ConfigError)
+
+
+class Changed:
+    """The small synthetic room, in some respect made worse."""
+
+    def __init__(self, dataset: Dataset, has_depth: bool = True):
+        self._dataset = dataset
+        self.names = dataset.names
+        self.has_depth = has_depth
+        self.camera = dataset.camera
+        self.map_from_camera = dataset.map_from_camera
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        assert self.has_depth or not depth
+        camera = self.camera(index)
+        image = CameraImage(np.zeros((camera.height, camera.width, 3), np.uint8), camera)
+        return Frame(
+            str(index), image, self.map_from_camera(index), np.zeros((camera.height, camera.width), np.float32)
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda dataset: Subset(dataset, range(9)), "9 frames are too few"),
+        (lambda dataset: Changed(dataset, has_depth=False), "no depth; give a mesh"),
+        (lambda dataset: Changed(dataset), "no usable depth"),
+    ],
+    ids=["too few", "no depth", "blind"],
+)
+def test_data_that_no_map_can_be_made_of(
+    change: Callable[[Dataset], Dataset], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = open_dataset("synthetic_room", None, "small")
+    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: change(dataset))
+    assert message in refusal(options_in(tmp_path), DatasetError)
+    assert not (tmp_path / "map").exists()
+
+
+def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any depth, landmarks and labels come from the mesh alone."""
+    trimesh = pytest.importorskip("trimesh")
+    room = trimesh.creation.box(
+        extents=(6.0, 5.0, 2.7), transform=trimesh.transformations.translation_matrix((3, 2.5, 1.35))
+    )
+    room.invert()  # seen from inside
+    room.export(tmp_path / "room.ply")
+    dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
+    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
+    monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
+    with pytest.raises(KeyboardInterrupt):
+        build_map(replace(options_in(tmp_path), mesh=tmp_path / "room.ply"))
+    labels = open_frames(tmp_path / "work" / "frames").labels
+    assert (labels > 0).mean() > 0.9
+    assert len(np.unique(labels)) > 20

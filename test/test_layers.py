@@ -1,0 +1,117 @@
+"""The layers of the design: who may import what. An import that is not allowed here is a mistake or a decision."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "vloc_ros"
+
+ROBOT_PATH = {"core", "methods", "inference", "maps"}
+LIBRARY = ROBOT_PATH | {"localizer", "datasets", "evaluation"}
+
+# Layer -> the layers below that it may import; every layer may import itself, `errors` and the package's version.
+INTERNAL: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "core": set(),
+    "methods": {"core"},
+    "inference": {"core"},
+    "maps": {"core"},
+    "localizer": ROBOT_PATH,
+    "datasets": {"core"},
+    "mapping": {"core", "datasets"},
+    "evaluation": ROBOT_PATH | {"localizer", "datasets"},
+    "training": LIBRARY | {"mapping"},
+    "ros": LIBRARY,
+    "cli": LIBRARY | {"mapping"},
+}
+# Layer -> the packages from outside that it may import, besides the standard library.
+EXTERNAL: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "core": {"numpy", "numba", "cv2", "poselib"},
+    "methods": {"numpy", "numba", "cv2"},
+    "inference": {"numpy", "onnxruntime", "tensorrt"},
+    "maps": {"numpy", "cv2", "yaml"},
+    "localizer": {"numpy"},
+    "datasets": {"numpy", "numba", "cv2"},
+    "mapping": {"numpy", "numba", "cv2", "scipy", "sklearn", "trimesh"},
+    "evaluation": {"numpy", "cv2", "matplotlib", "tqdm"},
+    "training": {"numpy", "cv2", "scipy", "torch", "onnx", "tqdm", "yaml"},
+    "cli": {"numpy", "cv2", "tqdm"},
+}
+# Imports that a function may make when it is called, on top of what its layer may import.
+LAZY = {"cli": {"training"}}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    """`core` for vloc_ros/core/types.py, `errors` for vloc_ros/errors.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Every imported dotted name, and whether it is imported when the module is."""
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) not in inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import; this project writes imports out"
+            yield from ((f"{node.module}.{alias.name}", id(node) not in inside) for alias in node.names)
+
+
+def faults(layer: str, source: str) -> Iterator[str]:
+    """What a module of that layer imports against the rules."""
+    for name, at_import in imports(ast.parse(source)):
+        top, _, rest = name.partition(".")
+        if top != PACKAGE.name:
+            free = layer == "ros" and top != "torch"
+            if not free and top not in sys.stdlib_module_names and top not in EXTERNAL[layer]:
+                yield f"{layer} may not import {top}"
+            continue
+        target = rest.split(".")[0]
+        allowed = INTERNAL[layer] | {layer, "errors", "__version__"} | (set() if at_import else LAZY.get(layer, set()))
+        if target not in allowed:
+            yield f"{layer} may not import {target}{' when it is imported itself' if at_import else ''}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_module_imports_only_what_its_layer_may(path: Path) -> None:
+    assert not list(faults(layer_of(path), path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("layer", "source", "wrong"),
+    [
+        ("core", "import torch", True),
+        ("core", "from vloc_ros.maps import read_map", True),
+        ("core", "from vloc_ros import methods", True),
+        ("core", "def f():\n    import scipy", True),
+        ("methods", "from vloc_ros.core.types import Camera", False),
+        ("cli", "from vloc_ros.training import build_map", True),
+        ("cli", "def f():\n    from vloc_ros.training import build_map", False),
+        ("evaluation", "import rclpy", True),
+        ("training", "import torch.nn.functional", False),
+    ],
+)
+def test_the_rules_themselves(layer: str, source: str, wrong: bool) -> None:
+    assert bool(list(faults(layer, source))) == wrong
+
+
+@pytest.mark.parametrize("module", ["vloc_ros.localizer", "vloc_ros.evaluation", "vloc_ros.cli"])
+def test_the_robot_never_loads_what_only_training_needs(module: str) -> None:
+    heavy = "{'torch', 'onnx', 'sklearn', 'trimesh', 'matplotlib', 'rclpy'}"  # scipy: numba loads it where it is there
+    check = f"import sys, {module}; loaded = {heavy} & set(sys.modules); assert not loaded, loaded"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)

@@ -1,0 +1,232 @@
+"""The training loop: budgets, checkpoints, resuming, and what stops it."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
+
+from training_scenes import landmarks, make_frames  # noqa: E402
+
+from vloc_ros.errors import ModelError  # noqa: E402
+from vloc_ros.training import trainer as trainer_module  # noqa: E402
+from vloc_ros.training.augment import Augmentation  # noqa: E402
+from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
+from vloc_ros.training.map_options import LossWeights, SegmentationLoss, TrainingOptions  # noqa: E402
+from vloc_ros.training.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.resnet import ResNet50  # noqa: E402
+from vloc_ros.training.trainer import Trainer, Workers  # noqa: E402
+
+# Nothing in this loss is drawn by chance, so that runs can be compared.
+EXACT = LossWeights(segmentation=SegmentationLoss("cross_entropy"))
+OPTIONS = TrainingOptions(epochs=2, batch_size=3, embedding=8, weights=EXACT, warmup_iterations=5)
+ITERATIONS = 8  # of two epochs of 12 frames, 3 at a time
+
+
+@pytest.fixture(autouse=True)
+def _report_every_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "LOG_EVERY", 1)
+
+
+class RecordingSource(BatchSource):
+    """Remembers which batches it was asked for."""
+
+    asked: set[int]
+
+    def batch(self, number: int) -> Batch:
+        self.asked.add(number)
+        return super().batch(number)
+
+
+def make_trainer(directory: Path, options: TrainingOptions = OPTIONS) -> tuple[Trainer, RecordingSource]:
+    torch.manual_seed(0)
+    objective = VSNetObjective(options.preset, torch.randn(16, options.embedding), options.weights)
+    source = RecordingSource(
+        make_frames(12), landmarks(), objective.network.stride, options.batch_size, Augmentation(), options.seed
+    )
+    source.asked = set()
+    directory.mkdir(exist_ok=True)
+    return Trainer(objective, source, options, directory, Workers()), source
+
+
+def no_report(trainer: Trainer, losses: Mapping[str, float]) -> None:
+    pass
+
+
+def no_validation(trainer: Trainer) -> Mapping[str, float]:
+    return {}
+
+
+def at_iteration(number: int, action: Callable[[Trainer], None]) -> Callable[[Trainer, Mapping[str, float]], None]:
+    """A report that does something once."""
+
+    def report(trainer: Trainer, losses: Mapping[str, float]) -> None:
+        if trainer.progress.iteration == number:
+            action(trainer)
+
+    return report
+
+
+def interrupt(trainer: Trainer) -> None:
+    raise KeyboardInterrupt
+
+
+def weights_of(trainer: Trainer) -> dict[str, "torch.Tensor"]:
+    return {name: value.clone() for name, value in trainer.objective.state_dict().items()}
+
+
+def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, _ = make_trainer(tmp_path / "whole")
+    assert not whole.resume()
+    whole.train(no_report, no_validation, 0)
+
+    first, _ = make_trainer(tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        first.train(at_iteration(3, interrupt), no_validation, 0)
+    second, source = make_trainer(tmp_path / "parts")
+    assert second.resume()
+    assert second.progress.iteration == 3
+    assert second.progress.seconds == pytest.approx(first.progress.seconds)
+    second.train(no_report, no_validation, 0)
+    assert min(source.asked) == 3
+    assert second.progress.iteration == whole.progress.iteration == ITERATIONS
+    for name, value in weights_of(whole).items():
+        torch.testing.assert_close(second.objective.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the disk in the middle of a run is what a kill leaves, a half-written checkpoint included."""
+    monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+    killed = tmp_path / "killed"
+    running, _ = make_trainer(tmp_path / "running")
+    running.train(at_iteration(5, lambda _: shutil.copytree(tmp_path / "running", killed)), no_validation, 0)
+    (killed / "checkpoint.partial").write_bytes(b"half")
+    resumed, _ = make_trainer(killed)
+    assert resumed.resume()
+    assert resumed.progress.iteration == 4
+    resumed.train(no_report, no_validation, 0)
+    assert resumed.progress.iteration == ITERATIONS
+
+
+def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
+    done, _ = make_trainer(tmp_path)
+    done.train(no_report, no_validation, 0)
+    again, _ = make_trainer(tmp_path)
+    assert again.resume()
+    before = weights_of(again)
+    again.train(at_iteration(ITERATIONS + 1, interrupt), no_validation, 0)
+    assert again.fraction == 1
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(again).items())
+
+
+@pytest.mark.parametrize("fault", ["truncated", "garbage", "foreign", "other network", "other progress"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, fault: str) -> None:
+    trainer, _ = make_trainer(tmp_path)
+    trainer.save()
+    content = trainer.checkpoint_path.read_bytes()
+    if fault == "truncated":
+        trainer.checkpoint_path.write_bytes(content[: len(content) // 2])
+    elif fault == "garbage":
+        trainer.checkpoint_path.write_bytes(b"not a checkpoint")
+    elif fault == "foreign":
+        torch.save({"weights": torch.zeros(3)}, trainer.checkpoint_path)
+    elif fault == "other progress":
+        state = torch.load(trainer.checkpoint_path, weights_only=True)
+        torch.save({**state, "progress": {"steps": 3}}, trainer.checkpoint_path)
+    options = TrainingOptions(epochs=2, embedding=16) if fault == "other network" else OPTIONS
+    with pytest.raises(ModelError) as error:
+        make_trainer(tmp_path, options)[0].resume()
+    assert str(trainer.checkpoint_path) in str(error.value)
+    assert "--fresh" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_budget_of_minutes_ends_by_the_clock_and_measuring_is_free(tmp_path: Path) -> None:
+    options = TrainingOptions(minutes=1.5 / 60, batch_size=2, embedding=8, weights=EXACT)
+    trainer, _ = make_trainer(tmp_path, options)
+    measured = []
+
+    def validate(_: Trainer) -> Mapping[str, float]:
+        time.sleep(1.0)
+        measured.append(trainer.fraction)
+        return {"recall": 0.5}
+
+    trainer.train(no_report, validate, 3)
+    assert trainer.progress.iteration >= 1
+    assert trainer.progress.seconds >= 1.5
+    assert len(measured) <= 2  # at a third and at two thirds, unless one step is longer than that
+    assert all(0.33 < fraction < 1 for fraction in measured)
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_epochs_end_exactly_and_are_measured_at_even_marks(tmp_path: Path) -> None:
+    trainer, source = make_trainer(tmp_path)
+    iterations, measured = [], []
+
+    def validate(_: Trainer) -> Mapping[str, float]:
+        measured.append(trainer.progress.iteration)
+        return {}
+
+    trainer.train(lambda t, _: iterations.append(t.progress.iteration), validate, 4)
+    assert iterations == list(range(1, ITERATIONS + 1))
+    assert measured == [2, 4, 6]
+    assert set(range(ITERATIONS)) <= source.asked
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, embedding=8))
+    totals: list[float] = []
+    trainer.train(lambda _, losses: totals.append(losses["segmentation"]), no_validation, 0)
+    assert sum(totals[-5:]) < 0.7 * sum(totals[:5])
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    def poison(trainer: Trainer) -> None:
+        trainer.save()
+        with torch.no_grad():
+            trainer.objective.prototypes.fill_(torch.nan)
+
+    trainer, _ = make_trainer(tmp_path)
+    with pytest.raises(ModelError, match="loss is nan at iteration 4") as error:
+        trainer.train(at_iteration(4, poison), no_validation, 0)
+    assert "\n" not in str(error.value)
+    resumed, _ = make_trainer(tmp_path)
+    assert resumed.resume()
+    assert resumed.progress.iteration == 4
+    assert all(value.isfinite().all() for value in weights_of(resumed).values())
+
+
+def test_a_batch_without_landmarks_is_survived(tmp_path: Path) -> None:
+    trainer, source = make_trainer(tmp_path)
+    batch = source.batch(0).to(trainer.objective.prototypes.device)
+    losses = trainer.objective(Batch(batch.images, torch.zeros_like(batch.labels), batch.landmark_pixels))
+    losses["total"].backward()
+    assert all(value.item() == 0 for value in losses.values())
+    behind = Batch(batch.images, batch.labels, torch.full_like(batch.landmark_pixels, torch.nan))
+    losses = trainer.objective(behind)
+    assert losses["offset"].item() == losses["direction"].item() == 0 < losses["segmentation"].item()
+
+
+def test_rate_warms_up_and_falls(tmp_path: Path) -> None:
+    trainer, _ = make_trainer(tmp_path)
+    rates = []
+    trainer.train(
+        lambda t, _: rates.append(t._optimizer.param_groups[0]["lr"] / OPTIONS.learning_rate), no_validation, 0
+    )
+    expected = [min(1, (i + 1) / 5) * (1 - i / ITERATIONS) ** 0.9 for i in range(ITERATIONS)]
+    assert rates == pytest.approx(expected)
+
+
+def test_a_pretrained_backbone_learns_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
+    torch.save(ResNet50().state_dict(), tmp_path / "weights.pth")
+    options = TrainingOptions(preset="resnet50", epochs=1, embedding=8, pretrained=tmp_path / "weights.pth")
+    trainer, _ = make_trainer(tmp_path, options)
+    heads, backbone = trainer._optimizer.param_groups
+    assert backbone["lr"] == pytest.approx(heads["lr"] / 10)
+    assert trainer.objective.network.backbone is not None
+    assert {id(p) for p in backbone["params"]} == {id(p) for p in trainer.objective.network.backbone.parameters()}
+    assert len(heads["params"]) + len(backbone["params"]) == len(list(trainer.objective.parameters()))

@@ -1,0 +1,47 @@
+"""A wall of coloured tiles, one landmark each, seen by small cameras: training frames that need no files."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.transforms import apply
+from vloc_ros.training.frames import LABEL_STRIDE, TrainingFrames
+
+SIZE = 64
+CAMERA = Camera(SIZE, SIZE, 60.0, 60.0, 31.5, 31.5)
+DISTANCE, TILE = 2.0, 0.5
+COLORS = np.random.default_rng(0).integers(30, 226, (16, 3), dtype=np.uint8)
+
+
+def landmarks() -> NDArray[np.float64]:
+    """(16, 3): the tiles' centres, 4 by 4."""
+    place = (np.arange(4) - 1.5) * TILE
+    x, y = np.meshgrid(place, place)
+    return np.stack([x.ravel(), y.ravel(), np.full(16, DISTANCE)], axis=1)
+
+
+def tiles_seen(camera: Camera, map_from_camera: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Labels (H, W): 0 beside the wall, k where tile k - 1 is seen."""
+    origin = map_from_camera[:3, 3]
+    rays = apply(map_from_camera, camera.rays().reshape(-1, 3)) - origin
+    hits = origin + rays * ((DISTANCE - origin[2]) / rays[:, 2])[:, None]
+    column, row = (np.floor(hits[:, k] / TILE).astype(int) + 2 for k in (0, 1))
+    inside = (column >= 0) & (column < 4) & (row >= 0) & (row < 4)
+    labels = np.where(inside, 4 * row + column + 1, 0).reshape(camera.height, camera.width)
+    return labels.astype(np.uint16)
+
+
+def make_frames(count: int) -> TrainingFrames:
+    """Views from random places before the wall; the images show the tiles' colours, grey beside the wall."""
+    rng = np.random.default_rng(1)
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, :3, 3] = rng.uniform(-0.4, 0.4, (count, 3))
+    palette = np.concatenate([np.full((1, 3), 128, dtype=np.uint8), COLORS])
+    small = CAMERA.resized(SIZE // LABEL_STRIDE, SIZE // LABEL_STRIDE)
+    return TrainingFrames(
+        names=tuple(str(i) for i in range(count)),
+        images=np.stack([palette[tiles_seen(CAMERA, pose)] for pose in poses]),
+        labels=np.stack([tiles_seen(small, pose) for pose in poses]),
+        intrinsics=np.tile([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], (count, 1)),
+        map_from_camera=poses,
+    )

@@ -1,0 +1,54 @@
+"""The command `vloc`: one file per sub-command, each a thin layer over the library."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from vloc_ros import __version__
+from vloc_ros.cli import demo, evaluate, inspect, localize
+from vloc_ros.cli import map as map_command
+from vloc_ros.errors import ConfigError, VlocError
+
+EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
+COMMANDS = (map_command, localize, evaluate, inspect, demo)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says of a wrong command line what `main` says of any other bad input: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see '{self.prog} --help'")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; each command's function is in `run`."""
+    parser = _Parser(prog="vloc", description="Visual relocalization: one image in, one pose out.")
+    parser.add_argument("--version", action="version", version=f"vloc {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `vloc` with these arguments (default: those of the process) and return its exit code.
+
+    0: done. 1: bad input, told in one line. 3: `vloc localize` rejected the image. 130: interrupted. 141: nobody reads
+    the output any more.
+    """
+    try:
+        options = build_parser().parse_args(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except VlocError as error:
+        print(f"vloc: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("vloc: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code

@@ -1,0 +1,79 @@
+"""`vloc inspect`: verify a map directory and say what is in it."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.cli.options import SubCommands
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.inference import open_session
+from vloc_ros.maps import StoredMap, read_map
+
+
+def register(commands: SubCommands) -> None:
+    parser = commands.add_parser("inspect", help="verify a map and say what is in it", description=__doc__)
+    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    stored = read_map(options.map)
+    open_session(stored.network, stored.landmark_map.manifest.network)  # verifies the network too
+    manifest = stored.landmark_map.manifest
+    sections: dict[str, Mapping[str, object]] = {
+        str(options.map): _general(stored),
+        "landmarks": _landmarks(stored.landmark_map),
+        "gate": vars(manifest.gate),
+        "training": manifest.training,
+        "accuracy": manifest.accuracy,
+    }
+    for title, rows in sections.items():
+        print(title)
+        print("\n".join(f"  {name:<26}{_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
+    print("verified: hashes, landmarks, network")
+    return 0
+
+
+def _general(stored: StoredMap) -> dict[str, object]:
+    manifest = stored.landmark_map.manifest
+    network = manifest.network
+    return {
+        "id": stored.map_id,
+        "method": manifest.method,
+        "frame": manifest.frame_id,
+        "created": manifest.created,
+        "format version": manifest.format_version,
+        "size": f"{stored.size_bytes / 1e6:.2f} MB (network {len(stored.network) / 1e6:.2f} MB)",
+        "network input": f"{network.width} x {network.height}",
+        "network outputs": f"{', '.join(network.output_names)}, one cell per {network.stride} pixels",
+    }
+
+
+def _landmarks(landmark_map: LandmarkMap) -> dict[str, object]:
+    low, high = landmark_map.positions.min(axis=0), landmark_map.positions.max(axis=0)
+    return {
+        "count": len(landmark_map),
+        "box": " x ".join(f"{size:.2f}" for size in high - low) + " m",
+        "from": f"{_text(low.tolist())} m",
+        "to": f"{_text(high.tolist())} m",
+        "patch radius": f"{_spread(landmark_map.extents)} m",
+        "seen by training images": _spread(landmark_map.observations),
+    }
+
+
+def _spread(values: NDArray[np.floating] | NDArray[np.integer]) -> str:
+    low, median, high = np.percentile(values, (0, 50, 100))
+    return f"median {median:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)

@@ -1,0 +1,98 @@
+"""`vloc map`: make a map from posed images. Needs PyTorch, which is loaded only when the command runs."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from vloc_ros.cli.options import SubCommands, add_dataset, add_split
+from vloc_ros.errors import ConfigError
+
+
+def register(commands: SubCommands) -> None:
+    from vloc_ros.training.map_options import MapOptions
+
+    parser = commands.add_parser(
+        "map",
+        help="make a map from posed images",
+        description="Make a map from posed images: surface, landmarks, labels, training, export, check. "
+        "Interrupted, the same command goes on where it was.",
+    )
+    add_dataset(parser)
+    add_split(parser, default="train")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="map directory to write")
+    _add(parser, "--frame-id", MapOptions.frame_id, "name of the poses' frame")
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="surface of the place, instead of fusing depth")
+    patches = parser.add_mutually_exclusive_group()
+    _add(patches, "--landmarks", MapOptions.landmarks, "make about this many landmarks", type=int, metavar="COUNT")
+    patches.add_argument("--patch-size", type=float, metavar="METRES", help="make landmark patches of this size")
+    parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
+    _add_training(parser.add_argument_group("training"))
+    parser.set_defaults(run=run)
+
+
+def _add_training(group: "argparse._ArgumentGroup") -> None:
+    from vloc_ros.training.map_options import (
+        DEFAULT_MINUTES,
+        MapOptions,
+        Preset,
+        SegmentationLoss,
+        SegmentationLossName,
+        TrainingOptions,
+    )
+
+    _add(group, "--method", MapOptions.method, "localization method")
+    presets, losses = get_args(Preset), get_args(SegmentationLossName)
+    _add(group, "--preset", TrainingOptions.preset, "mobile is for CPUs, resnet50 the paper's", choices=presets)
+    group.add_argument("--pretrained", type=Path, metavar="FILE", help="torchvision's ResNet-50 weights, for resnet50")
+    _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
+    _add(group, "--loss", SegmentationLoss.name, "of the labels; triplet is the paper's", choices=losses)
+    length = group.add_mutually_exclusive_group()
+    _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
+    length.add_argument("--epochs", type=int, help="train for this many passes over the images")
+    _add(group, "--batch-size", TrainingOptions.batch_size, "images a step, in each process", type=int, metavar="COUNT")
+    _add(group, "--seed", TrainingOptions.seed, "of all that is random", type=int)
+
+
+def _add(group: "argparse._ActionsContainer", name: str, default: object, help: str, **settings: object) -> None:
+    """An option whose help says its default."""
+    group.add_argument(name, default=default, help=f"{help} (default: %(default)s)", **settings)  # type: ignore[arg-type]
+
+
+def run(options: argparse.Namespace) -> int:
+    from vloc_ros.training.map_options import LossWeights, MapOptions, SegmentationLoss, TrainingOptions
+
+    map_options = MapOptions(
+        dataset=options.dataset,
+        root=options.root,
+        split=options.split,
+        out=options.out,
+        workdir=options.workdir or Path(f"{options.out.resolve()}.work"),
+        poses=options.poses,
+        method=options.method,
+        landmarks=options.landmarks if options.patch_size is None else None,
+        patch_size_m=options.patch_size,
+        mesh=options.mesh,
+        width=options.width,
+        frame_id=options.frame_id,
+        fresh=options.fresh,
+        training=TrainingOptions(
+            preset=options.preset,
+            minutes=options.minutes if options.epochs is None else None,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            weights=LossWeights(segmentation=SegmentationLoss(name=options.loss)),
+            pretrained=options.pretrained,
+            seed=options.seed,
+        ),
+    )
+    try:
+        from vloc_ros.training.build_map import build_map
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("vloc_ros"):
+            raise
+        raise ConfigError(
+            f"making maps needs the Python package '{error.name}': pip install -r requirements/offline.txt"
+        ) from error
+    build_map(map_options)
+    return 0

@@ -1,0 +1,1 @@
+"""How the synthetic room is built, lit, walked through and rendered."""

@@ -1,0 +1,129 @@
+"""The synthetic room: a furnished room that is rendered on demand, with exact depth, as a data set without files."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.files import read_words
+from vloc_ros.datasets.room import layout, paths
+from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
+from vloc_ros.datasets.room.render import render
+from vloc_ros.datasets.room.sensor import expose
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError, DatasetError
+
+Float = NDArray[np.float64]
+
+CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
+FRAME_INTERVAL_NS = 100_000_000  # 10 Hz
+SMALL_STRIDE = 17  # through the training frames, so that "small" looks in all directions
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticRoom:
+    """A lit, textured room of 6 x 5 x 2.7 m in the map frame: x east, y north, z up, a corner of the floor at 0."""
+
+    faces: Faces
+    pyramids: Pyramids
+    lightmaps: Lightmaps
+
+    def render(self, camera: Camera, map_from_camera: Float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """RGB uint8 (H, W, 3) and exact z-depth float32 (H, W) in metres. Raises ConfigError for a distorted camera."""
+        return render(self.faces, self.pyramids, self.lightmaps, camera, map_from_camera)
+
+    def mesh(self) -> tuple[Float, NDArray[np.int64]]:
+        """The surface that is rendered: vertices (V, 3) in metres, triangles (T, 3) facing the camera's side."""
+        return self.faces.mesh()
+
+
+@cache
+def synthetic_room() -> SyntheticRoom:
+    """The room; built (in a few seconds) once per process, always the same."""
+    return SyntheticRoom(*layout.build())
+
+
+@dataclass(frozen=True, eq=False)
+class RoomFrames:
+    """A Dataset of frames rendered when asked for; `poses` (N, 4, 4) and `stamps_ns` (N,) are theirs."""
+
+    names: tuple[str, ...]
+    poses: Float
+    stamps_ns: tuple[int, ...]
+    intrinsics: Camera = CAMERA
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def has_depth(self) -> bool:
+        return True
+
+    @cached_property
+    def _room(self) -> SyntheticRoom:
+        return synthetic_room()
+
+    def camera(self, index: int) -> Camera:
+        range(len(self))[index]
+        return self.intrinsics
+
+    def map_from_camera(self, index: int) -> Float:
+        return np.asarray(self.poses[index])
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        name, pose = self.names[index], self.poses[index]
+        rgb, exact_depth = self._room.render(self.intrinsics, pose)
+        image = CameraImage(expose(rgb, name), self.intrinsics, self.stamps_ns[index])
+        return Frame(name, image, pose, exact_depth if depth else None)
+
+
+@cache
+def _paths() -> dict[str, Float]:
+    return {
+        "train": paths.train_poses(),
+        "test": paths.revisit_poses(),
+        "drive": paths.drive_poses(),
+    }
+
+
+def _names(path: str) -> list[str]:
+    return [f"{path}/{index:06d}" for index in range(len(_paths()[path]))]
+
+
+def _split_names(split: str) -> list[str]:
+    splits = {path: _names(path) for path in _paths()}
+    splits["all"] = splits["train"] + splits["test"]
+    splits["small"] = splits["train"][::SMALL_STRIDE]
+    if split in splits:
+        return splits[split]
+    path = Path(split)
+    if not path.suffix and len(path.parts) == 1:
+        raise DatasetError(
+            f"synthetic_room: no split '{split}'; it has {', '.join(sorted(splits))}; or give a file of names"
+        )
+    names = read_words(path)
+    known = set(splits["all"] + splits["drive"])
+    if unknown := [name for name in names if name not in known]:
+        raise DatasetError(f"{path}: the synthetic room has no frame '{unknown[0]}'")
+    return names
+
+
+def open_synthetic_room(root: Path | None, split: str, poses: Path | str | None = None) -> RoomFrames:
+    """Open a split: "train" (400 frames), "test" (120, on paths of their own), "all" (both), "small" (24 of train),
+    "drive" (150 of a ground robot at 10 Hz), or a file of frame names. Raises ConfigError when `root` or `poses` is
+    given, for the room has no files, DatasetError for an unknown split."""
+    if root is not None:
+        raise ConfigError(f"synthetic_room: it has no files, so no root directory either; given is {root}")
+    if poses is not None:
+        raise ConfigError(f"synthetic_room: its poses are built in; given is {poses}")
+    names = _split_names(split)
+    places = [(path, int(index)) for path, index in (name.split("/") for name in names)]
+    return RoomFrames(
+        names=tuple(names),
+        poses=np.stack([_paths()[path][index] for path, index in places]),
+        stamps_ns=tuple(index * FRAME_INTERVAL_NS for _, index in places),
+    )
