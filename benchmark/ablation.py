@@ -9,34 +9,37 @@ Every number is of one run: differences of a tenth mean nothing.
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 from vloc_ros.training.build_map import build_map
-from vloc_ros.training.map_options import LossWeights, MapOptions, SegmentationLoss, TrainingOptions
+from vloc_ros.training.map_options import MapOptions, SegmentationLoss, SegmentationLossName, TrainingOptions
 
 
 def variants(base: MapOptions) -> dict[str, MapOptions]:
     """Name -> options; each changes one thing of `base`."""
 
-    def with_loss(loss: SegmentationLoss) -> MapOptions:
-        weights = replace(base.training.weights, segmentation=loss)
-        return replace(base, training=replace(base.training, weights=weights))
+    def with_training(**changes: Any) -> MapOptions:
+        return replace(base, training=replace(base.training, **changes))
 
-    def with_weights(**changes: float) -> MapOptions:
-        weights: LossWeights = replace(base.training.weights, **changes)
-        return replace(base, training=replace(base.training, weights=weights))
+    def with_weights(**changes: Any) -> MapOptions:
+        return with_training(weights=replace(base.training.weights, **changes))
+
+    def with_loss(name: SegmentationLossName) -> MapOptions:
+        return with_weights(segmentation=SegmentationLoss(name))
 
     return {
         "base": base,
         "landmarks 500": replace(base, landmarks=500),
         "landmarks 2000": replace(base, landmarks=2000),
-        "full cross-entropy": with_loss(SegmentationLoss("cross_entropy")),
-        "triplet, mined negatives (paper)": with_loss(SegmentationLoss("triplet")),
-        "triplet, random negatives": with_loss(SegmentationLoss("triplet_random")),
-        "directions only (paper)": with_weights(direction=3.0, offset=0.0),
-        "offsets only": with_weights(direction=0.0),
+        "full cross-entropy": with_loss("cross_entropy"),
+        "triplet, mined negatives (paper)": with_loss("triplet"),
+        "triplet, random negatives": with_loss("triplet_random"),
+        "no direction loss": with_weights(direction=0.0),
+        "votes at stride 2": with_training(stride=2),
+        "votes at stride 8": with_training(stride=8),
     }
 
 

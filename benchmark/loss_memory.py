@@ -36,7 +36,7 @@ def measure(name: SegmentationLossName, options: argparse.Namespace, result: "mu
     labels = active[torch.randint(options.active, (pixels,))]
     images = torch.zeros(pixels, dtype=torch.long)
     before = peak_bytes()
-    segmentation_loss(loss, embeddings, labels, images, prototypes).backward()
+    torch.autograd.backward(segmentation_loss(loss, embeddings, labels, images, prototypes))
     result.put((peak_bytes() - before) / 1e6)
 
 
@@ -44,7 +44,8 @@ def run(loss: SegmentationLoss, pixels: int, landmarks: int, embedding: int, act
     embeddings = torch.randn(pixels, embedding, requires_grad=True)
     prototypes = torch.randn(landmarks, embedding, requires_grad=True)
     labels = torch.randint(active, (pixels,))
-    segmentation_loss(loss, embeddings, labels, torch.zeros(pixels, dtype=torch.long), prototypes).backward()
+    images = torch.zeros(pixels, dtype=torch.long)
+    torch.autograd.backward(segmentation_loss(loss, embeddings, labels, images, prototypes))
 
 
 def main() -> None:

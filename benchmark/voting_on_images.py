@@ -39,8 +39,8 @@ def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dic
         pose = solve_pnp(voted, frame.image.camera.undistorted())
         timings.append({"pnp": 1e3 * (time.perf_counter() - started)})
         voting.append(stopwatch.timings_ms["voting"])
-        accepted = isinstance(pose, PoseEstimate)
-        errors.append(pose_error(pose.map_from_camera, frame.map_from_camera) if accepted else None)
+        found = pose.map_from_camera if isinstance(pose, PoseEstimate) else None
+        errors.append(None if found is None else pose_error(found, frame.map_from_camera))
         distance, sigmas = landmark_errors(localizer, method, frame)
         landmark.append(np.nanmedian(distance))
         ratios.append(np.nanmedian(distance / sigmas))

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
 from vloc_ros.datasets.subset import Subset  # noqa: E402
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
 from vloc_ros.localizer import load_localizer  # noqa: E402
+from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
 from vloc_ros.training import build_map as build_map_module  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
@@ -28,17 +30,19 @@ from vloc_ros.training.scene import load_scene  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
 
 TRAINING = TrainingOptions(epochs=1, batch_size=4, embedding=8)
+PATCH_SIZE, VOXEL = 0.8, 0.06
 HEIGHT = 128  # 160 x 120 in multiples of 16
 
 
 def options_in(directory: Path) -> MapOptions:
     return MapOptions(
-        "synthetic_room",
-        None,
-        "small",
-        directory / "map",
-        directory / "work",
-        landmarks=40,
+        dataset="synthetic_room",
+        root=None,
+        split="small",
+        out=directory / "map",
+        workdir=directory / "work",
+        landmarks=None,
+        patch_size_m=PATCH_SIZE,
         width=160,
         training=TRAINING,
     )
@@ -49,6 +53,9 @@ def _quick() -> "pytest.MonkeyPatch":  # type: ignore[misc]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer_module, "LOG_EVERY", 1)
         patch.setattr(build_map_module, "VALIDATIONS", 2)
+        for surface_maker in (fuse_depth, surface_from_mesh):
+            coarse = partial(surface_maker, voxel_size=VOXEL)
+            patch.setattr(build_map_module, surface_maker.__name__, coarse)
         yield patch
 
 
@@ -112,7 +119,7 @@ def test_labels_show_their_landmarks(interrupted: Path) -> None:
     rows = ((np.arange(HEIGHT // 2) + 0.5) * 480 / (HEIGHT // 2)).astype(int)
     seen, labels = points[rows][:, 4::8], frames.labels[0].astype(int)
     distance = np.linalg.norm(seen - landmarks.positions[labels - 1], axis=-1)
-    assert (distance < landmarks.extents[labels - 1] + 0.06)[labels > 0].mean() > 0.98
+    assert (distance < landmarks.extents[labels - 1] + 2 * VOXEL)[labels > 0].mean() > 0.98
 
 
 def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,19 +139,22 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
 
 def test_other_options_on_the_same_work_directory(place: Path) -> None:
     options = options_in(place)
-    line = refusal(replace(options, landmarks=50), ConfigError)
-    assert "landmarks=40, now it is 50" in line
+    line = refusal(replace(options, patch_size_m=0.5), ConfigError)
+    assert f"patch_size_m={PATCH_SIZE}, now it is 0.5" in line
     assert "--fresh" in line
     assert "training.seed=0" in refusal(replace(options, training=replace(TRAINING, seed=1)), ConfigError)
     assert iteration_in(place) == 3
 
 
 def test_fresh_starts_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    surface, landmarks = load_scene(place / "work" / "scene.npz")
+    monkeypatch.setattr(build_map_module, "fuse_depth", lambda *_, **__: surface)  # it takes its time, and did before
     monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
     with pytest.raises(KeyboardInterrupt):
-        build_map(replace(options_in(place), fresh=True, landmarks=20))
+        build_map(replace(options_in(place), fresh=True, patch_size_m=1.2))
     assert iteration_in(place) == 1
-    assert json.loads((place / "work" / "options.json").read_text())["landmarks"] == 20
+    assert json.loads((place / "work" / "options.json").read_text())["patch_size_m"] == 1.2
+    assert len(load_scene(place / "work" / "scene.npz")[1]) < len(landmarks)
 
 
 @pytest.mark.parametrize("file", ["scene.npz", "frames/cameras.npz", "frames/labels.npy", "checkpoint.pt"])
@@ -218,18 +228,17 @@ def test_data_that_no_map_can_be_made_of(
 
 
 def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any depth, landmarks and labels come from the mesh alone."""
-    trimesh = pytest.importorskip("trimesh")
-    room = trimesh.creation.box(
-        extents=(6.0, 5.0, 2.7), transform=trimesh.transformations.translation_matrix((3, 2.5, 1.35))
-    )
-    room.invert()  # seen from inside
-    room.export(tmp_path / "room.ply")
+    """Without any depth, landmarks and labels come from the mesh alone; here it has the floor only."""
+    corners = "0 0 0\n6 0 0\n6 5 0\n0 5 0\n"
+    header = "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+    faces = "element face 2\nproperty list uchar int vertex_indices\nend_header\n"
+    (tmp_path / "floor.ply").write_text(f"{header}{faces}{corners}3 0 1 2\n3 0 2 3\n")
     dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
     monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
     monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
     with pytest.raises(KeyboardInterrupt):
-        build_map(replace(options_in(tmp_path), mesh=tmp_path / "room.ply"))
-    labels = open_frames(tmp_path / "work" / "frames").labels
-    assert (labels > 0).mean() > 0.9
-    assert len(np.unique(labels)) > 20
+        build_map(replace(options_in(tmp_path), mesh=tmp_path / "floor.ply"))
+    _, landmarks = load_scene(tmp_path / "work" / "scene.npz")
+    assert len(landmarks) > 10
+    np.testing.assert_allclose(landmarks.positions[:, 2], 0, atol=0.02)
+    assert (open_frames(tmp_path / "work" / "frames").labels > 0).any(axis=(1, 2)).mean() > 0.5

@@ -21,7 +21,7 @@ SPEC = NetworkSpec(128, 80, 4)
 def objective() -> VSNetObjective:
     """Untrained, but for running statistics that are not the initial ones."""
     torch.manual_seed(0)
-    made = VSNetObjective("mobile", torch.randn(40, 16), LossWeights())
+    made = VSNetObjective("mobile", torch.randn(40, 16), LossWeights(), stride=4)
     with torch.no_grad():
         for _ in range(5):
             made.network(torch.randn(2, 3, SPEC.height, SPEC.width))

@@ -14,9 +14,10 @@ from vloc_ros.training.resnet import ResNet50, load_torchvision_weights  # noqa:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("size", [(96, 128), (80, 144)], ids=str)
-def test_output_shapes(preset: str, size: tuple[int, int]) -> None:
-    network = PRESETS[preset](12).eval()  # type: ignore[index]
+@pytest.mark.parametrize(("size", "stride"), [((96, 128), 4), ((80, 144), 2)], ids=str)
+def test_output_shapes(preset: str, size: tuple[int, int], stride: int) -> None:
+    network = PRESETS[preset](12, stride).eval()  # type: ignore[index]
+    assert network.stride == stride
     height, width = size
     with torch.no_grad():
         output = network(torch.zeros(2, 3, height, width))
@@ -27,12 +28,12 @@ def test_output_shapes(preset: str, size: tuple[int, int]) -> None:
 
 
 def test_mobile_is_small() -> None:
-    assert 1e6 < sum(p.numel() for p in mobile(32).parameters()) < 3e6
+    assert 1e6 < sum(p.numel() for p in mobile(32, 4).parameters()) < 3e6
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_loss_anywhere_reaches_every_parameter(preset: str) -> None:
-    network = PRESETS[preset](8)  # type: ignore[index]
+    network = PRESETS[preset](8, 4)  # type: ignore[index]
     output = network(torch.randn(2, 3, 64, 96))
     (output.embeddings.square().mean() + output.offsets.square().mean() + output.log_scales.square().mean()).backward()
     silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -42,7 +43,7 @@ def test_a_loss_anywhere_reaches_every_parameter(preset: str) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_cell_sees_around_itself_and_far_away(preset: str) -> None:
     torch.manual_seed(0)
-    network = PRESETS[preset](8).eval()  # type: ignore[index]
+    network = PRESETS[preset](8, 4).eval()  # type: ignore[index]
     image = torch.randn(1, 3, 96, 320, requires_grad=True)
     network(image).embeddings[0, :, 12, 10].sum().backward()
     assert image.grad is not None
@@ -63,12 +64,12 @@ def torchvision_state() -> dict[str, Tensor]:
 def test_backbone_takes_torchvision_weights(tmp_path: Path) -> None:
     state, file = torchvision_state(), tmp_path / "resnet50.pth"
     torch.save(state, file)
-    network = resnet50(8)
+    network = resnet50(8, 4)
     assert network.backbone is not None
     load_torchvision_weights(network.backbone, file)
     loaded = network.backbone.state_dict()
     assert all(torch.equal(value.float(), state[name].to(value.dtype).float()) for name, value in loaded.items())
-    assert mobile(8).backbone is None
+    assert mobile(8, 4).backbone is None
 
 
 def test_backbone_has_torchvisions_shapes() -> None:

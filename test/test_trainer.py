@@ -44,7 +44,7 @@ class RecordingSource(BatchSource):
 
 def make_trainer(directory: Path, options: TrainingOptions = OPTIONS) -> tuple[Trainer, RecordingSource]:
     torch.manual_seed(0)
-    objective = VSNetObjective(options.preset, torch.randn(16, options.embedding), options.weights)
+    objective = VSNetObjective(options.preset, torch.randn(16, options.embedding), options.weights, options.stride)
     source = RecordingSource(
         make_frames(12), landmarks(), objective.network.stride, options.batch_size, Augmentation(), options.seed
     )

@@ -98,7 +98,7 @@ def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels):
     voted = run_vote(scene, VotingConfig("endpoints"))
     apart = np.linalg.norm(voted.pixels - [reference_mean(scene.field, k) for k in voted.labels], axis=1)
     assert len(voted) > 125
-    assert np.percentile(apart, 95) < 0.02
+    assert np.percentile(apart, 95) < 0.05
     assert np.median(errors_px(scene, voted)) < 0.5
 
 
@@ -240,7 +240,7 @@ def test_sorting_keeps_every_cell_under_its_label():
         assert np.array_equal(mine[0], columns)
         assert np.array_equal(mine[1], rows)
         directions = votes[rows, columns] / np.linalg.norm(votes[rows, columns], axis=1, keepdims=True)
-        assert np.abs(mine[2:4].T - directions).max() < 1e-6
+        assert np.allclose(mine[2:4].T, directions, atol=1e-6)
         assert mine[4] == pytest.approx(confidences[rows, columns] ** 2)
         assert mine[5] * STRIDE == pytest.approx(distances[rows, columns])
         assert mine[6] * STRIDE == pytest.approx(scales[rows, columns])

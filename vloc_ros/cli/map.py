@@ -50,6 +50,7 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     length = group.add_mutually_exclusive_group()
     _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
+    _add(group, "--stride", TrainingOptions.stride, "network input pixels per output cell", type=int, metavar="PIXELS")
     _add(group, "--batch-size", TrainingOptions.batch_size, "images a step, in each process", type=int, metavar="COUNT")
     _add(group, "--seed", TrainingOptions.seed, "of all that is random", type=int)
 
@@ -81,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
             minutes=options.minutes if options.epochs is None else None,
             epochs=options.epochs,
             batch_size=options.batch_size,
+            stride=options.stride,
             weights=LossWeights(segmentation=SegmentationLoss(name=options.loss)),
             pretrained=options.pretrained,
             seed=options.seed,

@@ -1,7 +1,7 @@
 """Voting-by-segmentation: from labels and votes per cell to landmarks in the image (paper 3.2)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from vloc_ros.core.voting_directions import intersect_directions
 from vloc_ros.core.voting_ends import average_ends
 from vloc_ros.errors import ConfigError, ModelError
 
-ESTIMATORS = ("endpoints", "irls", "ransac")
+Estimator = Literal["endpoints", "irls", "ransac"]
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 MIN_SUPPORT = 3  # inlier votes; fewer do not make a landmark
 
 
@@ -41,7 +42,7 @@ class VotingConfig:
     Raises ConfigError for values that make no sense.
     """
 
-    estimator: Literal["endpoints", "irls", "ransac"] = "endpoints"
+    estimator: Estimator = "endpoints"
     min_cells: int = 8
     min_consensus: float = 0.4
     inlier_angle_deg: float = 12.0

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.voting_cells import F32, Real
 
-Ends = tuple[F32, F32, F32, F32]  # of one label's M votes, (M,) each: x, y, squared scale, weight
+Ends = tuple[F32, F32, F32, F32]  # of one label's M votes, (M,) each: x, y, 1 / scale^2, confidence^2
 
 SCALE_FLOOR = 0.1  # no vote is more precise than that, whatever it says of itself
 FIRST_CUT, CUT = np.float32(16.0), np.float32(2.0)  # of the robust weight, in scales; eased down
 STEPS = 12
 SETTLED = 0.005  # a step of this many cells ends the iterations
-INLIER = np.float32(4.0)  # scales; 94 % of votes that are as Laplace-distributed as the network learnt them lie within
+INLIER = np.float32(4.0)  # scales; 95 % of votes that are as Laplace-distributed as the network learnt them lie within
 # A Laplace distribution's variance is twice its squared scale; and neighbouring votes come from one smooth function, so
 # that n of them are worth about n / 2 independent ones.
 VARIANCE = 4.0
@@ -34,10 +34,10 @@ def _sums(ends: Ends, x: Real, y: Real, cut2: Real) -> Any:
     inliers = total = ex = ey = np.float32(0.0)
     for i in range(len(ends[0])):
         dx, dy = ends[0][i] - x, ends[1][i] - y
-        distance2 = dx * dx + dy * dy
-        robust = cut2 * ends[2][i] / (cut2 * ends[2][i] + distance2)
-        weight = ends[3][i] * robust * robust
-        inliers += np.float32(distance2 < INLIER * INLIER * ends[2][i])
+        scales2 = (dx * dx + dy * dy) * ends[2][i]
+        robust = cut2 / (cut2 + scales2)
+        weight = ends[2][i] * ends[3][i] * robust * robust
+        inliers += np.float32(scales2 < INLIER * INLIER)
         total += weight
         ex += weight * dx
         ey += weight * dy
@@ -68,10 +68,9 @@ def average_ends(cells: F32, bounds: NDArray[np.int64]) -> Any:
     `cells` from `sort_by_label`, `bounds` (K, 2) the first and behind the last column of each segment.
     """
     x, y = cells[0] + cells[5] * cells[2], cells[1] + cells[5] * cells[3]
-    variance = cells[6] ** 2 + np.float32(SCALE_FLOOR**2)
-    weight = cells[4] / variance
+    precision = np.float32(1.0) / (cells[6] ** 2 + np.float32(SCALE_FLOOR**2))
     rows = np.empty((len(bounds), 4), dtype=np.float64)
     for k in range(len(bounds)):
         a, b = bounds[k]
-        rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3] = _robust_mean((x[a:b], y[a:b], variance[a:b], weight[a:b]))
+        rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3] = _robust_mean((x[a:b], y[a:b], precision[a:b], cells[4, a:b]))
     return rows

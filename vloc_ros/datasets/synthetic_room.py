@@ -1,8 +1,9 @@
 """The synthetic room: a furnished room that is rendered on demand, with exact depth, as a data set without files."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from vloc_ros.errors import ConfigError, DatasetError
 Float = NDArray[np.float64]
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
+_BUILDING = Lock()  # so that threads that all want the first frame wait for one room
 FRAME_INTERVAL_NS = 100_000_000  # 10 Hz
 SMALL_STRIDE = 17  # through the training frames, so that "small" looks in all directions
 
@@ -42,9 +44,14 @@ class SyntheticRoom:
 
 
 @cache
+def _built() -> SyntheticRoom:
+    return SyntheticRoom(*layout.build())
+
+
 def synthetic_room() -> SyntheticRoom:
     """The room; built (in a few seconds) once per process, always the same."""
-    return SyntheticRoom(*layout.build())
+    with _BUILDING:
+        return _built()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +70,7 @@ class RoomFrames:
     def has_depth(self) -> bool:
         return True
 
-    @cached_property
-    def _room(self) -> SyntheticRoom:
-        return synthetic_room()
-
     def camera(self, index: int) -> Camera:
-        range(len(self))[index]
         return self.intrinsics
 
     def map_from_camera(self, index: int) -> Float:
@@ -76,7 +78,7 @@ class RoomFrames:
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         name, pose = self.names[index], self.poses[index]
-        rgb, exact_depth = self._room.render(self.intrinsics, pose)
+        rgb, exact_depth = synthetic_room().render(self.intrinsics, pose)
         image = CameraImage(expose(rgb, name), self.intrinsics, self.stamps_ns[index])
         return Frame(name, image, pose, exact_depth if depth else None)
 

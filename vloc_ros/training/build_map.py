@@ -142,7 +142,7 @@ def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landma
 def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landmarks, workers: Workers) -> Trainer:
     training = options.training
     prototypes = torch.randn(len(landmarks), training.embedding)
-    objective = VSNetObjective(training.preset, prototypes, training.weights)
+    objective = VSNetObjective(training.preset, prototypes, training.weights, training.stride)
     source = BatchSource(
         frames, landmarks.positions, objective.network.stride, training.batch_size, Augmentation(), training.seed,
         workers.rank, workers.count,

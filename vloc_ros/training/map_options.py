@@ -15,6 +15,7 @@ SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_en
 DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
+STRIDES: Mapping[Preset, tuple[int, ...]] = {"mobile": (1, 2, 4, 8), "resnet50": (1, 2, 4)}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class LossWeights:
 class TrainingOptions:
     """How long and how to train. Exactly one of `minutes` and `epochs` is set. `batch_size` is each process's.
 
+    `stride`: network input pixels per output cell, a power of two up to 8 (mobile) or 4 (resnet50).
     `pretrained`: torchvision ResNet-50 weights for the resnet50 preset; its backbone then learns at a tenth of the
     rate. Raises ConfigError for values that make no sense.
     """
@@ -63,6 +65,7 @@ class TrainingOptions:
     weight_decay: float = 1e-3
     warmup_iterations: int = 100
     embedding: int = 32
+    stride: int = 4
     weights: LossWeights = field(default_factory=LossWeights)
     pretrained: Path | None = None
     seed: int = 0
@@ -76,6 +79,8 @@ class TrainingOptions:
         _require_known("preset", self.preset, get_args(Preset))
         if self.pretrained is not None and self.preset != "resnet50":
             raise ConfigError(f"training: pretrained weights are for preset resnet50, not {self.preset}")
+        if self.stride not in STRIDES[self.preset]:
+            raise ConfigError(f"training: stride {self.stride} is not one of {self.preset}'s, {STRIDES[self.preset]}")
         if self.batch_size < 1 or self.seed < 0:
             raise ConfigError(f"training: batch size {self.batch_size} or seed {self.seed} is too small")
 
@@ -122,10 +127,13 @@ class MapOptions:
         return self.width, SIZE_MULTIPLE * max(1, round(self.width * height / width / SIZE_MULTIPLE))
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a continued run must share with the one that it continues, as JSON values."""
+        """What a continued run must share with the one that it continues, as JSON values: all but where the map goes
+        and how long it may take, so that a map that is not good enough yet can be trained for longer."""
         values = asdict(self)
         for name in ("out", "workdir", "fresh"):
             del values[name]
+        for name in ("minutes", "epochs"):
+            del values["training"][name]
         fingerprint: dict[str, Any] = json.loads(json.dumps(values, default=str))
         return fingerprint
 

@@ -12,6 +12,7 @@ from vloc_ros.training.map_options import Preset
 from vloc_ros.training.resnet import AtrousPyramid, ResNet50
 
 LOG_SCALE_RANGE = (-3.0, 5.0)
+VOTE_CHANNELS = 3  # offset x and y, log scale
 
 
 class VSNetOutput(NamedTuple):
@@ -53,6 +54,7 @@ class MobileFeatures(nn.Module):
     """
 
     channels = 128
+    stride = 8
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,23 +77,29 @@ class MobileFeatures(nn.Module):
         return fused
 
 
-def mobile(embedding: int) -> VSNet:
-    """About 1.4 M parameters, outputs at stride 4; for CPUs and Jetsons."""
+def mobile(embedding: int, stride: int) -> VSNet:
+    """About 1.3 M parameters; for CPUs and Jetsons."""
+    channels = MobileFeatures.channels
 
     def head(outputs: int) -> nn.Sequential:
-        channels = MobileFeatures.channels
-        # Each cell at stride 8 says what is in its 2 x 2 cells at stride 4: most of the work stays at the coarser grid.
         return nn.Sequential(
-            InvertedResidual(channels, channels, expand=2), nn.Conv2d(channels, 4 * outputs, 1), nn.PixelShuffle(2)
+            InvertedResidual(channels, channels, expand=2), *_cells(channels, outputs, MobileFeatures.stride // stride)
         )
 
-    return VSNet(MobileFeatures(), head(embedding), head(3), stride=4)
+    return VSNet(MobileFeatures(), head(embedding), head(VOTE_CHANNELS), stride)
+
+
+def _cells(channels: int, outputs: int, factor: int) -> list[nn.Module]:
+    """The last layer: each feature cell says what is in its factor x factor output cells, so that all the work before
+    stays at the coarser grid."""
+    return [nn.Conv2d(channels, factor * factor * outputs, 1), nn.PixelShuffle(factor)]
 
 
 class DeepLabFeatures(nn.Module):
     """DeepLabv3 (ResNet-50 at output stride 16, ASPP) joined with its stride-4 features: (B, 256 + 48, H/4, W/4)."""
 
     channels = 256 + 48
+    stride = 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,15 +113,18 @@ class DeepLabFeatures(nn.Module):
         return torch.cat([upsample_to(self.pyramid(at16), detail), detail], dim=1)
 
 
-def resnet50(embedding: int) -> VSNet:
-    """The paper's encoder, about 41 M parameters, with a decoder for each branch; outputs at stride 4; for GPUs."""
+def resnet50(embedding: int, stride: int) -> VSNet:
+    """The paper's encoder, about 41 M parameters, with a decoder for each branch; for GPUs."""
 
     def decoder(outputs: int) -> nn.Sequential:
         return nn.Sequential(
-            conv_bn_relu(DeepLabFeatures.channels, 256, 3), conv_bn_relu(256, 256, 3), nn.Conv2d(256, outputs, 1)
+            conv_bn_relu(DeepLabFeatures.channels, 256, 3),
+            conv_bn_relu(256, 256, 3),
+            *_cells(256, outputs, DeepLabFeatures.stride // stride),
         )
 
-    return VSNet(DeepLabFeatures(), decoder(embedding), decoder(3), stride=4)
+    return VSNet(DeepLabFeatures(), decoder(embedding), decoder(VOTE_CHANNELS), stride)
 
 
-PRESETS: Mapping[Preset, Callable[[int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}
+# Each makes a network of so many embedding channels and that output stride.
+PRESETS: Mapping[Preset, Callable[[int, int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}

@@ -32,10 +32,10 @@ class Normalize(nn.Module):
 class VSNetObjective(nn.Module):
     """Network, prototypes (K, E) and loss."""
 
-    def __init__(self, preset: Preset, prototypes: Tensor, weights: LossWeights):
+    def __init__(self, preset: Preset, prototypes: Tensor, weights: LossWeights, stride: int):
         super().__init__()
         self.normalize = Normalize()
-        self.network: VSNet = PRESETS[preset](prototypes.shape[1])
+        self.network: VSNet = PRESETS[preset](prototypes.shape[1], stride)
         self.prototypes = nn.Parameter(prototypes)
         self.weights = weights
 

@@ -69,7 +69,8 @@ def _node_points(faces: Faces, face: NDArray[np.int64], layout: NDArray[np.int64
     index = np.arange(len(face)) - layout[face, 0]
     rows, columns = layout[face, 1], layout[face, 2]
     s, t = index % columns / (columns - 1), index // columns / (rows - 1)
-    return faces.origins[face] + s[:, None] * faces.edges_u[face] + t[:, None] * faces.edges_v[face]
+    points: Float = faces.origins[face] + s[:, None] * faces.edges_u[face] + t[:, None] * faces.edges_v[face]
+    return points
 
 
 def _hemisphere(count: int) -> Float:

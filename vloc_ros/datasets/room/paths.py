@@ -63,7 +63,7 @@ def _pose(position: Float, yaw: float, pitch: float, roll: float) -> Float:
 LOOPS = (
     Loop(centre=(2.35, 2.3), radii=(1.22, 0.8), height=0.7, bob=0.08, gaze=0.0, pitch=0.0),
     Loop(centre=(2.4, 2.35), radii=(1.15, 0.75), height=0.85, bob=0.1, gaze=180.0, pitch=-2.0),
-    Loop(centre=(2.7, 2.4), radii=(1.4, 0.85), height=1.45, bob=0.12, gaze=-90.0, pitch=-8.0),
+    Loop(centre=(2.7, 2.4), radii=(1.38, 0.85), height=1.5, bob=0.1, gaze=-90.0, pitch=-8.0),
     Loop(centre=(2.7, 2.4), radii=(1.35, 0.85), height=1.42, bob=0.12, gaze=90.0, pitch=-12.0),
     Loop(centre=(2.5, 2.4), radii=(1.0, 0.6), height=1.25, bob=0.15, gaze=40.0, turns=1, pitch=-5.0),
 )

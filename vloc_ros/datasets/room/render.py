@@ -15,6 +15,7 @@ NEAR = 0.01  # metres; nothing closer is drawn
 NODES = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])  # of the doubled grid around a pixel's centre
 TENT = np.array([1, 2, 1, 2, 4, 2, 1, 2, 1], dtype=np.float64) / 16  # their weights
 LANE, WHOLE = 21, 8192.0  # bits of a colour's sum, and the sum of its weights: 255 * WHOLE must fit
+FOOTPRINT_RUN = 4  # pixels of a row that share what was found about the first one's footprint
 MAX_TAPS = 6  # texture samples along the longer axis of a pixel's footprint
 
 
@@ -37,7 +38,7 @@ def render(
         origins, edges_u, edges_v, faces.triangles, planes, camera.fy, camera.cy, camera.height, camera.width
     )
     textures = faces.textures, faces.windows, pyramids.texels, pyramids.layout
-    rgb, depth = _shade(ids, planes, *textures, lightmaps.values, lightmaps.layout)
+    rgb, depth = _shade(ids, planes, (*textures, lightmaps.values, lightmaps.layout))
     return rgb, depth
 
 
@@ -186,77 +187,113 @@ def _value(planes, f, row, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _colour(f, x, y, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
-    """Colour of face f at pixel (x, y): texture, filtered over the pixel's footprint, times light.
-
-    The footprint is a parallelogram; along its longer axis up to MAX_TAPS samples are taken from the two levels of the
-    pyramid whose texels are as long as the distance between samples.
-    """
+def _face_point(planes, f, x, y):  # type: ignore[no-untyped-def]
+    """Depth and the parameters s, t in [0, 1] of the face where pixel (x, y) sees its plane, or the nearest ones."""
     z = 1.0 / max(_value(planes, f, 0, x, y), 1e-3)
-    s = min(max(z * _value(planes, f, 1, x, y), 0.0), 1.0)
-    t = min(max(z * _value(planes, f, 2, x, y), 0.0), 1.0)
-    texture = textures[f]
-    scale_u, scale_v = z * windows[f, 2] * pyramids[texture, 0, 2], z * windows[f, 3] * pyramids[texture, 0, 1]
-    ux, uy = (
-        (planes[f, 1, 0] - s * planes[f, 0, 0]) * scale_u,
-        (planes[f, 1, 1] - s * planes[f, 0, 1]) * scale_u,
-    )
-    vx, vy = (
-        (planes[f, 2, 0] - t * planes[f, 0, 0]) * scale_v,
-        (planes[f, 2, 1] - t * planes[f, 0, 1]) * scale_v,
-    )
+    s, t = z * _value(planes, f, 1, x, y), z * _value(planes, f, 2, x, y)
+    return z, min(max(s, 0.0), 1.0), min(max(t, 0.0), 1.0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _footprint(f, x, y, planes, textures, windows, pyramids):  # type: ignore[no-untyped-def]
+    """How to sample face f's texture for the pixel (x, y): number of samples, pyramid level, and the longer axis of the
+    parallelogram that the pixel covers, as fractions of the texture.
+
+    The level is that whose texels are as long as the distance between the samples along that axis.
+    """
+    z, s, t = _face_point(planes, f, x, y)
+    rows, columns = pyramids[textures[f], 0, 1], pyramids[textures[f], 0, 2]
+    scale_u, scale_v = z * windows[f, 2] * columns, z * windows[f, 3] * rows
+    ux, uy = (planes[f, 1, 0] - s * planes[f, 0, 0]) * scale_u, (planes[f, 1, 1] - s * planes[f, 0, 1]) * scale_u
+    vx, vy = (planes[f, 2, 0] - t * planes[f, 0, 0]) * scale_v, (planes[f, 2, 1] - t * planes[f, 0, 1]) * scale_v
     du, dv = (ux, vx) if ux * ux + vx * vx > uy * uy + vy * vy else (uy, vy)
     square = max(du * du + dv * dv, 1e-9)
     elongation = square / max(abs(ux * vy - uy * vx), 1e-9)
     taps = int(min(max(elongation + 0.75, 1.0), float(MAX_TAPS)))
     level = min(max(0.5 * np.log2(np.float32(square / (taps * taps))), 0.0), pyramids.shape[1] - 1.001)
+    return taps, level, du / columns, dv / rows
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _colour(f, x, y, footprint, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
+    """Colour of face f at pixel (x, y): texture, averaged over the footprint, times light."""
+    taps, level, du, dv = footprint
+    _, s, t = _face_point(planes, f, x, y)
+    texture = textures[f]
+    step_u, step_v = du / taps, dv / taps
+    first_u = windows[f, 0] + s * windows[f, 2] - 0.5 * (taps - 1) * step_u
+    first_v = windows[f, 1] + t * windows[f, 3] - 0.5 * (taps - 1) * step_v
     total = 0
     for k in range(int(level), int(np.ceil(level)) + 1):
         share = (1.0 - abs(level - k)) * WHOLE / taps
-        rows, columns = pyramids[texture, k, 1], pyramids[texture, k, 2]
-        step_u, step_v = du * columns / (taps * pyramids[texture, 0, 2]), dv * rows / (taps * pyramids[texture, 0, 1])
-        u = (windows[f, 0] + s * windows[f, 2]) * columns - 0.5 - 0.5 * (taps - 1) * step_u
-        v = (windows[f, 1] + t * windows[f, 3]) * rows - 0.5 - 0.5 * (taps - 1) * step_v
-        for _ in range(taps):
-            a, right, down, fx, fy = _footing(u, v, pyramids[texture, k, 0], rows, columns)
+        offset, rows, columns = pyramids[texture, k, 0], pyramids[texture, k, 1], pyramids[texture, k, 2]
+        for tap in range(taps):
+            u, v = (first_u + tap * step_u) * columns - 0.5, (first_v + tap * step_v) * rows - 0.5
+            a, right, down, fx, fy = _footing(u, v, offset, rows, columns)
             low, high = share * fy, share - share * fy
             total += _weighed(texels[a], high - high * fx) + _weighed(texels[a + right], high * fx)
             total += _weighed(texels[a + down], low - low * fx) + _weighed(texels[a + down + right], low * fx)
-            u, v = u + step_u, v + step_v
     r, g, b = _light(lights, light_layout[f, 0], light_layout[f, 1], light_layout[f, 2], s, t)
     lane = (1 << LANE) - 1
     return r * (total & lane) / WHOLE, g * (total >> LANE & lane) / WHOLE, b * (total >> 2 * LANE) / WHOLE
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _is_uniform(ids, i, j):  # type: ignore[no-untyped-def]
+    """Whether the 3x3 nodes around (i, j) see the same face."""
+    f = ids[i, j]
+    above = (ids[i - 1, j - 1] == f) & (ids[i - 1, j] == f) & (ids[i - 1, j + 1] == f)
+    below = (ids[i + 1, j - 1] == f) & (ids[i + 1, j] == f) & (ids[i + 1, j + 1] == f)
+    return above & below & (ids[i, j - 1] == f) & (ids[i, j + 1] == f)
+
+
 @njit(cache=True, nogil=True)
-def _shade(ids, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
-    """Image and depth from the doubled grid of face indices; a pixel that several faces share is shaded for each."""
+def _mixed_colour(row, column, ids, planes, surface):  # type: ignore[no-untyped-def]
+    """Colour of a pixel that several faces share: each is shaded once, and weighed by its nodes of the tent."""
+    textures, windows, texels, pyramids, lights, light_layout = surface
+    i, j = 2 * row + 1, 2 * column + 1
+    r, g, b = 0.0, 0.0, 0.0
+    done = 0  # bit k: node k of the 3x3 neighbourhood is accounted for
+    for k in range(9):
+        face = ids[i + NODES[k, 0], j + NODES[k, 1]]
+        if done >> k & 1 or face < 0:
+            continue
+        weight = 0.0
+        for other in range(k, 9):
+            if ids[i + NODES[other, 0], j + NODES[other, 1]] == face:
+                done |= 1 << other
+                weight += TENT[other]
+        footprint = _footprint(face, column, row, planes, textures, windows, pyramids)
+        fr, fg, fb = _colour(
+            face, column, row, footprint, planes, textures, windows, texels, pyramids, lights, light_layout
+        )
+        r, g, b = r + weight * fr, g + weight * fg, b + weight * fb
+    return r, g, b
+
+
+@njit(cache=True, nogil=True)
+def _shade(ids, planes, surface):  # type: ignore[no-untyped-def]
+    """Image and depth from the doubled grid of face indices; surface: textures, windows, texels, pyramids, lights,
+    layout of the lights."""
+    textures, windows, texels, pyramids, lights, light_layout = surface
     height, width = ids.shape[0] // 2, ids.shape[1] // 2
     rgb = np.zeros((height, width, 3), dtype=np.uint8)
     depth = np.zeros((height, width), dtype=np.float32)
     for row in range(height):
+        footprint, owner = (1, 0.0, 0.0, 0.0), -1
         for column in range(width):
-            i, j = 2 * row + 1, 2 * column + 1
-            centre = ids[i, j]
-            if centre >= 0:
-                depth[row, column] = 1.0 / _value(planes, centre, 0, column, row)
-            r, g, b = 0.5, 0.5, 0.5
-            done = 0  # bit k: node k of the 3x3 neighbourhood is accounted for
-            for k in range(9):
-                if done >> k & 1:
-                    continue
-                face = ids[i + NODES[k, 0], j + NODES[k, 1]]
-                weight = 0.0
-                for other in range(k, 9):
-                    if ids[i + NODES[other, 0], j + NODES[other, 1]] == face:
-                        done |= 1 << other
-                        weight += TENT[other]
-                if face >= 0:
-                    fr, fg, fb = _colour(
-                        face, column, row, planes, textures, windows, texels, pyramids, lights, light_layout
-                    )
-                    r, g, b = r + weight * fr, g + weight * fg, b + weight * fb
-            rgb[row, column, 0] = int(min(r, 255.0))
-            rgb[row, column, 1] = int(min(g, 255.0))
-            rgb[row, column, 2] = int(min(b, 255.0))
+            face = ids[2 * row + 1, 2 * column + 1]
+            if face >= 0:
+                depth[row, column] = 1.0 / _value(planes, face, 0, column, row)
+            if face >= 0 and _is_uniform(ids, 2 * row + 1, 2 * column + 1):
+                if face != owner or column % FOOTPRINT_RUN == 0:
+                    footprint, owner = _footprint(face, column, row, planes, textures, windows, pyramids), face
+                r, g, b = _colour(
+                    face, column, row, footprint, planes, textures, windows, texels, pyramids, lights, light_layout
+                )
+            else:
+                r, g, b = _mixed_colour(row, column, ids, planes, surface)
+            rgb[row, column, 0] = int(min(r + 0.5, 255.0))
+            rgb[row, column, 1] = int(min(g + 0.5, 255.0))
+            rgb[row, column, 2] = int(min(b + 0.5, 255.0))
     return rgb, depth
