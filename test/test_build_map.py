@@ -24,7 +24,7 @@ from vloc_ros.training import build_map as build_map_module  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
 from vloc_ros.training.console import TrainingBar  # noqa: E402
-from vloc_ros.training.frames import open_frames  # noqa: E402
+from vloc_ros.training.frames import build_frames, open_frames  # noqa: E402
 from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
 from vloc_ros.training.scene import load_scene  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
@@ -242,3 +242,10 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(landmarks) > 10
     np.testing.assert_allclose(landmarks.positions[:, 2], 0, atol=0.02)
     assert (open_frames(tmp_path / "work" / "frames").labels > 0).any(axis=(1, 2)).mean() > 0.5
+
+
+def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
+        build_frames(open_dataset("synthetic_room", None, "small"), None, 320, 240, tmp_path / "frames")  # type: ignore[arg-type]
+    assert not (tmp_path / "frames").exists()

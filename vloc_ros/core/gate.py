@@ -1,7 +1,6 @@
 """The gate: which solved poses are believed."""
 
-import numpy as np
-from numpy.typing import NDArray
+import math
 
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
@@ -9,8 +8,8 @@ from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 
 def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | Rejection:
     """The estimate itself, or a rejection that names the first threshold it misses."""
-    position_sigma_m = _largest_sigma(estimate.covariance[:3, :3])
-    rotation_sigma_deg = float(np.rad2deg(_largest_sigma(estimate.covariance[3:, 3:])))
+    position_sigma_m = estimate.position_sigma_m
+    rotation_sigma_deg = math.degrees(estimate.rotation_sigma_rad)
     if estimate.inlier_count < thresholds.min_inliers:
         return Rejection(
             RejectionReason.TOO_FEW_INLIERS, f"{estimate.inlier_count} inliers, below {thresholds.min_inliers}"
@@ -39,7 +38,3 @@ def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | R
         )
     return estimate
 
-
-def _largest_sigma(covariance: NDArray[np.float64]) -> float:
-    """Standard deviation along the worst direction."""
-    return float(np.sqrt(max(0.0, float(np.linalg.eigvalsh(covariance)[-1]))))

@@ -24,6 +24,10 @@ def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]
         raise ConfigError(f"{name}: {int((~np.isfinite(array)).sum())} values are not finite")
 
 
+def _worst_sigma(covariance: Float) -> float:
+    return float(np.sqrt(max(0.0, float(np.linalg.eigvalsh(covariance)[-1]))))
+
+
 @dataclass(frozen=True, eq=False)
 class CameraImage:
     """One image and the camera that took it: RGB uint8 (H, W, 3), matching the camera's size."""
@@ -127,6 +131,16 @@ class PoseEstimate:
     @property
     def inlier_ratio(self) -> float:
         return self.inlier_count / max(1, len(self.inliers))
+
+    @property
+    def position_sigma_m(self) -> float:
+        """Standard deviation of the position along its worst direction."""
+        return _worst_sigma(self.covariance[:3, :3])
+
+    @property
+    def rotation_sigma_rad(self) -> float:
+        """Standard deviation of the rotation about its worst axis."""
+        return _worst_sigma(self.covariance[3:, 3:])
 
 
 class RejectionReason(Enum):

@@ -176,10 +176,6 @@ def _outcome(result: PoseEstimate | Rejection, true_map_from_camera: Matrix) -> 
         inliers=result.inlier_count,
         inlier_ratio=result.inlier_ratio,
         reprojection_rmse_px=result.reprojection_rmse_px,
-        position_sigma_m=_worst_sigma(result.covariance[:3, :3]),
-        rotation_sigma_deg=math.degrees(_worst_sigma(result.covariance[3:, 3:])),
+        position_sigma_m=result.position_sigma_m,
+        rotation_sigma_deg=math.degrees(result.rotation_sigma_rad),
     )
-
-
-def _worst_sigma(covariance: Matrix) -> float:
-    return math.sqrt(max(0.0, float(np.linalg.eigvalsh(covariance)[-1])))

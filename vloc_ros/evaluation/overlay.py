@@ -11,6 +11,7 @@ from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.output import write_bytes
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.vsnet import network_input
 
@@ -58,11 +59,7 @@ def write_picture(path: Path, picture: Picture) -> None:
         raise ConfigError(f"{path}: '{path.suffix}' is not a kind of picture that can be written; use .png") from error
     if not encoded:
         raise ConfigError(f"{path}: the picture cannot be encoded")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_bytes(path, data.tobytes())
 
 
 def _enlarged(rgb: Picture, scale: int) -> Picture:

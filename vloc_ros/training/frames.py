@@ -47,12 +47,14 @@ def build_frames(
 ) -> TrainingFrames:
     """Decode and label every frame into `directory`, all at once or not at all, and open it.
 
-    Raises DatasetError for a frame that cannot be used; a frame without depth is labelled by rendering the surface.
+    A data set without depth is labelled by rendering the surface. Raises DatasetError for a frame that cannot be used,
+    and when there is no room for them all.
     """
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     count, label_size = len(dataset), (width // LABEL_STRIDE, height // LABEL_STRIDE)
+    _require_room(partial, count * (3 * width * height + 2 * label_size[0] * label_size[1]))
     images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, (count, height, width, 3))
     labels = np.lib.format.open_memmap(partial / "labels.npy", "w+", np.uint16, (count, *label_size[::-1]))
     intrinsics = np.zeros((count, 4))
@@ -76,6 +78,12 @@ def build_frames(
     shutil.rmtree(directory, ignore_errors=True)
     partial.rename(directory)
     return open_frames(directory)
+
+
+def _require_room(directory: Path, size: int) -> None:
+    """Writing to a memory map on a full disk kills the process, with no error that could be caught: ask before."""
+    if size > (free := shutil.disk_usage(directory).free):
+        raise DatasetError(f"{directory}: the training frames take {size / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
 
 
 def open_frames(directory: Path) -> TrainingFrames:
