@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vloc_ros.cli.options import add_dataset
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
@@ -45,9 +46,7 @@ def variants(base: MapOptions) -> dict[str, MapOptions]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--poses")
+    add_dataset(parser)
     parser.add_argument("--workdir", type=Path, required=True, help="for the maps and their checkpoints")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--only", nargs="+", help="names of the variants to run")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.cli.options import add_map
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.types import CameraImage, PoseEstimate
@@ -36,7 +37,7 @@ def cropped(rgb: NDArray[np.uint8], spec: NetworkSpec) -> CameraImage:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--map", type=Path, required=True)
+    add_map(parser)
     parser.add_argument("--images", type=Path, nargs="+", required=True)
     options = parser.parse_args()
     localizer = load_localizer(options.map)

@@ -4,8 +4,8 @@ python benchmark/occlusion.py --map MAP --dataset seven_scenes --root DIR --pose
 """
 
 import argparse
-from pathlib import Path
 
+from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
@@ -15,11 +15,9 @@ RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--map", type=Path, required=True)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--poses")
-    parser.add_argument("--split", default="test")
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     localizer = load_localizer(options.map)

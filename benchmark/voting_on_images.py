@@ -6,10 +6,10 @@ python benchmark/voting_on_images.py --map MAP --dataset seven_scenes --root DIR
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
@@ -61,11 +61,9 @@ def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--map", type=Path, required=True)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--poses")
-    parser.add_argument("--split", default="test")
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from vloc_ros.errors import ConfigError, DatasetError, ModelError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import open_session
 from vloc_ros.localizer import Localizer
+from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.labels import Labeller
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
 from vloc_ros.mapping.supervoxels import segment, segment_to_count
@@ -39,6 +40,7 @@ from vloc_ros.training.scene import load_scene, save_scene
 from vloc_ros.training.trainer import Trainer, Workers
 
 MIN_FRAMES = 10
+DEPTH_FILE = "depth.json"  # the depth correction, in the work directory
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
 MIN_AGREEMENT, MAX_VOTE_DEGREES = 0.99, 1.0
@@ -109,14 +111,30 @@ def _require_same_options(options: MapOptions, settings: Path) -> None:
 def _prepare(options: MapOptions, training: Subset) -> None:
     """Surface, landmarks and labelled frames, unless an earlier run made them."""
     scene_path, frames_path = options.workdir / "scene.npz", options.workdir / "frames"
+    if scene_path.exists() and frames_path.exists():
+        return
+    corrected = _with_corrected_depth(options, training)
     if not scene_path.exists():
-        surface, landmarks = _make_scene(options, training)
+        surface, landmarks = _make_scene(options, corrected)
         save_scene(scene_path, surface, landmarks)
     if not frames_path.exists():
         surface, landmarks = load_scene(scene_path)
         width, height = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            build_frames(training, Labeller(surface, landmarks), width, height, frames_path, progress)
+            build_frames(corrected, Labeller(surface, landmarks), width, height, frames_path, progress)
+
+
+def _with_corrected_depth(options: MapOptions, training: Dataset) -> Dataset:
+    """The frames with their depth corrected as found now, or by an earlier run."""
+    if not training.has_depth:
+        return training
+    path = options.workdir / DEPTH_FILE
+    if not path.exists():
+        with bar("depth") as progress:
+            correction = calibrate_depth(training, progress)
+        say(correction.describe())
+        correction.save(path)
+    return CorrectedDepth(training, DepthCorrection.load(path))
 
 
 def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landmarks]:
@@ -226,8 +244,10 @@ def _figures(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _training_summary(options: MapOptions, trainer: Trainer) -> dict[str, object]:
-    training = options.training
+    training, depth_path = options.training, options.workdir / DEPTH_FILE
+    depth = {"depth_correction": asdict(DepthCorrection.load(depth_path))} if depth_path.exists() else {}
     return {
+        **depth,
         "dataset": options.dataset,
         "split": options.split,
         "preset": training.preset,
