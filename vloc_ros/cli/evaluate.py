@@ -51,7 +51,11 @@ def run(options: argparse.Namespace) -> int:
 def evaluate_with_progress(localizer: Localizer, dataset: Dataset, occlude: float = 0.0) -> Evaluation:
     """`evaluate` with a progress bar where somebody looks at the terminal."""
     with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
-        return evaluate(localizer, dataset, lambda done, total: bar.update() and None, occlude)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        return evaluate(localizer, dataset, progress, occlude)
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
