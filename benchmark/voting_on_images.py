@@ -13,7 +13,7 @@ from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
-from vloc_ros.core.types import PoseEstimate
+from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.core.voting import ESTIMATORS, VotingConfig
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.evaluation.metrics import pose_error, summarize
@@ -21,12 +21,11 @@ from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.methods.vsnet import VsNet
 
 
-def landmark_errors(localizer: Localizer, method: VsNet, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (N,) of the voted landmarks to where the true pose puts them, and their sigmas (N,), image pixels."""
-    voted = method.correspond(frame.image, localizer.landmark_map, localizer.session, Stopwatch())
+def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
+    """Distances (N,) of the voted landmarks to where the true pose puts them, image pixels."""
     camera = frame.image.camera.undistorted()
     truth = camera.project(apply(invert(frame.map_from_camera), voted.points))[0]
-    return np.linalg.norm(voted.pixels - truth, axis=1), voted.sigmas
+    return np.asarray(np.linalg.norm(voted.pixels - truth, axis=1))
 
 
 def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dict[str, float]:
@@ -41,9 +40,9 @@ def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dic
         voting.append(stopwatch.timings_ms["voting"])
         found = pose.map_from_camera if isinstance(pose, PoseEstimate) else None
         errors.append(None if found is None else pose_error(found, frame.map_from_camera))
-        distance, sigmas = landmark_errors(localizer, method, frame)
+        distance = landmark_errors(voted, frame)
         landmark.append(np.nanmedian(distance))
-        ratios.append(np.nanmedian(distance / sigmas))
+        ratios.append(np.nanmedian(distance / voted.sigmas))
         counts.append(len(voted))
     summary = summarize(errors, timings)
     return {

@@ -50,7 +50,7 @@ class MobileFeatures(nn.Module):
     """Small encoder and decoder: features (B, 128, H/8, W/8).
 
     Dense 3x3 convolutions where the maps are large, inverted residuals with growing dilation where they are small: the
-    depthwise ones are bound by memory, and slower than dense ones of the same size on every CPU that we measured.
+    depthwise ones are bound by memory: 12 GFLOP/s forward against 74 and more, on the one CPU that we measured.
     """
 
     channels = 128
