@@ -20,7 +20,7 @@ import yaml
 from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
-from vloc_ros.maps import read_map, write_map
+from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
 
@@ -421,3 +421,46 @@ def test_impossible_specs_and_thresholds_are_refused() -> None:
         for value in (0.0, float("nan")):
             with pytest.raises(ConfigError, match=name):
                 GateThresholds(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_packed_map_is_the_map_it_was(office: Path) -> None:
+    stored = read_map(office)
+    unpacked = unpack_map(pack_map(stored), "map/data")
+    assert unpacked.map_id == stored.map_id
+    assert dict(unpacked.files) == {name: (office / name).read_bytes() for name in FILES}
+    assert np.array_equal(unpacked.landmark_map.positions, stored.landmark_map.positions)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, -200, -22, -1])
+def test_a_packed_map_that_is_truncated(office: Path, size: int) -> None:
+    with pytest.raises(MapError, match="^map/data"):
+        unpack_map(pack_map(read_map(office))[:size], "map/data")
+
+
+def test_a_packed_map_with_any_byte_flipped_is_refused_or_the_same(office: Path) -> None:
+    stored = read_map(office)
+    packed = pack_map(stored)
+    for at in np.random.default_rng(0).integers(0, len(packed), 300):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0x10
+        try:  # a zip has bytes that mean nothing, such as dates
+            assert unpack_map(bytes(damaged), "map/data").map_id == stored.map_id
+        except MapError as error:
+            assert str(error).startswith("map/data")
+
+
+def test_a_packed_map_that_would_unpack_to_more_than_it_says(office: Path) -> None:
+    stored, bomb = read_map(office), io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in stored.files.items():
+            archive.writestr(name, b"\0" * 50_000_000 if name == "network.onnx" else content)
+    with pytest.raises(MapError, match="network.onnx: 50000000 bytes, expected at most"):
+        unpack_map(bomb.getvalue(), "map/data")
+
+
+def test_a_packed_map_with_a_missing_file(office: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("map.yaml", (office / "map.yaml").read_bytes())
+    with pytest.raises(MapError, match=r"^map/data/\S+: missing$"):
+        unpack_map(packed.getvalue(), "map/data")

@@ -2,12 +2,23 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
-from vloc_ros.core.transforms import apply, from_quaternion, invert, rigid_fault, rotation_angle, to_quaternion
+from vloc_ros.core.transforms import (
+    apply,
+    from_quaternion,
+    invert,
+    moved_covariance,
+    planar,
+    rigid_fault,
+    rotation_angle,
+    skew,
+    to_quaternion,
+)
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, VlocError
 
@@ -50,6 +61,16 @@ def test_projection_inverts_rays_and_hides_what_is_behind():
     assert pixels.reshape(480, 640, 2)[17, 333] == pytest.approx([333, 17])
     assert depth == pytest.approx(2.5)
     assert np.isnan(CAMERA.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]))[0]).all()
+
+
+def test_undistorting_moves_each_pixel_to_where_the_pinhole_sees_it():
+    camera = replace(CAMERA, distortion=(0.1, -0.05, 0.001, -0.002, 0.01))
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    at = np.array([[[camera.width * 0.7, camera.height * 0.3]]]).round()
+    image[int(at[0, 0, 1]) - 1 : int(at[0, 0, 1]) + 2, int(at[0, 0, 0]) - 1 : int(at[0, 0, 0]) + 2] = 255
+    expected = cv2.undistortPoints(at, camera.matrix, np.array(camera.distortion), P=camera.matrix)[0, 0]
+    rows, columns = np.nonzero(camera.undistort(image)[..., 0] > 127)
+    assert np.allclose([columns.mean(), rows.mean()], expected, atol=0.7)
 
 
 def test_undistorting_without_distortion_copies_nothing():
@@ -101,6 +122,29 @@ def test_rotation_angle(angle):
     axis = np.array([1.0, 2.0, -2.0]) / 3
     turned = from_quaternion([*(axis * np.sin(angle / 2)), np.cos(angle / 2)], np.zeros(3))
     assert rotation_angle(np.eye(3), turned[:3, :3]) == pytest.approx(angle, rel=1e-6, abs=1e-15)
+
+
+def test_covariance_of_an_attached_pose_is_that_of_sampled_ones():
+    rng = np.random.default_rng(3)
+    factor = rng.normal(size=(6, 6)) * 1e-3
+    covariance, lever = factor @ factor.T, np.array([0.3, -0.2, 1.1])
+    errors = rng.multivariate_normal(np.zeros(6), covariance, 200_000)
+    moved = np.concatenate([errors[:, :3] + np.cross(errors[:, 3:], lever), errors[:, 3:]], axis=1)
+    expected = moved_covariance(covariance, lever)
+    assert np.allclose(np.cov(moved.T), expected, atol=0.02 * expected.diagonal().max())
+    assert np.allclose(moved_covariance(expected, -lever), covariance)
+    assert np.allclose(skew(lever) @ errors[0, :3], np.cross(lever, errors[0, :3]))
+
+
+def test_flattening_keeps_place_and_heading_and_does_nothing_twice():
+    tilted = from_quaternion([0.1, -0.05, 0.6, 0.8], [1, 2, 3])
+    flat = planar(tilted)
+    assert rigid_fault(flat) is None
+    assert np.allclose(flat[:3, 3], [1, 2, 0])
+    assert np.allclose(flat[2], [0, 0, 1, 0])
+    forward = tilted[:2, 0] / np.linalg.norm(tilted[:2, 0])
+    assert np.allclose(flat[:2, 0], forward)
+    assert np.allclose(planar(flat), flat)
 
 
 def test_what_is_not_rigid_is_named():

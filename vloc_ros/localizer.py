@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from vloc_ros.core.camera import Camera
 from vloc_ros.core.pipeline import Method, Session, localize
-from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.inference import open_session
-from vloc_ros.maps import read_map
+from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.methods import get_method
 
 
@@ -24,21 +28,34 @@ class Localizer:
         """Where the image was taken, in the frame of the map, or why that cannot be said; errors as `localize`."""
         return localize(image, self.landmark_map, self.method, self.session)
 
+    def warm_up(self) -> None:
+        """Go through every stage once, so that the first image is as fast as the others: loads compiled code."""
+        spec = self.session.spec
+        camera = Camera(spec.width, spec.height, spec.width, spec.width, spec.width / 2, spec.height / 2)
+        self.localize(CameraImage(np.zeros((spec.height, spec.width, 3), dtype=np.uint8), camera))
+        points = np.random.default_rng(0).uniform((-1, -1, 2), (1, 1, 4), (32, 3))
+        pixels, _ = camera.project(points)
+        solve_pnp(Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32)), camera)
+
 
 def load_localizer(map_dir: Path | str, backend: str = "auto", threads: int = 0) -> Localizer:
-    """Read a map directory and open its network.
+    """Read a map directory and open its network; as `open_localizer`, and MapError for a map that cannot be read."""
+    return open_localizer(read_map(map_dir), str(map_dir), backend, threads)
+
+
+def open_localizer(stored: StoredMap, where: str, backend: str = "auto", threads: int = 0) -> Localizer:
+    """Open the network of a map; `where` the map came from stands in front of messages.
 
     `backend` and `threads` as in `open_session`. Raises MapError for a map that cannot be used, ModelError for a
     network that does not do what the map says, ConfigError for a backend that does not exist or is not installed.
     """
-    stored = read_map(map_dir)
     manifest = stored.landmark_map.manifest
     try:
         method = get_method(manifest.method)
     except ConfigError as error:
-        raise MapError(f"{map_dir}: {error}") from error
+        raise MapError(f"{where}: {error}") from error
     try:
         session = open_session(stored.network, manifest.network, backend, threads)
     except ModelError as error:
-        raise ModelError(f"{map_dir}: {error}") from error
+        raise ModelError(f"{where}: {error}") from error
     return Localizer(stored.landmark_map, method, session, stored.map_id)

@@ -1,6 +1,7 @@
 """The pinhole camera with optional lens distortion. The centre of the top-left pixel is (0, 0)."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ class Camera:
         """The image as `undistorted()` would see it; the same array when there is no distortion."""
         if not self.is_distorted:
             return image
-        return np.asarray(cv2.undistort(image, self.matrix, np.array(self.distortion)), dtype=np.uint8)
+        return np.asarray(cv2.remap(image, *_undistortion(self), cv2.INTER_LINEAR), dtype=np.uint8)
 
     def project(self, points_camera: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels (N, 2) and depths (N,) of points (N, 3) in the camera frame, distortion not applied.
@@ -84,3 +85,14 @@ class Camera:
         """Per pixel the point at depth 1, (H, W, 3), distortion not applied."""
         u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
         return np.stack([(u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones(u.shape)], axis=-1)
+
+
+@lru_cache(maxsize=4)  # a robot has few cameras, and making the maps takes longer than using them
+def _undistortion(camera: Camera) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """cv2.remap's maps from the distorted to the undistorted image."""
+    size = camera.width, camera.height
+    coefficients = np.array(camera.distortion)
+    first, second = cv2.initUndistortRectifyMap(
+        camera.matrix, coefficients, np.eye(3), camera.matrix, size, cv2.CV_16SC2
+    )
+    return np.asarray(first, dtype=np.int16), np.asarray(second, dtype=np.uint16)

@@ -37,4 +37,3 @@ def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | R
             f"rotation sigma {rotation_sigma_deg:.3g} deg, above {thresholds.max_rotation_sigma_deg:.3g} deg",
         )
     return estimate
-

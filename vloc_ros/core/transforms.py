@@ -83,3 +83,30 @@ def rotation_angle(a: Matrix, b: Matrix) -> float:
     delta = a.T @ b
     sine = np.linalg.norm([delta[2, 1] - delta[1, 2], delta[0, 2] - delta[2, 0], delta[1, 0] - delta[0, 1]]) / 2
     return float(np.arctan2(sine, (np.trace(delta) - 1) / 2))
+
+
+def skew(vector: ArrayLike) -> Matrix:
+    """3x3 matrix of the cross product: skew(a) @ b = a x b."""
+    x, y, z = np.asarray(vector, dtype=np.float64)
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def moved_covariance(covariance: Matrix, lever_map: ArrayLike) -> Matrix:
+    """Covariance 6x6 (x y z, rotation about the map's axes) of a pose rigidly attached to another one.
+
+    `covariance` is that of the other pose, `lever_map` the vector from it to the attached one, in map axes, metres:
+    a rotation error d turns into a position error d x lever (the adjoint of the lever).
+    """
+    jacobian = np.eye(6)
+    jacobian[:3, 3:] = -skew(lever_map)
+    moved: Matrix = jacobian @ covariance @ jacobian.T
+    return moved
+
+
+def planar(target_from_source: Matrix) -> Matrix:
+    """The nearest motion on the floor: x, y and yaw are kept, z, roll and pitch are zero."""
+    yaw = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
+    flat = np.eye(4)
+    flat[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    flat[:2, 3] = target_from_source[:2, 3]
+    return flat

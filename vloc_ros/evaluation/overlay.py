@@ -32,22 +32,23 @@ def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate 
     Tints: cells of one landmark; strokes: their votes; discs: voted landmarks, green for inliers of the pose and red
     for the others; white crosses, tied to the discs: the landmarks as the pose projects them. Runs the network again.
     """
-    scale = max(1, math.ceil(MIN_WIDTH / image.camera.width))
+    scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
     outputs = localizer.session.run(network_input(image, localizer.session.spec))
     _tint(picture, outputs["labels"])
     _draw_votes(picture, outputs["labels"], outputs["votes"])
-    if isinstance(result, PoseEstimate):
-        _draw_landmarks(picture, result.correspondences, result.inliers, scale)
-        _draw_reprojection(picture, image, result, scale)
-        caption = f"{result.inlier_count} of {len(result.correspondences)} landmarks agree, " + (
-            f"reprojection {result.reprojection_rmse_px:.2f} px"
-        )
-    else:
+    if isinstance(result, Rejection):
         voted = localizer.method.correspond(image, localizer.landmark_map, localizer.session, Stopwatch())
         _draw_landmarks(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
-        caption = f"rejected: {result.detail}"
-    _write_caption(picture, caption)
+    _draw_result(picture, image, result, scale)
+    return picture
+
+
+def draw_result(image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
+    """As `draw_overlay`, but only the landmarks of the pose, or why there is none: fast enough for a live view."""
+    scale = _scale(image)
+    picture = _enlarged(image.camera.undistort(image.rgb), scale)
+    _draw_result(picture, image, result, scale)
     return picture
 
 
@@ -60,6 +61,20 @@ def write_picture(path: Path, picture: Picture) -> None:
     if not encoded:
         raise ConfigError(f"{path}: the picture cannot be encoded")
     write_bytes(path, data.tobytes())
+
+
+def _scale(image: CameraImage) -> int:
+    return max(1, math.ceil(MIN_WIDTH / image.camera.width))
+
+
+def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Rejection, scale: int) -> None:
+    if isinstance(result, Rejection):
+        _write_caption(picture, f"rejected: {result.detail}")
+        return
+    _draw_landmarks(picture, result.correspondences, result.inliers, scale)
+    _draw_reprojection(picture, image, result, scale)
+    landmarks = f"{result.inlier_count} of {len(result.correspondences)} landmarks agree"
+    _write_caption(picture, f"{landmarks}, reprojection {result.reprojection_rmse_px:.2f} px")
 
 
 def _enlarged(rgb: Picture, scale: int) -> Picture:

@@ -1,10 +1,14 @@
-"""Reads a map directory and believes nothing that it has not checked."""
+"""Reads a map, from a directory or from one block of bytes, and believes nothing that it has not checked."""
 
 import hashlib
-from collections.abc import Iterator
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
@@ -19,17 +23,30 @@ LISTED_FILES = (LANDMARKS_FILE, NETWORK_FILE, PREVIEW_FILE)
 MAX_MANIFEST_BYTES = 1 << 20
 
 
+# Content of the file of a name, at most so many bytes; MapError otherwise.
+ReadFile = Callable[[str, int], bytes]
+
+
 @dataclass(frozen=True, eq=False)
 class StoredMap:
-    """A map directory as it was when it was checked: nothing is read from the disk again after that.
+    """A map as it was when it was checked: nothing is read from the disk again after that.
 
-    `network`: the ONNX file. `map_id`: 12 hex digits that change with any byte of the map. `size_bytes`: of all files.
+    `files`: content by name, all that map.yaml lists and itself. `map_id`: 12 hex digits that change with any byte.
     """
 
     landmark_map: LandmarkMap
-    network: bytes
+    files: Mapping[str, bytes]
     map_id: str
-    size_bytes: int
+
+    @property
+    def network(self) -> bytes:
+        """The ONNX file."""
+        return self.files[NETWORK_FILE]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(map(len, self.files.values()))
 
 
 def read_map(directory: Path | str) -> StoredMap:
@@ -37,29 +54,69 @@ def read_map(directory: Path | str) -> StoredMap:
     root = Path(directory)
     if not root.is_dir():
         raise MapError(f"{root}: {'not a directory' if root.exists() else 'there is no such map directory'}")
-    manifest_bytes = _read(root, MANIFEST_FILE, MAX_MANIFEST_BYTES)
-    with _naming(root / MANIFEST_FILE):
+
+    def read(name: str, max_bytes: int) -> bytes:
+        return _read(root, name, max_bytes)
+
+    return _checked(str(root), read)
+
+
+def pack_map(stored: StoredMap) -> bytes:
+    """The whole map as one block of bytes, an uncompressed zip of its directory, for `unpack_map` elsewhere."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in stored.files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def unpack_map(packed: bytes, where: str) -> StoredMap:
+    """The map that `pack_map` packed, checked like one from a disk; `where` it came from stands in front of messages.
+
+    Raises MapError for whatever is not a map. Sizes are checked before anything is unpacked.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(packed))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise MapError(f"{where}: {len(packed)} bytes that are no packed map") from error
+
+    def read(name: str, max_bytes: int) -> bytes:
+        try:
+            member = archive.getinfo(name)
+            if member.file_size > max_bytes:
+                raise MapError(f"{where}/{name}: {member.file_size} bytes, expected at most {max_bytes}")
+            return archive.read(member)
+        except KeyError as error:
+            raise MapError(f"{where}/{name}: missing") from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+            raise MapError(f"{where}/{name}: damaged, it cannot be unpacked") from error
+
+    return _checked(where, read)
+
+
+def _checked(root: str, read: ReadFile) -> StoredMap:
+    manifest_bytes = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    with _naming(f"{root}/{MANIFEST_FILE}"):
         manifest, records = decode_manifest(manifest_bytes)
         for name in LISTED_FILES:
             if name not in records:
                 raise MapError(f"files.{name} is missing")
-    contents = {name: _read_recorded(root, name, record) for name, record in records.items()}
-    with _naming(root / LANDMARKS_FILE):
+    contents = {name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in records.items()}
+    with _naming(f"{root}/{LANDMARKS_FILE}"):
         landmark_map = decode_landmarks(contents[LANDMARKS_FILE], manifest)
     return StoredMap(
         landmark_map=landmark_map,
-        network=contents[NETWORK_FILE],
+        files=MappingProxyType({MANIFEST_FILE: manifest_bytes, **contents}),
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
-        size_bytes=len(manifest_bytes) + sum(map(len, contents.values())),
     )
 
 
-def _read_recorded(root: Path, name: str, record: FileRecord) -> bytes:
-    content = _read(root, name, record.bytes)
+def _recorded(path: str, content: bytes, record: FileRecord) -> bytes:
+    """`content`, if it is what map.yaml recorded."""
     if len(content) != record.bytes:
-        raise MapError(f"{root / name}: {len(content)} bytes, map.yaml says {record.bytes}: truncated?")
+        raise MapError(f"{path}: {len(content)} bytes, map.yaml says {record.bytes}: truncated?")
     if (found := record_of(content).sha256) != record.sha256:
-        raise MapError(f"{root / name}: damaged, its sha256 is {found[:12]}..., map.yaml says {record.sha256[:12]}...")
+        raise MapError(f"{path}: damaged, its sha256 is {found[:12]}..., map.yaml says {record.sha256[:12]}...")
     return content
 
 
@@ -82,7 +139,7 @@ def _read(root: Path, name: str, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: str) -> Iterator[None]:
     """Put the file in front of the messages of the pure decoders."""
     try:
         yield

@@ -1,0 +1,94 @@
+"""The track: what is a jump, what is not, and what follows from either."""
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.tracking import Fix, State, Track, TrackingOptions, follow, state_of
+from vloc_ros.core.transforms import from_quaternion
+
+OPTIONS = TrackingOptions(max_jump_m=0.5, max_jump_deg=15, agreeing_fixes=3, lost_after_s=2.0)
+SECOND = 1_000_000_000
+
+
+def pose(x: float, y: float = 0.0, yaw_deg: float = 0.0) -> np.ndarray:
+    half = np.radians(yaw_deg) / 2
+    return from_quaternion([0, 0, np.sin(half), np.cos(half)], [x, y, 0])
+
+
+def followed(*fixes: Fix, options: TrackingOptions = OPTIONS) -> tuple[Track, list[bool]]:
+    track, accepted = Track(), []
+    for fix in fixes:
+        track, contradiction = follow(track, fix, options)
+        accepted.append(not contradiction)
+    return track, accepted
+
+
+def test_the_first_fix_is_accepted_and_places_the_robot() -> None:
+    track, accepted = followed(Fix(SECOND, pose(3)))
+    assert accepted == [True]
+    assert track.placements == 1
+
+
+def test_motion_that_odometry_explains_is_no_jump_however_far() -> None:
+    drift = pose(1, 2, 30)  # map <- odom
+    fixes = [Fix(k * SECOND, drift @ pose(5.0 * k), pose(5.0 * k)) for k in range(5)]
+    track, accepted = followed(*fixes)
+    assert all(accepted)
+    assert track.placements == 1
+    assert track.fix is not None
+    assert np.allclose(track.fix.map_from_odom, drift)
+
+
+@pytest.mark.parametrize(("moved", "accepted"), [(pose(0.4), True), (pose(0.6), False), (pose(0, 0, 20), False)])
+def test_motion_that_odometry_does_not_explain_is_a_jump(moved: np.ndarray, accepted: bool) -> None:
+    assert followed(Fix(0, pose(0), pose(0)), Fix(SECOND, moved, pose(0)))[1] == [True, accepted]
+
+
+def test_a_single_wrong_fix_changes_nothing() -> None:
+    right = [Fix(k * SECOND, pose(0.1 * k), pose(0.1 * k)) for k in range(4)]
+    wrong = Fix(SECOND, pose(9), pose(0.1))
+    track, accepted = followed(right[0], wrong, right[1], wrong, right[2], wrong, right[3])
+    assert accepted == [True, False, True, False, True, False, True]
+    assert track.placements == 1
+
+
+def test_a_robot_that_was_carried_away_is_placed_anew_after_enough_agreeing_fixes() -> None:
+    there = [Fix(k * SECOND, pose(9 + 0.1 * k), pose(0.1 * k)) for k in range(1, 5)]
+    track, accepted = followed(Fix(0, pose(0), pose(0)), *there)
+    assert accepted == [True, False, False, True, True]
+    assert track.placements == 2
+
+
+def test_fixes_that_contradict_each_other_never_place_the_robot() -> None:
+    rng = np.random.default_rng(1)
+    scattered = [Fix(k, pose(*rng.uniform(10, 500, 2)), pose(0)) for k in range(1, 60)]
+    track, accepted = followed(Fix(0, pose(0), pose(0)), *scattered)
+    assert accepted == [True] + [False] * 59
+    assert track.placements == 1
+
+
+def test_without_odometry_the_time_between_two_fixes_allows_for_motion() -> None:
+    walking = TrackingOptions(max_jump_m=0.5, max_speed_m_per_s=1.5)
+    assert followed(Fix(0, pose(0)), Fix(2 * SECOND, pose(3.4)), options=walking)[1] == [True, True]
+    assert followed(Fix(0, pose(0)), Fix(2 * SECOND, pose(3.6)), options=walking)[1] == [True, False]
+
+
+def test_the_message_says_how_far_and_how_many_agree() -> None:
+    track, _ = followed(Fix(0, pose(0), pose(0)))
+    assert follow(track, Fix(1, pose(2), pose(0)), OPTIONS)[1] == (
+        "jump of 2.00 m, 0 deg (allowed 0.50 m, 15 deg); 1 of 3 fixes agree on that"
+    )
+
+
+@pytest.mark.parametrize(
+    ("has_map", "since_s", "state"),
+    [
+        (False, None, State.UNINITIALIZED),
+        (False, 0.1, State.UNINITIALIZED),
+        (True, None, State.LOCALIZING),
+        (True, 1.9, State.LOCALIZED),
+        (True, 2.1, State.LOST),
+    ],
+)
+def test_states(has_map: bool, since_s: float | None, state: State) -> None:
+    assert state_of(has_map, since_s, OPTIONS) is state

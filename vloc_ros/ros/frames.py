@@ -1,0 +1,47 @@
+"""The robot's frames at the stamp of an image, from TF."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.time import Time
+from tf2_ros import Buffer, TransformException
+
+from vloc_ros.core.transforms import Matrix
+from vloc_ros.errors import VlocError
+from vloc_ros.ros.conversions import to_matrix
+from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
+
+
+class TransformMissingError(VlocError):
+    """TF does not connect two frames at the stamp of an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class FramesAtStamp:
+    """`base_from_camera` 4x4; `odom_from_base` 4x4 where odometry is used."""
+
+    base_from_camera: Matrix
+    odom_from_base: Matrix | None
+
+
+def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:
+    """Wait for at most `tf_timeout` and look the frames up. Raises TransformMissingError, saying which, and why.
+
+    Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it.
+    """
+    base = parameters.base_frame
+    odom = parameters.odom_frame if parameters.tf_mode == MAP_TO_ODOM else ""
+    timeout = Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
+    return FramesAtStamp(
+        base_from_camera=_look_up(buffer, base, camera_frame, stamp_ns, timeout) if base else np.eye(4),
+        odom_from_base=_look_up(buffer, odom, base or camera_frame, stamp_ns, timeout) if odom else None,
+    )
+
+
+def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: Duration) -> Matrix:
+    try:
+        found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), timeout)
+    except TransformException as error:
+        raise TransformMissingError(f"no transform {target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
+    return to_matrix(found.transform)

@@ -1,0 +1,68 @@
+"""The node that serves a map to everybody on the network."""
+
+from contextlib import ExitStack
+
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String, UInt8MultiArray
+from std_srvs.srv import Trigger
+
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.maps import StoredMap, pack_map, read_map
+from vloc_ros.maps.reader import MANIFEST_FILE
+from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
+from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
+from vloc_ros.ros.parameters import MapServerParameters
+
+
+class MapServer(VlocNode[MapServerParameters]):
+    """Publishes `map/manifest`, `map/landmarks` and `map/data`, each reliable and transient local.
+
+    Setting the parameter `map` loads that map, or is refused with the reason and the old map stays.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("map_server", MapServerParameters)
+        self._read: StoredMap | None = None  # by the check of a parameter that is about to be set
+
+    def configure(self, scope: ExitStack) -> None:
+        self._stored = self._load(self.parameters.map)
+        self._manifest = self.publisher(scope, String, "map/manifest", LATCHED)
+        self._landmarks = self.publisher(scope, PointCloud2, "map/landmarks", LATCHED)
+        self._data = self.publisher(scope, UInt8MultiArray, "map/data", LATCHED)
+        scope.callback(self.destroy_service, self.create_service(Trigger, "~/reload", self._on_reload))
+
+    def activate(self, scope: ExitStack) -> None:
+        self._publish(self._stored)
+
+    def check_parameters(self, wanted: MapServerParameters) -> None:
+        self._read = self._load(wanted.map) if wanted.map != self.parameters.map else None
+
+    def apply_parameters(self, old: MapServerParameters) -> None:
+        if self._read is not None:
+            self._publish(self._read)
+            self._read = None
+
+    def _load(self, uri: str) -> StoredMap:
+        if not uri:
+            raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
+        return read_map(resolve_map(uri))
+
+    def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            self._publish(self._load(self.parameters.map))
+            response.success, response.message = True, f"{self.parameters.map}: map {self._stored.map_id}"
+        except VlocError as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    def _publish(self, stored: StoredMap) -> None:
+        landmarks = stored.landmark_map
+        where = header(self.get_clock().now().nanoseconds, landmarks.manifest.frame_id)
+        self._stored = stored
+        self._manifest.publish(String(data=stored.files[MANIFEST_FILE].decode()))
+        self._landmarks.publish(to_cloud(where, landmarks.positions, landmarks.ids))
+        self._data.publish(to_bytes_message(pack_map(stored)))
+        self.get_logger().info(
+            f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in frame "
+            f"{landmarks.manifest.frame_id!r}, {stored.size_bytes / 1e6:.1f} MB"
+        )

@@ -1,0 +1,173 @@
+"""What both nodes share: a lifecycle that can start by itself, checked parameters, and a program around it."""
+
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar
+
+import rclpy
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from lifecycle_msgs.msg import State
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.ros.parameters import NodeParameters, declare, fixed_while_configured, made
+
+P = TypeVar("P", bound=NodeParameters)
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+# For what a late subscriber must still get: the newest one of it.
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PACKAGE_URI = "package://"
+
+
+class VlocNode(LifecycleNode, Generic[P]):
+    """A lifecycle node with the parameters of `kind` in `parameters`, always valid.
+
+    Sub-classes implement `configure` and `activate`. Both get the scope that their work lasts for, and leave in it what
+    has to be undone at its end, and both may raise a VlocError: it is logged, and the transition fails.
+    """
+
+    def __init__(self, name: str, kind: type[P]) -> None:
+        super().__init__(name)
+        self._kind = kind
+        self._configured, self._active = ExitStack(), ExitStack()
+        self.parameters: P = declare(self, kind)
+        self.add_on_set_parameters_callback(self._check_change)
+        self.add_post_set_parameters_callback(self._apply_change)
+
+    def configure(self, scope: ExitStack) -> None:
+        """Make what the node needs."""
+
+    def activate(self, scope: ExitStack) -> None:
+        """Begin to work."""
+
+    def check_parameters(self, wanted: P) -> None:
+        """Refuse a change while the node is configured, by raising a VlocError."""
+
+    def apply_parameters(self, old: P) -> None:
+        """React to a change while the node is configured; `self.parameters` are the new ones."""
+
+    @property
+    def is_configured(self) -> bool:
+        return self._state_machine.current_state[0] in (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE)
+
+    def start(self) -> None:
+        """Configure and activate, if `autostart` is on."""
+        if self.parameters.autostart and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def publisher(self, scope: ExitStack, kind: type[Any], topic: str, qos: QoSProfile | int) -> LifecyclePublisher:
+        """A publisher for the time of `scope`, silent while the node is not active."""
+        made_publisher = self.create_lifecycle_publisher(kind, topic, qos)
+        scope.callback(self.destroy_lifecycle_publisher, made_publisher)
+        return made_publisher
+
+    def end(self) -> None:
+        """Undo everything, whatever state the node is in."""
+        self._active.close()
+        self._configured.close()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        entered = self._entered(self.configure, self._configured)
+        return super().on_configure(state) if entered == SUCCESS else entered
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        enabled = super().on_activate(state)  # publishers first, so that `activate` can publish
+        if self._entered(self.activate, self._active) == SUCCESS:
+            return enabled
+        super().on_deactivate(state)
+        return FAILURE
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active.close()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._configured.close()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.end()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.end()
+        return super().on_error(state)
+
+    def _entered(self, enter: Callable[[ExitStack], None], scope: ExitStack) -> TransitionCallbackReturn:
+        try:
+            enter(scope)
+        except VlocError as error:
+            self.get_logger().error(str(error))
+            scope.close()
+            return FAILURE
+        return SUCCESS
+
+    def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        try:
+            wanted = self._changed(changes)
+            if self.is_configured:
+                self._refuse_fixed(wanted)
+                self.check_parameters(wanted)
+        except VlocError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply_change(self, changes: Sequence[Parameter]) -> None:
+        old, self.parameters = self.parameters, self._changed(changes)
+        if self.is_configured:
+            self.apply_parameters(old)
+        elif old != self.parameters:
+            self.start()  # what kept it from starting may be right now
+
+    def _changed(self, changes: Sequence[Parameter]) -> P:
+        known = asdict(self.parameters)
+        return made(self._kind, {**known, **{p.name: p.value for p in changes if p.name in known}})
+
+    def _refuse_fixed(self, wanted: P) -> None:
+        for name in sorted(fixed_while_configured(self._kind)):
+            old, new = getattr(self.parameters, name), getattr(wanted, name)
+            if old != new:
+                raise ConfigError(f"parameter {name} stays {old!r} while the node is configured: clean it up first")
+
+
+def resolve_map(uri: str) -> str:
+    """The path of a map directory that is given as a path or as package://PACKAGE/PATH. Raises ConfigError."""
+    if not uri.startswith(PACKAGE_URI):
+        return uri
+    package, _, path = uri.removeprefix(PACKAGE_URI).partition("/")
+    try:
+        return f"{get_package_share_directory(package)}/{path}"
+    except (PackageNotFoundError, ValueError) as error:
+        raise ConfigError(f"{uri}: there is no package {package!r}") from error
+
+
+def run(make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | None = None) -> int:
+    """Spin a node until it is interrupted or shut down, and return the exit code: 1 for a parameter that is wrong."""
+    node = None
+    try:
+        rclpy.init(args=arguments)
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        node.start()
+        executor.spin()
+    except VlocError as error:
+        rclpy.logging.get_logger("vloc_ros").fatal(str(error))
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the cleaning up
+        if node is not None:
+            with suppress(Exception):  # nothing to be done about it any more
+                node.end()
+                node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

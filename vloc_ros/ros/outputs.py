@@ -1,0 +1,128 @@
+"""What the relocalizer tells the world about a fix."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import Point, PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped, Vector3
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import ColorRGBA
+from tf2_ros import TransformBroadcaster
+from visualization_msgs.msg import Marker
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.tracking import Fix
+from vloc_ros.core.transforms import Matrix, apply, invert, moved_covariance, planar
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
+from vloc_ros.evaluation.overlay import draw_result
+from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
+from vloc_ros.ros.frames import FramesAtStamp
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
+
+RELIABLE = QoSProfile(depth=10)
+FRUSTUM_LENGTH_M = 0.15
+FRUSTUMS_SHOWN = 200
+
+
+@dataclass(frozen=True, eq=False)
+class LocatedBase:
+    """Where the robot's base was, `map_from_base` 4x4 with its 6x6 covariance, in the frame `map_frame`."""
+
+    map_frame: str
+    fix: Fix
+    covariance: Matrix
+
+
+def locate_base(
+    estimate: PoseEstimate, frames: FramesAtStamp, map_frame: str, stamp_ns: int, two_d_mode: bool
+) -> LocatedBase:
+    """From the pose of the camera to that of the base; in two_d_mode flattened onto the floor."""
+    map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
+    lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
+    covariance = moved_covariance(estimate.covariance, lever)
+    fix = Fix(stamp_ns, planar(map_from_base) if two_d_mode else map_from_base, frames.odom_from_base)
+    return LocatedBase(map_frame, fix, covariance)
+
+
+class Outputs:
+    """The publishers of poses, transforms and pictures, for the time of `scope`."""
+
+    def __init__(self, node: VlocNode[RelocalizerParameters], scope: ExitStack) -> None:
+        self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", RELIABLE)
+        self._camera_pose = node.publisher(scope, PoseStamped, "~/camera_pose", RELIABLE)
+        self._inliers = node.publisher(scope, PointCloud2, "~/inliers", RELIABLE)
+        self._debug_image = node.publisher(scope, Image, "~/debug_image", RELIABLE)
+        self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
+        self._initialpose = node.publisher(scope, PoseWithCovarianceStamped, "/initialpose", RELIABLE)
+        self._broadcaster = TransformBroadcaster(node)
+        scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
+        self._frustums = 0
+
+    def publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
+        """`~/pose` of the base, `~/camera_pose`; inliers and frustum if somebody listens."""
+        where = header(base.fix.stamp_ns, base.map_frame)
+        self._pose.publish(_with_covariance(base))
+        self._camera_pose.publish(PoseStamped(header=where, pose=to_pose(estimate.map_from_camera)))
+        if self._inliers.get_subscription_count():
+            inliers = estimate.correspondences[estimate.inliers]
+            self._inliers.publish(to_cloud(where, inliers.points, inliers.landmark_ids))
+
+    def publish_initialpose(self, base: LocatedBase) -> None:
+        self._initialpose.publish(_with_covariance(base))
+
+    def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, map_frame: str) -> None:
+        """The debug image and the frustum, each only if somebody looks."""
+        where = header(image.stamp_ns, map_frame)
+        if isinstance(result, PoseEstimate) and self._frustum.get_subscription_count():
+            self._frustums = (self._frustums + 1) % FRUSTUMS_SHOWN
+            self._frustum.publish(
+                Marker(
+                    header=where,
+                    ns="camera",
+                    id=self._frustums,
+                    type=Marker.LINE_LIST,
+                    pose=to_pose(np.eye(4)),
+                    scale=_uniform(0.005),
+                    color=ColorRGBA(r=0.15, g=0.85, b=0.35, a=1.0),
+                    points=_frustum(image.camera, result.map_from_camera),
+                )
+            )
+        if self._debug_image.get_subscription_count():
+            self._debug_image.publish(to_image(header(image.stamp_ns, image.frame_id), draw_result(image, result)))
+
+    def broadcast_drift(self, map_from_odom: Matrix, map_frame: str, odom_frame: str, stamp_ns: int) -> None:
+        """map -> odom, dated `stamp_ns`."""
+        self._broadcaster.sendTransform(to_transform_stamped(map_from_odom, map_frame, odom_frame, stamp_ns))
+
+    def broadcast_fix(
+        self, base: LocatedBase, estimate: PoseEstimate, camera_frame: str, parameters: RelocalizerParameters
+    ) -> None:
+        """map -> base or map -> camera at the stamp of the image, where that is the mode."""
+        if parameters.tf_mode == MAP_TO_BASE:
+            child, pose = parameters.base_frame or camera_frame, base.fix.map_from_base
+        elif parameters.tf_mode == MAP_TO_CAMERA:
+            child, pose = camera_frame, estimate.map_from_camera
+        else:
+            return
+        self._broadcaster.sendTransform(to_transform_stamped(pose, base.map_frame, child, base.fix.stamp_ns))
+
+
+def _with_covariance(base: LocatedBase) -> PoseWithCovarianceStamped:
+    pose = PoseWithCovariance(pose=to_pose(base.fix.map_from_base), covariance=base.covariance.ravel())
+    return PoseWithCovarianceStamped(header=header(base.fix.stamp_ns, base.map_frame), pose=pose)
+
+
+def _uniform(size: float) -> Vector3:
+    return Vector3(x=size, y=size, z=size)
+
+
+def _frustum(camera: Camera, map_from_camera: Matrix) -> list[Point]:
+    """Ends of the eight edges of a small pyramid, in the map."""
+    u, v = [-0.5, camera.width - 0.5], [-0.5, camera.height - 0.5]
+    corners = np.array([[x, y] for x, y in ((u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1]))])
+    rays = np.column_stack([(corners - [camera.cx, camera.cy]) / [camera.fx, camera.fy], np.ones(4)]) * FRUSTUM_LENGTH_M
+    tip, base = map_from_camera[:3, 3], apply(map_from_camera, rays)
+    edges = [end for k in range(4) for end in (tip, base[k], base[k], base[(k + 1) % 4])]
+    return [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in edges]

@@ -1,0 +1,150 @@
+"""Every parameter of both nodes: name, type, default, meaning, range, and when it may change."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from vloc_ros.core.tracking import TrackingOptions
+from vloc_ros.errors import ConfigError
+from vloc_ros.inference import BACKENDS
+
+T = TypeVar("T", bound="NodeParameters")
+
+MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
+RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
+
+
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    live: bool = True,
+) -> Any:
+    """A dataclass field that says all there is to say about a ROS parameter; `live`: it may change while configured."""
+    return field(
+        default=default,
+        metadata={"description": description, "low": low, "high": high, "choices": tuple(choices), "live": live},
+    )
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """What both nodes have. Raises ConfigError naming the parameter for a value of another type or out of range."""
+
+    autostart: bool = parameter(True, "Configure and activate at start, without a lifecycle manager.", live=False)
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            _check(spec, getattr(self, spec.name))
+
+
+@dataclass(frozen=True)
+class MapServerParameters(NodeParameters):
+    """Parameters of `map_server`."""
+
+    map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH.")
+
+
+@dataclass(frozen=True)
+class RelocalizerParameters(NodeParameters):
+    """Parameters of `relocalizer`."""
+
+    map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH; empty: the map server's map.")
+    max_map_mb: float = parameter(64.0, "A larger map from the map server is refused.", low=0.001, high=4096.0)
+    backend: str = parameter("auto", "What runs the network.", choices=("auto", *BACKENDS), live=False)
+    threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=256, live=False)
+    enabled: bool = parameter(True, "Localize every image; otherwise only when ~/trigger is called.")
+    image_transport: str = parameter(RAW, "Type of the images.", choices=IMAGE_TRANSPORTS, live=False)
+    image_rectified: bool = parameter(False, "The images are undistorted already: use camera_info's P, not K and D.")
+    base_frame: str = parameter("base_link", "The robot's frame; empty: the camera itself is the robot.")
+    odom_frame: str = parameter("odom", "The odometry's frame.")
+    camera_frame: str = parameter("", "The camera's optical frame; empty: the frame in the header of its images.")
+    tf_mode: str = parameter(MAP_TO_ODOM, "The transform that is broadcast.", choices=TF_MODES)
+    tf_publish_rate: float = parameter(20.0, "How often map -> odom is broadcast, Hz.", low=0.1, high=1000.0)
+    transform_tolerance: float = parameter(0.1, "map -> odom is dated so far ahead, s.", low=0.0, high=10.0)
+    tf_timeout: float = parameter(0.2, "Wait so long for TF at the stamp of an image, s.", low=0.0, high=10.0)
+    two_d_mode: bool = parameter(False, "Ground robot: the pose has no height, roll or pitch.")
+    min_inliers: int = parameter(0, "Accept no pose with fewer landmarks, 0: the map's own limit.", low=0, high=100000)
+    max_reprojection_rmse_px: float = parameter(
+        0.0, "Accept no pose with a larger error, 0: the map's own limit.", low=0.0, high=1000.0
+    )
+    max_jump_m: float = parameter(0.5, "How far a fix may be from the previous one moved by odometry.", low=0.0)
+    max_jump_deg: float = parameter(15.0, "The same for the heading.", low=0.0, high=180.0)
+    max_speed_mps: float = parameter(1.5, "Without odometry, a fix may move so fast on top of that.", low=0.0)
+    max_turn_deg_per_s: float = parameter(90.0, "The same for turning.", low=0.0)
+    agreeing_fixes: int = parameter(3, "So many fixes in a row must agree on a jump.", low=1, high=1000)
+    lost_after: float = parameter(2.0, "Without a fix for so long, the state is lost, s.", low=0.01)
+    publish_initialpose: bool = parameter(False, "Tell AMCL and friends the first fix and every accepted jump.")
+
+    @property
+    def tracking(self) -> TrackingOptions:
+        return TrackingOptions(
+            max_jump_m=self.max_jump_m,
+            max_jump_deg=self.max_jump_deg,
+            agreeing_fixes=self.agreeing_fixes,
+            max_speed_m_per_s=self.max_speed_mps,
+            max_speed_deg_per_s=self.max_turn_deg_per_s,
+            lost_after_s=self.lost_after,
+        )
+
+
+def declare(node: Node, kind: type[T]) -> T:
+    """Declare all parameters of `kind` on a node and return their values. Raises ConfigError for a bad one."""
+    values = {
+        spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value for spec in fields(kind)
+    }
+    return made(kind, values)
+
+
+def made(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Checked parameters; whole numbers are welcome where a float is meant."""
+    floats = {spec.name for spec in fields(kind) if spec.type is float}
+    checked: Mapping[str, Any] = {n: float(v) if n in floats and type(v) is int else v for n, v in values.items()}
+    return kind(**checked)
+
+
+def fixed_while_configured(kind: type[NodeParameters]) -> frozenset[str]:
+    """Names of the parameters that take effect only when the node is configured."""
+    return frozenset(spec.name for spec in fields(kind) if not spec.metadata["live"])
+
+
+def _check(spec: "Field[Any]", value: object) -> None:
+    kind, low, high, choices = spec.type, *(spec.metadata[key] for key in ("low", "high", "choices"))
+    if type(value) is not kind:
+        name = kind.__name__ if isinstance(kind, type) else kind
+        raise ConfigError(f"parameter {spec.name} is {value!r} ({type(value).__name__}), must be {name}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"parameter {spec.name} is {value}, must be finite")
+    if isinstance(value, int | float) and ((low is not None and value < low) or (high is not None and value > high)):
+        raise ConfigError(f"parameter {spec.name} is {value}, must be {_range_text(low, high)}")
+    if choices and value not in choices:
+        raise ConfigError(f"parameter {spec.name} is {value!r}, must be one of {', '.join(choices)}")
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _descriptor(spec: "Field[Any]") -> ParameterDescriptor:
+    assert spec.default is not MISSING
+    low, high, choices = (spec.metadata[key] for key in ("low", "high", "choices"))
+    descriptor = ParameterDescriptor(
+        description=spec.metadata["description"],
+        additional_constraints=f"one of {', '.join(choices)}" if choices else "",
+        # So that `max_jump_m:=1` is not refused for want of a decimal point; the types are checked here.
+        dynamic_typing=True,
+    )
+    if low is not None and spec.type is float:
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(low), to_value=float("inf") if high is None else float(high))
+        ]
+    elif low is not None:
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=2**31 if high is None else int(high))]
+    return descriptor

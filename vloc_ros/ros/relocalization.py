@@ -1,0 +1,245 @@
+"""What one image goes through in the relocalizer: camera, localization, frames, track, publication."""
+
+import math
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_ros import Buffer
+
+from vloc_ros.core.tracking import State, Track, follow, state_of
+from vloc_ros.core.transforms import planar
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.maps import StoredMap
+from vloc_ros.ros.conversions import to_camera, to_rgb, to_stamp_ns
+from vloc_ros.ros.frames import TransformMissingError, frames_at
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.outputs import Outputs, locate_base
+from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
+
+MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
+MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
+COMPLAIN_EVERY_S = 10.0  # about the same thing
+CAMERA_INFOS_KEPT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of an image; `rejection` is "" for a fix, `latency_ms` is from its stamp to the publication."""
+
+    stamp_ns: int
+    latency_ms: float
+    result: PoseEstimate | Rejection | None
+    rejection: str
+
+    @property
+    def localize_ms(self) -> float | None:
+        """What `localize()` took; None for an image that did not get so far."""
+        return None if self.result is None else self.result.timings_ms["total"]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.rejection or not isinstance(self.result, PoseEstimate):
+            return self.rejection
+        return (
+            f"{self.result.inlier_count} inliers, reprojection {self.result.reprojection_rmse_px:.2f} px, "
+            f"sigma {self.result.position_sigma_m * 100:.1f} cm, latency {self.latency_ms:.0f} ms"
+        )
+
+    def status_values(self) -> dict[str, str]:
+        """For a DiagnosticStatus; "" for what this image does not have."""
+        pose = self.result if isinstance(self.result, PoseEstimate) else None
+        seconds, nanoseconds = divmod(self.stamp_ns, 1_000_000_000)
+        return {
+            "stamp": f"{seconds}.{nanoseconds:09d}",
+            "inliers": str(pose.inlier_count) if pose else "",
+            "inlier_ratio": f"{pose.inlier_ratio:.3f}" if pose else "",
+            "reprojection_rmse_px": f"{pose.reprojection_rmse_px:.3f}" if pose else "",
+            "latency_ms": f"{self.latency_ms:.1f}",
+            "localize_ms": "" if self.localize_ms is None else f"{self.localize_ms:.1f}",
+            "rejection": self.rejection,
+        }
+
+
+NOTHING_YET = Outcome(stamp_ns=0, latency_ms=0.0, result=None, rejection="no image yet")
+
+
+class RefusedError(Exception):
+    """An image gives no fix: which kind of trouble it is, and the details."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+class Relocalization:
+    """The map in use, the track, and what it takes to go on with one more image.
+
+    `localize` is called by one thread, `use` by another, all else by the executor's.
+    """
+
+    def __init__(self, node: VlocNode[RelocalizerParameters], buffer: Buffer, outputs: Outputs) -> None:
+        self._node, self._buffer, self._outputs = node, buffer, outputs
+        self._lock = threading.Lock()  # of the four below, which belong together
+        self._localizer: Localizer | None = None
+        self._track = Track()
+        self._fixed_at_ns = 0
+        self._last_stamp_ns = 0
+        self._infos: deque[CameraInfo] = deque(maxlen=CAMERA_INFOS_KEPT)
+        self._complained_s: dict[str, float] = {}
+
+    @property
+    def map_id(self) -> str:
+        return self._localizer.map_id if self._localizer else ""
+
+    @property
+    def map_frame(self) -> str:
+        return self._localizer.landmark_map.manifest.frame_id if self._localizer else ""
+
+    def status_values(self) -> dict[str, str]:
+        """For a DiagnosticStatus."""
+        return {"state": self.state().value, "map_id": self.map_id, "map_frame": self.map_frame}
+
+    def state(self) -> State:
+        now_ns = self._now_ns()
+        with self._lock:
+            since_s = None if self._track.fix is None else (now_ns - self._fixed_at_ns) * 1e-9
+            return state_of(self._localizer is not None, since_s, self._node.parameters.tracking)
+
+    def use(self, stored: StoredMap, where: str) -> None:
+        """Open a map, warm it up, and only then put it in the place of the one before. Raises VlocError."""
+        if stored.map_id == self.map_id:
+            return
+        parameters = self._node.parameters
+        opened = open_localizer(stored, where, parameters.backend, parameters.threads)
+        opened.warm_up()
+        with self._lock:
+            self._localizer, self._track = opened, Track()
+        self._node.get_logger().info(f"{where}: using map {opened.map_id}, frame {self.map_frame!r}")
+
+    def reset(self, reason: str) -> None:
+        """Forget where the robot was, and all transforms."""
+        with self._lock:
+            self._track, self._last_stamp_ns = Track(), 0
+        self._buffer.clear()
+        self._node.get_logger().info(f"localizing anew: {reason}")
+
+    def add_camera_info(self, info: CameraInfo) -> None:
+        self._infos.append(info)
+
+    def localize(self, message: Image | CompressedImage) -> Outcome:
+        """Localize one image and publish what follows from it."""
+        stamp_ns = to_stamp_ns(message.header.stamp)
+        result: PoseEstimate | Rejection | None = None
+        rejection = ""
+        try:
+            localizer, track = self._begin(stamp_ns)
+            image = self._image(message, stamp_ns)
+            result = localizer.localize(image)
+            if isinstance(result, Rejection):
+                raise RefusedError(result.reason.value, result.detail)
+            self._accept(localizer, track, image, result)
+        except RefusedError as refused:
+            rejection = str(refused)
+            self._complain(refused.kind, rejection)
+        except VlocError as error:
+            rejection = f"bad_input: {error}"
+            self._complain("bad_input", rejection)
+        latency_ms = (self._now_ns() - stamp_ns) * 1e-6
+        if result is not None:
+            self._outputs.publish_views(image, result, self.map_frame)
+        return Outcome(stamp_ns, latency_ms, result, rejection)
+
+    def broadcast_drift(self) -> None:
+        """map -> odom as the last fix saw it, dated ahead: valid until the next one."""
+        parameters = self._node.parameters
+        fix = self._track.fix
+        drift = fix.map_from_odom if fix else None
+        if parameters.tf_mode == MAP_TO_ODOM and drift is not None:
+            drift = planar(drift) if parameters.two_d_mode else drift
+            ahead_ns = self._now_ns() + int(parameters.transform_tolerance * 1e9)
+            self._outputs.broadcast_drift(drift, self.map_frame, parameters.odom_frame, ahead_ns)
+
+    def _begin(self, stamp_ns: int) -> tuple[Localizer, Track]:
+        """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
+        if stamp_ns == 0:
+            raise RefusedError("bad_stamp", "the image's stamp is 0: its driver does not set it")
+        ahead_s = (stamp_ns - self._now_ns()) * 1e-9
+        if ahead_s > MAX_FUTURE_S:
+            raise RefusedError("bad_stamp", f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
+        back_s = (self._last_stamp_ns - stamp_ns) * 1e-9
+        if back_s > MAX_BACK_S:
+            self.reset(f"images went back in time by {back_s:.1f} s")
+        with self._lock:
+            self._last_stamp_ns = stamp_ns
+            if self._localizer is None:
+                raise RefusedError("no_map", "no map yet: is the map server running?")
+            return tuned(self._localizer, self._node.parameters), self._track
+
+    def _image(self, message: Image | CompressedImage, stamp_ns: int) -> CameraImage:
+        """The image with the camera_info of its stamp, or else the newest one."""
+        infos = tuple(self._infos)
+        if not infos:
+            raise RefusedError("no_camera_info", "no camera_info has come: is the topic right?")
+        info = next((info for info in infos if to_stamp_ns(info.header.stamp) == stamp_ns), infos[-1])
+        parameters = self._node.parameters
+        camera = to_camera(info, parameters.image_rectified)
+        frame_id = parameters.camera_frame or message.header.frame_id
+        if not frame_id:
+            raise ConfigError("image: its header names no frame; set the parameter camera_frame")
+        return CameraImage(to_rgb(message), camera, stamp_ns, frame_id)
+
+    def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
+        """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
+        parameters = self._node.parameters
+        try:
+            frames = frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
+        except TransformMissingError as error:
+            raise RefusedError("no_transform", str(error)) from error
+        map_frame = localizer.landmark_map.manifest.frame_id
+        base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
+        track, contradiction = follow(before, base.fix, parameters.tracking)
+        now_ns = self._now_ns()
+        with self._lock:
+            if self._track is not before:
+                raise RefusedError("outdated", "the map or the track was replaced while this image was worked on")
+            self._track = track
+            if not contradiction:
+                self._fixed_at_ns = now_ns
+        if contradiction:
+            raise RefusedError("jump", contradiction)
+        self._outputs.publish_pose(base, estimate)
+        self._outputs.broadcast_fix(base, estimate, image.frame_id, parameters)
+        self.broadcast_drift()
+        if parameters.publish_initialpose and (track.placements > before.placements):
+            self._outputs.publish_initialpose(base)
+
+    def _complain(self, about: str, text: str) -> None:
+        """Warn, but about the same thing only once in a while."""
+        now_s = time.monotonic()
+        if now_s - self._complained_s.get(about, -math.inf) > COMPLAIN_EVERY_S:
+            self._complained_s[about] = now_s
+            self._node.get_logger().warning(text)
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
+
+def tuned(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:
+    """The localizer with the thresholds that the parameters set instead of the map's."""
+    own: dict[str, Any] = {
+        "min_inliers": parameters.min_inliers,
+        "max_reprojection_rmse_px": parameters.max_reprojection_rmse_px,
+    }
+    wanted = {name: value for name, value in own.items() if value}
+    if not wanted:
+        return localizer
+    landmark_map = localizer.landmark_map
+    manifest = replace(landmark_map.manifest, gate=replace(landmark_map.manifest.gate, **wanted))
+    return replace(localizer, landmark_map=replace(landmark_map, manifest=manifest))

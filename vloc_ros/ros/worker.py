@@ -1,0 +1,61 @@
+"""A thread that works on the newest item and drops the ones it had no time for."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class NewestWins(Generic[T]):
+    """Calls `handle` in a thread of its own with the newest item put; an older one still waiting is dropped.
+
+    An exception in `handle` goes to `on_error`, and the thread goes on with the next item.
+    """
+
+    def __init__(self, name: str, handle: Callable[[T], None], on_error: Callable[[Exception], None]) -> None:
+        self._handle, self._on_error = handle, on_error
+        self._waiting: list[T] = []  # at most one
+        self._changed = threading.Condition()
+        self._closed = False
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Items that newer ones replaced."""
+        return self._dropped
+
+    def put(self, item: T) -> None:
+        """Never blocks."""
+        with self._changed:
+            self._dropped += len(self._waiting)
+            self._waiting[:] = [item]
+            self._changed.notify()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        with self._changed:
+            self._waiting.clear()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Forget what waits, and let what runs come to its end, for at most this time."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waiting)
+                if self._closed:
+                    return
+                item = self._waiting.pop()
+            try:
+                self._handle(item)
+            except Exception as error:
+                self._on_error(error)
