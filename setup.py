@@ -44,6 +44,12 @@ setup(
         *installed_folder("config"),
         *installed_folder("maps"),
     ],
-    entry_points={"console_scripts": ["vloc = vloc_ros.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "vloc = vloc_ros.cli:main",
+            "map_server = vloc_ros.ros.programs:map_server",
+            "relocalizer = vloc_ros.ros.programs:relocalizer",
+        ]
+    },
     zip_safe=True,
 )

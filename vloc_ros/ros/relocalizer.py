@@ -179,4 +179,6 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def _log_defect(self, error: Exception) -> None:
         """What no input should be able to cause: told with its origin, and the node lives on."""
+        if not self.context.ok():
+            return  # interrupted in the middle of an image: nothing can be published any more
         self.get_logger().error("".join(traceback.format_exception(error)).strip())

@@ -34,11 +34,6 @@ class NewestWins(Generic[T]):
             self._waiting[:] = [item]
             self._changed.notify()
 
-    def clear(self) -> None:
-        """Forget what waits."""
-        with self._changed:
-            self._waiting.clear()
-
     def close(self, timeout_s: float = 5.0) -> None:
         """Forget what waits, and let what runs come to its end, for at most this time."""
         with self._changed:

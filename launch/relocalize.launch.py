@@ -1,0 +1,77 @@
+"""Map server and relocalizer: `ros2 launch vloc_ros relocalize.launch.py map:=DIRECTORY image:=TOPIC`."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchContext, LaunchDescription
+
+SHARE = Path(get_package_share_directory("vloc_ros"))
+ARGUMENTS = {
+    "map": ("", "Map directory: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it."),
+    "image": ("image", "Topic of the camera's images."),
+    "camera_info": ("camera_info", "Topic of the camera's calibration."),
+    "image_transport": ("", "raw or compressed: the type of `image`. Empty: as in relocalizer_config."),
+    "base_frame": ("", "The robot's frame. Empty: as in relocalizer_config."),
+    "tf_mode": ("", "map_to_odom, map_to_base, map_to_camera or none. Empty: as in relocalizer_config."),
+    "backend": ("", "What runs the network. Empty: as in relocalizer_config."),
+    "namespace": ("", "Namespace of the nodes, and of all names here that do not begin with a slash."),
+    "namespaced_tf": ("false", "Use tf and tf_static of the namespace, not /tf and /tf_static."),
+    "use_sim_time": ("false", "Take the time from /clock: simulators and bags."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+    "rviz": ("false", "Start RViz, too."),
+    "relocalizer_config": (str(SHARE / "config/relocalizer.yaml"), "Parameters of the relocalizer."),
+    "map_server_config": (str(SHARE / "config/map_server.yaml"), "Parameters of the map server."),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The arguments, and the nodes that follow from them."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list[Node]:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    namespaced_tf = IfCondition(LaunchConfiguration("namespaced_tf")).evaluate(context)
+    tf_topics = [("/tf", "tf"), ("/tf_static", "tf_static")] if namespaced_tf else []
+    sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+
+    def node(name: str, arguments: tuple[str, ...], topics: tuple[str, ...]) -> Node:
+        # What is not given here stays as the configuration file has it.
+        parameters = {argument: ParameterValue(given[argument], value_type=str) for argument in arguments}
+        parameters = {argument: value for argument, value in parameters.items() if given[argument]}
+        return Node(
+            package="vloc_ros",
+            executable=name,
+            name=name,
+            namespace=given["namespace"],
+            parameters=[given[f"{name}_config"], {**sim_time, **parameters}],
+            remappings=[*tf_topics, *((topic, given[topic]) for topic in topics)],
+            ros_arguments=["--log-level", given["log_level"]],
+            output="screen",
+            emulate_tty=True,
+        )
+
+    # The relocalizer gets its map from the map server, so that both have the same one.
+    server = [node("map_server", ("map",), ())] if given["map"] else []
+    settings = ("image_transport", "base_frame", "tf_mode", "backend")
+    relocalizer = node("relocalizer", settings, ("image", "camera_info"))
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=given["namespace"],
+        parameters=[sim_time],
+        remappings=tf_topics,
+        arguments=["-d", str(SHARE / "config/vloc.rviz")],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return [*server, relocalizer, rviz]

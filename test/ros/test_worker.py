@@ -1,0 +1,85 @@
+"""The worker thread: newest wins, nothing queues, nothing kills it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from vloc_ros.ros.worker import NewestWins
+
+WAIT_S = 10.0
+
+
+class Gate:
+    """A handler that reports what it got and waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.entered, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def __call__(self, item: int) -> None:
+        self.seen.append(item)
+        self.entered.release()
+        assert self.go_on.acquire(timeout=WAIT_S)
+        if item < 0:
+            raise ValueError(f"no {item}")
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def errors() -> list[Exception]:
+    return []
+
+
+@pytest.fixture
+def worker(gate: Gate, errors: list[Exception]) -> Iterator[NewestWins[int]]:
+    made = NewestWins("test", gate, errors.append)
+    yield made
+    for _ in range(10):
+        gate.go_on.release()
+    made.close()
+
+
+def test_while_it_works_only_the_newest_item_waits(worker: NewestWins[int], gate: Gate) -> None:
+    worker.put(0)
+    assert gate.entered.acquire(timeout=WAIT_S)
+    for item in range(1, 6):
+        worker.put(item)
+    assert worker.dropped == 4
+    gate.go_on.release()
+    assert gate.entered.acquire(timeout=WAIT_S)
+    assert gate.seen == [0, 5]
+
+
+def test_an_exception_is_reported_and_the_next_item_is_worked_on(
+    worker: NewestWins[int], gate: Gate, errors: list[Exception]
+) -> None:
+    for item in (-1, 1):
+        worker.put(item)
+        assert gate.entered.acquire(timeout=WAIT_S)
+        gate.go_on.release()
+    worker.close()
+    assert gate.seen == [-1, 1]
+    assert [str(error) for error in errors] == ["no -1"]
+
+
+def test_closing_forgets_what_waits_and_lets_what_runs_end(worker: NewestWins[int], gate: Gate) -> None:
+    worker.put(0)
+    assert gate.entered.acquire(timeout=WAIT_S)
+    worker.put(1)
+    closing = threading.Thread(target=worker.close)
+    closing.start()
+    gate.go_on.release()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    assert gate.seen == [0]
+
+
+def test_an_item_put_after_closing_is_never_worked_on(worker: NewestWins[int], gate: Gate) -> None:
+    worker.close()
+    worker.put(1)
+    assert not gate.entered.acquire(timeout=0.2)

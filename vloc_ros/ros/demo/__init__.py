@@ -1,0 +1,1 @@
+"""The demo: a drive played to the real nodes over DDS, listened to, scored and drawn."""

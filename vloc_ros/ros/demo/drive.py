@@ -1,0 +1,98 @@
+"""The drive that the demo plays: which images, where the robot truly was, and where its odometry believed it was."""
+
+import math
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, invert, rotation_angle
+from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.room.paths import DRIVE
+from vloc_ros.errors import DatasetError
+
+# `base_from_camera` of a camera in the hand: x right, y down, z forward, in a base of x forward, y left, z up.
+LOOKING_AHEAD = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+CAMERA_AHEAD_M = 0.15  # of the ground robot's centre
+CARRIED_M, CARRIED_DEG = 0.5, 30.0  # from one image to the next no wheel goes farther: somebody carried the robot
+
+
+@dataclass(frozen=True)
+class OdometryDrift:
+    """What wheel odometry gets wrong, a little at every step: distance and turns by a factor, and a pull to the left."""
+
+    distance: float = 0.03
+    turn: float = 0.03
+    pull_deg_per_m: float = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """N steps: the data set's frame, and `map_from_base` and `odom_from_base`, both (N, 4, 4), metres.
+
+    The robot was carried to the place of each of the steps in `carried`, and its odometry did not notice.
+    """
+
+    frames: tuple[int, ...]
+    map_from_base: Matrix
+    odom_from_base: Matrix
+    base_from_camera: Matrix
+    carried: frozenset[int]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def plan_drive(
+    dataset: Dataset, base_from_camera: Matrix, kidnap: bool = False, drift: OdometryDrift | None = None
+) -> Drive:
+    """All frames in order; with `kidnap` the middle third is left out. Raises DatasetError for less than two frames."""
+    frames = range(len(dataset))
+    if kidnap:
+        frames = [*frames[: len(dataset) // 3], *frames[2 * len(dataset) // 3 :]]
+    if len(frames) < 2:
+        raise DatasetError(f"the demo needs at least 2 images to drive along, there are {len(frames)}")
+    map_from_base = np.stack([dataset.map_from_camera(frame) for frame in frames]) @ invert(base_from_camera)
+    carried = carried_steps(map_from_base)
+    odometry = drifting_odometry(map_from_base, carried, drift or OdometryDrift())
+    return Drive(tuple(frames), map_from_base, odometry, base_from_camera, carried)
+
+
+def robot_mounting() -> Matrix:
+    """`base_from_camera` of the synthetic room's ground robot: its base is on the floor."""
+    down = -math.radians(DRIVE.pitch)
+    mount = np.eye(4)
+    mount[:3, :3] = [[math.cos(down), 0, math.sin(down)], [0, 1, 0], [-math.sin(down), 0, math.cos(down)]]
+    mount[:3, 3] = CAMERA_AHEAD_M, 0, DRIVE.height
+    mounted: Matrix = mount @ LOOKING_AHEAD
+    return mounted
+
+
+def carried_steps(map_from_base: Matrix) -> frozenset[int]:
+    """The steps that are too far from the step before to have been driven."""
+
+    def is_far(before: Matrix, after: Matrix) -> bool:
+        turn = rotation_angle(before[:3, :3], after[:3, :3])
+        return bool(np.linalg.norm(after[:3, 3] - before[:3, 3]) > CARRIED_M or math.degrees(turn) > CARRIED_DEG)
+
+    return frozenset(k for k in range(1, len(map_from_base)) if is_far(map_from_base[k - 1], map_from_base[k]))
+
+
+def drifting_odometry(map_from_base: Matrix, carried: frozenset[int], drift: OdometryDrift) -> Matrix:
+    """`odom_from_base` (N, 4, 4), the identity at first; while the robot is carried, its wheels go on as before."""
+    steps = invert(map_from_base[:-1]) @ map_from_base[1:]
+    for k in sorted(carried):
+        steps[k - 1] = steps[k - 2] if k > 1 else np.eye(4)
+    felt = [_felt(step, drift) for step in steps]
+    return np.stack(list(accumulate(felt, np.matmul, initial=np.eye(4))))
+
+
+def _felt(step: Matrix, drift: OdometryDrift) -> Matrix:
+    """A step as the odometry measures it."""
+    turn = math.atan2(step[1, 0], step[0, 0])
+    extra = drift.turn * turn + math.radians(drift.pull_deg_per_m) * float(np.linalg.norm(step[:3, 3]))
+    turned = np.eye(4)
+    turned[:2, :2] = [[math.cos(extra), -math.sin(extra)], [math.sin(extra), math.cos(extra)]]
+    felt: Matrix = turned @ step
+    felt[:3, 3] = step[:3, 3] * (1 + drift.distance)
+    return felt
