@@ -10,6 +10,12 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check install
 BRIEFLY = sed -un -e '/\.metadata/d' -e '/^ *Downloading/p'
 
+# The environment has a ROS 2 of its own; of one that is sourced, nothing must get into it.
+unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
+MACHINE := $(shell uname -sm)
+HAS_ROS := $(findstring Linux x86_64,$(MACHINE))
+NO_ROS   = PyPI has ROS 2 for x86-64 Linux only, this is $(MACHINE)
+
 .PHONY: help demo test clean
 help:
 	@echo "make demo    localize the test images of the synthetic room with the map that is shipped"
@@ -17,10 +23,11 @@ help:
 	@echo "make clean   remove .venv and what the targets made"
 	@echo "Another interpreter: make demo PYTHON=python3.12 (after make clean, if .venv exists)"
 
-demo: $(VENV)/.run-installed
+demo: $(VENV)/.run-installed $(VENV)/.ros-installed
 	$(BIN)/vloc demo --out out
 
-test: $(VENV)/.dev-installed
+test: $(VENV)/.dev-installed $(if $(HAS_ROS),$(VENV)/.ros-installed)
+	@$(if $(HAS_ROS),:,echo "$(NO_ROS): the tests of the nodes are skipped")
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
@@ -43,3 +50,14 @@ $(VENV)/.%-installed: requirements/%.txt setup.py setup.cfg | $(BIN)/python
 
 # Requirement files that include each other.
 $(VENV)/.dev-installed: requirements/run.txt requirements/offline.txt
+
+$(VENV)/.ros-installed: requirements/ros.txt $(shell find ros_overlay -type f -not -name '*.pyc') | $(VENV)/.run-installed
+	@$(if $(HAS_ROS),:,echo "$(NO_ROS): install ROS 2 Jazzy and build with colcon" >&2; exit 1)
+	@command -v c++ > /dev/null || { \
+	    echo "tf2_msgs is compiled, which needs a C++ compiler; on Debian or Ubuntu: sudo apt install g++" >&2; exit 1; }
+	@[ -e "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || { \
+	    echo "tf2_msgs is compiled, which needs Python's headers; on Debian or Ubuntu: sudo apt install python3-dev" >&2; exit 1; }
+	@echo "Installing ROS 2 from $< into $(VENV)"
+	@$(PIP) --no-deps --no-build-isolation --use-pep517 -r $< | $(BRIEFLY)
+	@ros_overlay/install $(BIN)/python
+	@touch $@

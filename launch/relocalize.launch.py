@@ -58,7 +58,6 @@ def _nodes(context: LaunchContext) -> list[Node]:
             remappings=[*tf_topics, *((topic, given[topic]) for topic in topics)],
             ros_arguments=["--log-level", given["log_level"]],
             output="screen",
-            emulate_tty=True,
         )
 
     # The relocalizer gets its map from the map server, so that both have the same one.

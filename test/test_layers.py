@@ -46,7 +46,7 @@ EXTERNAL: dict[str, set[str]] = {
     "cli": {"numpy", "cv2", "tqdm"},
 }
 # Imports that a function may make when it is called, on top of what its layer may import.
-LAZY = {"cli": {"training"}}
+LAZY = {"cli": {"training", "ros"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

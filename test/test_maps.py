@@ -433,7 +433,7 @@ def test_a_packed_map_is_the_map_it_was(office: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 100, -200, -22, -1])
 def test_a_packed_map_that_is_truncated(office: Path, size: int) -> None:
-    with pytest.raises(MapError, match="^map/data"):
+    with pytest.raises(MapError, match=r"^map/data"):
         unpack_map(pack_map(read_map(office))[:size], "map/data")
 
 
@@ -443,10 +443,8 @@ def test_a_packed_map_with_any_byte_flipped_is_refused_or_the_same(office: Path)
     for at in np.random.default_rng(0).integers(0, len(packed), 300):
         damaged = bytearray(packed)
         damaged[at] ^= 0x10
-        try:  # a zip has bytes that mean nothing, such as dates
+        with suppress(MapError):  # a zip has bytes that mean nothing, such as dates
             assert unpack_map(bytes(damaged), "map/data").map_id == stored.map_id
-        except MapError as error:
-            assert str(error).startswith("map/data")
 
 
 def test_a_packed_map_that_would_unpack_to_more_than_it_says(office: Path) -> None:
@@ -454,7 +452,7 @@ def test_a_packed_map_that_would_unpack_to_more_than_it_says(office: Path) -> No
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in stored.files.items():
             archive.writestr(name, b"\0" * 50_000_000 if name == "network.onnx" else content)
-    with pytest.raises(MapError, match="network.onnx: 50000000 bytes, expected at most"):
+    with pytest.raises(MapError, match=r"network\.onnx: 50000000 bytes, expected at most"):
         unpack_map(bomb.getvalue(), "map/data")
 
 

@@ -19,7 +19,7 @@ CARRIED_M, CARRIED_DEG = 0.5, 30.0  # from one image to the next no wheel goes f
 
 @dataclass(frozen=True)
 class OdometryDrift:
-    """What wheel odometry gets wrong, a little at every step: distance and turns by a factor, and a pull to the left."""
+    """What wheel odometry gets wrong at every step: distance and turns by a factor, and a pull to the left."""
 
     distance: float = 0.03
     turn: float = 0.03
@@ -47,9 +47,8 @@ def plan_drive(
     dataset: Dataset, base_from_camera: Matrix, kidnap: bool = False, drift: OdometryDrift | None = None
 ) -> Drive:
     """All frames in order; with `kidnap` the middle third is left out. Raises DatasetError for less than two frames."""
-    frames = range(len(dataset))
-    if kidnap:
-        frames = [*frames[: len(dataset) // 3], *frames[2 * len(dataset) // 3 :]]
+    count = len(dataset)
+    frames = [*range(count // 3), *range(2 * count // 3, count)] if kidnap else list(range(count))
     if len(frames) < 2:
         raise DatasetError(f"the demo needs at least 2 images to drive along, there are {len(frames)}")
     map_from_base = np.stack([dataset.map_from_camera(frame) for frame in frames]) @ invert(base_from_camera)
@@ -62,7 +61,8 @@ def robot_mounting() -> Matrix:
     """`base_from_camera` of the synthetic room's ground robot: its base is on the floor."""
     down = -math.radians(DRIVE.pitch)
     mount = np.eye(4)
-    mount[:3, :3] = [[math.cos(down), 0, math.sin(down)], [0, 1, 0], [-math.sin(down), 0, math.cos(down)]]
+    mount[0, :3] = math.cos(down), 0, math.sin(down)
+    mount[2, :3] = -math.sin(down), 0, math.cos(down)
     mount[:3, 3] = CAMERA_AHEAD_M, 0, DRIVE.height
     mounted: Matrix = mount @ LOOKING_AHEAD
     return mounted

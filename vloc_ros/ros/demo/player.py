@@ -16,6 +16,7 @@ from vloc_ros.core.camera import Camera
 from vloc_ros.datasets import Dataset
 from vloc_ros.ros.conversions import header, to_image, to_pose, to_transform_stamped
 from vloc_ros.ros.demo.drive import Drive
+from vloc_ros.ros.demo.listener import Listener
 from vloc_ros.ros.demo.score import Played
 
 ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "odom", "base_link", "camera_optical_frame"
@@ -41,7 +42,11 @@ class DrivePlayer:
         self._tf = TransformBroadcaster(node)
         self._static_tf = StaticTransformBroadcaster(node)
         self._views: Queue[View | Exception] = Queue(IMAGES_AHEAD)
-        threading.Thread(target=self._make_views, name="views", daemon=True).start()
+        self._maker = threading.Thread(target=self._make_views, name="views", daemon=True)
+        self._maker.start()
+
+    base_frame = BASE_FRAME
+    relocalizer_arguments = ()
 
     def __len__(self) -> int:
         """Images of the whole drive."""
@@ -49,12 +54,10 @@ class DrivePlayer:
 
     def prepare(self, progress: Callable[[int], None]) -> None:
         """Wait until as many images as possible are made; `progress(count)` is called meanwhile."""
-        self._first = self._next_view()
-        wanted = min(len(self), IMAGES_AHEAD) - 1
-        while (count := self._views.qsize()) < wanted and not self._failed:
-            progress(count)
+        while self._maker.is_alive() and not self._views.full():
+            progress(self._views.qsize())
             time.sleep(0.1)
-        progress(wanted + 1)
+        self._first = self._next_view()
         mounting = to_transform_stamped(self._drive.base_from_camera, BASE_FRAME, CAMERA_FRAME, self._now_ns())
         self._static_tf.sendTransform(mounting)
 
@@ -63,6 +66,10 @@ class DrivePlayer:
         for _ in ticks(self._rate_hz):
             self._publish(0, self._first)
             yield
+
+    def may_start(self, listener: Listener) -> bool:
+        """As soon as the robot knows where it is."""
+        return listener.first_fix_s is not None
 
     def play(self) -> Iterator[Played]:
         """Publish step by step. Raises DatasetError for an image that cannot be read."""
@@ -123,4 +130,4 @@ def ticks(rate_hz: float) -> Iterator[None]:
     while True:
         yield
         due_s = max(due_s + 1 / rate_hz, time.monotonic())
-        time.sleep(due_s - time.monotonic())
+        time.sleep(max(0.0, due_s - time.monotonic()))

@@ -47,6 +47,10 @@ class Limits:
     recovery_frames: int = 10
 
 
+SHIPPED_MAP = Limits(median_m=0.03, median_deg=1.0, recall=0.8)
+ANY_MAP = Limits(median_m=0.1, median_deg=5.0, recall=0.5)
+
+
 @dataclass(frozen=True)
 class Percentiles:
     """Median and 95th percentile."""
@@ -119,7 +123,8 @@ def faults(result: Score, limits: Limits) -> list[str]:
         return ["no image was localized"]
     checks = [(f"the first fix took {result.first_fix_s:.1f} s", result.first_fix_s > limits.first_fix_s)]
     if result.has_truth:
-        checks.append((f"only {result.recall:.0%} of the poses are right", result.recall < limits.recall))
+        why = f" ({result.dropped} were dropped: is the computer busy?)" if result.dropped else ""
+        checks.append((f"only {result.recall:.0%} of the images gave a right pose{why}", result.recall < limits.recall))
     if result.map_to_base:
         metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
         checks.append((f"map -> base_link is {metres * 100:.1f} cm off", metres > limits.median_m))
@@ -153,6 +158,19 @@ def table(result: Score) -> str:
         text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
         rows.append(("carried away, found itself", text))
     return "\n".join(f"{name:<33}{value}" for name, value in rows)
+
+
+def notes(result: Score) -> list[str]:
+    """The figures in a few short lines."""
+    lines = [f"{result.fixes} fixes of {result.images} images"]
+    if result.latency_ms:
+        lines.append(f"latency {result.latency_ms.p50:.0f} ms")
+    if result.map_to_base:
+        metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
+        lines += ["map -> base_link, median:", f"  {metres * 100:.1f} cm, {degrees:.2f} deg"]
+    if result.odometry_alone:
+        lines += ["odometry alone, at the end:", f"  {_error_text(result.odometry_alone)}"]
+    return lines
 
 
 def _error(pose: Matrix | None, answer: Answer) -> PoseError | None:
@@ -214,4 +232,6 @@ def _accuracy_text(values: Accuracy | None) -> str:
 
 
 def _error_text(error: PoseError | None) -> str:
-    return "none" if error is None else f"{error.translation_m * 100:.0f} cm, {math.degrees(error.rotation_rad):.0f} deg"
+    return (
+        "none" if error is None else f"{error.translation_m * 100:.0f} cm, {math.degrees(error.rotation_rad):.0f} deg"
+    )

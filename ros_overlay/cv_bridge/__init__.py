@@ -1,0 +1,5 @@
+"""Image messages to OpenCV images and back."""
+
+from cv_bridge.core import CvBridge, CvBridgeError
+
+__all__ = ["CvBridge", "CvBridgeError"]

@@ -1,0 +1,1 @@
+"""Messages of sensor_msgs as NumPy arrays."""

@@ -1,0 +1,221 @@
+"""The demo: its drive, odometry and figures by their properties, and short runs over DDS that leave nothing behind."""
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.transforms import Matrix, invert, rotation_angle
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.errors import DatasetError
+from vloc_ros.ros.demo.drive import (
+    LOOKING_AHEAD,
+    OdometryDrift,
+    drifting_odometry,
+    plan_drive,
+    robot_mounting,
+)
+from vloc_ros.ros.demo.picture import draw_plan, plan_of
+from vloc_ros.ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
+
+NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
+FRAME_NS = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def room() -> Dataset:
+    return open_dataset("synthetic_room", None, "drive")
+
+
+def moved(pose: Matrix, metres: float) -> Matrix:
+    shifted = pose.copy()
+    shifted[0, 3] += metres
+    return shifted
+
+
+def answers_of(room: Dataset, kidnap: bool = False, off_m: float = 0.01) -> list[Answer]:
+    """A drive on which every image was answered, and every answer was off by as much."""
+    drive = plan_drive(room, robot_mounting(), kidnap)
+    return [
+        Answer(
+            Played(k * FRAME_NS, drive.map_from_base[k], drive.odom_from_base[k], k in drive.carried),
+            reported=True,
+            pose=moved(drive.map_from_base[k], off_m),
+            latency_ms=60.0,
+            localize_ms=50.0,
+            from_tf=moved(drive.map_from_base[k], off_m),
+        )
+        for k in range(len(drive))
+    ]
+
+
+def test_the_robot_stays_on_the_floor(room: Dataset) -> None:
+    bases = plan_drive(room, robot_mounting()).map_from_base
+    np.testing.assert_allclose(bases[:, 2, 3], 0, atol=1e-9)
+    np.testing.assert_allclose(bases[:, 2, 2], 1, atol=1e-9)
+
+
+def test_a_camera_in_the_hand_looks_where_its_base_points_to(room: Dataset) -> None:
+    drive = plan_drive(room, LOOKING_AHEAD)
+    np.testing.assert_allclose(drive.map_from_base[3, :3, 0], room.map_from_camera(3)[:3, 2])
+    np.testing.assert_allclose(drive.map_from_base[3] @ drive.base_from_camera, room.map_from_camera(3), atol=1e-12)
+
+
+def test_odometry_without_drift_is_the_true_motion(room: Dataset) -> None:
+    bases = plan_drive(room, robot_mounting()).map_from_base
+    odometry = drifting_odometry(bases, frozenset(), NO_DRIFT)
+    np.testing.assert_allclose(bases[0] @ odometry, bases, atol=1e-9)
+
+
+def test_odometry_drifts_smoothly_and_far(room: Dataset) -> None:
+    drive = plan_drive(room, robot_mounting())
+    believed = drive.map_from_base[0] @ drive.odom_from_base
+    off_m = np.linalg.norm(believed[:, :3, 3] - drive.map_from_base[:, :3, 3], axis=1)
+    assert off_m[0] == 0
+    assert 0.3 < off_m[-1] < 0.6
+    assert np.abs(np.diff(off_m)).max() < 0.03
+
+
+def test_odometry_does_not_notice_a_kidnap(room: Dataset) -> None:
+    drive = plan_drive(room, robot_mounting(), kidnap=True)
+    (step,) = drive.carried
+    carried_m = np.linalg.norm(drive.map_from_base[step, :3, 3] - drive.map_from_base[step - 1, :3, 3])
+    felt = invert(drive.odom_from_base[:-1]) @ drive.odom_from_base[1:]
+    assert carried_m > 0.5
+    assert np.linalg.norm(felt[:, :3, 3], axis=1).max() < 0.05
+    assert max(math.degrees(rotation_angle(np.eye(3), step[:3, :3])) for step in felt) < 10
+
+
+def test_a_single_image_is_no_drive(room: Dataset) -> None:
+    with pytest.raises(DatasetError, match="at least 2"):
+        plan_drive(Subset(room, range(1)), LOOKING_AHEAD)
+
+
+def test_the_figures_are_what_was_put_in(room: Dataset) -> None:
+    result = score(answers_of(room, off_m=0.02), first_fix_s=1.5)
+    assert result.pose is not None
+    assert result.map_to_base is not None
+    assert result.odometry_alone is not None
+    assert result.pose.metres.p50 == pytest.approx(0.02)
+    assert result.map_to_base.metres.p95 == pytest.approx(0.02)
+    assert result.recall == 1
+    assert result.dropped == 0
+    assert result.added_ms is not None
+    assert result.added_ms.p50 == pytest.approx(10)
+    assert result.odometry_alone.translation_m > 0.3
+    assert faults(result, SHIPPED_MAP) == []
+
+
+def test_dropped_and_wrong_images_count_against_the_recall(room: Dataset) -> None:
+    answers = answers_of(room)
+    answers[:30] = [Answer(answer.played) for answer in answers[:30]]
+    answers[30:60] = [replace(answer, pose=moved(answer.played.map_from_base, 0.06)) for answer in answers[30:60]]
+    result = score(answers, first_fix_s=1.0)
+    assert result.dropped == 30
+    assert result.fixes == 120
+    assert result.recall == pytest.approx(90 / 150)
+    assert any("60%" in fault for fault in faults(result, SHIPPED_MAP))
+
+
+def test_recovery_counts_from_the_first_image_at_the_new_place(room: Dataset) -> None:
+    answers = answers_of(room, kidnap=True)
+    (carried,) = (k for k, answer in enumerate(answers) if answer.played.carried)
+    at_once, late, never = list(answers), list(answers), list(answers)
+    late[carried : carried + 3] = [replace(answer, pose=None) for answer in late[carried : carried + 3]]
+    never[carried:] = [replace(answer, pose=moved(answer.pose, 1.0)) for answer in never[carried:]]
+    assert [r.frames for r in score(at_once, 1.0).recoveries if r] == [1]
+    (recovery,) = score(late, 1.0).recoveries
+    assert recovery is not None
+    assert recovery.frames == 4
+    assert recovery.seconds == pytest.approx(0.3 + 0.06)
+    assert score(never, 1.0).recoveries == (None,)
+    assert any("lost" in fault for fault in faults(score(never, 1.0), SHIPPED_MAP))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"first_fix_s": None}, "no image"), ({"first_fix_s": 99.0}, "first fix"), ({"map_to_base": None}, "TF")],
+)
+def test_what_is_bad_is_named(room: Dataset, change: dict[str, float | None], word: str) -> None:
+    good = score(answers_of(room), first_fix_s=1.0)
+    worse: Score = replace(good, **change)  # type: ignore[arg-type]
+    (fault,) = faults(worse, SHIPPED_MAP)
+    assert word in fault
+
+
+def test_without_truth_there_are_still_figures_and_a_picture(room: Dataset) -> None:
+    answers = [replace(answer, played=Played(answer.played.stamp_ns)) for answer in answers_of(room)]
+    result = score(answers, first_fix_s=1.0)
+    assert result.pose is None
+    assert faults(result, SHIPPED_MAP) == []
+    assert "latency" in table(result)
+    assert draw_plan(plan_of(answers, np.zeros((0, 3))), "bag", []).std() > 5
+
+
+def test_the_picture_shows_every_path(room: Dataset) -> None:
+    plan = plan_of(answers_of(room), np.random.default_rng(0).uniform(-3, 3, (50, 3)))
+    picture = draw_plan(plan, "demo", ["a note"])
+    without = draw_plan(replace(plan, odometry=np.zeros((0, 3))), "demo", ["a note"])
+    assert picture.dtype == np.uint8
+    assert (picture != without).any()
+    np.testing.assert_allclose(plan.up, [0, 0, 1], atol=1e-9)
+
+
+def test_nobody_home_is_still_a_picture() -> None:
+    assert draw_plan(plan_of([], np.zeros((0, 3))), "demo", []).ndim == 3
+
+
+def demo_command(folder: Path, *options: str) -> list[str]:
+    """The demo on a few images of the drive."""
+    split = folder / "short.txt"
+    split.write_text("\n".join(f"drive/{index:06d}" for index in range(20)))
+    return [sys.executable, "-m", "vloc_ros.cli", "demo", "--split", str(split), "--out", str(folder / "out"), *options]
+
+
+def nodes_of(folder: Path) -> list[str]:
+    """Command lines of the running processes that were started for the demo in this folder, found by their logs."""
+    logs = {str(folder / "out" / f"{name}.log") for name in ("map_server", "relocalizer")}
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "fd" / "1") in logs:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_short_drive_over_dds(tmp_path: Path) -> None:
+    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
+    done = subprocess.run(demo_command(tmp_path), capture_output=True, text=True, timeout=180, check=False)
+    assert re.search(r"^images +20$", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    assert "map -> base_link" in done.stdout
+    assert "result: " in done.stdout
+    assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
+    assert nodes_of(tmp_path) == []
+
+
+def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
+    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
+    process = subprocess.Popen(demo_command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline_s = time.monotonic() + 120
+        while not nodes_of(tmp_path) and process.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        assert nodes_of(tmp_path)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.endswith("vloc: interrupted\n")
+    assert nodes_of(tmp_path) == []

@@ -1,0 +1,283 @@
+"""TF: what the nodes rely on, of the distribution's tf2_ros or of the overlay's."""
+
+import random
+import time
+from collections.abc import Iterator
+from math import cos, pi, sin
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+
+import rclpy
+import tf2_ros
+from geometry_msgs.msg import TransformStamped
+from rclpy.context import Context
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.time import Time
+from tf2_ros.buffer import Buffer
+from tf2_ros.static_transform_broadcaster import StaticTransformBroadcaster
+from tf2_ros.transform_broadcaster import TransformBroadcaster
+from tf2_ros.transform_listener import TransformListener
+
+from vloc_ros.core.transforms import Matrix, from_quaternion
+
+WAIT_S = 10.0
+START = 100.0  # a time, in seconds
+LATEST = Time()
+
+
+def at(seconds: float) -> Time:
+    return Time(nanoseconds=round(seconds * 1e9))
+
+
+def transform(
+    parent: str,
+    child: str,
+    seconds: float = START,
+    xyz: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    yaw: float = 0.0,
+) -> TransformStamped:
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    message.header.stamp = at(seconds).to_msg()
+    position, rotation = message.transform.translation, message.transform.rotation
+    position.x, position.y, position.z = xyz
+    rotation.z, rotation.w = sin(yaw / 2), cos(yaw / 2)
+    return message
+
+
+def random_transform(parent: str, child: str, rng: np.random.Generator) -> TransformStamped:
+    message = transform(parent, child, xyz=tuple(rng.normal(size=3).tolist()))
+    quaternion = rng.normal(size=4)
+    rotation = message.transform.rotation
+    rotation.x, rotation.y, rotation.z, rotation.w = (quaternion / np.linalg.norm(quaternion)).tolist()
+    return message
+
+
+def matrix(message: TransformStamped) -> Matrix:
+    t, q = message.transform.translation, message.transform.rotation
+    return from_quaternion([q.x, q.y, q.z, q.w], [t.x, t.y, t.z])
+
+
+def filled(*messages: TransformStamped, **arguments: Duration) -> Buffer:
+    buffer = Buffer(**arguments)
+    for message in messages:
+        buffer.set_transform(message, "test")
+    return buffer
+
+
+def look_up(buffer: Buffer, target: str, source: str, time: Time = LATEST) -> Matrix:
+    return matrix(buffer.lookup_transform(target, source, time))
+
+
+@pytest.fixture
+def forked() -> tuple[Buffer, dict[str, Matrix]]:
+    """map <- odom <- base <- camera and map <- odom <- wheel, and each frame's matrix to the map."""
+    rng = np.random.default_rng(0)
+    edges = [("map", "odom"), ("odom", "base"), ("base", "camera"), ("odom", "wheel")]
+    messages = [random_transform(parent, child, rng) for parent, child in edges]
+    map_from = {"map": np.eye(4)}
+    for message in messages:
+        map_from[message.child_frame_id] = map_from[message.header.frame_id] @ matrix(message)
+    return filled(*messages), map_from
+
+
+@pytest.mark.parametrize("target", ["map", "odom", "base", "camera", "wheel"])
+@pytest.mark.parametrize("source", ["map", "odom", "base", "camera", "wheel"])
+def test_any_two_frames_of_a_tree(forked: tuple[Buffer, dict[str, Matrix]], target: str, source: str) -> None:
+    buffer, map_from = forked
+    found = buffer.lookup_transform(target, source, at(START))
+    np.testing.assert_allclose(matrix(found), np.linalg.inv(map_from[target]) @ map_from[source], atol=1e-12)
+    np.testing.assert_allclose(matrix(found) @ look_up(buffer, source, target), np.eye(4), atol=1e-12)
+    assert (found.header.frame_id, found.child_frame_id) == (target, source)
+    assert Time.from_msg(found.header.stamp).nanoseconds == at(START).nanoseconds
+
+
+def test_a_rotation_is_a_unit_quaternion_also_if_what_was_sent_is_not() -> None:
+    message = transform("map", "base", yaw=1.0)
+    message.transform.rotation.z *= 1.001
+    message.transform.rotation.w *= 1.001
+    rotation = filled(message).lookup_transform("map", "base", LATEST).transform.rotation
+    np.testing.assert_allclose([rotation.z, rotation.w], [sin(0.5), cos(0.5)], atol=1e-12)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 1e-9, 1.0, 0.99 * pi, -0.99 * pi, 1.5 * pi])
+def test_between_two_transforms_it_is_interpolated(yaw: float) -> None:
+    buffer = filled(transform("map", "base", 100.0), transform("map", "base", 101.0, (4.0, 0.0, -2.0), yaw))
+    half = matrix(transform("map", "base", xyz=(2.0, 0.0, -1.0), yaw=(yaw if yaw < pi else yaw - 2 * pi) / 2))
+    np.testing.assert_allclose(look_up(buffer, "map", "base", at(100.5)), half, atol=1e-9)
+    np.testing.assert_allclose(look_up(buffer, "base", "map", at(100.5)), np.linalg.inv(half), atol=1e-9)
+
+
+def test_the_order_of_arrival_does_not_matter() -> None:
+    messages = [transform("map", "base", 100.0 + t, (float(t), 0.0, 0.0)) for t in (3, 0, 2, 1, 2)]
+    assert look_up(filled(*messages), "map", "base", at(101.25))[0, 3] == pytest.approx(1.25)
+
+
+def test_between_two_parents_the_earlier_one_holds() -> None:
+    buffer = filled(
+        transform("map", "odom", 100.0),
+        transform("map", "odom", 101.0),
+        transform("odom", "base", 100.0, (1.0, 0.0, 0.0)),
+        transform("map", "base", 101.0, (9.0, 0.0, 0.0)),
+    )
+    assert look_up(buffer, "odom", "base", at(100.9))[0, 3] == 1.0
+    assert look_up(buffer, "map", "base", at(101.0))[0, 3] == 9.0
+
+
+def test_time_zero_is_the_latest_that_all_frames_have() -> None:
+    buffer = filled(
+        transform("map", "odom", 100.0),
+        transform("map", "odom", 103.0),
+        transform("odom", "base", 100.0),
+        transform("odom", "base", 101.0, (5.0, 0.0, 0.0)),
+    )
+    buffer.set_transform_static(transform("base", "camera", 0.0), "test")
+    found = buffer.lookup_transform("map", "camera", LATEST)
+    assert Time.from_msg(found.header.stamp).nanoseconds == at(101.0).nanoseconds
+    assert found.transform.translation.x == 5.0
+
+
+@pytest.mark.parametrize("seconds", [99.0, 102.0])
+def test_outside_of_the_data_is_an_extrapolation(seconds: float) -> None:
+    buffer = filled(transform("map", "base", 100.0), transform("map", "base", 101.0))
+    with pytest.raises(tf2_ros.ExtrapolationException):
+        buffer.lookup_transform("map", "base", at(seconds))
+    with pytest.raises(tf2_ros.ExtrapolationException):
+        buffer.lookup_transform("base", "map", at(seconds))
+    assert not buffer.can_transform("map", "base", at(seconds))
+    assert buffer.can_transform("map", "base", at(100.5))
+
+
+def test_a_single_transform_holds_at_its_time_only() -> None:
+    buffer = filled(transform("map", "base"))
+    assert buffer.can_transform("map", "base", at(START))
+    with pytest.raises(tf2_ros.ExtrapolationException):
+        buffer.lookup_transform("map", "base", at(START + 1))
+
+
+def test_what_lies_above_the_common_ancestor_is_not_needed() -> None:
+    buffer = filled(transform("map", "odom", 1.0), transform("odom", "base"), transform("odom", "wheel"))
+    assert buffer.can_transform("base", "wheel", at(START))
+    assert not buffer.can_transform("map", "wheel", at(START))
+
+
+def test_errors_say_what_is_wrong() -> None:
+    buffer = filled(transform("map", "base"), transform("other_map", "other_base"))
+    with pytest.raises(tf2_ros.LookupException, match="nowhere"):
+        buffer.lookup_transform("map", "nowhere", LATEST)
+    with pytest.raises(tf2_ros.ConnectivityException, match="other_base"):
+        buffer.lookup_transform("map", "other_base", LATEST)
+    with pytest.raises(tf2_ros.ConnectivityException):
+        buffer.lookup_transform("map", "other_base", at(START))
+    with pytest.raises(tf2_ros.InvalidArgumentException):
+        buffer.lookup_transform("map", "/base", LATEST)
+    with pytest.raises(tf2_ros.InvalidArgumentException):
+        buffer.lookup_transform("", "base", LATEST)
+    possible, why = buffer.can_transform("map", "nowhere", LATEST, return_debug_tuple=True)
+    assert not possible
+    assert "nowhere" in why
+    for name in ("Lookup", "Connectivity", "Extrapolation", "InvalidArgument", "Timeout"):
+        assert issubclass(getattr(tf2_ros, f"{name}Exception"), tf2_ros.TransformException)
+
+
+def test_what_is_no_transform_is_ignored() -> None:
+    bad = [transform("map", "base", xyz=(float("nan"), 0.0, 0.0)), transform("map", "map"), transform("", "base")]
+    bad.append(transform("map", "base"))
+    bad[-1].transform.rotation.w = 0.0
+    buffer = filled(*bad)
+    assert not buffer.can_transform("map", "base", LATEST)
+
+
+def test_the_cache_keeps_ten_seconds_or_what_it_is_told() -> None:
+    seconds = (100.0, 104.0, 111.0, 112.0)
+    buffer = filled(*(transform("map", "base", t) for t in seconds))
+    assert not buffer.can_transform("map", "base", at(100.5))
+    assert buffer.can_transform("map", "base", at(104.5))
+    short = filled(*(transform("map", "base", t) for t in seconds), cache_time=Duration(seconds=2))
+    assert not short.can_transform("map", "base", at(105.0))
+    assert short.can_transform("map", "base", at(111.5))
+    short.set_transform(transform("map", "base", 100.0), "too late")
+    assert not short.can_transform("map", "base", at(105.0))
+
+
+def test_clear_forgets_what_moves_and_keeps_what_is_static() -> None:
+    buffer = filled(transform("map", "base", 100.0), transform("map", "base", 101.0))
+    buffer.set_transform_static(transform("base", "camera", xyz=(1.0, 2.0, 3.0)), "test")
+    assert buffer.can_transform("map", "camera", at(100.5))
+    buffer.clear()
+    with pytest.raises(tf2_ros.TransformException):
+        buffer.lookup_transform("map", "base", LATEST)
+    with pytest.raises(tf2_ros.ExtrapolationException):
+        buffer.lookup_transform("map", "base", at(100.5))
+    np.testing.assert_array_equal(look_up(buffer, "base", "camera", at(7.0))[:3, 3], [1.0, 2.0, 3.0])
+    buffer.set_transform(transform("map", "base", 5.0), "a bag that starts again")
+    assert buffer.can_transform("map", "camera", at(5.0))
+
+
+def test_between_two_times_through_a_fixed_frame() -> None:
+    buffer = filled(transform("odom", "base", 100.0), transform("odom", "base", 101.0, (3.0, 0.0, 0.0), pi / 2))
+    found = buffer.lookup_transform_full("base", at(101.0), "base", at(100.0), "odom")
+    np.testing.assert_allclose(matrix(found) @ [0, 0, 0, 1], [0.0, 3.0, 0.0, 1.0], atol=1e-12)
+    assert Time.from_msg(found.header.stamp).nanoseconds == at(101.0).nanoseconds
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, Node, SingleThreadedExecutor]]:
+    """Two nodes that see each other and nobody else, and what spins them."""
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = Context()
+    rclpy.init(context=context, domain_id=random.randint(1, 100))
+    sender = Node("sender", context=context, start_parameter_services=False)
+    receiver = Node("receiver", context=context, start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(sender)
+    executor.add_node(receiver)
+    yield sender, receiver, executor
+    executor.shutdown()
+    sender.destroy_node()
+    receiver.destroy_node()
+    context.try_shutdown()
+
+
+def wait_for(buffer: Buffer, target: str, source: str, executor: SingleThreadedExecutor) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not buffer.can_transform(target, source, LATEST):
+        assert time.monotonic() < deadline, f"no transform {target} <- {source}"
+        executor.spin_once(timeout_sec=0.1)
+
+
+def test_a_late_listener_gets_every_static_transform(nodes: tuple[Node, Node, SingleThreadedExecutor]) -> None:
+    sender, receiver, executor = nodes
+    static = StaticTransformBroadcaster(sender)
+    static.sendTransform([transform("base", "camera", xyz=(1.0, 0.0, 0.0)), transform("base", "lidar")])
+    static.sendTransform(transform("camera", "camera_optical", xyz=(2.0, 0.0, 0.0)))
+    buffer = Buffer(node=receiver)
+    listener = TransformListener(buffer, receiver)
+    wait_for(buffer, "lidar", "camera_optical", executor)
+    assert look_up(buffer, "base", "camera_optical")[0, 3] == 3.0
+    listener.unregister()
+
+
+def test_a_listener_gets_what_moves(nodes: tuple[Node, Node, SingleThreadedExecutor]) -> None:
+    sender, receiver, executor = nodes
+    buffer = Buffer()
+    listener = TransformListener(buffer, receiver)
+    broadcaster = TransformBroadcaster(sender)
+    deadline = time.monotonic() + WAIT_S
+    while not sender.count_subscribers("/tf"):
+        assert time.monotonic() < deadline, "the listener does not appear"
+        executor.spin_once(timeout_sec=0.1)
+    stamp = START
+    while not buffer.can_transform("map", "base", LATEST):
+        assert time.monotonic() < deadline, "no transform arrives"
+        broadcaster.sendTransform((transform("odom", "base", stamp), transform("map", "odom", stamp)))
+        executor.spin_once(timeout_sec=0.1)
+        stamp += 0.1
+    listener.unregister()
+    assert sender.count_publishers("/tf") == 1
