@@ -12,14 +12,14 @@ import pytest
 
 from vloc_ros import __version__
 from vloc_ros.cli import main
-from vloc_ros.cli.demo import shipped_map
 from vloc_ros.cli.evaluate import summary_table
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.transforms import apply, from_quaternion
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import MapError
+from vloc_ros.errors import ConfigError
 from vloc_ros.maps import write_map
+from vloc_ros.shipped import shipped
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -309,8 +309,8 @@ def test_a_reader_that_goes_away_is_no_error(place: Path) -> None:
 
 
 def test_a_map_that_was_not_shipped() -> None:
-    with pytest.raises(MapError, match="not installed"):
-        shipped_map("no_such_map")
+    with pytest.raises(ConfigError, match=r"maps/no_such_map: .* not installed"):
+        shipped("maps/no_such_map")
 
 
 def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

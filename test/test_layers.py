@@ -18,6 +18,7 @@ LIBRARY = ROBOT_PATH | {"localizer", "datasets", "evaluation"}
 INTERNAL: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "shipped": set(),
     "core": set(),
     "methods": {"core"},
     "inference": {"core"},
@@ -27,13 +28,14 @@ INTERNAL: dict[str, set[str]] = {
     "mapping": {"core", "datasets"},
     "evaluation": ROBOT_PATH | {"localizer", "datasets"},
     "training": LIBRARY | {"mapping"},
-    "ros": LIBRARY,
-    "cli": LIBRARY | {"mapping"},
+    "ros": LIBRARY | {"shipped"},
+    "cli": LIBRARY | {"mapping", "shipped"},
 }
 # Layer -> the packages from outside that it may import, besides the standard library.
 EXTERNAL: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "shipped": set(),
     "core": {"numpy", "numba", "cv2", "poselib"},
     "methods": {"numpy", "numba", "cv2"},
     "inference": {"numpy", "onnxruntime", "tensorrt"},

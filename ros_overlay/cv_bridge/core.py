@@ -2,6 +2,7 @@
 
 import array
 import sys
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,10 +42,10 @@ class CvBridge:
 
     def compressed_imgmsg_to_cv2(
         self, cmprs_img_msg: CompressedImage, desired_encoding: str = "passthrough"
-    ) -> color.Image:
-        """Decoded as it is stored, in OpenCV's order BGR, which other encodings are made from."""
-        image = cv2.imdecode(np.frombuffer(cmprs_img_msg.data, np.uint8), cv2.IMREAD_UNCHANGED)
-        return image if desired_encoding == "passthrough" else _converted(image, "bgr8", desired_encoding)
+    ) -> color.Image | None:
+        """Decoded as it is stored, in OpenCV's order BGR, which other encodings are made from; None for no image."""
+        image: Any = cv2.imdecode(np.frombuffer(cmprs_img_msg.data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return image if desired_encoding in ("passthrough", "bgr8") else _converted(image, "bgr8", desired_encoding)
 
     def cv2_to_imgmsg(self, cvim: color.Image, encoding: str = "passthrough", header: Header | None = None) -> Image:
         """Raises CvBridgeError for an encoding that does not fit the array, TypeError for what is no array."""

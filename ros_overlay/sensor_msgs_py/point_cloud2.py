@@ -33,7 +33,7 @@ def read_points(
     """
     assert isinstance(cloud, PointCloud2), f"{type(cloud).__name__} is no PointCloud2"
     dtype = dtype_from_fields(cloud.fields, point_step=cloud.point_step)
-    points = np.ndarray((cloud.width * cloud.height,), dtype, buffer=cloud.data)
+    points: Any = np.ndarray((cloud.width * cloud.height,), dtype, buffer=cloud.data)
     if field_names is not None:
         missing = set(field_names) - set(points.dtype.names)
         assert not missing, f"the cloud has no fields {sorted(missing)}"
@@ -46,7 +46,7 @@ def read_points(
         points = points[uvs if isinstance(uvs, np.ndarray) else np.fromiter(uvs, int)]
     if reshape_organized_cloud and cloud.height > 1:
         points = points.reshape(cloud.width, cloud.height)
-    return points
+    return np.asarray(points)
 
 
 def read_points_numpy(
@@ -76,7 +76,7 @@ def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = Non
         formats += [dtype.str] * field.count
         offsets += [field.offset + part * dtype.itemsize for part in range(field.count)]
     assert len(set(names)) == len(names), f"fields with the same name: {names}"
-    layout: dict[str, Any] = {"names": names, "formats": formats, "offsets": offsets}
+    layout: Any = {"names": names, "formats": formats, "offsets": offsets}
     if point_step is not None:
         layout["itemsize"] = point_step
     return np.dtype(layout)

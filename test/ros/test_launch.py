@@ -10,6 +10,7 @@ import yaml
 # `launch` itself could be found where it is missing: this project has a folder of that name.
 pytest.importorskip("launch_ros", reason="the real launch and launch_ros are needed, of a ROS 2 distribution")
 
+from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, ExecuteLocal
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch_ros.actions import Node, PushROSNamespace
@@ -54,7 +55,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(name: str) -> LaunchDescription:
-    return get_launch_description_from_python_launch_file(str(ROOT / "launch" / name))
+    launch_file = Path(get_package_share_directory("vloc_ros")) / "launch" / name
+    return get_launch_description_from_python_launch_file(str(launch_file))
 
 
 def processes(name: str, *, pushed_namespace: str = "", **arguments: str) -> list[ExecuteLocal]:

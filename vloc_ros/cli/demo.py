@@ -5,9 +5,11 @@ from pathlib import Path
 
 from vloc_ros.cli.options import SubCommands
 from vloc_ros.datasets import DATASETS, open_dataset
-from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.errors import ConfigError
+from vloc_ros.shipped import shipped
 
 ROOM, DRIVE = "synthetic_room", "drive"
+SHIPPED_MAP_DIR = "maps/synthetic_room"
 
 
 def register(commands: SubCommands) -> None:
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             f"the demo needs ROS 2, there is no Python package '{error.name}': source a ROS 2 Jazzy installation, "
             "or run `make demo`, which installs what is needed"
         ) from error
-    map_dir = options.map or shipped_map(ROOM)
+    map_dir = options.map or shipped(SHIPPED_MAP_DIR)
     if options.bag:
         return 0 if demo.play_bag(map_dir, options.bag, options.out) else 1
     split = options.split or (DRIVE if options.dataset == ROOM else "test")
@@ -66,11 +68,3 @@ def check(options: argparse.Namespace) -> None:
     if options.map is None and (options.bag or options.dataset != ROOM):
         raise ConfigError("give --map: the map that is shipped is of the synthetic room")
 
-
-def shipped_map(name: str) -> Path:
-    """A map that comes with the package: beside its source, or installed below a prefix. Raises MapError."""
-    for folder in Path(__file__).resolve().parents:
-        for maps in (folder / "maps", folder / "share" / "vloc_ros" / "maps"):
-            if (maps / name / "map.yaml").is_file():
-                return maps / name
-    raise MapError(f"{name}: the map that comes with vloc_ros is not installed")

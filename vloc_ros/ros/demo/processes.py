@@ -10,56 +10,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from vloc_ros.errors import ConfigError, VlocError
-from vloc_ros.evaluation.output import write_text
+from vloc_ros.shipped import shipped
 
 STOP_TIMEOUT_S = 5.0
 LOG_LINES_SHOWN = 5
-
-
-# Fast DDS's shared memory is too small for one 640 x 480 image, as it comes: half of the images are lost, and other
-# messages that are hit wait up to three seconds to be sent again. Other middlewares do not read this.
-FAST_DDS_PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
-<dds xmlns="http://www.eprosima.com">
-  <profiles>
-    <transport_descriptors>
-      <transport_descriptor>
-        <transport_id>shared_memory</transport_id>
-        <type>SHM</type>
-        <segment_size>8388608</segment_size>
-      </transport_descriptor>
-      <transport_descriptor>
-        <transport_id>udp</transport_id>
-        <type>UDPv4</type>
-      </transport_descriptor>
-    </transport_descriptors>
-    <participant profile_name="large_images" is_default_profile="true">
-      <rtps>
-        <userTransports>
-          <transport_id>shared_memory</transport_id>
-          <transport_id>udp</transport_id>
-        </userTransports>
-        <useBuiltinTransports>false</useBuiltinTransports>
-      </rtps>
-    </participant>
-  </profiles>
-</dds>
-"""
 
 
 class ProgramError(VlocError):
     """A node ended that should not have."""
 
 
-def isolate(folder: Path) -> None:
-    """From now on, this process and its children see only each other: a domain of their own, on this computer.
-
-    Writes `folder`/fastdds.xml, which gives them enough shared memory. Raises ConfigError when that cannot be written.
-    """
-    profile = folder / "fastdds.xml"
-    write_text(profile, FAST_DDS_PROFILE)
+def isolate() -> None:
+    """From now on, this process and its children see only each other: a domain of their own, on this computer."""
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(profile.resolve())
+    os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(shipped("config/fastdds.xml"))
 
 
 class Program:

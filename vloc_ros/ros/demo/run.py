@@ -105,7 +105,7 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     Returns whether the result is good. Raises VlocError for bad input and for a node that fails.
     """
     load_localizer(map_dir).warm_up()  # a map that is wrong is told at once; compiles what a first start compiles
-    isolate(out)
+    isolate()
     with _terminable(), ExitStack() as scope:
         heard = _hear(scope, map_dir, make_player, out)
     result = score(heard.answers, heard.first_fix_s)
