@@ -11,11 +11,10 @@ import yaml
 pytest.importorskip("launch_ros", reason="the real launch and launch_ros are needed, of a ROS 2 distribution")
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteLocal
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch_ros.actions import Node, PushROSNamespace
-
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 ROOT = Path(__file__).resolve().parents[2]
 RELOCALIZE = {

@@ -67,4 +67,3 @@ def check(options: argparse.Namespace) -> None:
         raise ConfigError("--kidnap: a bag is played as it was recorded")
     if options.map is None and (options.bag or options.dataset != ROOM):
         raise ConfigError("give --map: the map that is shipped is of the synthetic room")
-

@@ -10,7 +10,7 @@ from tf2_ros import Buffer, TransformException
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import VlocError
 from vloc_ros.ros.conversions import to_matrix
-from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
+from vloc_ros.ros.parameters import MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
 
 
 class TransformMissingError(VlocError):
@@ -28,9 +28,10 @@ class FramesAtStamp:
 def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:
     """Wait for at most `tf_timeout` and look the frames up. Raises TransformMissingError, saying which, and why.
 
-    Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it.
+    Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it. In the
+    mode map_to_camera the camera is the robot, for a frame has one parent only.
     """
-    base = parameters.base_frame
+    base = "" if parameters.tf_mode == MAP_TO_CAMERA else parameters.base_frame
     odom = parameters.odom_frame if parameters.tf_mode == MAP_TO_ODOM else ""
     timeout = Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
     return FramesAtStamp(
@@ -43,5 +44,5 @@ def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: D
     try:
         found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), timeout)
     except TransformException as error:
-        raise TransformMissingError(f"no transform {target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
+        raise TransformMissingError(f"{target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
     return to_matrix(found.transform)

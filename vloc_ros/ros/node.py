@@ -1,5 +1,6 @@
 """What both nodes share: a lifecycle that can start by itself, checked parameters, and a program around it."""
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -36,6 +37,7 @@ class VlocNode(LifecycleNode, Generic[P]):
     def __init__(self, name: str, kind: type[P]) -> None:
         super().__init__(name)
         self._kind = kind
+        self._start_again = False
         self._configured, self._active = ExitStack(), ExitStack()
         self.parameters: P = declare(self, kind)
         self.add_on_set_parameters_callback(self._check_change)
@@ -58,9 +60,10 @@ class VlocNode(LifecycleNode, Generic[P]):
         return self._state_machine.current_state[0] in (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE)
 
     def start(self) -> None:
-        """Configure and activate, if `autostart` is on."""
-        if self.parameters.autostart and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
+        """Configure and activate, if `autostart` is on; if that fails, again when a parameter has changed."""
+        if self.parameters.autostart:
+            started = self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+            self._start_again = not started
 
     def publisher(self, scope: ExitStack, kind: type[Any], topic: str, qos: QoSProfile | int) -> LifecyclePublisher:
         """A publisher for the time of `scope`, silent while the node is not active."""
@@ -74,6 +77,7 @@ class VlocNode(LifecycleNode, Generic[P]):
         self._configured.close()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._start_again = False  # whoever does this now decides
         entered = self._entered(self.configure, self._configured)
         return super().on_configure(state) if entered == SUCCESS else entered
 
@@ -123,8 +127,8 @@ class VlocNode(LifecycleNode, Generic[P]):
         old, self.parameters = self.parameters, self._changed(changes)
         if self.is_configured:
             self.apply_parameters(old)
-        elif old != self.parameters:
-            self.start()  # what kept it from starting may be right now
+        elif self._start_again and old != self.parameters:
+            self.start()
 
     def _changed(self, changes: Sequence[Parameter]) -> P:
         known = asdict(self.parameters)
@@ -140,7 +144,7 @@ class VlocNode(LifecycleNode, Generic[P]):
 def resolve_map(uri: str) -> str:
     """The path of a map directory that is given as a path or as package://PACKAGE/PATH. Raises ConfigError."""
     if not uri.startswith(PACKAGE_URI):
-        return uri
+        return os.path.expanduser(uri)
     package, _, path = uri.removeprefix(PACKAGE_URI).partition("/")
     try:
         return f"{get_package_share_directory(package)}/{path}"

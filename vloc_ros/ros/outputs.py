@@ -55,7 +55,7 @@ class Outputs:
         self._inliers = node.publisher(scope, PointCloud2, "~/inliers", RELIABLE)
         self._debug_image = node.publisher(scope, Image, "~/debug_image", RELIABLE)
         self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
-        self._initialpose = node.publisher(scope, PoseWithCovarianceStamped, "/initialpose", RELIABLE)
+        self._initialpose = node.publisher(scope, PoseWithCovarianceStamped, "initialpose", RELIABLE)
         self._broadcaster = TransformBroadcaster(node)
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
         self._frustums = 0

@@ -179,14 +179,14 @@ class Relocalization:
         with self._lock:
             self._last_stamp_ns = stamp_ns
             if self._localizer is None:
-                raise RefusedError("no_map", "no map yet: is the map server running?")
+                raise RefusedError("no_map", "is the map server running?")
             return tuned(self._localizer, self._node.parameters), self._track
 
     def _image(self, message: Image | CompressedImage, stamp_ns: int) -> CameraImage:
         """The image with the camera_info of its stamp, or else the newest one."""
         infos = tuple(self._infos)
         if not infos:
-            raise RefusedError("no_camera_info", "no camera_info has come: is the topic right?")
+            raise RefusedError("no_camera_info", "none has come: is the topic right?")
         info = next((info for info in infos if to_stamp_ns(info.header.stamp) == stamp_ns), infos[-1])
         parameters = self._node.parameters
         camera = to_camera(info, parameters.image_rectified)

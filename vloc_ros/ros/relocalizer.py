@@ -1,9 +1,11 @@
 """The node that turns camera images into poses."""
 
 import traceback
+from collections import deque
 from contextlib import ExitStack
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
@@ -14,6 +16,7 @@ from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer, TransformListener
 
+from vloc_ros.core.tracking import State
 from vloc_ros.errors import MapError, VlocError
 from vloc_ros.maps import StoredMap, read_map, unpack_map
 from vloc_ros.ros.conversions import header
@@ -38,7 +41,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def __init__(self) -> None:
         super().__init__("relocalizer", RelocalizerParameters)
-        self._triggers: list[Future] = []  # calls of ~/trigger that wait for an image
+        self._triggers: deque[Future] = deque()  # calls of ~/trigger that wait for an image
+        self._served_map: UInt8MultiArray | None = None  # the last one that the map server sent
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
 
     def configure(self, scope: ExitStack) -> None:
@@ -68,7 +72,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         ):
             scope.callback(self.destroy_subscription, subscription)
         for service in (
-            self.create_service(Trigger, "~/trigger", self._on_trigger),
+            # In a group of its own: it waits for an image, which must be able to arrive meanwhile.
+            self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup()),
             self.create_service(SetBool, "~/set_enabled", self._on_set_enabled),
             self.create_service(Empty, "reinitialize_global_localization", self._on_reinitialize),
         ):
@@ -89,8 +94,11 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def apply_parameters(self, old: RelocalizerParameters) -> None:
         if self._wanted_map is not None:
             self._loader.put((self._wanted_map, self.parameters.map))
+        elif old.map and not self.parameters.map and self._served_map is not None:
+            self._loader.put(self._served_map)
 
     def _on_map_data(self, message: UInt8MultiArray) -> None:
+        self._served_map = message
         if not self.parameters.map:
             self._loader.put(message)
 
@@ -115,7 +123,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def _localize(self, message: Image | CompressedImage) -> None:
         """In the worker's thread."""
-        triggers, self._triggers = self._triggers, []
+        triggers = [self._triggers.popleft() for _ in range(len(self._triggers))]
         self._outcome = self._relocalization.localize(message)
         self._statistics.add(self._now_ns(), self._outcome)
         self._publish_status()
@@ -126,7 +134,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         """Answers with what becomes of the next image; the executor goes on meanwhile."""
         trigger = Future(executor=self.executor)
         give_up = self.create_timer(TRIGGER_TIMEOUT_S, lambda: trigger.set_result(None), clock=Clock(clock_type=STEADY))
-        self._triggers = [*self._triggers, trigger]
+        self._triggers.append(trigger)
         outcome = await trigger
         self.destroy_timer(give_up)
         response.success = outcome is not None and not outcome.rejection
@@ -152,9 +160,9 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             "dropped": self._dropped,
         }
         state = self._relocalization.state()
-        self._status.publish(
-            status_message(self.get_fully_qualified_name(), state, f"{state.value}: {self._outcome.summary}", values)
-        )
+        is_news = self._outcome.rejection or state is State.LOCALIZED
+        message = f"{state.value}: {self._outcome.summary if is_news else 'no image since the last fix'}"
+        self._status.publish(status_message(self.get_fully_qualified_name(), state, message, values))
 
     def _report(self) -> None:
         """Once a second: diagnostics, and the status again, should the robot have become lost without an image."""

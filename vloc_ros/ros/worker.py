@@ -34,7 +34,7 @@ class NewestWins(Generic[T]):
             self._waiting[:] = [item]
             self._changed.notify()
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = 2.0) -> None:
         """Forget what waits, and let what runs come to its end, for at most this time."""
         with self._changed:
             self._closed = True
