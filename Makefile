@@ -18,7 +18,7 @@ NO_ROS   = PyPI has ROS 2 for x86-64 Linux only, this is $(MACHINE)
 
 .PHONY: help demo test clean
 help:
-	@echo "make demo    localize the test images of the synthetic room with the map that is shipped"
+	@echo "make demo    a robot drives through a rendered room and asks the ROS 2 nodes where it is"
 	@echo "make test    ruff, mypy and the tests"
 	@echo "make clean   remove .venv and what the targets made"
 	@echo "Another interpreter: make demo PYTHON=python3.12 (after make clean, if .venv exists)"
