@@ -1,0 +1,128 @@
+"""Whether the nodes give over DDS what `localize()` gives offline, frame by frame, and what ROS adds to its time.
+
+python benchmark/over_dds.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
+
+Images are published one at a time, each when the answer to the one before has come.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.core.transforms import to_quaternion
+from vloc_ros.core.types import CameraImage, PoseEstimate
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
+from vloc_ros.ros.demo.player import to_camera_info
+from vloc_ros.ros.demo.processes import Program, isolate
+from vloc_ros.ros.node import LATCHED
+
+ANSWER_TIMEOUT_S = 10.0
+# The camera is the robot, and no fix is too far from the one before: every pose of `localize()` is published.
+PARAMETERS = {"tf_mode": "map_to_camera", "max_jump_m": 1e6, "max_jump_deg": 180.0}
+
+
+class Asker(Node):
+    """Publishes one image and waits for what becomes of it."""
+
+    def __init__(self) -> None:
+        super().__init__("asker")
+        self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self._poses: dict[int, tuple[PoseStamped, float]] = {}
+        self._reports: dict[int, dict[str, str]] = {}
+        self.create_subscription(PoseStamped, "relocalizer/camera_pose", self._on_pose, 10)
+        self.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
+
+    def ask(self, image: CameraImage) -> tuple[PoseStamped | None, float, dict[str, str]]:
+        """Pose, milliseconds from stamp to its arrival, and status."""
+        stamp_ns = self.get_clock().now().nanoseconds
+        info = to_camera_info(image.camera)
+        info.header = header(stamp_ns, "camera")
+        self._infos.publish(info)
+        self._images.publish(to_image(info.header, image.rgb))
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while stamp_ns not in self._reports:
+            rclpy.spin_once(self, timeout_sec=0.1)
+            if time.monotonic() > deadline_s:
+                raise TimeoutError("no answer")
+        pose, arrived_ms = self._poses.get(stamp_ns, (None, 0.0))
+        return pose, arrived_ms, self._reports[stamp_ns]
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        stamp_ns = to_stamp_ns(message.header.stamp)
+        self._poses[stamp_ns] = message, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-6
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        values = {value.key: value.value for value in message.values}
+        seconds, _, nanoseconds = values["stamp"].partition(".")
+        if values["map_id"]:
+            self._reports[int(seconds) * 1_000_000_000 + int(nanoseconds)] = values
+
+
+def difference(pose: PoseStamped, expected: PoseEstimate) -> tuple[float, float]:
+    """Largest difference of position (m) and of quaternion components between the two."""
+    p, q = pose.pose.position, pose.pose.orientation
+    offset = np.array([p.x, p.y, p.z]) - expected.map_from_camera[:3, 3]
+    turn = np.array([q.x, q.y, q.z, q.w]) - to_quaternion(expected.map_from_camera[:3, :3])
+    return float(np.abs(offset).max()), float(np.abs(turn).max())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map)
+    isolate()
+    with ExitStack() as scope:
+        logs = Path(scope.enter_context(tempfile.TemporaryDirectory()))
+        arguments = [word for name, value in PARAMETERS.items() for word in ("-p", f"{name}:={value}")]
+        server = Program("map_server", ["-p", f"map:={json.dumps(str(options.map.resolve()))}"], logs / "server.log")
+        scope.callback(server.stop)
+        relocalizer = Program("relocalizer", arguments, logs / "relocalizer.log")
+        scope.callback(relocalizer.stop)
+        rclpy.init()
+        scope.callback(rclpy.try_shutdown)
+        asker = Asker()
+        while not asker.ask(dataset.frame(0).image)[0]:
+            time.sleep(0.1)
+        compare(asker, localizer, dataset)
+
+
+def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
+    differences, latencies, added, disagree = [], [], [], 0
+    for index in range(len(dataset)):
+        image = dataset.frame(index).image
+        pose, arrived_ms, report = asker.ask(image)
+        expected = localizer.localize(image)
+        if (pose is not None) != isinstance(expected, PoseEstimate):
+            disagree += 1
+        elif pose is not None:
+            differences.append(difference(pose, expected))
+            latencies.append(arrived_ms)
+            added.append(arrived_ms - float(report["localize_ms"]))
+    metres, turns = np.max(differences, axis=0)
+    p50, p95 = np.percentile(latencies, (50, 95))
+    print(f"{len(dataset)} frames, {len(differences)} poses both ways, {disagree} only one way")
+    print(f"largest difference: {metres:.3g} m, {turns:.3g} in the quaternion")
+    print(f"stamp to pose {p50:.1f} ms p50, {p95:.1f} ms p95; added by ROS {np.percentile(added, 50):.1f} ms p50")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Runs both nodes for a long time and watches their memory, their messages and their logs.
+
+python benchmark/soak.py --minutes 30 --rate 10
+
+A robot drives to and fro in the synthetic room, with images, odometry and TF, as in `vloc demo`.
+"""
+
+import argparse
+import os
+import re
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.types import Frame
+from vloc_ros.ros.demo.drive import OdometryDrift, plan_drive, robot_mounting
+from vloc_ros.ros.demo.player import DrivePlayer
+from vloc_ros.ros.demo.run import demonstrate
+from vloc_ros.ros.demo.score import SHIPPED_MAP
+from vloc_ros.shipped import shipped
+
+NODES = ("map_server", "relocalizer")
+SAMPLE_S = 10.0
+WARM_UP_S = 60.0  # caches fill
+TROUBLE = re.compile(r"Traceback|\[ERROR\]|\[FATAL\]")
+
+
+@dataclass(frozen=True, eq=False)
+class ToAndFro:
+    """A data set walked to its end and back again, `length` frames in all; images are made once."""
+
+    frames: Dataset
+    length: int
+    has_depth: bool = False
+
+    def __len__(self) -> int:
+        return self.length
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{k:07d}" for k in range(self.length))
+
+    def _folded(self, index: int) -> int:
+        last = len(self.frames) - 1
+        return last - abs(last - index % (2 * last))
+
+    def camera(self, index: int) -> Camera:
+        return self.frames.camera(self._folded(index))
+
+    def map_from_camera(self, index: int) -> NDArray[np.float64]:
+        return self.frames.map_from_camera(self._folded(index))
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        return _made(self.frames, self._folded(index))
+
+
+@cache
+def _made(frames: Dataset, index: int) -> Frame:
+    return frames.frame(index)
+
+
+class Memory(threading.Thread):
+    """Samples the resident memory of the nodes, children of this process."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.samples_mb: dict[str, list[tuple[float, float]]] = {node: [] for node in NODES}
+
+    def run(self) -> None:
+        started_s = time.monotonic()
+        while True:
+            time.sleep(SAMPLE_S)
+            for node, pid in children().items():
+                status = Path(f"/proc/{pid}/status").read_text()
+                resident_kb = float(re.search(r"VmRSS:\s+(\d+)", status)[1])
+                self.samples_mb[node].append((time.monotonic() - started_s, resident_kb / 1e3))
+
+
+def children() -> dict[str, int]:
+    """Process ids of the nodes that this process started."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue  # gone
+        for node in NODES:
+            if parent == os.getpid() and node.encode() in words:
+                found[node] = int(entry.name)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, default=10.0)
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    options = parser.parse_args()
+    room = open_dataset("synthetic_room", None, "drive")
+    dataset = ToAndFro(room, round(options.minutes * 60 * options.rate))
+    drive = plan_drive(dataset, robot_mounting(), drift=OdometryDrift(distance=0.01, turn=0.01, pull_deg_per_m=0.5))
+    memory = Memory()
+    memory.start()
+    demonstrate(
+        shipped("maps/synthetic_room"),
+        lambda node: DrivePlayer(node, dataset, drive, options.rate),
+        SHIPPED_MAP,
+        options.out,
+    )
+    for node in NODES:
+        settled = [mb for at_s, mb in memory.samples_mb[node] if at_s > WARM_UP_S]
+        first, last = np.mean(settled[:6]), np.mean(settled[-6:])
+        troubles = len(TROUBLE.findall((options.out / f"{node}.log").read_text()))
+        growth = f"{first:.1f} MB -> {last:.1f} MB ({last / first - 1:+.2%})"
+        print(f"{node}: resident {growth}, {troubles} errors or tracebacks in its log")
+
+
+if __name__ == "__main__":
+    main()
