@@ -30,7 +30,7 @@ from vloc_ros.ros.demo.player import to_camera_info
 from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.node import LATCHED
 
-ANSWER_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S, ATTEMPTS = 2.0, 20
 # The camera is the robot, and no fix is too far from the one before: every pose of `localize()` is published.
 PARAMETERS = {"tf_mode": "map_to_camera", "max_jump_m": 1e6, "max_jump_deg": 180.0}
 
@@ -40,6 +40,7 @@ class Asker(Node):
 
     def __init__(self) -> None:
         super().__init__("asker")
+        self.lost = 0
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self._poses: dict[int, tuple[PoseStamped, float]] = {}
@@ -48,19 +49,24 @@ class Asker(Node):
         self.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
 
     def ask(self, image: CameraImage) -> tuple[PoseStamped | None, float, dict[str, str]]:
-        """Pose, milliseconds from stamp to its arrival, and status."""
-        stamp_ns = self.get_clock().now().nanoseconds
+        """Pose, milliseconds from stamp to its arrival, and status. Images may get lost: then it is sent again."""
+        for _ in range(ATTEMPTS):
+            stamp_ns = self._send(image)
+            deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+            while stamp_ns not in self._reports and time.monotonic() < deadline_s:
+                rclpy.spin_once(self, timeout_sec=0.1)
+            if stamp_ns in self._reports:
+                return *self._poses.get(stamp_ns, (None, 0.0)), self._reports[stamp_ns]
+            self.lost += 1
+        raise TimeoutError("the relocalizer does not answer")
+
+    def _send(self, image: CameraImage) -> int:
+        stamp_ns = int(self.get_clock().now().nanoseconds)
         info = to_camera_info(image.camera)
         info.header = header(stamp_ns, "camera")
         self._infos.publish(info)
         self._images.publish(to_image(info.header, image.rgb))
-        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-        while stamp_ns not in self._reports:
-            rclpy.spin_once(self, timeout_sec=0.1)
-            if time.monotonic() > deadline_s:
-                raise TimeoutError("no answer")
-        pose, arrived_ms = self._poses.get(stamp_ns, (None, 0.0))
-        return pose, arrived_ms, self._reports[stamp_ns]
+        return stamp_ns
 
     def _on_pose(self, message: PoseStamped) -> None:
         stamp_ns = to_stamp_ns(message.header.stamp)
@@ -102,6 +108,7 @@ def main() -> None:
         asker = Asker()
         while not asker.ask(dataset.frame(0).image)[0]:
             time.sleep(0.1)
+        asker.lost = 0
         compare(asker, localizer, dataset)
 
 
@@ -119,7 +126,7 @@ def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
             added.append(arrived_ms - float(report["localize_ms"]))
     metres, turns = np.max(differences, axis=0)
     p50, p95 = np.percentile(latencies, (50, 95))
-    print(f"{len(dataset)} frames, {len(differences)} poses both ways, {disagree} only one way")
+    print(f"{len(dataset)} frames, {len(differences)} poses both ways, {disagree} only one way, {asker.lost} lost")
     print(f"largest difference: {metres:.3g} m, {turns:.3g} in the quaternion")
     print(f"stamp to pose {p50:.1f} ms p50, {p95:.1f} ms p95; added by ROS {np.percentile(added, 50):.1f} ms p50")
 

@@ -110,7 +110,7 @@ def main() -> None:
     memory = Memory()
     memory.start()
     demonstrate(
-        shipped("maps/synthetic_room"),
+        shipped("maps/demo_room"),
         lambda node: DrivePlayer(node, dataset, drive, options.rate),
         SHIPPED_MAP,
         options.out,

@@ -9,7 +9,7 @@ from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.localizer import load_localizer
 
-MAP = Path(__file__).resolve().parents[1] / "maps" / "synthetic_room"
+MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
 
 
 @pytest.fixture(scope="module")

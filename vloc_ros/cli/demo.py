@@ -9,7 +9,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.shipped import shipped
 
 ROOM, DRIVE = "synthetic_room", "drive"
-SHIPPED_MAP_DIR = "maps/synthetic_room"
+SHIPPED_MAP_DIR = "maps/demo_room"
 
 
 def register(commands: SubCommands) -> None:

@@ -1,0 +1,174 @@
+"""The transforms that the relocalizer broadcasts, needs, and waits for."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from geometry_msgs.msg import TransformStamped
+from robot import (
+    BASE_FRAME,
+    BASE_FROM_CAMERA,
+    CAMERA_FRAME,
+    MAP_FROM_ODOM,
+    ODOM_FRAME,
+    Robot,
+    camera_info,
+    matrix_of,
+    matrix_of_transform,
+    raw_image,
+)
+
+from vloc_ros.core.transforms import invert, rotation_angle
+from vloc_ros.ros.conversions import to_stamp_ns
+
+
+@pytest.fixture
+def heard(robot: Robot) -> Iterator[list[TransformStamped]]:
+    """Transforms below the map."""
+    with robot.graph.listening_to_tf("map") as transforms:
+        yield transforms
+
+
+def send_images_only(robot: Robot, index: int = 0) -> Callable[[int], None]:
+    def send(stamp_ns: int) -> None:
+        robot.infos.publish(camera_info(robot.frames[index].image.camera, stamp_ns))
+        robot.images.publish(raw_image(robot.frames[index].image.rgb, stamp_ns))
+
+    return send
+
+
+def test_map_to_odom_is_the_drift_of_the_odometry(robot: Robot, heard: list[TransformStamped]) -> None:
+    answer = robot.localize()
+    robot.graph.wait_for(lambda: heard)
+    assert {t.child_frame_id for t in heard} == {ODOM_FRAME}
+    map_from_odom = matrix_of_transform(heard[-1])
+    map_from_base = matrix_of(robot.pose_of(answer).pose.pose)
+    map_from_true_base = robot.frames[0].map_from_camera @ invert(BASE_FROM_CAMERA)
+    odom_from_base = invert(MAP_FROM_ODOM) @ map_from_true_base
+    np.testing.assert_allclose(map_from_odom @ odom_from_base, map_from_base, atol=1e-9)
+    turn = rotation_angle(map_from_odom[:3, :3], MAP_FROM_ODOM[:3, :3])
+    assert math.degrees(turn) < 3
+
+
+def test_map_to_odom_goes_on_between_fixes_dated_ahead(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(transform_tolerance=5.0)
+    robot.localize()
+    robot.graph.wait_for(lambda: heard)
+    heard.clear()
+    robot.graph.wait_for(lambda: len(heard) > 5)
+    stamps = [to_stamp_ns(t.header.stamp) for t in heard]
+    assert all(np.diff(stamps) > 0)
+    assert stamps[-1] > robot.now_ns(), "not dated ahead"
+    assert all(t.transform == heard[0].transform for t in heard)
+
+
+def test_nothing_before_the_first_fix(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.localize()
+    robot.graph.wait_for(lambda: heard)
+    robot.restart_track()
+    robot.graph.spin(0.2)
+    heard.clear()
+    robot.configure(tf_timeout=0.0, base_frame="nobody_knows_it")
+    assert not robot.ask(send_images_only(robot)).is_fix
+    robot.graph.spin()
+    assert heard == []
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_map_to_base_is_the_pose(robot: Robot, heard: list[TransformStamped], flat: bool) -> None:
+    robot.configure(tf_mode="map_to_base", two_d_mode=flat)
+    answer = robot.localize_until(lambda: heard)
+    assert heard[-1].child_frame_id == BASE_FRAME
+    assert to_stamp_ns(heard[-1].header.stamp) == answer.stamp_ns
+    pose = matrix_of(robot.pose_of(answer).pose.pose)
+    np.testing.assert_allclose(matrix_of_transform(heard[-1]), pose, atol=1e-9)
+    assert (pose[2, 3] == 0) == flat
+
+
+def test_map_to_camera_is_the_pose_of_the_camera(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(tf_mode="map_to_camera", base_frame="nobody_knows_it")
+    answer = robot.localize_until(lambda: heard)
+    assert heard[-1].child_frame_id == CAMERA_FRAME
+    assert to_stamp_ns(heard[-1].header.stamp) == answer.stamp_ns
+    pose = matrix_of(robot.camera_pose_of(answer).pose)
+    np.testing.assert_allclose(matrix_of_transform(heard[-1]), pose, atol=1e-9)
+
+
+def test_map_to_odom_is_flat_in_two_d_mode(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(two_d_mode=True)
+    robot.localize()
+    robot.graph.wait_for(lambda: heard)
+    drift = matrix_of_transform(heard[-1])
+    np.testing.assert_allclose([drift[2, 3], drift[2, 2]], (0, 1), atol=1e-12)
+
+
+def test_the_camera_may_be_the_robot_with_odometry(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(base_frame="")
+    answer = robot.localize_until(lambda: heard)
+    assert {t.child_frame_id for t in heard} == {ODOM_FRAME}
+    pose = matrix_of(robot.pose_of(answer).pose.pose)
+    np.testing.assert_allclose(pose, matrix_of(robot.camera_pose_of(answer).pose), atol=1e-12)
+
+
+def test_without_a_mode_there_is_no_transform(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(tf_mode="none")
+    assert robot.localize().is_fix
+    robot.graph.spin()
+    assert heard == []
+
+
+def test_a_camera_frame_in_the_parameters_wins(robot: Robot, heard: list[TransformStamped]) -> None:
+    robot.configure(camera_frame="other_camera", tf_mode="map_to_camera")
+    robot.localize_until(lambda: heard)
+    assert heard[-1].child_frame_id == "other_camera"
+
+
+def test_missing_transform_is_said_and_recovered_from(robot: Robot) -> None:
+    robot.configure(tf_timeout=0.0, base_frame="nobody_knows_it")
+    answer = robot.ask(send_images_only(robot))
+    assert answer["rejection"].startswith("no_transform: nobody_knows_it <- camera_optical")
+    robot.configure(base_frame=BASE_FRAME, tf_timeout=5.0)
+    assert robot.localize().is_fix
+
+
+def test_missing_odometry_is_said_and_recovered_from(robot: Robot) -> None:
+    robot.configure(tf_timeout=0.0)
+    answer = robot.ask(send_images_only(robot))
+    assert answer["rejection"].startswith("no_transform: odom <- base_link")
+    robot.configure(tf_timeout=5.0)
+    assert robot.localize().is_fix
+
+
+def test_late_odometry_is_waited_for(robot: Robot) -> None:
+    robot.configure(tf_timeout=10.0)
+
+    def send(stamp_ns: int) -> None:
+        send_images_only(robot)(stamp_ns)
+        robot.graph.spin(0.3)
+        robot.send_odometry(robot.frames[0], stamp_ns)
+
+    assert robot.ask(send).is_fix
+
+
+def test_a_loop_of_frames_is_said_and_recovered_from(robot: Robot) -> None:
+    robot.configure(tf_timeout=0.1, odom_frame="looping_odom")
+
+    def send_loop(stamp_ns: int) -> None:
+        robot.send_tf(np.eye(4), "looping_odom", "looping_odom_too", stamp_ns)
+        robot.send_tf(np.eye(4), "looping_odom_too", "looping_odom", stamp_ns)
+        robot.graph.spin(0.1)
+        send_images_only(robot)(stamp_ns)
+
+    assert robot.ask(send_loop)["rejection"].startswith("no_transform: looping_odom <- base_link")
+    robot.configure(tf_timeout=5.0, odom_frame=ODOM_FRAME)
+    assert robot.localize().is_fix
+
+
+def test_what_the_relocalizer_needs_no_transform_for(robot: Robot) -> None:
+    """A camera by itself: nobody provides any TF."""
+    robot.configure(tf_mode="map_to_camera", camera_frame="a_camera_without_tf", tf_timeout=0.0)
+    assert robot.ask(send_images_only(robot)).is_fix
