@@ -16,7 +16,16 @@ RUN_REQUIREMENTS = [
     "PyYAML>=6.0",
     "tqdm>=4.60",
 ]
-OFFLINE_REQUIREMENTS = ["torch>=2.4", "onnx>=1.16", "scipy", "scikit-learn", "matplotlib", "tensorboard", "trimesh", "rosbags"]
+OFFLINE_REQUIREMENTS = [
+    "torch>=2.4",
+    "onnx>=1.16",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+    "tensorboard",
+    "trimesh",
+    "rosbags",
+]
 
 
 def installed_folder(folder: str) -> list[tuple[str, list[str]]]:

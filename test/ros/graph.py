@@ -20,7 +20,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter as AnyParameter
 from rclpy.parameter import parameter_value_to_python
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
 WAIT_S = 120.0  # for what takes a second on a quiet computer
@@ -153,6 +153,21 @@ class Graph:
         subscription = self.node.create_subscription(TFMessage, "/tf", add, MANY)
         yield transforms
         self.node.destroy_subscription(subscription)
+
+    def publisher_of(self, topic: str) -> tuple[str, bool, bool]:
+        """Type of a topic's one publisher, and whether it is reliable and transient local."""
+        return self._end_of(topic, self.node.get_publishers_info_by_topic)
+
+    def subscription_of(self, topic: str) -> tuple[str, bool, bool]:
+        """The same of its one subscription."""
+        return self._end_of(topic, self.node.get_subscriptions_info_by_topic)
+
+    def _end_of(self, topic: str, ends: Callable[[str], list[Any]]) -> tuple[str, bool, bool]:
+        self.wait_for(lambda: ends(topic), f"somebody at {topic}")
+        (end,) = ends(topic)
+        qos = end.qos_profile
+        is_reliable = qos.reliability == ReliabilityPolicy.RELIABLE
+        return end.topic_type, is_reliable, qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
     def call(self, kind: type[Any], name: str, request: Any = None) -> Any:
         """The response of a service."""

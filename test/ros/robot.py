@@ -148,6 +148,10 @@ class Robot:
 
     def send(self, frame: Frame, stamp_ns: int) -> None:
         self.send_odometry(frame, stamp_ns)
+        self.send_image(frame, stamp_ns)
+
+    def send_image(self, frame: Frame, stamp_ns: int) -> None:
+        """With its camera_info, but no TF."""
         self.infos.publish(camera_info(frame.image.camera, stamp_ns))
         self.images.publish(raw_image(frame.image.rgb, stamp_ns))
 
@@ -184,7 +188,7 @@ class Robot:
     def answer_to(self, stamps: list[int]) -> Answer | None:
         for status in reversed(self.statuses):
             answer = Answer(_stamp_ns(status), status)
-            if answer.stamp_ns in stamps:
+            if answer.stamp_ns in stamps and answer["rejection"] != "no image yet":
                 return answer
         return None
 

@@ -1,7 +1,8 @@
 """The transforms that the relocalizer broadcasts, needs, and waits for."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,14 +13,11 @@ from geometry_msgs.msg import TransformStamped
 from robot import (
     BASE_FRAME,
     BASE_FROM_CAMERA,
-    CAMERA_FRAME,
     MAP_FROM_ODOM,
     ODOM_FRAME,
     Robot,
-    camera_info,
     matrix_of,
     matrix_of_transform,
-    raw_image,
 )
 
 from vloc_ros.core.transforms import invert, rotation_angle
@@ -31,14 +29,6 @@ def heard(robot: Robot) -> Iterator[list[TransformStamped]]:
     """Transforms below the map."""
     with robot.graph.listening_to_tf("map") as transforms:
         yield transforms
-
-
-def send_images_only(robot: Robot, index: int = 0) -> Callable[[int], None]:
-    def send(stamp_ns: int) -> None:
-        robot.infos.publish(camera_info(robot.frames[index].image.camera, stamp_ns))
-        robot.images.publish(raw_image(robot.frames[index].image.rgb, stamp_ns))
-
-    return send
 
 
 def test_map_to_odom_is_the_drift_of_the_odometry(robot: Robot, heard: list[TransformStamped]) -> None:
@@ -73,7 +63,7 @@ def test_nothing_before_the_first_fix(robot: Robot, heard: list[TransformStamped
     robot.graph.spin(0.2)
     heard.clear()
     robot.configure(tf_timeout=0.0, base_frame="nobody_knows_it")
-    assert not robot.ask(send_images_only(robot)).is_fix
+    assert not robot.ask(partial(robot.send_image, robot.frames[0])).is_fix
     robot.graph.spin()
     assert heard == []
 
@@ -90,12 +80,15 @@ def test_map_to_base_is_the_pose(robot: Robot, heard: list[TransformStamped], fl
 
 
 def test_map_to_camera_is_the_pose_of_the_camera(robot: Robot, heard: list[TransformStamped]) -> None:
-    robot.configure(tf_mode="map_to_camera", base_frame="nobody_knows_it")
+    """No other TF is needed. A parameter says which camera, for the one of the images has a parent already."""
+    robot.configure(tf_mode="map_to_camera", camera_frame="a_camera_in_the_hand", tf_timeout=0.0)
     answer = robot.localize_until(lambda: heard)
-    assert heard[-1].child_frame_id == CAMERA_FRAME
+    assert answer.is_fix
+    assert heard[-1].child_frame_id == "a_camera_in_the_hand"
     assert to_stamp_ns(heard[-1].header.stamp) == answer.stamp_ns
-    pose = matrix_of(robot.camera_pose_of(answer).pose)
-    np.testing.assert_allclose(matrix_of_transform(heard[-1]), pose, atol=1e-9)
+    camera, base = robot.camera_pose_of(answer).pose, robot.pose_of(answer).pose.pose
+    np.testing.assert_allclose(matrix_of_transform(heard[-1]), matrix_of(camera), atol=1e-9)
+    assert base == camera
 
 
 def test_map_to_odom_is_flat_in_two_d_mode(robot: Robot, heard: list[TransformStamped]) -> None:
@@ -121,15 +114,9 @@ def test_without_a_mode_there_is_no_transform(robot: Robot, heard: list[Transfor
     assert heard == []
 
 
-def test_a_camera_frame_in_the_parameters_wins(robot: Robot, heard: list[TransformStamped]) -> None:
-    robot.configure(camera_frame="other_camera", tf_mode="map_to_camera")
-    robot.localize_until(lambda: heard)
-    assert heard[-1].child_frame_id == "other_camera"
-
-
 def test_missing_transform_is_said_and_recovered_from(robot: Robot) -> None:
     robot.configure(tf_timeout=0.0, base_frame="nobody_knows_it")
-    answer = robot.ask(send_images_only(robot))
+    answer = robot.ask(partial(robot.send_image, robot.frames[0]))
     assert answer["rejection"].startswith("no_transform: nobody_knows_it <- camera_optical")
     robot.configure(base_frame=BASE_FRAME, tf_timeout=5.0)
     assert robot.localize().is_fix
@@ -137,7 +124,7 @@ def test_missing_transform_is_said_and_recovered_from(robot: Robot) -> None:
 
 def test_missing_odometry_is_said_and_recovered_from(robot: Robot) -> None:
     robot.configure(tf_timeout=0.0)
-    answer = robot.ask(send_images_only(robot))
+    answer = robot.ask(partial(robot.send_image, robot.frames[0]))
     assert answer["rejection"].startswith("no_transform: odom <- base_link")
     robot.configure(tf_timeout=5.0)
     assert robot.localize().is_fix
@@ -147,7 +134,7 @@ def test_late_odometry_is_waited_for(robot: Robot) -> None:
     robot.configure(tf_timeout=10.0)
 
     def send(stamp_ns: int) -> None:
-        send_images_only(robot)(stamp_ns)
+        robot.send_image(robot.frames[0], stamp_ns)
         robot.graph.spin(0.3)
         robot.send_odometry(robot.frames[0], stamp_ns)
 
@@ -161,14 +148,8 @@ def test_a_loop_of_frames_is_said_and_recovered_from(robot: Robot) -> None:
         robot.send_tf(np.eye(4), "looping_odom", "looping_odom_too", stamp_ns)
         robot.send_tf(np.eye(4), "looping_odom_too", "looping_odom", stamp_ns)
         robot.graph.spin(0.1)
-        send_images_only(robot)(stamp_ns)
+        robot.send_image(robot.frames[0], stamp_ns)
 
     assert robot.ask(send_loop)["rejection"].startswith("no_transform: looping_odom <- base_link")
     robot.configure(tf_timeout=5.0, odom_frame=ODOM_FRAME)
     assert robot.localize().is_fix
-
-
-def test_what_the_relocalizer_needs_no_transform_for(robot: Robot) -> None:
-    """A camera by itself: nobody provides any TF."""
-    robot.configure(tf_mode="map_to_camera", camera_frame="a_camera_without_tf", tf_timeout=0.0)
-    assert robot.ask(send_images_only(robot)).is_fix

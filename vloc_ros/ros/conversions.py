@@ -43,10 +43,30 @@ def _raw(message: Image) -> Rgb:
             f"{what}: {len(message.data)} bytes, its step {message.step} needs {message.step * message.height}"
         )
     try:
-        rgb = np.asarray(_BRIDGE.imgmsg_to_cv2(message, "rgb8"))
+        rgb = np.asarray(_BRIDGE.imgmsg_to_cv2(_without_padding(message), "rgb8"))
     except Exception as error:  # cv_bridge lets whatever OpenCV or NumPy says through
         raise ConfigError(f"{what}: cannot be converted to rgb8: {_first_line(error)}") from error
     return _checked(what, rgb, message.width, message.height)
+
+
+def _without_padding(message: Image) -> Image:
+    """The same image with rows that touch: cv_bridge misreads those padded to no multiple of a pixel's size."""
+    name, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
+    step = message.width * channels * np.dtype(name).itemsize
+    if message.step < step:
+        raise ValueError(f"its step is {message.step}, its rows have {step} bytes")
+    if message.step == step:
+        return message
+    rows = np.frombuffer(message.data, np.uint8)[: message.step * message.height].reshape(message.height, -1)
+    packed = array.array("B", rows[:, :step].tobytes())
+    return Image(
+        width=message.width,
+        height=message.height,
+        encoding=message.encoding,
+        is_bigendian=message.is_bigendian,
+        step=step,
+        data=packed,
+    )
 
 
 def _decompressed(message: CompressedImage) -> Rgb:

@@ -148,7 +148,7 @@ def resolve_map(uri: str) -> str:
     package, _, path = uri.removeprefix(PACKAGE_URI).partition("/")
     try:
         return f"{get_package_share_directory(package)}/{path}"
-    except (PackageNotFoundError, ValueError) as error:
+    except (PackageNotFoundError, ValueError, OSError) as error:  # OSError: no ROS environment is set up
         raise ConfigError(f"{uri}: there is no package {package!r}") from error
 
 

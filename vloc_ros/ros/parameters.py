@@ -6,6 +6,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from vloc_ros.core.tracking import TrackingOptions
@@ -97,9 +98,12 @@ class RelocalizerParameters(NodeParameters):
 
 def declare(node: Node, kind: type[T]) -> T:
     """Declare all parameters of `kind` on a node and return their values. Raises ConfigError for a bad one."""
-    values = {
-        spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value for spec in fields(kind)
-    }
+    try:
+        values = {
+            spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value for spec in fields(kind)
+        }
+    except InvalidParameterValueException as error:  # out of the range in the descriptor
+        raise ConfigError(str(error)) from error
     return made(kind, values)
 
 

@@ -1,0 +1,141 @@
+"""The map server: what it publishes, to whom it comes late, and what it refuses."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from graph import LATCHED, Graph
+from rcl_interfaces.msg import ParameterType
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+from std_msgs.msg import String, UInt8MultiArray
+from std_srvs.srv import Trigger
+
+from vloc_ros.maps import read_map, unpack_map
+
+NODE = "/map_server"
+
+
+@pytest.fixture(scope="module")
+def served(module_graph: Graph, shipped_map: Path) -> Graph:
+    """A graph with a map server."""
+    module_graph.start("map_server", map=shipped_map)
+    module_graph.wait_for(lambda: module_graph.is_up("map_server"))
+    return module_graph
+
+
+def newest_map_id(graph: Graph) -> str:
+    with graph.listening(UInt8MultiArray, "/map/data", LATCHED) as data:
+        graph.wait_for(lambda: data)
+    return unpack_map(bytes(data[-1].data), "map/data").map_id
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        ("/map/manifest", "std_msgs/msg/String"),
+        ("/map/landmarks", "sensor_msgs/msg/PointCloud2"),
+        ("/map/data", "std_msgs/msg/UInt8MultiArray"),
+    ],
+)
+def test_published_topics_are_reliable_and_transient_local(served: Graph, topic: str, kind: str) -> None:
+    assert served.publisher_of(topic) == (kind, True, True)
+
+
+def test_a_late_subscriber_gets_the_manifest(served: Graph, shipped_map: Path) -> None:
+    with served.listening(String, "/map/manifest", LATCHED) as manifests:
+        served.wait_for(lambda: manifests)
+    assert yaml.safe_load(manifests[0].data) == yaml.safe_load((shipped_map / "map.yaml").read_text())
+
+
+def test_a_late_subscriber_gets_the_landmarks(served: Graph, shipped_map: Path) -> None:
+    with served.listening(PointCloud2, "/map/landmarks", LATCHED) as clouds:
+        served.wait_for(lambda: clouds)
+    landmarks = read_map(shipped_map).landmark_map
+    rows = point_cloud2.read_points(clouds[0])
+    assert clouds[0].header.frame_id == "map"
+    np.testing.assert_array_equal(rows["id"], landmarks.ids)
+    np.testing.assert_allclose(np.column_stack([rows[axis] for axis in "xyz"]), landmarks.positions, atol=1e-5)
+
+
+def test_a_late_subscriber_gets_the_whole_map(served: Graph, shipped_map: Path) -> None:
+    assert newest_map_id(served) == read_map(shipped_map).map_id
+
+
+def test_another_map_is_published_at_once(served: Graph, shipped_map: Path, annex_map: Path) -> None:
+    with served.listening(String, "/map/manifest", LATCHED) as manifests:
+        assert served.set_parameter(NODE, "map", str(annex_map)).successful
+        served.wait_for(lambda: manifests and yaml.safe_load(manifests[-1].data)["frame_id"] == "annex")
+    assert newest_map_id(served) == read_map(annex_map).map_id
+    assert served.set_parameter(NODE, "map", str(shipped_map)).successful
+
+
+def damage(directory: Path) -> None:
+    network = directory / "network.onnx"
+    network.write_bytes(network.read_bytes()[:-1] + b"!")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "there is no such map directory"),
+        (lambda path: path.mkdir(), "map.yaml: missing"),
+        (lambda path: path.write_text("x"), "not a directory"),
+    ],
+    ids=["nothing", "empty", "file"],
+)
+def test_what_is_no_map_is_refused_and_the_old_one_stays(
+    served: Graph, shipped_map: Path, tmp_path: Path, make: Callable[[Path], None], words: str
+) -> None:
+    make(tmp_path / "office")
+    result = served.set_parameter(NODE, "map", str(tmp_path / "office"))
+    assert not result.successful
+    assert words in result.reason
+    assert served.parameter(NODE, "map") == str(shipped_map)
+    assert newest_map_id(served) == read_map(shipped_map).map_id
+
+
+def test_reload_reads_the_disk_again_or_says_why_not(served: Graph, shipped_map: Path, tmp_path: Path) -> None:
+    office = shutil.copytree(shipped_map, tmp_path / "office")
+    assert served.set_parameter(NODE, "map", str(office)).successful
+    reloaded = served.call(Trigger, f"{NODE}/reload")
+    assert reloaded.success
+    assert read_map(office).map_id in reloaded.message
+    damage(office)
+    refused = served.call(Trigger, f"{NODE}/reload")
+    assert not refused.success
+    assert "network.onnx: damaged" in refused.message
+    assert newest_map_id(served) == read_map(shipped_map).map_id
+    assert served.set_parameter(NODE, "map", str(shipped_map)).successful
+
+
+def test_its_parameters_are_described(served: Graph) -> None:
+    autostart, chosen = served.describe_parameters(NODE, ["autostart", "map"])
+    assert (autostart.type, chosen.type) == (ParameterType.PARAMETER_BOOL, ParameterType.PARAMETER_STRING)
+    assert autostart.description
+    assert chosen.description
+    assert not served.set_parameter(NODE, "autostart", False).successful
+
+
+def test_without_a_map_it_waits_for_one(graph: Graph, shipped_map: Path) -> None:
+    program = graph.start("map_server")
+    graph.wait_for(lambda: "parameter map is empty" in program.log)
+    assert graph.state(NODE) == "unconfigured"
+    assert graph.set_parameter(NODE, "map", str(shipped_map)).successful
+    assert newest_map_id(graph) == read_map(shipped_map).map_id
+    assert graph.state(NODE) == "active"
+    program.stop()
+
+
+def test_a_path_that_does_not_exist_is_said_and_may_be_put_right(graph: Graph, shipped_map: Path) -> None:
+    program = graph.start("map_server", map="/there/is/no/such/map")
+    graph.wait_for(lambda: program.lines("ERROR", "/there/is/no/such/map"))
+    assert graph.set_parameter(NODE, "map", str(shipped_map)).successful
+    assert newest_map_id(graph) == read_map(shipped_map).map_id
+    program.stop()

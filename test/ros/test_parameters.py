@@ -1,0 +1,96 @@
+"""Parameters as values: checked when made, described, with ranges that hold."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+pytest.importorskip("rclpy", reason="the nodes' parameters need rclpy")
+
+from vloc_ros.errors import ConfigError
+from vloc_ros.ros.node import resolve_map
+from vloc_ros.ros.parameters import (
+    MapServerParameters,
+    NodeParameters,
+    RelocalizerParameters,
+    fixed_while_configured,
+    made,
+)
+
+KINDS = (MapServerParameters, RelocalizerParameters)
+DEFAULTS = asdict(RelocalizerParameters())
+WRONG_TYPE = {bool: 1, int: True, float: "1", str: 3}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_are_valid_and_described(kind: type[NodeParameters]) -> None:
+    assert made(kind, asdict(kind())) == kind()
+    for spec in fields(kind):
+        assert spec.metadata["description"].endswith("."), spec.name
+        assert not spec.metadata["choices"] or spec.default in spec.metadata["choices"]
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_another_type_is_refused_by_name(name: str) -> None:
+    kind = type(DEFAULTS[name])
+    with pytest.raises(ConfigError, match=rf"parameter {name} is .*, must be {kind.__name__}"):
+        made(RelocalizerParameters, {**DEFAULTS, name: WRONG_TYPE[kind]})
+
+
+@pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if isinstance(value, float)])
+def test_whole_numbers_become_floats(name: str) -> None:
+    value = getattr(made(RelocalizerParameters, {**DEFAULTS, name: 1}), name)
+    assert value == 1
+    assert type(value) is float
+
+
+@pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if isinstance(value, float)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_floats_are_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"parameter {name} is {value}"):
+        made(RelocalizerParameters, {**DEFAULTS, name: value})
+
+
+@pytest.mark.parametrize("bound", ["low", "high"])
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_ranges_include_their_ends_and_nothing_beyond(name: str, bound: str) -> None:
+    spec = next(spec for spec in fields(RelocalizerParameters) if spec.name == name)
+    end = spec.metadata[bound]
+    if end is None:
+        return
+    end = type(spec.default)(end)
+    assert getattr(replace(RelocalizerParameters(), **{name: end}), name) == end
+    with pytest.raises(ConfigError, match=f"parameter {name} is "):
+        replace(RelocalizerParameters(), **{name: end + (1 if bound == "high" else -1)})
+
+
+@pytest.mark.parametrize("name", ["tf_mode", "image_transport", "backend"])
+def test_choices_are_listed(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"parameter {name} is 'nonsense', must be one of {DEFAULTS[name]}, "):
+        replace(RelocalizerParameters(), **{name: "nonsense"})
+
+
+def test_what_takes_effect_only_when_configured() -> None:
+    assert fixed_while_configured(MapServerParameters) == {"autostart"}
+    assert fixed_while_configured(RelocalizerParameters) == {"autostart", "backend", "threads", "image_transport"}
+
+
+def test_tracking_takes_its_limits_from_the_parameters() -> None:
+    parameters = RelocalizerParameters(max_jump_m=0.1, max_jump_deg=2.0, agreeing_fixes=7, lost_after=9.0)
+    tracking = parameters.tracking
+    assert (tracking.max_jump_m, tracking.max_jump_deg) == (0.1, 2.0)
+    assert (tracking.agreeing_fixes, tracking.lost_after_s) == (7, 9.0)
+
+
+def test_maps_are_paths_or_in_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/robot")
+    assert resolve_map("/maps/office") == "/maps/office"
+    assert resolve_map("~/office") == "/home/robot/office"
+    for uri in ("package://no_such_package/map", "package://", "package://a b/map"):
+        with pytest.raises(ConfigError, match="there is no package"):
+            resolve_map(uri)
+
+
+def test_without_a_ros_environment_no_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
+    with pytest.raises(ConfigError, match="there is no package 'office_maps'"):
+        resolve_map("package://office_maps/office")

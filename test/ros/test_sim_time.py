@@ -1,0 +1,109 @@
+"""Simulated time: nothing before the clock, and a new beginning when it jumps back."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from graph import A_WHILE_S, Graph
+from robot import Answer, Robot
+from rosgraph_msgs.msg import Clock
+
+from vloc_ros.datasets import Frame
+from vloc_ros.ros.conversions import header, to_stamp_ns
+
+TICK_NS = 20_000_000
+
+
+class SimTime:
+    """A clock that goes on while the graph spins."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.now_ns = 0
+        self._clock = graph.node.create_publisher(Clock, "/clock", 10)
+        graph.node.create_timer(0.02, self._tick)
+
+    def _tick(self) -> None:
+        if self.now_ns:
+            self.now_ns += TICK_NS
+            self._clock.publish(Clock(clock=header(self.now_ns, "").stamp))
+
+
+@pytest.fixture(scope="module")
+def sim_time(module_graph: Graph) -> SimTime:
+    return SimTime(module_graph)
+
+
+@pytest.fixture(scope="module")
+def robot(module_graph: Graph, frames: list[Frame], shipped_map: Path) -> Iterator[Robot]:
+    program = module_graph.start(
+        "relocalizer", map=shipped_map, threads=1, tf_timeout=5.0, use_sim_time=True, transform_tolerance=0.0
+    )
+    robot = Robot(module_graph, frames)
+    robot.mount_camera()
+    robot.wait_to_be_heard()
+    yield robot
+    program.stop()
+
+
+def localize(robot: Robot, sim_time: SimTime) -> Answer:
+    return robot.ask(partial(robot.send, robot.frames[0]), lambda: sim_time.now_ns)
+
+
+def test_before_the_clock_starts_no_image_is_of_now(robot: Robot, sim_time: SimTime) -> None:
+    answer = robot.ask(partial(robot.send_image, robot.frames[0]))
+    assert answer["rejection"].startswith("bad_stamp: ")
+
+
+def test_with_the_clock_it_localizes(robot: Robot, sim_time: SimTime) -> None:
+    sim_time.now_ns = 100 * 10**9
+    robot.graph.spin()
+    answer = localize(robot, sim_time)
+    assert answer.is_fix, answer["rejection"]
+    assert float(answer["latency_ms"]) < 60_000
+
+
+def test_transforms_are_dated_by_the_simulation(robot: Robot, sim_time: SimTime) -> None:
+    with robot.graph.listening_to_tf("map") as heard:
+        assert localize(robot, sim_time).is_fix
+        robot.graph.wait_for(lambda: len(heard) > 2)
+    assert 100 * 10**9 < to_stamp_ns(heard[-1].header.stamp) <= sim_time.now_ns
+
+
+def test_when_time_jumps_back_nothing_stale_is_left(robot: Robot, sim_time: SimTime) -> None:
+    assert localize(robot, sim_time).is_fix
+    with robot.graph.listening_to_tf("map") as heard:
+        robot.graph.wait_for(lambda: heard)
+        sim_time.now_ns = 50 * 10**9
+        robot.graph.wait_for(lambda: robot.status()["state"] == "localizing")
+        robot.graph.spin(0.2)
+        heard.clear()
+        robot.graph.spin(A_WHILE_S)
+        assert not heard, "map -> odom of before the jump"
+        old = robot.ask(partial(robot.send_image, robot.frames[0]), lambda: 99 * 10**9)
+        assert old["rejection"].startswith("bad_stamp: "), "an image of before the jump"
+        assert localize(robot, sim_time).is_fix
+        robot.graph.wait_for(lambda: heard)
+    assert to_stamp_ns(heard[-1].header.stamp) < 90 * 10**9
+
+
+def test_when_time_jumps_back_its_odometry_is_forgotten(robot: Robot, sim_time: SimTime) -> None:
+    """TF of a stamp that comes again after the jump must be that of the new run."""
+    sim_time.now_ns = 200 * 10**9
+    robot.graph.spin()
+    assert localize(robot, sim_time).is_fix
+    stamp_ns = sim_time.now_ns
+    robot.send_odometry(robot.frames[0], stamp_ns)
+    robot.graph.spin(0.2)
+    sim_time.now_ns = stamp_ns - 5 * 10**9
+    robot.graph.wait_for(lambda: robot.status()["state"] == "localizing")
+    robot.configure(tf_timeout=0.0)
+    sim_time.now_ns = stamp_ns
+    robot.graph.spin(0.2)
+    answer = robot.ask(partial(robot.send_image, robot.frames[0]), lambda: stamp_ns)
+    assert answer["rejection"].startswith("no_transform: odom <- base_link")
+    robot.restore()
+    assert localize(robot, sim_time).is_fix
