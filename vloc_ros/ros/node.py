@@ -167,8 +167,12 @@ def run(make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | Non
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():
+            raise  # otherwise it was interrupted, and what was just being published could not be any more
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the cleaning up
+        # Whoever is impatient must not interrupt the cleaning up. Not SIG_IGN, which rclpy's shutdown would half undo.
+        signal.signal(signal.SIGINT, lambda *_: None)
         if node is not None:
             with suppress(Exception):  # nothing to be done about it any more
                 node.end()
