@@ -1,7 +1,6 @@
 """What both nodes share: a lifecycle that can start by itself, checked parameters, and a program around it."""
 
 import os
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -152,11 +151,22 @@ def resolve_map(uri: str) -> str:
         raise ConfigError(f"{uri}: there is no package {package!r}") from error
 
 
-def run(make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | None = None) -> int:
-    """Spin a node until it is interrupted or shut down, and return the exit code: 1 for a parameter that is wrong."""
+def run(
+    make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | None, is_interrupted: Callable[[], bool]
+) -> int:
+    """Spin a node until it is interrupted or shut down, and return the exit code: 1 for arguments that are wrong.
+
+    `is_interrupted` tells of a SIGINT before rclpy listened to it.
+    """
     node = None
     try:
         rclpy.init(args=arguments)
+    except Exception as error:  # of whatever class for arguments that rcl does not understand
+        rclpy.logging.get_logger("vloc_ros").fatal(str(error).strip())
+        return 1
+    try:
+        if is_interrupted():
+            return 0
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -165,14 +175,12 @@ def run(make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | Non
     except VlocError as error:
         rclpy.logging.get_logger("vloc_ros").fatal(str(error))
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     except Exception:
         if rclpy.ok():
-            raise  # otherwise it was interrupted, and what was just being published could not be any more
+            raise  # otherwise it was interrupted, and what was just being made or published could not be any more
     finally:
-        # Whoever is impatient must not interrupt the cleaning up. Not SIG_IGN, which rclpy's shutdown would half undo.
-        signal.signal(signal.SIGINT, lambda *_: None)
         if node is not None:
             with suppress(Exception):  # nothing to be done about it any more
                 node.end()

@@ -1,30 +1,9 @@
-"""The nodes as programs. Everything is imported inside, so that an interruption while that lasts is no traceback."""
+"""The nodes as programs. Everything is imported inside, so that an interruption while that lasts is a clean end."""
 
-import math
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from importlib import import_module
-
-IMPATIENCE_S = 1.0
-
-
-class Interruption:
-    """Handler of SIGINT that raises KeyboardInterrupt, but not again within IMPATIENCE_S.
-
-    Whoever presses Ctrl-C twice must not interrupt what the first one has set off. It is no handler that works just
-    once, for Python loses a KeyboardInterrupt that is raised in some callbacks of its own.
-    """
-
-    def __init__(self) -> None:
-        self._last_s = -math.inf
-
-    def __call__(self, signal_number: int, frame: object) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s > IMPATIENCE_S:
-            self._last_s = now_s
-            raise KeyboardInterrupt
 
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
@@ -38,16 +17,15 @@ def relocalizer(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
-    signal.signal(signal.SIGINT, Interruption())
+    # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
+    interruptions: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))
+    make_node, run = getattr(import_module(module), node), import_module("vloc_ros.ros.node").run
     try:
-        make_node = getattr(import_module(module), node)
-        run = import_module("vloc_ros.ros.node").run
-        code: int = run(make_node, arguments)
-    except KeyboardInterrupt:
-        return 0
+        code: int = run(make_node, arguments, lambda: bool(interruptions))
+        return code
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nor while the interpreter ends
-    return code
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the interpreter's end
 
 
 if __name__ == "__main__":
