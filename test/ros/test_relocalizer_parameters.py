@@ -138,6 +138,16 @@ def test_a_wrong_one_at_start_is_one_line_and_exit_code_1(
     assert "FATAL" in line
 
 
+@pytest.mark.parametrize("arguments", [("--params-file", "/there/is/no/file.yaml"), ("--no-such-argument",)])
+def test_an_argument_that_ros_does_not_understand_is_said_with_exit_code_1(
+    module_graph: Graph, arguments: tuple[str, ...]
+) -> None:
+    program = module_graph.start("relocalizer", *arguments)
+    assert program.ended() == 1
+    assert "Traceback" not in program.log
+    assert len(program.lines("FATAL", arguments[-1])) == 1
+
+
 def test_a_whole_number_at_start_too(graph: Graph) -> None:
     program = graph.start("relocalizer", max_jump_m=1, autostart=False)
     graph.wait_for(lambda: graph.is_up("relocalizer"))

@@ -162,7 +162,7 @@ def run(
     try:
         rclpy.init(args=arguments)
     except Exception as error:  # of whatever class for arguments that rcl does not understand
-        rclpy.logging.get_logger("vloc_ros").fatal(str(error).strip())
+        rclpy.logging.get_logger("vloc_ros").fatal(f"{type(error).__name__}: {error}")
         return 1
     try:
         if is_interrupted():
