@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
-from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import Calibration, GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
@@ -26,7 +27,11 @@ from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record
 
 NETWORK = b"any bytes will do here" * 100
 PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
-FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png")
+FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png", "mapping.json")
+
+
+def random_pose(rng: np.random.Generator) -> np.ndarray:
+    return from_quaternion(rng.normal(size=4), rng.normal(size=3))
 
 
 def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap:
@@ -37,7 +42,7 @@ def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap
         "frame_id": "map",
         "created": "2025-06-01T12:00:00Z",
         "network": NetworkSpec(320, 240, 4),
-        "gate": GateThresholds(min_inliers=9, max_position_sigma_m=0.07),
+        "gate": GateThresholds(min_inliers=9, min_confidence=0.07),
         "training": {"epochs": 3, "loss": np.float32(0.25), "blocks": (1, 2)},
         "accuracy": {"median_translation_m": None, "recall": 0.5},
         **manifest,
@@ -49,6 +54,7 @@ def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap
         extents=rng.uniform(0.05, 0.3, n),
         observations=rng.integers(5, 900, n).astype(np.int32),
         manifest=Manifest(**fields),  # type: ignore[arg-type]
+        mapping_views=np.stack([random_pose(rng) for _ in range(3)]),
         method_data={"radii": rng.normal(size=(n, 2)).astype(np.float32)},
     )
 
@@ -90,7 +96,7 @@ def test_round_trip(office: Path) -> None:
     assert stored.network == NETWORK
     assert stored.size_bytes == sum(path.stat().st_size for path in office.iterdir())
     assert sorted(path.name for path in office.iterdir()) == sorted(FILES)
-    for name in ("ids", "observations", "positions", "normals", "extents"):
+    for name in ("ids", "observations", "positions", "normals", "extents", "mapping_views"):
         np.testing.assert_allclose(getattr(read, name), getattr(written, name), atol=1e-4, rtol=0)
         assert getattr(read, name).dtype == getattr(written, name).dtype
     np.testing.assert_array_equal(read.method_data["radii"], written.method_data["radii"])
@@ -172,8 +178,11 @@ def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
         ("network.output_names", "labels"),
         ("network.output_names", ["labels", "secrets"]),
         ("gate.min_inlier_ratio", 1.5),
-        ("gate.max_position_sigma_m", float("nan")),
-        ("gate.max_rotation_sigma_deg", -1),
+        ("gate.min_confidence", float("nan")),
+        ("gate.max_reprojection_rmse_px", -1),
+        ("calibration", None),
+        ("calibration.position_scale", 0),
+        ("calibration.rotation_floor_deg", -1),
         ("training", []),
         ("accuracy", {1: 2}),
         ("format_version", "1"),
@@ -257,6 +266,8 @@ def test_landmarks_that_are_not_finite(office: Path, name: str, value: float) ->
         ({"positions": np.zeros((4, 3), np.float32)}, "positions"),
         ({"positions": np.zeros((5, 2), np.float32)}, "positions"),
         ({"positions": np.zeros((5, 3), np.int32)}, "positions"),
+        ({"mapping_views": np.zeros((5, 4, 4), np.float32)}, "mapping_views"),
+        ({"mapping_views": np.zeros((5, 3, 4), np.int32)}, "mapping_views"),
         ({"ids": np.zeros(5, np.int32)}, "twice"),
         ({"ids": np.zeros(0, np.int32)}, "no landmarks"),
         ({"ids": np.int32(3)}, "single value"),
@@ -417,10 +428,14 @@ def test_impossible_specs_and_thresholds_are_refused() -> None:
     for bad in ({"width": 0}, {"stride": 7}, {"output_names": ()}, {"output_names": ("labels", "labels")}):
         with pytest.raises(ConfigError, match="network"):
             replace(NetworkSpec(320, 240, 4), **bad)  # type: ignore[arg-type]
-    for name in ("max_reprojection_rmse_px", "max_position_sigma_m", "max_rotation_sigma_deg"):
-        for value in (0.0, float("nan")):
-            with pytest.raises(ConfigError, match=name):
-                GateThresholds(**{name: value})  # type: ignore[arg-type]
+    nan = float("nan")
+    thresholds = {"min_inliers": (-1,), "min_confidence": (1.1, nan), "max_reprojection_rmse_px": (0.0, nan)}
+    scales = {"position_scale": (0.0, nan), "rotation_scale": (-1.0,), "position_floor_m": (-0.1, nan)}
+    for kind, impossible in ((GateThresholds, thresholds), (Calibration, scales)):
+        for name, values in impossible.items():
+            for value in values:
+                with pytest.raises(ConfigError, match=name):
+                    kind(**{name: value})  # type: ignore[arg-type]
 
 
 def test_a_packed_map_is_the_map_it_was(office: Path) -> None:

@@ -163,11 +163,11 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
     """Image 2 is rejected, the others are 1 cm and 0.1 deg off per index."""
     index = int(image.rgb[0, 0, 0])
     if index == 2:
-        return Rejection(RejectionReason.NO_POSE, "no pose", {"total": 1.0})
+        return Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 1.0})
     points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
     covariance = np.diag([1e-4, 4e-4, 1e-4, 0, 0, math.radians(3) ** 2])
     pose = turned(Poses.poses[index], 0.1 * index, 0.01 * index)
-    return PoseEstimate(pose, covariance, points, np.array([True, True, True, False]), 0.5, {"pnp": 1.0, "total": 2.0})
+    return PoseEstimate(pose, covariance, points, np.array([True, True, True, False]), 0.5, 0.9, {"pnp": 1.0, "total": 2.0})
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
 
     def record(image: CameraImage, *_: object) -> Rejection:
         images.append(image.rgb)
-        return Rejection(RejectionReason.NO_POSE, "x", {"total": 1.0})
+        return Rejection(RejectionReason.NO_POSE, "x", timings_ms={"total": 1.0})
 
     monkeypatch.setattr("vloc_ros.localizer.localize", record)
     for _ in range(2):

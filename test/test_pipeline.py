@@ -50,7 +50,7 @@ def landmark_map(scene):
         normals=np.tile([0.0, 0.0, 1.0], (n, 1)),
         extents=np.full(n, 0.1),
         observations=np.full(n, 5, dtype=np.int32),
-        manifest=Manifest("vsnet", "map", "2025-01-01T00:00:00Z", SPEC, GateThresholds()),
+        manifest=Manifest("vsnet", "map", "2025-01-01T00:00:00Z", SPEC, gate=GateThresholds()),
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.gate import gate
-from vloc_ros.core.manifest import GateThresholds
+from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.pnp_kernels import damped_step, normal_equations, perturb
 from vloc_ros.core.transforms import apply, from_quaternion, invert, rotation_angle
@@ -113,7 +114,7 @@ def test_contradictions_have_no_pose_or_few_inliers():
     rng = np.random.default_rng(0)
     nonsense = replace(exact(30), pixels=rng.uniform(0, 480, (30, 2)))
     result = solve_pnp(nonsense, CAMERA)
-    assert isinstance(result, Rejection) or isinstance(gate(result, GateThresholds()), Rejection)
+    assert isinstance(result, Rejection) or isinstance(gate(calibrated(result, Calibration()), GateThresholds()), Rejection)
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0], ids=["one point", "a line"])
@@ -122,7 +123,7 @@ def test_degenerate_points_leave_the_pose_undetermined(spread):
     points = apply(MAP_FROM_CAMERA, np.array([0.1, 0.2, 3.0]) + along * np.array([0.5, 0.1, 0.3]))
     pixels, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), points))
     result = solve_pnp(replace(exact(30), pixels=pixels, points=points), CAMERA)
-    assert isinstance(result, Rejection) or isinstance(gate(result, GateThresholds()), Rejection)
+    assert isinstance(result, Rejection) or isinstance(gate(calibrated(result, Calibration()), GateThresholds()), Rejection)
 
 
 def test_gradient_and_information_are_those_of_the_cost():
@@ -160,17 +161,17 @@ def test_perturbation_is_about_the_maps_axes():
         (GateThresholds(min_inliers=61), RejectionReason.TOO_FEW_INLIERS, "60 inliers, below 61"),
         (GateThresholds(min_inlier_ratio=0.9), RejectionReason.LOW_INLIER_RATIO, "below 0.90"),
         (GateThresholds(max_reprojection_rmse_px=0.1), RejectionReason.HIGH_REPROJECTION_ERROR, "above 0.10 px"),
-        (GateThresholds(max_position_sigma_m=1e-6), RejectionReason.HIGH_UNCERTAINTY, "position sigma"),
-        (GateThresholds(max_rotation_sigma_deg=1e-6), RejectionReason.HIGH_UNCERTAINTY, "rotation sigma"),
+        (GateThresholds(min_confidence=1.0), RejectionReason.LOW_CONFIDENCE, "below 1.00"),
     ],
 )
 def test_each_threshold_of_the_gate(thresholds, reason, words):
     correspondences = with_noise(exact(80), np.random.default_rng(1))
     correspondences.pixels[:20] = 5000.0
-    estimate = solved(correspondences)
+    estimate = calibrated(solved(correspondences), Calibration())
     assert estimate.inlier_count == 60
     assert gate(estimate, GateThresholds()) is estimate
     result = gate(estimate, thresholds)
     assert isinstance(result, Rejection)
     assert result.reason is reason
+    assert result.refused is estimate
     assert words in result.detail

@@ -100,6 +100,7 @@ def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:
         "inliers": result.inlier_count,
         "inlier_ratio": result.inlier_ratio,
         "reprojection_rmse_px": result.reprojection_rmse_px,
+        "confidence": result.confidence,
         **latency,
     }
 
@@ -116,6 +117,7 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
         f"  sigma     {_numbers(np.rad2deg(sigmas[3:]), 3)} deg, about X Y Z of the map",
         f"inliers     {result.inlier_count} of {len(result.correspondences)} landmarks, "
         f"reprojection RMSE {result.reprojection_rmse_px:.2f} px",
+        f"confidence  {result.confidence:.3f} to be within 5 cm and 5 deg",
         latency,
     ]
     return "\n".join(rows)

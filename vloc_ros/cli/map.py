@@ -25,6 +25,10 @@ def register(commands: SubCommands) -> None:
     patches = parser.add_mutually_exclusive_group()
     _add(patches, "--landmarks", MapOptions.landmarks, "make about this many landmarks", type=int, metavar="COUNT")
     patches.add_argument("--patch-size", type=float, metavar="METRES", help="make landmark patches of this size")
+    rate = MapOptions.false_positive_rate
+    _add(
+        parser, "--false-positive-rate", rate, "share of wrong poses that the gate may pass", type=float, metavar="RATE"
+    )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     _add_training(parser.add_argument_group("training"))
@@ -76,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         mesh=options.mesh,
         width=options.width,
         frame_id=options.frame_id,
+        false_positive_rate=options.false_positive_rate,
         fresh=options.fresh,
         training=TrainingOptions(
             preset=options.preset,

@@ -51,26 +51,53 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How a solved pose's covariance and figures become ones that can be believed; fitted when the map is made.
+
+    Covariance: standard deviations of position and rotation times their scale, then the squared floor added to each
+    axis. Confidence: a logistic function of log(position sigma / 5 cm), log(rotation sigma / 5 deg), both of the scaled
+    covariance along its worst direction, and log(inliers). The defaults are guesses, good enough to start from.
+    Raises ConfigError for scales and floors that make no sense.
+    """
+
+    position_scale: float = 1.0
+    position_floor_m: float = 0.0
+    rotation_scale: float = 1.0
+    rotation_floor_deg: float = 0.0
+    confidence_bias: float = -4.5
+    confidence_position_weight: float = -1.5
+    confidence_rotation_weight: float = -1.0
+    confidence_inliers_weight: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name in ("position_scale", "rotation_scale"):
+            if not getattr(self, name) > 0:  # not `<=`: NaN has to fail too
+                raise ConfigError(f"calibration: {name} is {getattr(self, name)}, must be positive")
+        for name in ("position_floor_m", "rotation_floor_deg"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"calibration: {name} is {getattr(self, name)}, must not be negative")
+
+
+@dataclass(frozen=True)
 class GateThresholds:
     """A pose is believed only inside all of these; calibrated on held-out frames when the map is made.
 
-    Raises ConfigError for a threshold that makes no sense; infinity switches one of the upper limits off.
+    Raises ConfigError for a threshold that makes no sense; infinity switches the upper limit off.
     """
 
     min_inliers: int = 12
     min_inlier_ratio: float = 0.3
     max_reprojection_rmse_px: float = 8.0
-    max_position_sigma_m: float = 0.1
-    max_rotation_sigma_deg: float = 2.0
+    min_confidence: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.min_inliers < 0 or not 0 <= self.min_inlier_ratio <= 1:
-            raise ConfigError(
-                f"gate: min_inliers {self.min_inliers} or min_inlier_ratio {self.min_inlier_ratio} out of range"
-            )
-        for name in ("max_reprojection_rmse_px", "max_position_sigma_m", "max_rotation_sigma_deg"):
-            if not getattr(self, name) > 0:  # not `<=`: NaN has to fail too
-                raise ConfigError(f"gate: {name} is {getattr(self, name)}, must be positive")
+        if self.min_inliers < 0:
+            raise ConfigError(f"gate: min_inliers is {self.min_inliers}, must not be negative")
+        for name in ("min_inlier_ratio", "min_confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"gate: {name} is {getattr(self, name)}, must be in 0 .. 1")
+        if not self.max_reprojection_rmse_px > 0:
+            raise ConfigError(f"gate: max_reprojection_rmse_px is {self.max_reprojection_rmse_px}, must be positive")
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,7 @@ class Manifest:
     frame_id: str
     created: str
     network: NetworkSpec
+    calibration: Calibration = field(default_factory=Calibration)
     gate: GateThresholds = field(default_factory=GateThresholds)
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

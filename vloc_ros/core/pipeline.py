@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.pnp import solve_pnp
@@ -48,6 +49,8 @@ def localize(
     with stopwatch.stage("total"):
         correspondences = method.correspond(image, landmark_map, session, stopwatch)
         with stopwatch.stage("pnp"):
-            solved = solve_pnp(correspondences, image.camera.undistorted())
-            result = gate(solved, landmark_map.manifest.gate) if isinstance(solved, PoseEstimate) else solved
+            result = solve_pnp(correspondences, image.camera.undistorted())
+            if isinstance(result, PoseEstimate):
+                manifest = landmark_map.manifest
+                result = gate(calibrated(result, manifest.calibration), manifest.gate)
     return replace(result, timings_ms=MappingProxyType(stopwatch.timings_ms))

@@ -24,7 +24,8 @@ def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]
         raise ConfigError(f"{name}: {int((~np.isfinite(array)).sum())} values are not finite")
 
 
-def _worst_sigma(covariance: Float) -> float:
+def worst_sigma(covariance: Float) -> float:
+    """Standard deviation along the worst direction of a covariance (3, 3)."""
     return float(np.sqrt(max(0.0, float(np.linalg.eigvalsh(covariance)[-1]))))
 
 
@@ -60,6 +61,7 @@ class LandmarkMap:
     extents: Float
     observations: NDArray[np.int32]
     manifest: Manifest
+    mapping_views: Float = field(default_factory=lambda: np.empty((0, 4, 4)))
     method_data: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class LandmarkMap:
         _finite("map: landmark normals", self.normals, (n, 3))
         _finite("map: landmark extents", self.extents, (n,))
         _finite("map: landmark observation counts", self.observations, (n,))
+        _finite("map: mapping views", self.mapping_views, (None, 4, 4))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,14 +111,16 @@ class Correspondences:
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """An accepted pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation
-    about the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences."""
+    """A pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about the
+    map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences. `confidence`: the probability that
+    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied."""
 
     map_from_camera: Float
     covariance: Float
     correspondences: Correspondences
     inliers: NDArray[np.bool_]
     reprojection_rmse_px: float
+    confidence: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -135,12 +140,12 @@ class PoseEstimate:
     @property
     def position_sigma_m(self) -> float:
         """Standard deviation of the position along its worst direction."""
-        return _worst_sigma(self.covariance[:3, :3])
+        return worst_sigma(self.covariance[:3, :3])
 
     @property
     def rotation_sigma_rad(self) -> float:
         """Standard deviation of the rotation about its worst axis."""
-        return _worst_sigma(self.covariance[3:, 3:])
+        return worst_sigma(self.covariance[3:, 3:])
 
 
 class RejectionReason(Enum):
@@ -151,13 +156,15 @@ class RejectionReason(Enum):
     TOO_FEW_INLIERS = "too_few_inliers"
     LOW_INLIER_RATIO = "low_inlier_ratio"
     HIGH_REPROJECTION_ERROR = "high_reprojection_error"
-    HIGH_UNCERTAINTY = "high_uncertainty"
+    LOW_CONFIDENCE = "low_confidence"
 
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """No pose, and why. `detail` is one line with the values that decided."""
+    """No pose, and why. `detail` is one line with the values that decided; `refused` the pose that was not believed,
+    for those who measure the gate, None where there was none."""
 
     reason: RejectionReason
     detail: str
+    refused: PoseEstimate | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

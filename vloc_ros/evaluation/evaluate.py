@@ -1,8 +1,7 @@
 """Localizes every frame of a data set and compares with the known poses."""
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,70 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.transforms import Matrix
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, RejectionReason
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, VlocError
-from vloc_ros.evaluation.metrics import PoseError, pose_error, summarize
+from vloc_ros.evaluation.metrics import summarize
 from vloc_ros.evaluation.output import write_text
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept, nearest_view
 from vloc_ros.evaluation.trajectory import StampedPose, write_tum
 from vloc_ros.localizer import Localizer
 
 SECOND_NS = 10**9
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """What is kept of a pose estimate; the sigmas are those along the worst direction."""
-
-    map_from_camera: Matrix
-    error: PoseError
-    inliers: int
-    inlier_ratio: float
-    reprojection_rmse_px: float
-    position_sigma_m: float
-    rotation_sigma_deg: float
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """What is kept of a rejection."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """One frame of an evaluation."""
-
-    name: str
-    stamp_ns: int
-    true_map_from_camera: Matrix
-    outcome: Estimated | Rejected
-    timings_ms: Mapping[str, float]
-
-    @property
-    def error(self) -> PoseError | None:
-        """The pose error, None for a rejected frame."""
-        return self.outcome.error if isinstance(self.outcome, Estimated) else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types; a rejected frame has `rejected` and `detail` in place of the figures."""
-        common = {"name": self.name, "latency_ms": dict(self.timings_ms)}
-        if isinstance(self.outcome, Rejected):
-            return {**common, "rejected": self.outcome.reason, "detail": self.outcome.detail}
-        return {
-            **common,
-            "translation_error_m": self.outcome.error.translation_m,
-            "rotation_error_deg": math.degrees(self.outcome.error.rotation_rad),
-            "inliers": self.outcome.inliers,
-            "inlier_ratio": self.outcome.inlier_ratio,
-            "reprojection_rmse_px": self.outcome.reprojection_rmse_px,
-            "position_sigma_m": self.outcome.position_sigma_m,
-            "rotation_sigma_deg": self.outcome.rotation_sigma_deg,
-        }
 
 
 @dataclass(frozen=True)
@@ -158,24 +104,11 @@ def _evaluate_frame(localizer: Localizer, dataset: Dataset, index: int, occlude:
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,
         true_map_from_camera=frame.map_from_camera,
-        outcome=_outcome(result, frame.map_from_camera),
+        outcome=kept(result, frame.map_from_camera),
         timings_ms=result.timings_ms,
+        nearest_view=nearest_view(localizer.landmark_map.mapping_views, frame.map_from_camera),
     )
 
 
 def _occluded(image: CameraImage, ratio: float, rng: np.random.Generator) -> CameraImage:
     return image if ratio == 0 else replace(image, rgb=noise_block(image.rgb, ratio, rng))
-
-
-def _outcome(result: PoseEstimate | Rejection, true_map_from_camera: Matrix) -> Estimated | Rejected:
-    if isinstance(result, Rejection):
-        return Rejected(result.reason.value, result.detail)
-    return Estimated(
-        map_from_camera=result.map_from_camera,
-        error=pose_error(result.map_from_camera, true_map_from_camera),
-        inliers=result.inlier_count,
-        inlier_ratio=result.inlier_ratio,
-        reprojection_rmse_px=result.reprojection_rmse_px,
-        position_sigma_m=result.position_sigma_m,
-        rotation_sigma_deg=math.degrees(result.rotation_sigma_rad),
-    )

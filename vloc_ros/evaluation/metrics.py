@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from vloc_ros.core.transforms import Matrix, rotation_angle
@@ -37,6 +38,13 @@ def pose_error(map_from_camera: Matrix, true_map_from_camera: Matrix) -> PoseErr
         translation_m=float(np.linalg.norm(map_from_camera[:3, 3] - true_map_from_camera[:3, 3])),
         rotation_rad=rotation_angle(true_map_from_camera[:3, :3], map_from_camera[:3, :3]),
     )
+
+
+def error_vector(map_from_camera: Matrix, true_map_from_camera: Matrix) -> Matrix:
+    """Error (6,) of a pose in the order and axes of `PoseEstimate.covariance`: translation (m), then the rotation
+    vector (rad) that turns the true orientation into the estimated one, about the map's axes."""
+    rotation, _ = cv2.Rodrigues(map_from_camera[:3, :3] @ true_map_from_camera[:3, :3].T)
+    return np.concatenate([map_from_camera[:3, 3] - true_map_from_camera[:3, 3], rotation.ravel()])
 
 
 def summarize(errors: Sequence[PoseError | None], timings_ms: Sequence[Mapping[str, float]]) -> dict[str, Any]:

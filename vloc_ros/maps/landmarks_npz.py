@@ -19,6 +19,8 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, Memor
 REAL = (np.dtype(np.float32), np.dtype(np.float64))
 COUNT = (np.dtype(np.int32),)
 ARRAYS = {"ids": COUNT, "positions": REAL, "normals": REAL, "extents": REAL, "observations": COUNT}
+VIEWS = "mapping_views"  # (V, 3, 4), without the last row of each pose
+KNOWN = (*ARRAYS, VIEWS)
 
 
 def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
@@ -28,6 +30,7 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
     }
     for name, kinds in ARRAYS.items():
         arrays[name] = np.asarray(getattr(landmark_map, name), dtype=kinds[0])
+    arrays[VIEWS] = np.asarray(landmark_map.mapping_views[:, :3], dtype=np.float32)
     rounding = np.abs(arrays["positions"] - landmark_map.positions).max()
     if rounding >= MAX_ROUNDING_M:
         arrays["positions"] = np.asarray(landmark_map.positions, dtype=np.float64)
@@ -41,20 +44,22 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
 def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
     """The landmark map of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
     arrays = _load(content)
-    for name, kinds in ARRAYS.items():
+    for name, kinds in {**ARRAYS, VIEWS: REAL}.items():
         if name not in arrays:
             raise MapError(f"array {name!r} is missing")
         if arrays[name].dtype not in kinds:
             raise MapError(f"array {name!r} is {arrays[name].dtype}, expected {' or '.join(map(str, kinds))}")
         if arrays[name].ndim == 0:
             raise MapError(f"array {name!r} is a single value")
-    method_data = {name.removeprefix(METHOD_PREFIX): array for name, array in arrays.items() if name not in ARRAYS}
+    method_data = {name.removeprefix(METHOD_PREFIX): array for name, array in arrays.items() if name not in KNOWN}
     for name in arrays:
-        if name not in ARRAYS and not name.startswith(METHOD_PREFIX):
+        if name not in KNOWN and not name.startswith(METHOD_PREFIX):
             raise MapError(f"array {name!r} is unknown; data of a method begins with {METHOD_PREFIX!r}")
         if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
             raise MapError(f"array {name!r} has {int((~np.isfinite(arrays[name])).sum())} values that are not finite")
     ids, positions, normals, extents, observations = (arrays[name] for name in ARRAYS)
+    if arrays[VIEWS].ndim != 3 or arrays[VIEWS].shape[1:] != (3, 4):
+        raise MapError(f"array {VIEWS!r} has the shape {arrays[VIEWS].shape}, expected (V, 3, 4)")
     if len(np.unique(ids)) != len(ids):
         raise MapError("array 'ids' names a landmark twice")
     try:
@@ -65,10 +70,16 @@ def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
             extents=extents.astype(np.float64),
             observations=observations,
             manifest=manifest,
+            mapping_views=_with_last_row(arrays[VIEWS]),
             method_data=method_data,
         )
     except ConfigError as error:
         raise MapError(str(error)) from error
+
+
+def _with_last_row(views: NDArray[np.floating]) -> NDArray[np.float64]:
+    last_row = np.broadcast_to(np.array([0.0, 0.0, 0.0, 1.0]), (len(views), 1, 4))
+    return np.concatenate([views.astype(np.float64), last_row], axis=1)
 
 
 def _load(content: bytes) -> dict[str, NDArray[Any]]:

@@ -1,10 +1,14 @@
 """Writes a map directory all at once or not at all."""
 
+import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,19 +18,26 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
-from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, NETWORK_FILE, PREVIEW_FILE
+from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, MAPPING_FILE, NETWORK_FILE, PREVIEW_FILE
 
 
-def write_map(directory: Path | str, landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8]) -> None:
+def write_map(
+    directory: Path | str,
+    landmark_map: LandmarkMap,
+    network: bytes,
+    preview_rgb: NDArray[np.uint8],
+    mapping: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write a map directory; one that is already there is replaced at the very end, or stays as it is.
 
-    `network`: the ONNX file. `preview_rgb`: uint8 (H, W, 3). The map is written beside its place, flushed to the disk
-    and only then renamed. Raises MapError when something other than a map is in the way, when the map would not be
-    readable, or when the disk is full.
+    `network`: the ONNX file. `preview_rgb`: uint8 (H, W, 3). `mapping`: how the map was made, for reports, in JSON's
+    types: `curves` of the training, records of the `held_out` frames. The map is written beside its place, flushed to
+    the disk and only then renamed. Raises MapError when something other than a map is in the way, when the map would
+    not be readable, or when the disk is full.
     """
     target = Path(directory).resolve()  # a link to a map stays, what it points to is replaced
     try:
-        contents = _encode(landmark_map, network, preview_rgb)
+        contents = _encode(landmark_map, network, preview_rgb, mapping)
     except MapError as error:
         raise MapError(f"{target}: cannot write the map: {error}") from error
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -44,12 +55,19 @@ def write_map(directory: Path | str, landmark_map: LandmarkMap, network: bytes, 
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _encode(landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8]) -> dict[str, bytes]:
+def _encode(
+    landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8], mapping: Mapping[str, Any]
+) -> dict[str, bytes]:
     """Content of every file, decoded once: no good map is ever replaced by one that the reader refuses."""
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
         raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    contents = {LANDMARKS_FILE: encode_landmarks(landmark_map), NETWORK_FILE: network, PREVIEW_FILE: png}
+    contents = {
+        LANDMARKS_FILE: encode_landmarks(landmark_map),
+        NETWORK_FILE: network,
+        PREVIEW_FILE: png,
+        MAPPING_FILE: json.dumps(dict(mapping), separators=(",", ":"), allow_nan=False).encode(),
+    }
     records = {name: record_of(content) for name, content in contents.items()}
     contents[MANIFEST_FILE] = encode_manifest(landmark_map.manifest, records)
     manifest, _ = decode_manifest(contents[MANIFEST_FILE])

@@ -76,6 +76,12 @@ class RelocalizerParameters(NodeParameters):
     max_reprojection_rmse_px: float = parameter(
         0.0, "Accept no pose with a larger error, 0: the map's own limit.", low=0.0, high=1000.0
     )
+    min_confidence: float = parameter(
+        0.0,
+        "Accept no pose that is less likely to be within 5 cm and 5 deg, 0: the map's own limit.",
+        low=0.0,
+        high=1.0,
+    )
     max_jump_m: float = parameter(0.5, "How far a fix may be from the previous one moved by odometry.", low=0.0)
     max_jump_deg: float = parameter(15.0, "The same for the heading.", low=0.0, high=180.0)
     max_speed_mps: float = parameter(1.5, "Without odometry, a fix may move so fast on top of that.", low=0.0)

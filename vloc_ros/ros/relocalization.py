@@ -61,6 +61,7 @@ class Outcome:
             "inliers": str(pose.inlier_count) if pose else "",
             "inlier_ratio": f"{pose.inlier_ratio:.3f}" if pose else "",
             "reprojection_rmse_px": f"{pose.reprojection_rmse_px:.3f}" if pose else "",
+            "confidence": f"{pose.confidence:.3f}" if pose else "",
             "latency_ms": f"{self.latency_ms:.1f}",
             "localize_ms": "" if self.localize_ms is None else f"{self.localize_ms:.1f}",
             "rejection": self.rejection,
@@ -236,6 +237,7 @@ def tuned(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:
     own: dict[str, Any] = {
         "min_inliers": parameters.min_inliers,
         "max_reprojection_rmse_px": parameters.max_reprojection_rmse_px,
+        "min_confidence": parameters.min_confidence,
     }
     wanted = {name: value for name, value in own.items() if value}
     if not wanted:

@@ -29,15 +29,16 @@ from vloc_ros.methods import get_method
 from vloc_ros.methods.vsnet import network_input
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import BatchSource
-from vloc_ros.training.calibrate import OPEN_GATE, calibrate_gate
+from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
+from vloc_ros.training.curves import read_curves
 from vloc_ros.training.deploy import TorchSession, export_onnx, parity
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
 from vloc_ros.training.map_options import MapOptions, flatten
 from vloc_ros.training.objective import VSNetObjective
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.scene import load_scene, save_scene
-from vloc_ros.training.trainer import Trainer, Workers
+from vloc_ros.training.trainer import LOGS, Trainer, Workers
 
 MIN_FRAMES = 10
 DEPTH_FILE = "depth.json"  # the depth correction, in the work directory
@@ -188,6 +189,7 @@ def _blank_map(options: MapOptions, trainer: Trainer, frames: TrainingFrames, la
         extents=landmarks.extents,
         observations=landmarks.observations,
         manifest=manifest,
+        mapping_views=frames.map_from_camera,
     )
 
 
@@ -211,16 +213,24 @@ def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out:
     network = export_onnx(trainer.objective, spec)
     session = open_session(network, spec)
     _check_parity(reference, session, held_out)
-    gate = calibrate_gate(evaluate(Localizer(blank, method, session), held_out).records)
-    gated = replace(blank, manifest=replace(blank.manifest, gate=gate))
-    figures = _figures(evaluate(Localizer(gated, method, session), held_out))
+    with bar("calibration") as progress:
+        samples = collect_samples(Localizer(blank, method, session), held_out, progress)
+    calibration = fit_calibration(samples)
+    gate = fit_gate(samples, calibration, options.false_positive_rate)
+    gated = replace(blank, manifest=replace(blank.manifest, calibration=calibration, gate=gate))
+    evaluation = evaluate(Localizer(gated, method, session), held_out)
+    figures = _figures(evaluation)
     manifest = replace(
         gated.manifest,
         accuracy={"held_out_frames": len(held_out), **figures},
         training=_training_summary(options, trainer),
     )
     preview = draw_preview(session, held_out.frame(len(held_out) // 2).image)
-    write_map(options.out, replace(gated, manifest=manifest), network, preview)
+    mapping = {
+        "curves": read_curves(options.workdir / LOGS),
+        "held_out": [record.to_json() for record in evaluation.records],
+    }
+    write_map(options.out, replace(gated, manifest=manifest), network, preview, mapping)
     say(f"{options.out}: {describe(figures)} on {len(held_out)} held-out frames")
 
 

@@ -1,35 +1,147 @@
-"""Gate thresholds from held-out frames: as tight as the good poses allow, with room for harder views than those."""
+"""What held-out frames, good ones and degraded ones, say of how far a map's poses can be believed."""
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.evaluation.evaluate import Estimated, FrameRecord
+from vloc_ros.core.calibration import CONFIDENT_LIMITS, calibrated_covariance, confidence, confidence_features
+from vloc_ros.core.manifest import Calibration, GateThresholds
+from vloc_ros.datasets import Dataset
+from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.metrics import WRONG_LIMITS, error_vector
+from vloc_ros.evaluation.records import Estimated
+from vloc_ros.localizer import Localizer
+from vloc_ros.mapping import Progress, no_progress
 
-GOOD_LIMITS = (0.10, 5.0)  # metres, degrees
+OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8
-OPEN_GATE = GateThresholds(0, 0.0, math.inf, math.inf, math.inf)
+MARGIN = 2.0  # the robot will see views worse than those held out
+FEWEST_POSES = 10  # to fit a calibration to
+# Of Student's t: a few bad poses do not widen the covariance of all, and where there are none it errs on the wide side
+# by some 15 %, as it should: the views of tomorrow are harder than those held out.
+DEGREES_OF_FREEDOM = 5.0
+RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
 
 
-def calibrate_gate(records: Sequence[FrameRecord]) -> GateThresholds:
-    """Thresholds from an evaluation through OPEN_GATE; the defaults if it has no good pose at all.
+@dataclass(frozen=True)
+class Sample:
+    """A pose from one held-out frame through one hardship, as solved: neither calibrated nor gated."""
 
-    A good pose's weakest figures, with a margin of three, since the robot will see views worse than those held out.
+    estimate: Estimated
+    true_map_from_camera: NDArray[np.float64]
+    severity: Severity
+
+    @property
+    def good(self) -> bool:
+        return self.severity is not Severity.HOPELESS and self.estimate.error.within(*CONFIDENT_LIMITS)
+
+    @property
+    def wrong(self) -> bool:
+        return self.severity is Severity.HOPELESS or not self.estimate.error.within(*WRONG_LIMITS)
+
+
+def collect_samples(localizer: Localizer, held_out: Dataset, progress: Progress = no_progress) -> list[Sample]:
+    """Localize every held-out frame through every hardship, with a map that has neither calibration nor gate."""
+    samples = []
+    for done, hardship in enumerate(HARDSHIPS, start=1):
+        for record in evaluate(localizer, Degraded(held_out, hardship.degrade)).records:
+            if record.solved is not None:
+                samples.append(Sample(record.solved, record.true_map_from_camera, hardship.severity))
+        progress(done, len(HARDSHIPS))
+    return samples
+
+
+def fit_calibration(samples: Sequence[Sample]) -> Calibration:
+    """The calibration that makes the samples likeliest; the defaults where there are too few to tell."""
+    common = [sample for sample in samples if not sample.wrong and sample.severity is Severity.COMMON]
+    if len(common) < FEWEST_POSES:
+        return Calibration()
+    return _with_confidence(_fit_covariance(common), samples)
+
+
+def fit_gate(samples: Sequence[Sample], calibration: Calibration, false_positive_rate: float) -> GateThresholds:
+    """Thresholds that accept at most this share of the samples that are wrong.
+
+    The confidence decides. The other limits are the good poses' weakest figures with a margin: what lies far beyond
+    everything that was ever seen is not believed, whatever the confidence says of it.
     """
-    estimates = [record.outcome for record in records if isinstance(record.outcome, Estimated)]
-    good = [estimate for estimate in estimates if estimate.error.within(*GOOD_LIMITS)]
-    if not good:
+    good = [sample.estimate for sample in samples if sample.good]
+    if len(good) < FEWEST_POSES:
         return GateThresholds()
 
     def percentile(figure: Callable[[Estimated], float], q: float) -> float:
         return float(np.percentile([figure(estimate) for estimate in good], q))
 
+    wrong = [_confidence(sample, calibration) for sample in samples if sample.wrong]
+    least = float(np.quantile(wrong, 1 - false_positive_rate, method="higher")) if wrong else 0.0
     return GateThresholds(
-        min_inliers=max(FEWEST_INLIERS, math.floor(percentile(lambda e: e.inliers, 2) / 3)),
-        min_inlier_ratio=round(percentile(lambda e: e.inlier_ratio, 2) / 3, 3),
-        max_reprojection_rmse_px=round(3 * percentile(lambda e: e.reprojection_rmse_px, 98), 3),
-        max_position_sigma_m=round(max(0.02, 3 * percentile(lambda e: e.position_sigma_m, 98)), 4),
-        max_rotation_sigma_deg=round(max(0.5, 3 * percentile(lambda e: e.rotation_sigma_deg, 98)), 4),
+        min_inliers=max(FEWEST_INLIERS, math.floor(percentile(lambda e: e.inliers, 1) / MARGIN)),
+        min_inlier_ratio=round(percentile(lambda e: e.inlier_ratio, 1) / MARGIN, 3),
+        max_reprojection_rmse_px=round(MARGIN * percentile(lambda e: e.reprojection_rmse_px, 99), 3),
+        min_confidence=max(GateThresholds().min_confidence, math.ceil(1000 * least) / 1000),
     )
+
+
+def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
+    """Scales and floors of the covariance by maximum likelihood, errors as Student's t of 6 dimensions."""
+    errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
+    covariances = [sample.estimate.covariance for sample in samples]
+
+    def as_calibration(logarithms: NDArray[np.float64]) -> Calibration:
+        position_scale, position_floor_m, rotation_scale, rotation_floor_deg = np.exp(np.clip(logarithms, -9, 9))
+        return Calibration(position_scale, position_floor_m, rotation_scale, rotation_floor_deg)
+
+    def cost(logarithms: NDArray[np.float64]) -> float:
+        calibration = as_calibration(logarithms)
+        scaled = np.stack([calibrated_covariance(covariance, calibration) for covariance in covariances])
+        squares = np.einsum("ni,nij,nj->n", errors, np.linalg.inv(scaled), errors)
+        tails = (DEGREES_OF_FREEDOM + 6) * np.log1p(squares / (DEGREES_OF_FREEDOM - 2))
+        return float(np.sum(np.linalg.slogdet(scaled)[1] + tails))
+
+    # Scales and floors can stand in for each other, so there are several minima: start with and without floors.
+    starts = np.log([[1.0, 1e-4, 1.0, 1e-3], [1.0, 0.005, 1.0, 0.1]])
+    best = min((minimize(cost, start, method="L-BFGS-B") for start in starts), key=lambda found: float(found.fun))
+    return _rounded(as_calibration(best.x))
+
+
+def _with_confidence(calibration: Calibration, samples: Sequence[Sample]) -> Calibration:
+    """Ridge-regularized logistic regression of `Sample.good` on the features of the confidence."""
+    features = np.array(
+        [
+            confidence_features(calibrated_covariance(sample.estimate.covariance, calibration), sample.estimate.inliers)
+            for sample in samples
+        ]
+    )
+    inputs = np.column_stack([np.ones(len(samples)), features])
+    good = np.array([sample.good for sample in samples], dtype=np.float64)
+
+    def cost(weights: NDArray[np.float64]) -> float:
+        scores = inputs @ weights
+        return float(np.sum(np.logaddexp(0, scores) - good * scores) + RIDGE * np.sum(weights[1:] ** 2))
+
+    bias, position, rotation, inliers = minimize(cost, np.zeros(4)).x.tolist()
+    return _rounded(
+        replace(
+            calibration,
+            confidence_bias=bias,
+            confidence_position_weight=position,
+            confidence_rotation_weight=rotation,
+            confidence_inliers_weight=inliers,
+        )
+    )
+
+
+def _confidence(sample: Sample, calibration: Calibration) -> float:
+    return confidence(
+        calibrated_covariance(sample.estimate.covariance, calibration), sample.estimate.inliers, calibration
+    )
+
+
+def _rounded(calibration: Calibration) -> Calibration:
+    """To five digits: more would be noise, and a map is read by people too."""
+    return Calibration(**{name: float(f"{value:.5g}") for name, value in vars(calibration).items()})

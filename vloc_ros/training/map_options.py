@@ -90,8 +90,9 @@ class MapOptions:
     """How `build_map` makes a map.
 
     Patches number about `landmarks` or measure `patch_size_m`: one of the two is None. `mesh`: a surface to use instead
-    of fusing depth. `width`: of the network's input; its height follows the first image's aspect ratio. `workdir` keeps
-    what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
+    of fusing depth. `width`: of the network's input; its height follows the first image's aspect ratio. The gate is set
+    so that at most the share `false_positive_rate` of wrong poses passes. `workdir` keeps what a continued run needs;
+    `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
     """
 
     dataset: str
@@ -106,6 +107,7 @@ class MapOptions:
     mesh: Path | None = None
     width: int = 320
     frame_id: str = "map"
+    false_positive_rate: float = 0.01
     fresh: bool = False
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
@@ -114,6 +116,8 @@ class MapOptions:
             raise ConfigError(f"method '{self.method}' cannot be trained, known is vsnet")
         if (self.landmarks is None) == (self.patch_size_m is None):
             raise ConfigError(f"patches: give landmarks or patch_size_m, got {self.landmarks} and {self.patch_size_m}")
+        if not 0 <= self.false_positive_rate <= 1:
+            raise ConfigError(f"gate: a false positive rate of {self.false_positive_rate} must be in 0 .. 1")
         size = self.patch_size_m if self.landmarks is None else self.landmarks
         if size is None or not 0 < size < math.inf:
             raise ConfigError(f"patches: {size} must be positive and finite")
@@ -127,11 +131,14 @@ class MapOptions:
         return self.width, SIZE_MULTIPLE * max(1, round(self.width * height / width / SIZE_MULTIPLE))
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a continued run must share with the one that it continues, as JSON values: all but where the map goes
-        and how long it may take, so that a map that is not good enough yet can be trained for longer."""
+        """What a continued run must share with the one that it continues, as JSON values: all but where the map goes,
+        how strict its gate is and how long it may take, so that a map that is not good enough yet can be trained for
+        longer."""
         values = asdict(self)
-        for name in ("out", "workdir", "fresh"):
+        for name in ("out", "workdir", "fresh", "false_positive_rate"):
             del values[name]
+        for name in ("root", "mesh"):  # the same place, whatever directory the command is given in
+            values[name] = values[name] and values[name].resolve()
         for name in ("minutes", "epochs"):
             del values["training"][name]
         fingerprint: dict[str, Any] = json.loads(json.dumps(values, default=str))

@@ -20,6 +20,7 @@ from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.objective import VSNetObjective
 from vloc_ros.training.resnet import load_torchvision_weights
 
+LOGS = "tensorboard"  # in the work directory
 POLY_POWER = 0.9
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 20
@@ -163,7 +164,7 @@ class Trainer:
         if self._workers.count > 1:
             model = DistributedDataParallel(model)
         first = self._workers.rank == 0
-        log = SummaryWriter(str(self._directory / "tensorboard")) if first else None
+        log = SummaryWriter(str(self._directory / LOGS)) if first else None
         batches = self._source.batches(self.progress.iteration, workers=PREPARED_BATCHES)
         self.objective.train()
         saved, validated = self.progress.seconds, math.floor(validations * self.fraction)

@@ -1,0 +1,119 @@
+"""Covariance and confidence: what the calibration does to a pose, and that fitting one finds the truth."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.calibration import calibrated, calibrated_covariance, confidence
+from vloc_ros.core.manifest import Calibration, GateThresholds
+from vloc_ros.core.transforms import from_quaternion
+from vloc_ros.core.types import Correspondences, PoseEstimate
+from vloc_ros.evaluation.degrade import Severity
+from vloc_ros.evaluation.metrics import error_vector, pose_error
+from vloc_ros.evaluation.records import Estimated
+
+COVARIANCE = np.diag([1e-4, 4e-4, 1e-4, 1e-5, 1e-5, 4e-5])
+
+
+def test_covariance_is_scaled_and_floored_and_stays_positive_definite() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(6, 6)) * 0.01
+    covariance = root @ root.T
+    result = calibrated_covariance(covariance, Calibration(2.0, 0.01, 3.0, 0.5))
+    np.testing.assert_allclose(result[:3, :3], 4 * covariance[:3, :3] + 1e-4 * np.eye(3))
+    np.testing.assert_allclose(result[3:, 3:], 9 * covariance[3:, 3:] + math.radians(0.5) ** 2 * np.eye(3))
+    np.testing.assert_allclose(result[:3, 3:], 6 * covariance[:3, 3:])
+    assert np.linalg.eigvalsh(result)[0] > 0
+
+
+def test_confidence_falls_with_sigma_and_rises_with_inliers() -> None:
+    calibration = Calibration()
+    sure = confidence(COVARIANCE, 100, calibration)
+    assert 0 < confidence(100 * COVARIANCE, 100, calibration) < sure < 1
+    assert confidence(COVARIANCE, 10, calibration) < sure
+    for extreme in (0.0, 1e30):
+        assert 0 <= confidence(extreme * COVARIANCE, 0, calibration) <= 1
+
+
+def test_an_estimate_is_calibrated_once_and_whole() -> None:
+    points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
+    estimate = PoseEstimate(np.eye(4), COVARIANCE, points, np.ones(4, dtype=np.bool_), 1.0)
+    result = calibrated(estimate, Calibration(position_scale=2.0))
+    assert result.position_sigma_m == pytest.approx(2 * estimate.position_sigma_m)
+    assert result.confidence == confidence(result.covariance, 4, Calibration(position_scale=2.0))
+    assert result.map_from_camera is estimate.map_from_camera
+
+
+def test_error_vector_is_in_the_order_and_axes_of_the_covariance() -> None:
+    true = from_quaternion([0.3, -0.2, 0.5, 0.8], [1, 2, 3])
+    turn = from_quaternion([0, 0, math.sin(0.05), math.cos(0.05)], [0, 0, 0])
+    estimated = true.copy()
+    estimated[:3, :3] = turn[:3, :3] @ true[:3, :3]
+    estimated[:3, 3] += [0.01, -0.02, 0.03]
+    np.testing.assert_allclose(error_vector(estimated, true), [0.01, -0.02, 0.03, 0, 0, 0.1], atol=1e-12)
+
+
+calibrate = pytest.importorskip("vloc_ros.training.calibrate", reason="needs PyTorch")
+
+
+def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity.COMMON) -> "calibrate.Sample":
+    """A pose whose error is `scale` times what its covariance says."""
+    covariance = COVARIANCE * 10 ** rng.uniform(-1, 1)
+    error = scale * rng.multivariate_normal(np.zeros(6), covariance)
+    angle = float(np.linalg.norm(error[3:]))
+    axis = error[3:] / angle
+    pose = from_quaternion([*(axis * math.sin(angle / 2)), math.cos(angle / 2)], error[:3])
+    sigmas = np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]), np.sqrt(np.linalg.eigvalsh(covariance[3:, 3:])[-1])
+    estimated = Estimated(
+        pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
+    )
+    return calibrate.Sample(estimated, np.eye(4), severity)
+
+
+def test_fitting_finds_how_far_the_covariances_were_off() -> None:
+    rng = np.random.default_rng(1)
+    samples = [sample(rng, 2.0) for _ in range(400)]
+    calibration = calibrate.fit_calibration(samples)
+    assert 2.0 < calibration.position_scale < 2.5  # errs on the wide side
+    assert 2.0 < calibration.rotation_scale < 2.5
+
+
+def test_confidences_are_the_frequencies_of_being_right() -> None:
+    rng = np.random.default_rng(2)
+    calibration = calibrate.fit_calibration([sample(rng, 2.0) for _ in range(600)])
+    fresh = [sample(rng, 2.0) for _ in range(600)]
+    said = np.array(
+        [confidence(calibrated_covariance(s.estimate.covariance, calibration), 80, calibration) for s in fresh]
+    )
+    right = np.array([s.good for s in fresh])
+    for low, high in ((0.0, 0.6), (0.6, 0.9), (0.9, 1.0)):
+        chosen = (said >= low) & (said < high)
+        assert chosen.sum() > 20
+        assert right[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.12)
+
+
+def test_the_gate_lets_no_more_wrong_poses_pass_than_wanted() -> None:
+    rng = np.random.default_rng(3)
+    good = [sample(rng, 1.0) for _ in range(200)]
+    hopeless = [sample(rng, 1.0, Severity.HOPELESS) for _ in range(100)]
+    hopeless = [replace(s, estimate=replace(s.estimate, inliers=30)) for s in hopeless]
+    calibration = calibrate.fit_calibration(good + hopeless)
+
+    def passed(rate: float) -> int:
+        least = calibrate.fit_gate(good + hopeless, calibration, rate).min_confidence
+        covariances = [calibrated_covariance(s.estimate.covariance, calibration) for s in hopeless]
+        return sum(
+            confidence(c, s.estimate.inliers, calibration) >= least for c, s in zip(covariances, hopeless, strict=True)
+        )
+
+    assert passed(0.01) <= 1
+    assert passed(0.3) <= 30
+
+
+def test_too_few_good_poses_leave_the_defaults() -> None:
+    rng = np.random.default_rng(4)
+    few = [sample(rng, 1.0) for _ in range(5)] + [sample(rng, 1.0, Severity.HOPELESS) for _ in range(50)]
+    assert calibrate.fit_calibration(few) == Calibration()
+    assert calibrate.fit_gate(few, Calibration(), 0.01) == GateThresholds()

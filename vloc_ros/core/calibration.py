@@ -1,0 +1,50 @@
+"""What a solved pose says of its own certainty, made believable by what the map's held-out frames showed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from vloc_ros.core.manifest import Calibration
+from vloc_ros.core.transforms import Matrix
+from vloc_ros.core.types import PoseEstimate, worst_sigma
+
+# A confidence is the probability that the pose is within these of the truth.
+CONFIDENT_LIMITS = (0.05, 5.0)  # metres, degrees
+
+
+def calibrated(estimate: PoseEstimate, calibration: Calibration) -> PoseEstimate:
+    """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set."""
+    covariance = calibrated_covariance(estimate.covariance, calibration)
+    return replace(
+        estimate, covariance=covariance, confidence=confidence(covariance, estimate.inlier_count, calibration)
+    )
+
+
+def calibrated_covariance(covariance: Matrix, calibration: Calibration) -> Matrix:
+    """S C S + F of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors."""
+    scales = np.repeat([calibration.position_scale, calibration.rotation_scale], 3)
+    floors = np.repeat([calibration.position_floor_m, math.radians(calibration.rotation_floor_deg)], 3)
+    return np.asarray(covariance * np.outer(scales, scales) + np.diag(floors**2), dtype=np.float64)
+
+
+def confidence(covariance: Matrix, inliers: int, calibration: Calibration) -> float:
+    """The probability (0 to 1) that a pose of this calibrated covariance is within CONFIDENT_LIMITS."""
+    weights = (
+        calibration.confidence_position_weight,
+        calibration.confidence_rotation_weight,
+        calibration.confidence_inliers_weight,
+    )
+    score = calibration.confidence_bias + float(np.dot(weights, confidence_features(covariance, inliers)))
+    return 1 / (1 + math.exp(-max(-500.0, min(500.0, score))))
+
+
+def confidence_features(covariance: Matrix, inliers: int) -> tuple[float, float, float]:
+    """What the confidence is a function of, in the order of the weights in `Calibration`."""
+    metres, degrees = CONFIDENT_LIMITS
+    least = 1e-9  # keeps the logarithm of a degenerate covariance finite
+    return (
+        math.log(max(least, worst_sigma(covariance[:3, :3]) / metres)),
+        math.log(max(least, worst_sigma(covariance[3:, 3:]) / math.radians(degrees))),
+        math.log(max(1, inliers)),
+    )

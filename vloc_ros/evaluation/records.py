@@ -1,0 +1,181 @@
+"""What is kept of every frame of an evaluation, in memory and, without loss, as JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.metrics import PoseError, pose_error
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What is kept of a pose estimate, as in `PoseEstimate`; the sigmas are those along the worst direction."""
+
+    map_from_camera: Matrix
+    covariance: Matrix
+    confidence: float
+    error: PoseError
+    inliers: int
+    inlier_ratio: float
+    reprojection_rmse_px: float
+    position_sigma_m: float
+    rotation_sigma_deg: float
+
+    def to_json(self) -> dict[str, Any]:
+        """In JSON's types; `pose` is x y z qx qy qz qw, `covariance` the 36 numbers row by row."""
+        return {
+            "pose": _pose_to_json(self.map_from_camera),
+            "covariance": self.covariance.ravel().tolist(),
+            "confidence": self.confidence,
+            "translation_error_m": self.error.translation_m,
+            "rotation_error_deg": math.degrees(self.error.rotation_rad),
+            "inliers": self.inliers,
+            "inlier_ratio": self.inlier_ratio,
+            "reprojection_rmse_px": self.reprojection_rmse_px,
+            "position_sigma_m": self.position_sigma_m,
+            "rotation_sigma_deg": self.rotation_sigma_deg,
+        }
+
+    @staticmethod
+    def from_json(node: Mapping[str, Any]) -> "Estimated":
+        """The inverse of `to_json`; KeyError, TypeError or ValueError for what that never writes."""
+        return Estimated(
+            map_from_camera=_pose_from_json(node["pose"]),
+            covariance=np.array(node["covariance"], dtype=np.float64).reshape(6, 6),
+            confidence=float(node["confidence"]),
+            error=PoseError(float(node["translation_error_m"]), math.radians(node["rotation_error_deg"])),
+            inliers=int(node["inliers"]),
+            inlier_ratio=float(node["inlier_ratio"]),
+            reprojection_rmse_px=float(node["reprojection_rmse_px"]),
+            position_sigma_m=float(node["position_sigma_m"]),
+            rotation_sigma_deg=float(node["rotation_sigma_deg"]),
+        )
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What is kept of a rejection; `refused` is the pose that the gate did not believe, where there was one."""
+
+    reason: str
+    detail: str
+    refused: Estimated | None = None
+
+
+@dataclass(frozen=True)
+class NearestView:
+    """How far the closest image that the map was made from was taken."""
+
+    distance_m: float
+    angle_deg: float
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from."""
+
+    name: str
+    stamp_ns: int
+    true_map_from_camera: Matrix
+    outcome: Estimated | Rejected
+    timings_ms: Mapping[str, float]
+    nearest_view: NearestView | None = None
+
+    @property
+    def error(self) -> PoseError | None:
+        """The pose error, None for a rejected frame."""
+        return self.outcome.error if isinstance(self.outcome, Estimated) else None
+
+    @property
+    def solved(self) -> Estimated | None:
+        """The pose, whether the gate believed it or not; None where there was none."""
+        return self.outcome if isinstance(self.outcome, Estimated) else self.outcome.refused
+
+    def to_json(self) -> dict[str, Any]:
+        """In JSON's types. A rejected frame has `rejected` and `detail` in place of the figures, and these, where there
+        was a pose, under `refused`."""
+        view = self.nearest_view
+        common = {
+            "name": self.name,
+            "stamp_ns": self.stamp_ns,
+            "true_pose": _pose_to_json(self.true_map_from_camera),
+            "nearest_view_m": view.distance_m if view else None,
+            "nearest_view_deg": view.angle_deg if view else None,
+            "latency_ms": dict(self.timings_ms),
+        }
+        if isinstance(self.outcome, Estimated):
+            return {**common, **self.outcome.to_json()}
+        refused = self.outcome.refused
+        return {
+            **common,
+            "rejected": self.outcome.reason,
+            "detail": self.outcome.detail,
+            "refused": refused.to_json() if refused else None,
+        }
+
+    @staticmethod
+    def from_json(node: Mapping[str, Any]) -> "FrameRecord":
+        """The inverse of `to_json`. Raises ConfigError for what that never writes."""
+        try:
+            view, refused = node["nearest_view_m"], node.get("refused")
+            return FrameRecord(
+                name=str(node["name"]),
+                stamp_ns=int(node["stamp_ns"]),
+                true_map_from_camera=_pose_from_json(node["true_pose"]),
+                outcome=Rejected(str(node["rejected"]), str(node["detail"]), refused and Estimated.from_json(refused))
+                if "rejected" in node
+                else Estimated.from_json(node),
+                timings_ms={str(stage): float(ms) for stage, ms in node["latency_ms"].items()},
+                nearest_view=None if view is None else NearestView(float(view), float(node["nearest_view_deg"])),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
+
+
+def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix) -> Estimated | Rejected:
+    """What is kept of a result."""
+    if isinstance(result, Rejection):
+        refused = _estimated(result.refused, true_map_from_camera) if result.refused else None
+        return Rejected(result.reason.value, result.detail, refused)
+    return _estimated(result, true_map_from_camera)
+
+
+def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
+    """The view (V, 4, 4) that a camera is closest to, where a radian away counts as much as a metre; None of none."""
+    if not len(mapping_views):
+        return None
+    distances = np.linalg.norm(mapping_views[:, :3, 3] - map_from_camera[:3, 3], axis=1)
+    traces = np.einsum("vij,ij->v", mapping_views[:, :3, :3], map_from_camera[:3, :3])
+    angles = np.arccos(np.clip((traces - 1) / 2, -1, 1))
+    nearest = int(np.argmin(distances + angles))
+    return NearestView(float(distances[nearest]), math.degrees(angles[nearest]))
+
+
+def _estimated(estimate: PoseEstimate, true_map_from_camera: Matrix) -> Estimated:
+    assert estimate.confidence is not None  # `localize` calibrates all its poses
+    return Estimated(
+        map_from_camera=estimate.map_from_camera,
+        covariance=estimate.covariance,
+        confidence=estimate.confidence,
+        error=pose_error(estimate.map_from_camera, true_map_from_camera),
+        inliers=estimate.inlier_count,
+        inlier_ratio=estimate.inlier_ratio,
+        reprojection_rmse_px=estimate.reprojection_rmse_px,
+        position_sigma_m=estimate.position_sigma_m,
+        rotation_sigma_deg=math.degrees(estimate.rotation_sigma_rad),
+    )
+
+
+def _pose_to_json(pose: Matrix) -> list[float]:
+    return [*pose[:3, 3].tolist(), *to_quaternion(pose[:3, :3]).tolist()]
+
+
+def _pose_from_json(values: list[float]) -> Matrix:
+    if len(values) != 7:
+        raise ValueError(f"{len(values)} values instead of 7 in a pose")
+    return from_quaternion(values[3:], values[:3])
