@@ -44,7 +44,7 @@ EXTERNAL: dict[str, set[str]] = {
     "datasets": {"numpy", "numba", "cv2"},
     "mapping": {"numpy", "numba", "cv2", "scipy", "sklearn", "trimesh"},
     "evaluation": {"numpy", "cv2", "matplotlib", "tqdm"},
-    "training": {"numpy", "cv2", "scipy", "torch", "onnx", "tqdm", "yaml"},
+    "training": {"numpy", "cv2", "scipy", "tensorboard", "torch", "onnx", "tqdm", "yaml"},
     "cli": {"numpy", "cv2", "tqdm"},
 }
 # Imports that a function may make when it is called, on top of what its layer may import.
