@@ -153,3 +153,16 @@ def test_a_loop_of_frames_is_said_and_recovered_from(robot: Robot) -> None:
     assert robot.ask(send_loop)["rejection"].startswith("no_transform: looping_odom <- base_link")
     robot.configure(tf_timeout=5.0, odom_frame=ODOM_FRAME)
     assert robot.localize().is_fix
+
+
+def test_odometry_at_300_hz_is_received_in_time(robot: Robot) -> None:
+    """The transform of the image's stamp comes last of a burst; queued one by one behind images, it would be late."""
+    robot.configure(tf_timeout=2.0)
+
+    def send(stamp_ns: int) -> None:
+        for age_ms in range(3000, 0, -10):
+            robot.send_odometry(robot.frames[0], stamp_ns - age_ms * 1_000_000)
+            robot.graph.spin(0.003)
+        robot.send(robot.frames[0], stamp_ns)
+
+    assert robot.ask(send).is_fix

@@ -1,11 +1,17 @@
 """The robot's frames at the stamp of an image, from TF."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Thread
 
 import numpy as np
+import rclpy
 from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.time import Time
-from tf2_ros import Buffer, TransformException
+from tf2_ros import Buffer, TransformException, TransformListener
 
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import VlocError
@@ -23,6 +29,40 @@ class FramesAtStamp:
 
     base_from_camera: Matrix
     odom_from_base: Matrix | None
+
+
+@contextmanager
+def receiving_transforms(node: Node, buffer: Buffer) -> Iterator[None]:
+    """Fill the buffer, in a node and a thread of their own beside `node`.
+
+    Robots publish TF at hundreds of hertz, and an executor takes one message of each topic a turn: in one executor with
+    everything else, transforms would be late, and later with every turn.
+    """
+    name = f"{node.get_name()}_tf"
+    listener = rclpy.create_node(
+        name,
+        namespace=node.get_namespace(),
+        context=node.context,
+        cli_args=["--ros-args", "-r", f"__node:={name}"],  # remappings of /tf hold for it, the node's new name does not
+        enable_rosout=False,
+        start_parameter_services=False,
+    )
+    TransformListener(buffer, listener)
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(listener)
+    thread = Thread(target=_spin, args=(executor,), name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+        listener.destroy_node()
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with suppress(ExternalShutdownException, ShutdownException):
+        executor.spin()
 
 
 def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:

@@ -14,13 +14,14 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Empty, SetBool, Trigger
-from tf2_ros import Buffer, TransformListener
+from tf2_ros import Buffer
 
 from vloc_ros.core.tracking import State
 from vloc_ros.errors import MapError, VlocError
 from vloc_ros.maps import StoredMap, read_map, unpack_map
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, status_message
+from vloc_ros.ros.frames import receiving_transforms
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import COMPRESSED, RelocalizerParameters
@@ -48,7 +49,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def configure(self, scope: ExitStack) -> None:
         self._outcome, self._statistics = NOTHING_YET, Statistics()
         buffer = Buffer()
-        scope.callback(TransformListener(buffer, self).unregister)
+        scope.enter_context(receiving_transforms(self, buffer))
         self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
         scope.callback(self.destroy_publisher, self._status)
         self._diagnostics = self.publisher(scope, DiagnosticArray, "/diagnostics", 10)
