@@ -74,7 +74,8 @@ def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Re
     _draw_landmarks(picture, result.correspondences, result.inliers, scale)
     _draw_reprojection(picture, image, result, scale)
     landmarks = f"{result.inlier_count} of {len(result.correspondences)} landmarks agree"
-    _write_caption(picture, f"{landmarks}, reprojection {result.reprojection_rmse_px:.2f} px")
+    confidence = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
+    _write_caption(picture, f"{landmarks}, reprojection {result.reprojection_rmse_px:.2f} px{confidence}")
 
 
 def _enlarged(rgb: Picture, scale: int) -> Picture:
