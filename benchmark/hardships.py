@@ -1,0 +1,47 @@
+"""What a map says of images that are occluded, blurred, dark, glaring, or of nowhere: poses, or honest refusals?
+
+python benchmark/hardships.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
+
+The map's confidence was calibrated on the same hardships, but on other frames. Whatever is accepted of a mirrored or a
+shuffled image is wrong.
+"""
+
+import argparse
+
+import numpy as np
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.datasets import open_dataset
+from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.localizer import load_localizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map)
+    print("| images | median | within 5 cm and 5 deg | rejected | wrong accepted | confidence, accepted |")
+    print(f"|{'---|' * 6}")
+    for hardship in HARDSHIPS:
+        evaluation = evaluate(localizer, Degraded(dataset, hardship.degrade))
+        summary, count = evaluation.summary(), len(dataset)
+        accepted = [r.solved.confidence for r in evaluation.records if r.error is not None and r.solved is not None]
+        median_m, median_deg = summary["median_translation_m"], summary["median_rotation_deg"]
+        hopeless = hardship.severity is Severity.HOPELESS
+        median = "" if hopeless or median_m is None else f"{100 * median_m:.2f} cm, {median_deg:.2f} deg"
+        recall = "" if hopeless else f"{summary['recall_5cm_5deg']:.1%}"
+        wrong = len(accepted) if hopeless else summary["wrong_accepted"]
+        confidence = f"{np.mean(accepted):.2f}" if accepted else ""
+        print(
+            f"| {hardship.name} | {median} | {recall} | {summary['rejected']} of {count} | {wrong} | {confidence} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
