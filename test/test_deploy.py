@@ -10,7 +10,7 @@ onnx = pytest.importorskip("onnx")
 
 from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
 from vloc_ros.inference import open_session  # noqa: E402
-from vloc_ros.training.deploy import TorchSession, export_onnx, parity  # noqa: E402
+from vloc_ros.training.deploy import DeployedVSNet, TorchSession, export_onnx, parity  # noqa: E402
 from vloc_ros.training.map_options import LossWeights  # noqa: E402
 from vloc_ros.training.objective import VSNetObjective  # noqa: E402
 
@@ -99,3 +99,14 @@ def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, im
     agreement, degrees = parity(outputs, {**outputs, "labels": labels, "votes": turned})
     assert agreement == pytest.approx(0.5, abs=0.01)
     assert degrees == pytest.approx(np.degrees(0.1), abs=0.01)
+
+
+@pytest.mark.parametrize("count", [1, 5, 32, 40, 100])
+def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
+    torch.manual_seed(count)
+    objective = VSNetObjective("mobile", torch.randn(count, 16), LossWeights(), stride=4)
+    embeddings = torch.nn.functional.normalize(torch.randn(2, 30, 16), dim=-1)
+    similarity, nearest = DeployedVSNet(objective).nearest(embeddings)
+    expected, place = (embeddings @ torch.nn.functional.normalize(objective.prototypes, dim=-1).T).max(dim=-1)
+    assert (nearest == place).all()
+    torch.testing.assert_close(similarity, expected)
