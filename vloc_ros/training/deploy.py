@@ -51,7 +51,8 @@ class DeployedVSNet(nn.Module):
 
         ONNX Runtime finds a maximum several times faster than its place: so first the best group, then the place in it.
         """
-        groups = (embeddings @ self.prototypes).unflatten(-1, (-1, GROUP))
+        similarities = embeddings @ self.prototypes
+        groups = similarities.reshape(*similarities.shape[:-1], -1, GROUP)
         similarity, group = groups.amax(dim=-1).max(dim=-1)
         chosen = group[..., None, None].expand(*group.shape, 1, GROUP)
         place = groups.gather(-2, chosen).squeeze(-2).argmax(dim=-1)
