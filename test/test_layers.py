@@ -43,7 +43,7 @@ EXTERNAL: dict[str, set[str]] = {
     "localizer": {"numpy"},
     "datasets": {"numpy", "numba", "cv2"},
     "mapping": {"numpy", "numba", "cv2", "scipy", "sklearn", "trimesh"},
-    "evaluation": {"numpy", "cv2", "matplotlib", "tqdm"},
+    "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "tqdm"},
     "training": {"numpy", "cv2", "scipy", "tensorboard", "torch", "onnx", "tqdm", "yaml"},
     "cli": {"numpy", "cv2", "tqdm"},
 }

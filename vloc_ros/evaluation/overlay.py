@@ -83,7 +83,7 @@ def _enlarged(rgb: Picture, scale: int) -> Picture:
     return np.array(cv2.resize(rgb, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def _colours(labels: NDArray[np.int32]) -> Picture:
+def label_colours(labels: NDArray[np.int32]) -> Picture:
     """A bright colour per label, RGB (..., 3); neighbouring numbers get hues that are far apart."""
     colours: Picture = HUES[(labels * GOLDEN_RATIO % 1.0 * len(HUES)).astype(np.intp)]
     return colours
@@ -92,7 +92,7 @@ def _colours(labels: NDArray[np.int32]) -> Picture:
 def _tint(picture: Picture, labels: NDArray[np.int32]) -> None:
     size = picture.shape[1], picture.shape[0]
     seen = cv2.resize((labels > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)[..., np.newaxis]
-    colours = cv2.resize(_colours(labels), size, interpolation=cv2.INTER_NEAREST)
+    colours = cv2.resize(label_colours(labels), size, interpolation=cv2.INTER_NEAREST)
     picture[:] = np.where(seen, (1 - TINT) * picture + TINT * colours, picture * (1 - TINT)).astype(np.uint8)
 
 
@@ -104,7 +104,7 @@ def _draw_votes(picture: Picture, labels: NDArray[np.int32], votes: NDArray[np.f
     rows, columns = rows * step + step // 2, columns * step + step // 2
     starts = (np.stack([columns, rows], axis=1) + 0.5) * cell - 0.5
     ends = starts + votes[rows, columns] * VOTE_LENGTH
-    for start, end, colour in zip(starts, ends, _colours(labels[rows, columns]), strict=True):
+    for start, end, colour in zip(starts, ends, label_colours(labels[rows, columns]), strict=True):
         _line(picture, start, end, tuple(colour.tolist()))
 
 

@@ -1,0 +1,47 @@
+"""What is recorded for the rerun viewer."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from vloc_ros.datasets import open_dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.view import view_run
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.shipped import shipped
+
+
+@pytest.fixture(scope="module")
+def localizer() -> Localizer:
+    return load_localizer(shipped("maps/demo_room"))
+
+
+def test_a_recording_holds_map_cameras_and_errors(localizer: Localizer, tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    room = open_dataset("synthetic_room", None, "test")
+    view_run(localizer, (room.frame(index) for index in range(3)), tmp_path / "run.rrd")
+    content = (tmp_path / "run.rrd").read_bytes()
+    for entity in (
+        b"world/landmarks",
+        b"world/mapping_views",
+        b"world/truth/camera",
+        b"world/estimate/camera",
+        b"image",
+    ):
+        assert entity in content
+
+
+def test_without_rerun_it_says_what_to_install(
+    localizer: Localizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(ConfigError, match="pip install rerun-sdk"):
+        view_run(localizer, (), tmp_path / "run.rrd")
+    assert not (tmp_path / "run.rrd").exists()
+
+
+def test_a_recording_that_cannot_be_written_is_said(localizer: Localizer, tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    with pytest.raises(ConfigError, match="no_such_folder"):
+        view_run(localizer, (), tmp_path / "no_such_folder" / "run.rrd")

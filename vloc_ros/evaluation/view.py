@@ -1,0 +1,132 @@
+"""A run in 3-D for the rerun viewer: the map, the camera where it was and where it is said to be, inliers and errors."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, to_quaternion
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.evaluation.overlay import GREEN, RED, label_colours
+from vloc_ros.localizer import Localizer
+
+JPEG_QUALITY = 80
+TRUTH, ESTIMATE = "truth", "estimate"
+TRUTH_COLOUR, ESTIMATE_COLOUR, VIEW_COLOUR = (160, 160, 160), (40, 140, 250), (110, 110, 110)
+CAMERA_SIZE_M = 0.25  # of the frustum that is drawn
+POINT_SHARE = 0.15  # a landmark's dot against its patch
+
+
+def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -> None:
+    """Localize the frames and show what comes of them, or write it to the file `save` (.rrd) for later.
+
+    Raises ConfigError where rerun is not installed, or when the file cannot be written.
+    """
+    rr = _rerun()
+    stream = rr.RecordingStream("vloc_ros")
+    try:
+        if save is None:
+            stream.spawn(default_blueprint=_blueprint())
+        else:
+            stream.save(save, default_blueprint=_blueprint())
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{save or 'rerun'}: the recording cannot be started: {error}") from error
+    _log_map(rr, stream, localizer.landmark_map)
+    paths: dict[str, list[Matrix]] = {TRUTH: [], ESTIMATE: []}
+    for index, frame in enumerate(frames):
+        stream.set_time("frame", sequence=index)
+        result = localizer.localize(frame.image)
+        _log_image(rr, stream, frame, result)
+        paths[TRUTH].append(frame.map_from_camera)
+        _log_camera(rr, stream, TRUTH, frame, frame.map_from_camera, TRUTH_COLOUR)
+        if isinstance(result, PoseEstimate):
+            paths[ESTIMATE].append(result.map_from_camera)
+            _log_camera(rr, stream, ESTIMATE, frame, result.map_from_camera, ESTIMATE_COLOUR)
+            _log_estimate(rr, stream, frame, result)
+        else:
+            stream.log("rejections", rr.TextLog(f"{frame.name}: {result.detail}", level=rr.TextLogLevel.WARN))
+            stream.log(f"world/{ESTIMATE}", rr.Clear(recursive=True))
+    for name, colour in ((TRUTH, TRUTH_COLOUR), (ESTIMATE, ESTIMATE_COLOUR)):
+        centres = [pose[:3, 3] for pose in paths[name]]
+        stream.log(f"world/path/{name}", rr.LineStrips3D([centres], colors=[colour], radii=-1.0), static=True)
+    stream.flush()
+
+
+def _rerun() -> Any:
+    try:
+        import rerun
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the view needs the Python package '{error.name}': pip install rerun-sdk") from error
+    return rerun
+
+
+def _blueprint() -> Any:
+    from rerun import blueprint as rrb
+
+    plots = [rrb.TimeSeriesView(origin=f"plots/{name}") for name in ("error", "confidence", "inliers")]
+    image = rrb.Spatial2DView(origin="image")
+    return rrb.Blueprint(
+        rrb.Horizontal(
+            rrb.Spatial3DView(origin="world"),
+            rrb.Vertical(image, *plots, rrb.TextLogView(origin="rejections"), row_shares=[3, 1, 1, 1, 1]),
+            column_shares=[3, 2],
+        ),
+        collapse_panels=True,
+    )
+
+
+def _log_map(rr: Any, stream: Any, landmark_map: LandmarkMap) -> None:
+    colours = label_colours(np.arange(1, len(landmark_map) + 1, dtype=np.int32))
+    landmarks = rr.Points3D(landmark_map.positions, colors=colours, radii=POINT_SHARE * landmark_map.extents)
+    stream.log("world/landmarks", landmarks, static=True)
+    views = landmark_map.mapping_views[:, :3, 3]
+    stream.log("world/mapping_views", rr.Points3D(views, colors=[VIEW_COLOUR], radii=-1.5), static=True)
+
+
+def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Rejection) -> None:
+    """The undistorted image with the landmarks that were voted for."""
+    undistorted = frame.image.camera.undistort(frame.image.rgb)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(undistorted, cv2.COLOR_RGB2BGR), settings)
+    stream.log("image", rr.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
+    solved = result if isinstance(result, PoseEstimate) else result.refused
+    if solved is None:
+        stream.log("image/landmarks", rr.Clear(recursive=False))
+        return
+    colours = np.where(solved.inliers[:, np.newaxis], GREEN, RED)
+    pixels = solved.correspondences.pixels + 0.5  # rerun counts from the corner of the first pixel, not its centre
+    stream.log("image/landmarks", rr.Points2D(pixels, colors=colours, radii=-3.0))
+
+
+def _log_camera(
+    rr: Any, stream: Any, name: str, frame: Frame, map_from_camera: Matrix, colour: tuple[int, int, int]
+) -> None:
+    camera, entity = frame.image.camera, f"world/{name}/camera"
+    quaternion = rr.Quaternion(xyzw=to_quaternion(map_from_camera[:3, :3]))
+    stream.log(entity, rr.Transform3D(translation=map_from_camera[:3, 3], quaternion=quaternion))
+    pinhole = rr.Pinhole(
+        image_from_camera=camera.matrix,
+        resolution=(camera.width, camera.height),
+        camera_xyz=rr.ViewCoordinates.RDF,
+        image_plane_distance=CAMERA_SIZE_M,
+        color=colour,
+    )
+    stream.log(entity, pinhole)
+
+
+def _log_estimate(rr: Any, stream: Any, frame: Frame, result: PoseEstimate) -> None:
+    error = pose_error(result.map_from_camera, frame.map_from_camera)
+    inliers = result.correspondences.points[result.inliers]
+    gap = [frame.map_from_camera[:3, 3], result.map_from_camera[:3, 3]]
+    stream.log(f"world/{ESTIMATE}/inliers", rr.Points3D(inliers, colors=[GREEN], radii=-4.0))
+    stream.log(f"world/{ESTIMATE}/error", rr.LineStrips3D([gap], colors=[RED], radii=-2.0))
+    stream.log("plots/error/cm", rr.Scalars(100 * error.translation_m))
+    stream.log("plots/error/deg", rr.Scalars(math.degrees(error.rotation_rad)))
+    stream.log("plots/confidence/confidence", rr.Scalars(result.confidence))
+    stream.log("plots/inliers/inliers", rr.Scalars(result.inlier_count))
