@@ -1,4 +1,4 @@
-"""A run in 3-D for the rerun viewer: the map, the camera where it was and where it is said to be, inliers and errors."""
+"""A run in 3-D for the rerun viewer: map, camera where it was and where it is said to be, inliers, errors."""
 
 import math
 from collections.abc import Iterable
