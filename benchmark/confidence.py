@@ -1,0 +1,53 @@
+"""Can the covariances and confidences of a map be believed?
+
+python benchmark/confidence.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
+
+NEES and coverage on the images as they are; confidences on these and on all their degradations, where there is
+something to be unsure of.
+"""
+
+import argparse
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.datasets import open_dataset
+from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.uncertainty import (
+    DIMENSIONS,
+    area,
+    coverage,
+    nees,
+    recall_against_rejection,
+    reliability,
+)
+from vloc_ros.localizer import load_localizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map)
+    records = list(evaluate(localizer, dataset).records)
+    squares = nees(records)
+    print(f"{len(squares)} accepted poses, average NEES / {DIMENSIONS}: {squares.mean() / DIMENSIONS:.2f}")
+    for share, inside in coverage(squares).items():
+        print(f"{inside:.1%} of the errors inside the {share:.0%} ellipsoid")
+    for hardship in HARDSHIPS:
+        if hardship.severity is not Severity.HOPELESS and hardship.name != "none":
+            records += evaluate(localizer, Degraded(dataset, hardship.degrade)).records
+    print(f"\n{len(records)} images, with the degraded ones")
+    scores = {"confidence": lambda e: e.confidence, "inliers": lambda e: e.inliers}
+    areas = {name: area(*recall_against_rejection(records, score)) for name, score in scores.items()}
+    right = sum(record.solved is not None and record.solved.error.within(0.05, 5.0) for record in records)
+    print(f"area under recall against rejection: {areas} (best possible {1 - right / len(records) / 2:.4f})")
+    print("confidence said   right   poses")
+    for group in reliability([record.solved for record in records if record.solved is not None]):
+        print(f"{group.said:15.2f} {group.right:7.2f} {group.count:7d}")
+
+
+if __name__ == "__main__":
+    main()

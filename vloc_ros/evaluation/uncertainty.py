@@ -1,0 +1,80 @@
+"""Can a localizer be believed? Its covariances and confidences against the errors that it made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.calibration import CONFIDENT_LIMITS
+from vloc_ros.evaluation.metrics import error_vector
+from vloc_ros.evaluation.records import Estimated, FrameRecord
+
+Float = NDArray[np.float64]
+
+DIMENSIONS = 6
+# Share of errors -> what their squared Mahalanobis length stays below: quantiles of chi^2 with 6 degrees of freedom.
+CHI2_QUANTILES: Mapping[float, float] = {0.50: 5.348121, 0.90: 10.644641, 0.95: 12.591587}
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Frames whose confidence was alike: how many, what they said on average, and the share that was right."""
+
+    count: int
+    said: float
+    right: float
+
+
+def is_right(estimate: Estimated) -> bool:
+    """Whether the pose is as good as its confidence speaks of."""
+    return estimate.error.within(*CONFIDENT_LIMITS)
+
+
+def nees(records: Sequence[FrameRecord]) -> Float:
+    """Normalized estimation error squared of accepted poses, e^T C^-1 e: 6 on average where covariances are true."""
+    accepted = [(r.outcome, r.true_map_from_camera) for r in records if isinstance(r.outcome, Estimated)]
+    errors = [error_vector(estimate.map_from_camera, true) for estimate, true in accepted]
+    return np.array(
+        [
+            error @ np.linalg.solve(estimate.covariance, error)
+            for error, (estimate, _) in zip(errors, accepted, strict=True)
+        ]
+    )
+
+
+def coverage(squares: Float) -> dict[float, float]:
+    """Share of the errors inside the ellipsoid that should hold 50, 90 and 95 % of them. `squares` as of `nees`."""
+    return {share: float(np.mean(squares <= limit)) for share, limit in CHI2_QUANTILES.items()}
+
+
+def reliability(estimates: Sequence[Estimated], bins: int = 10) -> list[Reliability]:
+    """The reliability diagram: estimates in bins of equal width of confidence, empty ones left out."""
+    said = np.array([estimate.confidence for estimate in estimates])
+    right = np.array([is_right(estimate) for estimate in estimates], dtype=np.float64)
+    which = np.minimum((said * bins).astype(int), bins - 1)
+    return [
+        Reliability(int((which == b).sum()), float(said[which == b].mean()), float(right[which == b].mean()))
+        for b in np.unique(which)
+    ]
+
+
+def recall_against_rejection(
+    records: Sequence[FrameRecord], score: Callable[[Estimated], float]
+) -> tuple[Float, Float]:
+    """(rejected, recall), each (N + 1,): what share of all right poses remains when the frames with the lowest scores
+    are rejected, none to all of them. A frame without a pose is rejected first, a refused pose counts as a pose.
+
+    Frames of the same score are rejected right ones first, so that a score that says nothing gains nothing.
+    """
+    solved = [record.solved for record in records]
+    scores = [-np.inf if estimate is None else score(estimate) for estimate in solved]
+    right = np.array([estimate is not None and is_right(estimate) for estimate in solved])
+    order = np.lexsort((~right, scores))
+    remaining = right.sum() - np.concatenate([[0], np.cumsum(right[order])])
+    return np.linspace(0, 1, len(records) + 1), remaining / max(1, int(right.sum()))
+
+
+def area(x: Float, y: Float) -> float:
+    """Under a polyline (trapezoids)."""
+    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
