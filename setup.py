@@ -16,15 +16,15 @@ RUN_REQUIREMENTS = [
     "PyYAML>=6.0",
     "tqdm>=4.60",
 ]
+BAG_REQUIREMENTS = ["rosbags>=0.11", "scipy"]  # vloc bag, vloc evaluate --bag, vloc demo --bag
 OFFLINE_REQUIREMENTS = [
+    *BAG_REQUIREMENTS,
     "torch>=2.4",
     "onnx>=1.16",
-    "scipy",
     "scikit-learn",
     "matplotlib",
     "tensorboard",
     "trimesh",
-    "rosbags",
 ]
 
 
@@ -45,7 +45,7 @@ setup(
     package_data={NAME: ["py.typed"]},
     python_requires=">=3.10",
     install_requires=RUN_REQUIREMENTS,
-    extras_require={"offline": OFFLINE_REQUIREMENTS},
+    extras_require={"bags": BAG_REQUIREMENTS, "offline": OFFLINE_REQUIREMENTS},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
@@ -58,6 +58,7 @@ setup(
             "vloc = vloc_ros.cli:main",
             "map_server = vloc_ros.ros.programs:map_server",
             "relocalizer = vloc_ros.ros.programs:relocalizer",
+            "recorder = vloc_ros.ros.programs:recorder",
         ]
     },
     zip_safe=True,

@@ -4,9 +4,11 @@ python benchmark/occlusion.py --map MAP --dataset seven_scenes --root DIR --pose
 """
 
 import argparse
+from functools import partial
 
 from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import open_dataset
+from vloc_ros.evaluation.degrade import Degraded, noise_block
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 
@@ -23,7 +25,7 @@ def main() -> None:
     localizer = load_localizer(options.map)
     print("block   median cm   median deg   within 5 cm 5 deg   rejected   wrong accepted")
     for ratio in RATIOS:
-        summary = evaluate(localizer, dataset, occlude=ratio).summary()
+        summary = evaluate(localizer, Degraded(dataset, partial(noise_block, ratio=ratio))).summary()
         cm = 100 * (summary["median_translation_m"] or float("inf"))
         deg = summary["median_rotation_deg"] or float("inf")
         print(

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_mounting
 from vloc_ros.datasets.types import Frame
-from vloc_ros.ros.demo.drive import OdometryDrift, plan_drive, robot_mounting
 from vloc_ros.ros.demo.player import DrivePlayer
 from vloc_ros.ros.demo.run import demonstrate
 from vloc_ros.ros.demo.score import SHIPPED_MAP

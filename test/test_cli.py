@@ -12,7 +12,7 @@ import pytest
 
 from vloc_ros import __version__
 from vloc_ros.cli import main
-from vloc_ros.cli.evaluate import summary_table
+from vloc_ros.cli.evaluate_outputs import summary_table
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.transforms import apply, from_quaternion

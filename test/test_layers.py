@@ -27,9 +27,10 @@ INTERNAL: dict[str, set[str]] = {
     "datasets": {"core"},
     "mapping": {"core", "datasets"},
     "evaluation": ROBOT_PATH | {"localizer", "datasets"},
+    "bags": {"core", "datasets", "evaluation", "localizer"},
     "training": LIBRARY | {"mapping"},
-    "ros": LIBRARY | {"shipped"},
-    "cli": LIBRARY | {"mapping", "shipped"},
+    "ros": LIBRARY | {"bags", "shipped"},
+    "cli": LIBRARY | {"bags", "mapping", "shipped"},
 }
 # Layer -> the packages from outside that it may import, besides the standard library.
 EXTERNAL: dict[str, set[str]] = {
@@ -43,7 +44,8 @@ EXTERNAL: dict[str, set[str]] = {
     "localizer": {"numpy"},
     "datasets": {"numpy", "numba", "cv2"},
     "mapping": {"numpy", "numba", "cv2", "scipy", "sklearn", "trimesh"},
-    "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "tqdm"},
+    "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "scipy", "tqdm"},
+    "bags": {"numpy", "cv2", "rosbags"},
     "training": {"numpy", "cv2", "scipy", "tensorboard", "torch", "onnx", "tqdm", "yaml"},
     "cli": {"numpy", "cv2", "tqdm"},
 }

@@ -5,6 +5,7 @@ import json
 import math
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.evaluation.evaluate import Evaluation, evaluate, noise_block
+from vloc_ros.evaluation.degrade import Degraded, noise_block
+from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.evaluation.metrics import PoseError, pose_error, summarize
 from vloc_ros.evaluation.trajectory import StampedPose, read_tum, write_tum
 from vloc_ros.localizer import Localizer
@@ -124,14 +126,14 @@ def test_noise_block_has_its_size_and_leaves_the_rest(ratio: float) -> None:
     image.setflags(write=False)
     corners = set()
     for seed in range(20):
-        changed = (noise_block(image, ratio, np.random.default_rng(seed)) != image).any(axis=2)
+        changed = (noise_block(image, np.random.default_rng(seed), ratio) != image).any(axis=2)
         rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
         assert (len(rows), len(columns)) == (round(ratio * 120), round(ratio * 160))
         assert changed.sum() == pytest.approx(len(rows) * len(columns), rel=0.001)
         corners.add((rows[:1].tobytes(), columns[:1].tobytes()))
     assert len(corners) > 10 or ratio in (0.0, 1.0)
     with pytest.raises(ConfigError, match="occlusion"):
-        noise_block(image, 1.5, np.random.default_rng(0))
+        noise_block(image, np.random.default_rng(0), 1.5)
 
 
 CAMERA = Camera(16, 12, 20.0, 20.0, 7.5, 5.5)
@@ -167,7 +169,9 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
     points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
     covariance = np.diag([1e-4, 4e-4, 1e-4, 0, 0, math.radians(3) ** 2])
     pose = turned(Poses.poses[index], 0.1 * index, 0.01 * index)
-    return PoseEstimate(pose, covariance, points, np.array([True, True, True, False]), 0.5, 0.9, {"pnp": 1.0, "total": 2.0})
+    return PoseEstimate(
+        pose, covariance, points, np.array([True, True, True, False]), 0.5, 0.9, {"pnp": 1.0, "total": 2.0}
+    )
 
 
 @pytest.fixture
@@ -221,7 +225,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
 
     monkeypatch.setattr("vloc_ros.localizer.localize", record)
     for _ in range(2):
-        evaluate(localizer, Poses(), occlude=0.5)  # type: ignore[arg-type]
+        evaluate(localizer, Degraded(Poses(), partial(noise_block, ratio=0.5)))  # type: ignore[arg-type]
     half = len(images) // 2
     np.testing.assert_array_equal(images[:half], images[half:])
     assert all(image.std() > 0 for image in images)

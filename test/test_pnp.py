@@ -114,7 +114,9 @@ def test_contradictions_have_no_pose_or_few_inliers():
     rng = np.random.default_rng(0)
     nonsense = replace(exact(30), pixels=rng.uniform(0, 480, (30, 2)))
     result = solve_pnp(nonsense, CAMERA)
-    assert isinstance(result, Rejection) or isinstance(gate(calibrated(result, Calibration()), GateThresholds()), Rejection)
+    assert isinstance(result, Rejection) or isinstance(
+        gate(calibrated(result, Calibration()), GateThresholds()), Rejection
+    )
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0], ids=["one point", "a line"])
@@ -123,7 +125,9 @@ def test_degenerate_points_leave_the_pose_undetermined(spread):
     points = apply(MAP_FROM_CAMERA, np.array([0.1, 0.2, 3.0]) + along * np.array([0.5, 0.1, 0.3]))
     pixels, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), points))
     result = solve_pnp(replace(exact(30), pixels=pixels, points=points), CAMERA)
-    assert isinstance(result, Rejection) or isinstance(gate(calibrated(result, Calibration()), GateThresholds()), Rejection)
+    assert isinstance(result, Rejection) or isinstance(
+        gate(calibrated(result, Calibration()), GateThresholds()), Rejection
+    )
 
 
 def test_gradient_and_information_are_those_of_the_cost():

@@ -15,15 +15,15 @@ import pytest
 
 from vloc_ros.core.transforms import Matrix, invert, rotation_angle
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.subset import Subset
-from vloc_ros.errors import DatasetError
-from vloc_ros.ros.demo.drive import (
+from vloc_ros.datasets.drive import (
     LOOKING_AHEAD,
     OdometryDrift,
     drifting_odometry,
     plan_drive,
     robot_mounting,
 )
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.errors import DatasetError
 from vloc_ros.ros.demo.picture import draw_plan, plan_of
 from vloc_ros.ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
 

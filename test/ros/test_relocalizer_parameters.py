@@ -51,6 +51,7 @@ LIVE_CHANGES = {
     "tf_timeout": 0.5,
     "two_d_mode": True,
     "min_inliers": 12,
+    "min_confidence": 0.5,
     "max_reprojection_rmse_px": 3.0,
     "max_jump_m": 1.0,
     "max_jump_deg": 30.0,

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands
+from vloc_ros.cli.options import SubCommands, add_camera_topics
 from vloc_ros.datasets import DATASETS, open_dataset
+from vloc_ros.datasets.drive import ROOM, mounting_of
 from vloc_ros.errors import ConfigError
 from vloc_ros.shipped import shipped
 
-ROOM, DRIVE = "synthetic_room", "drive"
+DRIVE = "drive"  # a split of the synthetic room
 SHIPPED_MAP_DIR = "maps/demo_room"
 
 
@@ -24,6 +25,7 @@ def register(commands: SubCommands) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--dataset", choices=tuple(DATASETS), default=ROOM, help="play posed images of this kind")
     source.add_argument("--bag", type=Path, metavar="FILE", help="play a ROS 2 bag instead")
+    add_camera_topics(parser)
     parser.add_argument("--root", type=Path, metavar="DIR", help="where the posed images are")
     parser.add_argument("--poses", metavar="FILE", help="file of poses to use instead of the data set's own")
     parser.add_argument(
@@ -51,11 +53,12 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     map_dir = options.map or shipped(SHIPPED_MAP_DIR)
     if options.bag:
-        return 0 if demo.play_bag(map_dir, options.bag, options.out) else 1
+        topics = options.image_topic, options.camera_info_topic
+        return 0 if demo.play_bag(map_dir, options.bag, *topics, options.out) else 1
     split = options.split or (DRIVE if options.dataset == ROOM else "test")
     dataset = open_dataset(options.dataset, options.root, split, options.poses)
-    is_robot = options.dataset == ROOM and all(name.startswith(f"{DRIVE}/") for name in dataset.names)
-    drive = demo.DriveOptions(is_robot, options.rate, options.kidnap, SHIPPED_MAP if options.map is None else ANY_MAP)
+    mounting, limits = mounting_of(options.dataset, dataset), SHIPPED_MAP if options.map is None else ANY_MAP
+    drive = demo.DriveOptions(mounting, options.rate, options.kidnap, limits)
     return 0 if demo.play_dataset(map_dir, dataset, drive, options.out) else 1
 
 

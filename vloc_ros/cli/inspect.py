@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands
+from vloc_ros.cli.options import SubCommands, load_reports
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.inference import open_session
 from vloc_ros.maps import StoredMap, read_map
@@ -16,6 +16,7 @@ from vloc_ros.maps import StoredMap, read_map
 def register(commands: SubCommands) -> None:
     parser = commands.add_parser("inspect", help="verify a map and say what is in it", description=__doc__)
     parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
     parser.set_defaults(run=run)
 
 
@@ -27,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
         str(options.map): _general(stored),
         "landmarks": _landmarks(stored.landmark_map),
         "gate": vars(manifest.gate),
+        "calibration": vars(manifest.calibration),
         "training": manifest.training,
         "accuracy": manifest.accuracy,
     }
@@ -34,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         print(title)
         print("\n".join(f"  {name:<26}{_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
     print("verified: hashes, landmarks, network")
+    if options.report:
+        load_reports("of_map").write_map_report(options.report, options.map.resolve().name, stored)
     return 0
 
 

@@ -1,10 +1,12 @@
 """Command line options that several commands share."""
 
 import argparse
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vloc_ros.datasets import DATASETS
+from vloc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     SubCommands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -16,12 +18,18 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", required=True, type=Path, metavar="DIR", help="map directory, as `vloc map` writes it")
 
 
-def add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, choices=tuple(DATASETS), help="kind of posed images")
+def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("--dataset", required=required, choices=tuple(DATASETS), help="kind of posed images")
     parser.add_argument("--root", type=Path, metavar="DIR", help="where they are (the synthetic room needs none)")
     parser.add_argument(
         "--poses", metavar="FILE", help="file of poses to use instead of the data set's own, e.g. poses_sfm.txt"
     )
+
+
+def add_camera_topics(parser: "argparse._ActionsContainer") -> None:
+    only = "(default: the only one that can be meant)"
+    parser.add_argument("--image-topic", default="", metavar="TOPIC", help=f"the bag's images {only}")
+    parser.add_argument("--camera-info-topic", default="", metavar="TOPIC", help=f"their camera_info {only}")
 
 
 def add_split(parser: argparse.ArgumentParser, default: str) -> None:
@@ -31,3 +39,11 @@ def add_split(parser: argparse.ArgumentParser, default: str) -> None:
         metavar="NAME_OR_FILE",
         help="train, test, all, any NAME that has a split_NAME.txt, or a file of frame names (default: %(default)s)",
     )
+
+
+def load_reports(module: str) -> Any:
+    """A module of the reports, which need matplotlib. Raises ConfigError without it."""
+    try:
+        return import_module(f"vloc_ros.evaluation.report.{module}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"reports need the Python package '{error.name}': pip install matplotlib") from error

@@ -1,33 +1,49 @@
 """`vloc view`: look at a run in 3-D, with the rerun viewer."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.options import SubCommands, add_dataset, add_map, add_split
 from vloc_ros.datasets import open_dataset
+from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.view import view_run
-from vloc_ros.localizer import load_localizer
+from vloc_ros.localizer import Localizer, load_localizer
 
 
 def register(commands: SubCommands) -> None:
     parser = commands.add_parser(
         "view",
         help="look at a run in 3-D",
-        description="Localize every frame of a split and show map, camera, inliers and errors in the rerun viewer, "
-        "which `pip install rerun-sdk` brings.",
+        description="Localize every frame of a split or of a bag and show map, camera, inliers and errors in the rerun "
+        "viewer, which `pip install rerun-sdk` brings.",
     )
     add_map(parser)
-    add_dataset(parser)
+    add_dataset(parser, required=False)
     add_split(parser, default="test")
+    evaluate_bag.add_bag(parser)
     parser.add_argument("--save", type=Path, metavar="FILE.rrd", help="write a recording instead of opening the viewer")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    if bool(options.bag) == bool(options.dataset):
+        raise ConfigError("give one of --dataset KIND and --bag BAG")
     localizer = load_localizer(options.map)
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    frames = (dataset.frame(index) for index in range(len(dataset)))
-    view_run(localizer, tqdm(frames, total=len(dataset), unit="frame", leave=False, disable=None), options.save)
+    with ExitStack() as scope:
+        frames, count = _frames(options, localizer, scope)
+        view_run(localizer, tqdm(frames, total=count, unit="frame", leave=False, disable=None), options.save)
     return 0
+
+
+def _frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack) -> tuple[Any, int]:
+    """Frames, and how many at most."""
+    if options.bag:
+        frames = evaluate_bag.posed_frames(options, localizer, scope)
+        return frames, len(frames)
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    return (dataset.frame(index) for index in range(len(dataset))), len(dataset)

@@ -36,38 +36,42 @@ def _is_complete_jpeg(data: bytes) -> bool:
     return False
 
 
-def _decode(path: Path, flags: int) -> NDArray[np.integer[Any]]:
+def _decode(where: Path | str, data: bytes, flags: int) -> NDArray[np.integer[Any]]:
     """Decode a JPEG or PNG file. Decoders fill the missing part of a truncated file with grey, so that is checked."""
-    data = _read_bytes(path)
     if not data:
-        raise DatasetError(f"{path}: the file is empty")
+        raise DatasetError(f"{where}: the file is empty")
     if data.startswith(JPEG_START):
         complete = _is_complete_jpeg(data)
     elif data.startswith(PNG_START):
         complete = PNG_END in data
     else:
-        raise DatasetError(f"{path}: neither a JPEG nor a PNG file")
+        raise DatasetError(f"{where}: neither a JPEG nor a PNG file")
     if not complete:
-        raise DatasetError(f"{path}: truncated, the image ends after {len(data)} bytes")
+        raise DatasetError(f"{where}: truncated, the image ends after {len(data)} bytes")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise DatasetError(f"{path}: cannot be decoded ({error.err})") from error
+        raise DatasetError(f"{where}: cannot be decoded ({error.err})") from error
     if image is None:
-        raise DatasetError(f"{path}: damaged, cannot be decoded")
+        raise DatasetError(f"{where}: damaged, cannot be decoded")
     return np.asarray(image)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) of a JPEG or PNG file, as stored: an EXIF orientation is ignored, for the camera's intrinsics
-    and the depth are those of the unrotated image. Raises DatasetError."""
-    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+def decode_image(where: Path | str, data: bytes) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of the content of a JPEG or PNG file, as stored: an EXIF orientation is ignored, for the
+    camera's intrinsics and the depth are those of the unrotated image. Raises DatasetError beginning with `where`."""
+    image = _decode(where, data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """`decode_image` of a file. Raises DatasetError."""
+    return decode_image(path, _read_bytes(path))
 
 
 def read_depth(path: Path) -> NDArray[np.float32]:
     """Depth (H, W) in metres, 0 = unknown, of a 16-bit PNG in millimetres (0, 65535 = unknown). Raises DatasetError."""
-    raw = _decode(path, cv2.IMREAD_UNCHANGED)
+    raw = _decode(path, _read_bytes(path), cv2.IMREAD_UNCHANGED)
     if raw.dtype != np.uint16 or raw.ndim != 2:
         channels = 1 if raw.ndim == 2 else raw.shape[2]
         raise DatasetError(f"{path}: depth must be one channel of 16 bits, this is {channels} of {raw.dtype}")

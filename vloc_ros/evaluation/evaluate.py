@@ -1,16 +1,14 @@
-"""Localizes every frame of a data set and compares with the known poses."""
+"""Localizes posed frames, of a data set or from anywhere else, and compares with the known poses."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vloc_ros.core.types import CameraImage, RejectionReason
-from vloc_ros.datasets.types import Dataset
+from vloc_ros.core.types import RejectionReason
+from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation.metrics import summarize
 from vloc_ros.evaluation.output import write_text
@@ -19,14 +17,17 @@ from vloc_ros.evaluation.trajectory import StampedPose, write_tum
 from vloc_ros.localizer import Localizer
 
 SECOND_NS = 10**9
+LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All frames of an evaluation, in the order of the data set."""
+    """All frames of an evaluation, in their order. `source`: in JSON's types, where they came from and what was done to
+    their ground truth, where there is something to say."""
 
     records: tuple[FrameRecord, ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """The figures of `metrics.summarize`, how often each reason of rejection was given, and `failed`: how many of
@@ -39,9 +40,22 @@ class Evaluation:
         }
 
     def write_json(self, path: Path) -> None:
-        """Write the summary and, as `per_frame`, every record. Raises ConfigError when it cannot be written."""
-        report = {**self.summary(), "per_frame": [record.to_json() for record in self.records]}
+        """Write summary, `source` and, as `per_frame`, every record. Raises ConfigError when it cannot be written."""
+        source = {"source": dict(self.source)} if self.source else {}
+        report = {**self.summary(), **source, "per_frame": [record.to_json() for record in self.records]}
         write_text(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+    @staticmethod
+    def read_json(path: Path) -> "Evaluation":
+        """What `write_json` wrote. Raises ConfigError for anything else."""
+        try:
+            report = json.loads(path.read_text(encoding="utf-8"))
+            records = tuple(FrameRecord.from_json(node) for node in report["per_frame"])
+            return Evaluation(records, report.get("source", {}))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise ConfigError(f"{path}: not an evaluation as `vloc evaluate --json` writes it ({error})") from error
 
     def write_trajectories(self, estimate: Path, truth: Path) -> None:
         """Write the accepted and the true poses as TUM files. Frames without stamps count as one a second."""
@@ -57,49 +71,49 @@ class Evaluation:
 
 
 def evaluate(
-    localizer: Localizer,
-    dataset: Dataset,
-    progress: Callable[[int, int], None] | None = None,
-    occlude: float = 0.0,
-    seed: int = 0,
+    localizer: Localizer, dataset: Dataset, progress: Callable[[int, int], object] | None = None
 ) -> Evaluation:
-    """Localize every frame. `progress(done, total)` is called after each.
+    """Localize every frame. `progress(done, total)` is called after each. Errors of reading or localizing a frame are
+    raised with its name in front."""
 
-    `occlude`: noise over this part of each image's height and width, see `noise_block`; the same `seed` gives the same
-    noise. Errors of reading or localizing a frame are raised with its name in front.
-    """
-    records = []
-    for index, name in enumerate(dataset.names):
-        try:
-            records.append(_evaluate_frame(localizer, dataset, index, occlude, seed))
-        except VlocError as error:
-            raise type(error)(f"{name}: {error}") from error
+    def frames() -> Iterator[Frame]:
+        for index, name in enumerate(dataset.names):
+            with _named(name):
+                yield dataset.frame(index)
+
+    def count(done: int) -> None:
         if progress:
-            progress(index + 1, len(dataset))
+            progress(done, len(dataset))
+
+    return evaluate_frames(localizer, frames(), count)
+
+
+def evaluate_frames(
+    localizer: Localizer, frames: Iterable[Frame], progress: Callable[[int], object] | None = None
+) -> Evaluation:
+    """The same of frames from anywhere, each of them taken when the one before is done; `progress(done)`."""
+    records: list[FrameRecord] = []
+    for frame in frames:
+        with _named(frame.name):
+            if not records:
+                localizer.localize(frame.image)  # compiles what is compiled at the first call, so that times are true
+            records.append(_evaluate_frame(localizer, frame))
+        if progress:
+            progress(len(records))
     return Evaluation(tuple(records))
 
 
-def noise_block(image: NDArray[np.uint8], ratio: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A copy of the image (H, W, 3) with uniform noise in a block of ratio * H x ratio * W at a random place.
-
-    The occlusion of the VS-Net paper's figure 7, there from 0.1 to 0.7. Raises ConfigError for a ratio outside 0..1.
-    """
-    if not 0 <= ratio <= 1:
-        raise ConfigError(f"occlusion {ratio} must be in 0 .. 1 of the image's height and width")
-    rows, columns = image.shape[:2]
-    height, width = round(ratio * rows), round(ratio * columns)
-    top, left = int(rng.integers(rows - height + 1)), int(rng.integers(columns - width + 1))
-    occluded: NDArray[np.uint8] = image.copy()
-    occluded[top : top + height, left : left + width] = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return occluded
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Puts the name of a frame in front of what is wrong with it."""
+    try:
+        yield
+    except VlocError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
-def _evaluate_frame(localizer: Localizer, dataset: Dataset, index: int, occlude: float, seed: int) -> FrameRecord:
-    frame = dataset.frame(index)
-    image = _occluded(frame.image, occlude, np.random.default_rng((seed, index)))
-    if index == 0:
-        localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
-    result = localizer.localize(image)
+def _evaluate_frame(localizer: Localizer, frame: Frame) -> FrameRecord:
+    result = localizer.localize(frame.image)
     return FrameRecord(
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,
@@ -108,7 +122,3 @@ def _evaluate_frame(localizer: Localizer, dataset: Dataset, index: int, occlude:
         timings_ms=result.timings_ms,
         nearest_view=nearest_view(localizer.landmark_map.mapping_views, frame.map_from_camera),
     )
-
-
-def _occluded(image: CameraImage, ratio: float, rng: np.random.Generator) -> CameraImage:
-    return image if ratio == 0 else replace(image, rgb=noise_block(image.rgb, ratio, rng))

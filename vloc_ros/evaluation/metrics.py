@@ -70,6 +70,25 @@ def summarize(errors: Sequence[PoseError | None], timings_ms: Sequence[Mapping[s
     }
 
 
+def comparison_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """For people, a row each: the names of the summaries, then what was measured, with a figure of each of them."""
+    rows = [["", *summaries], ["frames", *(str(s["frames"]) for s in summaries.values())]]
+    rows.append(["median", *map(median_text, summaries.values())])
+    for name, (metres, degrees) in RECALL_LIMITS.items():
+        rows.append([f"within {100 * metres:g} cm, {degrees:g} deg", *(f"{s[name]:.1%}" for s in summaries.values())])
+    rows.append(["rejected", *(str(s["rejected"]) for s in summaries.values())])
+    rows.append(["wrong accepted", *(str(s["wrong_accepted"]) for s in summaries.values())])
+    totals = [s["latency_ms"].get("total") for s in summaries.values()]
+    rows.append(["latency p50", *("none" if total is None else f"{total['p50']:.1f} ms" for total in totals)])
+    return rows
+
+
+def median_text(summary: Mapping[str, Any]) -> str:
+    """The median error for people."""
+    metres, degrees = summary["median_translation_m"], summary["median_rotation_deg"]
+    return "none" if metres is None else f"{100 * metres:.2f} cm, {degrees:.2f} deg"
+
+
 def _median(values: list[float], rejected: int) -> float | None:
     """The median with `rejected` more values at infinity."""
     if not values:

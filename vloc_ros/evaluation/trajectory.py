@@ -24,7 +24,7 @@ class StampedPose:
 
 def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
     """Write a TUM file, stamps to the nanosecond. Raises ConfigError when it cannot be written."""
-    write_text(path, "\n".join([HEADER, *map(_to_line, poses)]) + "\n")
+    write_text(path, "\n".join([HEADER, *map(to_line, poses)]) + "\n")
 
 
 def read_tum(path: Path) -> list[StampedPose]:
@@ -39,19 +39,21 @@ def read_tum(path: Path) -> list[StampedPose]:
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                poses.append(_from_line(line))
+                poses.append(from_line(line))
             except ValueError as error:
                 raise DatasetError(f"{path}:{number}: {error}") from error
     return poses
 
 
-def _to_line(pose: StampedPose) -> str:
+def to_line(pose: StampedPose) -> str:
+    """A line of a TUM file, without its end."""
     seconds, nanoseconds = divmod(pose.stamp_ns, 10**9)
     values = [*pose.map_from_camera[:3, 3], *to_quaternion(pose.map_from_camera[:3, :3])]
     return " ".join([f"{seconds}.{nanoseconds:09d}", *(f"{value:.9f}" for value in values)])
 
 
-def _from_line(line: str) -> StampedPose:
+def from_line(line: str) -> StampedPose:
+    """The inverse of `to_line`. Raises ValueError."""
     words = line.split()
     if len(words) != 8:
         raise ValueError(f"{len(words)} values instead of 8")

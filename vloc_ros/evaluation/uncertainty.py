@@ -70,7 +70,7 @@ def recall_against_rejection(
     solved = [record.solved for record in records]
     scores = [-np.inf if estimate is None else score(estimate) for estimate in solved]
     right = np.array([estimate is not None and is_right(estimate) for estimate in solved])
-    order = np.lexsort((~right, scores))
+    order = np.lexsort((~right, np.array(scores)))
     remaining = right.sum() - np.concatenate([[0], np.cumsum(right[order])])
     return np.linspace(0, 1, len(records) + 1), remaining / max(1, int(right.sum()))
 

@@ -9,17 +9,15 @@ from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header, UInt8MultiArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.errors import ConfigError
 
 Rgb = NDArray[np.uint8]
 
-KNOWN_DISTORTIONS = ("", "plumb_bob", "rational_polynomial")  # those that Camera computes
 LANDMARK_FIELDS = [
     PointField(name=name, offset=4 * index, datatype=datatype, count=1)
     for index, (name, datatype) in enumerate(
@@ -90,48 +88,6 @@ def _checked(what: str, rgb: NDArray[np.generic], width: int, height: int) -> Rg
     if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
         raise ConfigError(f"{what}: became {rgb.dtype} {rgb.shape}")
     return np.ascontiguousarray(rgb, dtype=np.uint8)
-
-
-def to_camera(info: CameraInfo, rectified: bool) -> Camera:
-    """The camera of a camera_info, binning and region of interest included; of its rectified images, if `rectified`.
-
-    Raises ConfigError for an uncalibrated camera, numbers that are none, and distortion models that are not known.
-    """
-    what = f"camera_info {info.width}x{info.height}"
-    calibration = np.array(info.p if rectified else info.k, dtype=np.float64).reshape(3, -1)
-    distortion = () if rectified else _distortion(info, what)
-    try:
-        camera = Camera(
-            width=info.width,
-            height=info.height,
-            fx=calibration[0, 0],
-            fy=calibration[1, 1],
-            cx=calibration[0, 2],
-            cy=calibration[1, 2],
-            distortion=distortion,
-        )
-        return _windowed(camera, info)
-    except ConfigError as error:
-        raise ConfigError(f"{what}: {error}") from error
-
-
-def _distortion(info: CameraInfo, what: str) -> tuple[float, ...]:
-    coefficients = tuple(float(value) for value in info.d)
-    if info.distortion_model not in KNOWN_DISTORTIONS and any(coefficients):
-        raise ConfigError(
-            f"{what}: distortion model {info.distortion_model!r} is not supported; "
-            "rectify the images (image_proc) and set image_rectified"
-        )
-    return coefficients if any(coefficients) else ()
-
-
-def _windowed(camera: Camera, info: CameraInfo) -> Camera:
-    """The camera of the part of the image that is sent, and of the pixels that are joined."""
-    roi = info.roi
-    width, height = roi.width or camera.width, roi.height or camera.height
-    cx, cy = camera.cx - roi.x_offset, camera.cy - roi.y_offset
-    window = Camera(width, height, camera.fx, camera.fy, cx, cy, camera.distortion)
-    return window.resized(width // (info.binning_x or 1), height // (info.binning_y or 1))
 
 
 def to_matrix(transform: Transform) -> Matrix:

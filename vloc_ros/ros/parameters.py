@@ -54,6 +54,13 @@ class MapServerParameters(NodeParameters):
 
 
 @dataclass(frozen=True)
+class RecorderParameters(NodeParameters):
+    """Parameters of `recorder`."""
+
+    out: str = parameter("", "Directory to write.", live=False)
+
+
+@dataclass(frozen=True)
 class RelocalizerParameters(NodeParameters):
     """Parameters of `relocalizer`."""
 

@@ -16,6 +16,11 @@ def relocalizer(arguments: Sequence[str] | None = None) -> int:
     return _run("vloc_ros.ros.relocalizer", "Relocalizer", arguments)
 
 
+def recorder(arguments: Sequence[str] | None = None) -> int:
+    """Run the recorder; returns the exit code."""
+    return _run("vloc_ros.ros.recorder", "Recorder", arguments)
+
+
 def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
@@ -29,4 +34,5 @@ def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"map_server": map_server, "relocalizer": relocalizer}[sys.argv[1]](sys.argv[1:]))
+    programs = {"map_server": map_server, "relocalizer": relocalizer, "recorder": recorder}
+    sys.exit(programs[sys.argv[1]](sys.argv[1:]))

@@ -10,13 +10,14 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
+from vloc_ros.core.camera_info import to_camera
 from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.transforms import planar
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap
-from vloc_ros.ros.conversions import to_camera, to_rgb, to_stamp_ns
+from vloc_ros.ros.conversions import to_rgb, to_stamp_ns
 from vloc_ros.ros.frames import TransformMissingError, frames_at
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outputs import Outputs, locate_base

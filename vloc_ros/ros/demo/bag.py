@@ -1,12 +1,8 @@
 """Plays a ROS 2 bag: a robot's own images and TF, in the bag's time."""
 
-import posixpath
-import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
@@ -15,88 +11,48 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
+from vloc_ros.bags.camera import CameraTopics
+from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, Bag
 from vloc_ros.core.tracking import State
-from vloc_ros.errors import ConfigError
+from vloc_ros.datasets.drive import BASE_FRAME
 from vloc_ros.ros.demo.listener import Listener
-from vloc_ros.ros.demo.player import BASE_FRAME
 from vloc_ros.ros.demo.score import Played
 
-RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO, TF = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
-STATIC_TF_TOPIC = "/tf_static"
 CLOCK_PERIOD_S = 0.01
-ENCAPSULATION_BYTES = 4  # in front of every serialized message
-
-
-@dataclass(frozen=True, eq=False)
-class Bag:
-    """An open bag: the reader of `rosbags`, its connections to be played, and which of them are the camera's."""
-
-    reader: Any
-    connections: list[Any]
-    image: Any
-    info_topic: str
-
-    @property
-    def has_tf(self) -> bool:
-        return any(connection.msgtype == TF for connection in self.connections)
-
-    def messages(self) -> Iterator[tuple[Any, int, bytes]]:
-        """Connection, time in nanoseconds and the serialized message, in the order of recording."""
-        yield from self.reader.messages(self.connections)
-
-
-def open_bag(path: Path) -> Bag:
-    """Open a bag: a directory, .mcap or .db3. Raises ConfigError for what is none, or has no images of a camera."""
-    try:
-        from rosbags.rosbag2 import Reader, ReaderError
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"playing bags needs the Python package '{error.name}': pip install rosbags") from error
-    try:
-        reader = Reader(path)
-        reader.open()
-    except (ReaderError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as a ROS 2 bag: {error}") from error
-    images = [c for c in reader.connections if c.msgtype in (RAW_IMAGE, COMPRESSED_IMAGE) and c.msgcount]
-    infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO and c.msgcount]
-    if not images or not infos:
-        raise ConfigError(f"{path}: a camera needs images and camera_info; has {len(images)} and {len(infos)} of them")
-    image = max(images, key=lambda connection: connection.msgcount)
-    info = max(infos, key=lambda connection: len(posixpath.commonpath([connection.topic, image.topic])))
-    transforms = [connection for connection in reader.connections if connection.msgtype == TF]
-    return Bag(reader, [image, info, *transforms], image, info.topic)
 
 
 class BagPlayer:
     """Publishes images, camera info and TF as they were recorded, and /clock. Without TF, the camera is the robot."""
 
-    def __init__(self, node: Node, bag: Bag) -> None:
-        self._bag = bag
+    def __init__(self, node: Node, bag: Bag, camera: CameraTopics) -> None:
+        self._bag, self._camera = bag, camera
+        self._transforms = bag.of_type(TF)
+        self._played = (camera.image, camera.info, *self._transforms)
         node.set_parameters([Parameter("use_sim_time", value=True)])
         self._clock = node.create_publisher(Clock, "/clock", 10)
         self._publishers = {
-            c.topic: node.create_publisher(_message_type(c.msgtype), c.topic, _qos(c.topic)) for c in bag.connections
+            topic.name: node.create_publisher(_message_type(topic.msgtype), topic.name, _qos(topic.name))
+            for topic in self._played
         }
-        _, self._start_ns, _ = next(bag.messages())
-        first_image = next(raw for connection, _, raw in bag.messages() if connection is bag.image)
-        self._camera_frame = _header(first_image)[1]
+        self._start_ns = next(bag.messages(self._played)).recorded_ns
+        _, self._camera_frame = next(bag.messages([camera.image])).header
 
     @property
     def base_frame(self) -> str:
-        return BASE_FRAME if self._bag.has_tf else self._camera_frame
+        return BASE_FRAME if self._transforms else self._camera_frame
 
     @property
     def relocalizer_arguments(self) -> list[str]:
-        topics = {"image": self._bag.image.topic, "camera_info": self._bag.info_topic}
-        transport = "compressed" if self._bag.image.msgtype == COMPRESSED_IMAGE else "raw"
+        topics = {"image": self._camera.image.name, "camera_info": self._camera.info.name}
+        transport = "compressed" if self._camera.image.msgtype == COMPRESSED_IMAGE else "raw"
         parameters = {"use_sim_time": "true", "image_transport": transport}
-        if not self._bag.has_tf:
+        if not self._transforms:
             parameters |= {"base_frame": '""', "tf_mode": "map_to_camera"}
         remaps = [word for name, topic in topics.items() for word in ("-r", f"{name}:={topic}")]
         return [*remaps, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 
     def __len__(self) -> int:
-        return int(self._bag.image.msgcount)
+        return self._camera.image.count
 
     def prepare(self, progress: Callable[[int], None]) -> None:
         """There is nothing to prepare."""
@@ -113,15 +69,15 @@ class BagPlayer:
 
     def play(self) -> Iterator[Played]:
         started_s = time.monotonic()
-        for connection, recorded_ns, raw in self._bag.messages():
-            due_s = started_s + (recorded_ns - self._start_ns) * 1e-9
+        for message in self._bag.messages(self._played):
+            due_s = started_s + (message.recorded_ns - self._start_ns) * 1e-9
             while (early_s := due_s - time.monotonic()) > 0:
-                self._publish_clock(recorded_ns - int(early_s * 1e9))
+                self._publish_clock(message.recorded_ns - int(early_s * 1e9))
                 time.sleep(min(early_s, CLOCK_PERIOD_S))
-            self._publish_clock(recorded_ns)
-            self._publishers[connection.topic].publish(bytes(raw))
-            if connection is self._bag.image:
-                yield Played(_header(raw)[0])
+            self._publish_clock(message.recorded_ns)
+            self._publishers[message.topic].publish(message.raw)
+            if message.topic == self._camera.image.name:
+                yield Played(message.header[0])
 
     def _publish_clock(self, now_ns: int) -> None:
         self._clock.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
@@ -133,13 +89,5 @@ def _message_type(name: str) -> Any:
 
 
 def _qos(topic: str) -> QoSProfile:
-    durability = DurabilityPolicy.TRANSIENT_LOCAL if topic == STATIC_TF_TOPIC else DurabilityPolicy.VOLATILE
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if topic.endswith(STATIC_TF_TOPIC) else DurabilityPolicy.VOLATILE
     return QoSProfile(depth=100, durability=durability)
-
-
-def _header(raw: bytes) -> tuple[int, str]:
-    """Stamp in nanoseconds and frame of a serialized message that begins with a header."""
-    order = "<" if raw[1] & 1 else ">"
-    seconds, nanoseconds, length = struct.unpack_from(f"{order}iII", raw, ENCAPSULATION_BYTES)
-    begin = ENCAPSULATION_BYTES + 12
-    return seconds * 1_000_000_000 + nanoseconds, bytes(raw[begin : begin + length]).rstrip(b"\0").decode()

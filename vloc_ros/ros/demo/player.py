@@ -13,13 +13,13 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.camera_info import info_fields
 from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, ODOM_FRAME, Drive
 from vloc_ros.ros.conversions import header, to_image, to_pose, to_transform_stamped
-from vloc_ros.ros.demo.drive import Drive
 from vloc_ros.ros.demo.listener import Listener
 from vloc_ros.ros.demo.score import Played
 
-ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "odom", "base_link", "camera_optical_frame"
 IMAGES_AHEAD = 256  # decoded and waiting; 640 x 480 pixels are 0.9 MB
 
 
@@ -112,16 +112,7 @@ class DrivePlayer:
 
 def to_camera_info(camera: Camera) -> CameraInfo:
     """The calibration as a driver publishes it, but for its header."""
-    k = camera.matrix
-    return CameraInfo(
-        width=camera.width,
-        height=camera.height,
-        distortion_model="rational_polynomial" if len(camera.distortion) > 5 else "plumb_bob",
-        d=list(camera.distortion or (0.0,) * 5),
-        k=k.ravel(),
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[*k[0], 0.0, *k[1], 0.0, *k[2], 0.0],
-    )
+    return CameraInfo(**info_fields(camera))
 
 
 def ticks(rate_hz: float) -> Iterator[None]:

@@ -17,13 +17,15 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
+from vloc_ros.bags.camera import choose_camera
+from vloc_ros.bags.reader import open_bag
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.drive import plan_drive
 from vloc_ros.evaluation.overlay import write_picture
 from vloc_ros.localizer import load_localizer
-from vloc_ros.ros.demo.bag import BagPlayer, open_bag
+from vloc_ros.ros.demo.bag import BagPlayer
 from vloc_ros.ros.demo.console import LiveLine
-from vloc_ros.ros.demo.drive import LOOKING_AHEAD, plan_drive, robot_mounting
 from vloc_ros.ros.demo.listener import Listener
 from vloc_ros.ros.demo.picture import draw_plan, plan_of
 from vloc_ros.ros.demo.player import DrivePlayer
@@ -68,11 +70,11 @@ class Player(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DriveOptions:
-    """How posed images are played: from a ground robot or a hand, how fast, whether with a kidnap, what is good."""
+    """How posed images are played: how the camera is mounted, how fast, whether with a kidnap, what is good."""
 
-    is_robot: bool
+    base_from_camera: Matrix
     rate_hz: float
     kidnap: bool
     limits: Limits
@@ -88,15 +90,16 @@ class Heard:
 
 
 def play_dataset(map_dir: Path, dataset: Dataset, options: DriveOptions, out: Path) -> bool:
-    """`demonstrate` with posed images, those of the synthetic room's ground robot or of a camera in the hand."""
-    drive = plan_drive(dataset, robot_mounting() if options.is_robot else LOOKING_AHEAD, options.kidnap)
+    """`demonstrate` with posed images."""
+    drive = plan_drive(dataset, options.base_from_camera, options.kidnap)
     return demonstrate(map_dir, lambda node: DrivePlayer(node, dataset, drive, options.rate_hz), options.limits, out)
 
 
-def play_bag(map_dir: Path, path: Path, out: Path) -> bool:
-    """`demonstrate` with a ROS 2 bag, whose truth nobody knows."""
-    bag = open_bag(path)
-    return demonstrate(map_dir, lambda node: BagPlayer(node, bag), ANY_MAP, out)
+def play_bag(map_dir: Path, path: Path, image_topic: str, info_topic: str, out: Path) -> bool:
+    """`demonstrate` with a ROS 2 bag, whose truth nobody knows; topics as in `choose_camera`."""
+    with open_bag(path) as bag:
+        camera = choose_camera(bag, image_topic, info_topic)
+        return demonstrate(map_dir, lambda node: BagPlayer(node, bag, camera), ANY_MAP, out)
 
 
 def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Limits, out: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The drive that the demo plays: which images, where the robot truly was, and where its odometry believed it was."""
+"""A data set as a robot's drive: which images, where the robot truly was, and where its odometry believed it was."""
 
 import math
 from dataclasses import dataclass
@@ -7,12 +7,15 @@ from itertools import accumulate
 import numpy as np
 
 from vloc_ros.core.transforms import Matrix, invert, rotation_angle
-from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.room.paths import DRIVE
+from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
+
+MAP_FRAME, ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "map", "odom", "base_link", "camera_optical_frame"
 
 # `base_from_camera` of a camera in the hand: x right, y down, z forward, in a base of x forward, y left, z up.
 LOOKING_AHEAD = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+ROOM, ROBOT_FRAMES = "synthetic_room", "drive/"  # the one data set of a ground robot
 CAMERA_AHEAD_M = 0.15  # of the ground robot's centre
 CARRIED_M, CARRIED_DEG = 0.5, 30.0  # from one image to the next no wheel goes farther: somebody carried the robot
 
@@ -24,6 +27,10 @@ class OdometryDrift:
     distance: float = 0.03
     turn: float = 0.03
     pull_deg_per_m: float = 2.5
+
+    def scaled(self, factor: float) -> "OdometryDrift":
+        """So many times as wrong."""
+        return OdometryDrift(self.distance * factor, self.turn * factor, self.pull_deg_per_m * factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +57,17 @@ def plan_drive(
     count = len(dataset)
     frames = [*range(count // 3), *range(2 * count // 3, count)] if kidnap else list(range(count))
     if len(frames) < 2:
-        raise DatasetError(f"the demo needs at least 2 images to drive along, there are {len(frames)}")
+        raise DatasetError(f"a drive needs at least 2 images, there are {len(frames)}")
     map_from_base = np.stack([dataset.map_from_camera(frame) for frame in frames]) @ invert(base_from_camera)
     carried = carried_steps(map_from_base)
     odometry = drifting_odometry(map_from_base, carried, drift or OdometryDrift())
     return Drive(tuple(frames), map_from_base, odometry, base_from_camera, carried)
+
+
+def mounting_of(kind: str, dataset: Dataset) -> Matrix:
+    """`base_from_camera` of a data set of this kind: the synthetic room has a ground robot, all else is in the hand."""
+    is_robot = kind == ROOM and all(name.startswith(ROBOT_FRAMES) for name in dataset.names)
+    return robot_mounting() if is_robot else LOOKING_AHEAD
 
 
 def robot_mounting() -> Matrix:

@@ -1,0 +1,54 @@
+"""The recorder writes what a live relocalizer says, and a kill loses none of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from robot import Robot, matrix_of
+
+from vloc_ros.core.transforms import Matrix
+from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording
+from vloc_ros.evaluation.records import Estimated
+
+NO_VIEWS = np.empty((0, 4, 4))
+
+
+def test_a_run_is_written_as_it_was_and_survives_a_kill(robot: Robot, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recorder = robot.graph.start("recorder", out=out)
+    robot.graph.wait_for(lambda: recorder.lines("recording into"), "the recorder")
+    fix = robot.localize_until(lambda: (out / "camera_pose.txt").read_text().count("\n") > 1)
+    robot.configure(min_inliers=100000)
+    rejected = robot.localize()
+    robot.graph.wait_for(lambda: rejected["stamp"] in (out / STATUS_FILE).read_text(), "the rejection in the file")
+    recorder.kill()
+
+    recording = read_recording(out)
+    np.testing.assert_allclose(recording.poses[fix.stamp_ns], matrix_of(robot.pose_of(fix).pose.pose), atol=1e-8)
+    camera = matrix_of(robot.camera_pose_of(fix).pose)
+    np.testing.assert_allclose(recording.camera_poses[fix.stamp_ns], camera, atol=1e-8)
+    covariance = np.reshape(robot.pose_of(fix).pose.covariance, (6, 6))
+    np.testing.assert_array_equal(recording.covariances[fix.stamp_ns], covariance)
+    assert recording.statuses[rejected.stamp_ns]["rejection"] == rejected["rejection"]
+
+    def truth(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix, np.ndarray]:
+        known = np.isin(stamps_ns, [fix.stamp_ns, rejected.stamp_ns])
+        return np.tile(robot.frames[0].map_from_camera, (len(stamps_ns), 1, 1)), known
+
+    records = evaluate_recording(recording, truth, NO_VIEWS).records
+    assert [isinstance(record.outcome, Estimated) for record in records] == [True, False]
+    assert records[0].error is not None
+    assert records[0].error.within(0.05, 2)
+    assert records[1].outcome.reason == "too_few_inliers"  # type: ignore[union-attr]
+
+
+def test_nothing_is_overwritten(robot: Robot, tmp_path: Path) -> None:
+    (tmp_path / STATUS_FILE).write_text(json.dumps({"from": "before"}))
+    recorder = robot.graph.start("recorder", out=tmp_path)
+    robot.graph.wait_for(lambda: recorder.lines(STATUS_FILE, "File exists"), "the error")
+    recorder.stop()
+    assert (tmp_path / STATUS_FILE).read_text() == '{"from": "before"}'

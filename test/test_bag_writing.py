@@ -1,0 +1,150 @@
+"""Data sets as bags: what is in them, and that evaluating one is evaluating the data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags", reason="bags need rosbags")
+
+from vloc_ros.bags.evaluate import evaluate_bag
+from vloc_ros.bags.frames import bag_frames
+from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, ODOMETRY, POSE, RAW_IMAGE, TF, open_bag
+from vloc_ros.bags.tf import read_transforms
+from vloc_ros.bags.writer import WriteOptions, open_writer, write_dataset
+from vloc_ros.cli import main
+from vloc_ros.core.transforms import invert
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.drive import LOOKING_AHEAD, OdometryDrift, mounting_of, plan_drive, robot_mounting
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.evaluation.alignment import Correction
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.records import Estimated
+from vloc_ros.localizer import load_localizer
+
+SHIPPED_MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def drive() -> Dataset:
+    return Subset(open_dataset("synthetic_room", None, "drive"), range(0, 2 * STEPS, 2))
+
+
+@pytest.fixture(scope="module")
+def raw(drive: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bags") / "raw"
+    write_dataset(path, drive, robot_mounting(), WriteOptions(drift=OdometryDrift()))
+    return path
+
+
+def test_evaluating_the_bag_is_evaluating_the_data_set(drive: Dataset, raw: Path) -> None:
+    localizer = load_localizer(SHIPPED_MAP, threads=1)
+    direct, through = evaluate(localizer, drive), evaluate_bag(localizer, raw, BagOptions(), Correction())
+    assert len(through.records) == STEPS
+    for one, other in zip(direct.records, through.records, strict=True):
+        assert isinstance(one.outcome, Estimated)
+        assert isinstance(other.outcome, Estimated)
+        np.testing.assert_array_equal(one.outcome.map_from_camera, other.outcome.map_from_camera)
+        np.testing.assert_array_equal(one.outcome.covariance, other.outcome.covariance)
+        np.testing.assert_allclose(one.true_map_from_camera, other.true_map_from_camera, atol=1e-12)
+
+
+def test_raw_images_are_the_same_and_everything_is_there(drive: Dataset, raw: Path) -> None:
+    with open_bag(raw) as bag:
+        found = {topic.name: (topic.msgtype, topic.count) for topic in bag.topics}
+        frames = list(bag_frames(bag, BagOptions(), "map"))
+    assert found == {
+        "/image": (RAW_IMAGE, STEPS),
+        "/camera_info": (CAMERA_INFO, STEPS),
+        "/ground_truth/camera_pose": (POSE, STEPS),
+        "/odom": (ODOMETRY, STEPS),
+        "/tf": (TF, STEPS),
+        "/tf_static": (TF, 1),
+    }
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.image.rgb, drive.frame(index).image.rgb)
+        assert frame.image.camera == drive.camera(index)
+
+
+def test_odometry_and_tf_are_those_of_the_demo(drive: Dataset, raw: Path) -> None:
+    plan = plan_drive(drive, robot_mounting())
+    with open_bag(raw) as bag:
+        chain = read_transforms(bag).chain("odom", "camera_optical_frame")
+        frames = bag_frames(bag, BagOptions(truth=TruthOptions("/odom")), "map")
+        by_topic = [frame.map_from_camera for frame in frames]
+    stamps = chain.moving[0].trajectory.stamps_ns
+    poses, known = chain.at(stamps, 0)
+    assert known.all()
+    np.testing.assert_allclose(poses, plan.odom_from_base @ robot_mounting(), atol=1e-9)
+    np.testing.assert_allclose(poses, by_topic, atol=1e-9)
+    true_steps = invert(plan.map_from_base[:1]) @ plan.map_from_base
+    assert np.abs(plan.odom_from_base - true_steps).max() > 1e-3
+
+
+def test_static_transforms_reach_late_subscribers(raw: Path) -> None:
+    from rosbags.interfaces import QosDurability
+
+    with open_bag(raw) as bag:
+        (topic,) = bag.of_type(TF)[1:]
+        (qos,) = topic.connections[0].ext.offered_qos_profiles
+    assert topic.name == "/tf_static"
+    assert qos.durability == QosDurability.TRANSIENT_LOCAL
+
+
+def test_without_drift_odometry_is_the_truth(drive: Dataset, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "bag", drive, LOOKING_AHEAD, WriteOptions(storage="sqlite3", jpeg_quality=95, rate_hz=2))
+    with open_bag(tmp_path / "bag") as bag:
+        assert [topic.name for topic in bag.of_type(COMPRESSED_IMAGE)] == ["/image/compressed"]
+        frames = list(bag_frames(bag, BagOptions(truth=TruthOptions("/odom")), "map"))
+    assert frames[1].image.stamp_ns - frames[0].image.stamp_ns == 500_000_000
+    for index, frame in enumerate(frames):
+        base_from_map = LOOKING_AHEAD @ invert(drive.map_from_camera(0))  # odometry begins at the base
+        np.testing.assert_allclose(frame.map_from_camera, base_from_map @ drive.map_from_camera(index), atol=1e-9)
+        off = np.abs(frame.image.rgb.astype(int) - drive.frame(index).image.rgb)
+        assert 0 < off.mean() < 4
+
+
+def test_the_same_data_set_gives_the_same_bag(drive: Dataset, raw: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "raw", drive, robot_mounting(), WriteOptions(drift=OdometryDrift()))
+    assert (tmp_path / "raw/raw.mcap").read_bytes() == (raw / "raw.mcap").read_bytes()
+
+
+def test_only_the_synthetic_rooms_drive_is_a_robots(drive: Dataset) -> None:
+    np.testing.assert_array_equal(mounting_of("synthetic_room", drive), robot_mounting())
+    np.testing.assert_array_equal(mounting_of("folder", drive), LOOKING_AHEAD)
+    test = open_dataset("synthetic_room", None, "test")
+    np.testing.assert_array_equal(mounting_of("synthetic_room", test), LOOKING_AHEAD)
+
+
+def test_nothing_is_overwritten_and_nothing_half_written(drive: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    with pytest.raises(ConfigError, match="bag: is there already"), open_writer(tmp_path / "bag"):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"), open_writer(tmp_path / "file" / "bag"):
+        pass
+    with pytest.raises(DatasetError, match="at least 2 images"):
+        write_dataset(tmp_path / "one", Subset(drive, [0]), LOOKING_AHEAD, WriteOptions())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "file"]
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "two.txt").write_text("drive/000000\ndrive/000001\n")
+    out, split = str(tmp_path / "bag"), str(tmp_path / "two.txt")
+    common = ["bag", "--dataset", "synthetic_room", "--split", split, "--out", out]
+    for arguments, words in [
+        (["--jpeg", "101"], "JPEG quality 101"),
+        (["--jpeg", "good"], "--jpeg good"),
+        (["--rate", "0"], "rate 0"),
+    ]:
+        assert main([*common, *arguments]) == 1
+        assert words in capsys.readouterr().err
+    assert main([*common, "--jpeg", "90", "--compression", "message", "--frame-id", "office"]) == 0
+    assert "2 images" in capsys.readouterr().out
+    with open_bag(tmp_path / "bag") as bag:
+        assert bag_frames(bag, BagOptions(), "map").truth.frame_id == "office"
+    assert main(common) == 1
+    assert "is there already" in capsys.readouterr().err

@@ -1,0 +1,369 @@
+"""Bags: what is read from good ones, and the one line that is said of each kind of bad one."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags", reason="bags need rosbags")
+
+from bag_scenes import (
+    CAMERA,
+    CAMERA_FRAME,
+    IMAGES,
+    evaluated,
+    knowing,
+    picture,
+    place,
+    stamp,
+    worst_m,
+    write_drive,
+    write_truth,
+    write_view,
+)
+
+from vloc_ros.bags import messages
+from vloc_ros.bags.camera import choose_camera, read_calibrations
+from vloc_ros.bags.evaluate import frames_named
+from vloc_ros.bags.frames import WINDOW, ahead, bag_frames
+from vloc_ros.bags.images import to_rgb
+from vloc_ros.bags.options import BagOptions
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, open_bag
+from vloc_ros.bags.writer import BagWriter, Compression, Storage, open_writer
+from vloc_ros.cli import main
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.transforms import Matrix
+from vloc_ros.errors import DatasetError, VlocError
+
+CASES: list[tuple[Storage, Compression]] = [
+    (storage, compression) for storage in ("mcap", "sqlite3") for compression in ("none", "message", "file")
+]
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Path:
+    return write_drive(tmp_path / "drive")
+
+
+@pytest.mark.parametrize(("storage", "compression"), CASES)
+def test_every_storage_gives_all_images_in_order(tmp_path: Path, storage: Storage, compression: Compression) -> None:
+    path = tmp_path / "bag"
+    with open_writer(path, storage, compression) as bag:
+        for index in range(20):
+            write_truth(bag, index)
+            write_view(bag, index)
+    with open_bag(path) as bag_read:
+        frames = list(bag_frames(bag_read, BagOptions(), "map"))
+    assert [frame.image.stamp_ns for frame in frames] == [stamp(index) for index in range(20)]
+    assert frames[3].name == "1000.300000000"
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.image.rgb, picture(index))
+        np.testing.assert_allclose(frame.map_from_camera, place(stamp(index)), atol=1e-9)
+        assert frame.image.camera == CAMERA
+        assert frame.image.frame_id == CAMERA_FRAME
+
+
+def test_compressed_chunks_of_mcap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+    writer = Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    with writer:
+        write_truth(BagWriter(writer), 0)
+        write_view(BagWriter(writer), 0)
+    assert worst_m(evaluated(knowing(monkeypatch), tmp_path / "bag")) < 1e-9
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_file_of_a_bag_is_a_bag(tmp_path: Path, storage: Storage) -> None:
+    path = write_drive(tmp_path / "bag", storage=storage)
+    (file,) = (part for part in path.iterdir() if part.suffix in (".mcap", ".db3"))
+    with open_bag(file) as bag:
+        assert len(list(bag_frames(bag, BagOptions(), "map"))) == IMAGES
+
+
+def test_an_unfinished_bag_is_never_left_behind(tmp_path: Path) -> None:
+    def fail() -> None:
+        with open_writer(tmp_path / "bag") as bag:
+            write_view(bag, 0)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_error_of_a_frame_comes_in_its_place() -> None:
+    def work(item: int) -> int:
+        if item == 5:
+            raise DatasetError("five")
+        return item
+
+    results = ahead(iter(range(9)), work)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(DatasetError, match="five"):
+        next(results)
+
+
+def test_only_a_few_items_are_taken_ahead() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for index in range(100):
+            taken.append(index)
+            yield index
+
+    for index, item in enumerate(ahead(items(), lambda item: item)):
+        assert item == index
+        assert len(taken) <= index + 1 + WINDOW
+
+
+@pytest.mark.parametrize("suffix", ["mcap", "db3"])
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+def test_a_bag_cut_short_is_one_line(tmp_path: Path, suffix: str, keep: float) -> None:
+    path = write_drive(tmp_path / "bag", storage="mcap" if suffix == "mcap" else "sqlite3")
+    file = path / f"bag.{suffix}"
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * keep)])
+    for target in (path, file):
+        with pytest.raises(VlocError, match=r"bag") as caught, open_bag(target) as bag:
+            list(bag_frames(bag, BagOptions(), "map"))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_bag_whose_recorder_died_names_its_files(drive: Path) -> None:
+    (drive / "metadata.yaml").unlink()
+    with pytest.raises(DatasetError, match=r"no metadata\.yaml.*drive\.mcap"):
+        open_bag(drive)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "rosbag2_bagfile_information: 3", "{", "rosbag2_bagfile_information: {version: 99}"]
+)
+def test_bad_metadata_is_one_line(drive: Path, text: str) -> None:
+    (drive / "metadata.yaml").write_text(text)
+    with pytest.raises(DatasetError, match="no complete ROS 2 bag"):
+        open_bag(drive)
+
+
+def test_what_is_no_bag(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "a.db3").write_text("hello")
+    for path, words in (
+        (tmp_path / "none", "no such bag"),
+        (tmp_path, r"no metadata\.yaml"),
+        (tmp_path / "a.txt", "bag"),
+    ):
+        with pytest.raises(DatasetError, match=words):
+            open_bag(path)
+    with pytest.raises(DatasetError, match="no complete ROS 2 bag"):
+        open_bag(tmp_path / "a.db3")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_an_empty_bag(tmp_path: Path, storage: Storage) -> None:
+    with open_writer(tmp_path / "bag", storage):
+        pass
+    with pytest.raises(DatasetError, match="the bag is empty"):
+        open_bag(tmp_path / "bag")
+
+
+def test_a_topic_that_is_not_there_lists_those_that_are(drive: Path) -> None:
+    with open_bag(drive) as bag:
+        with pytest.raises(DatasetError, match=r"no topic /eye of Image.* /cam/image_raw \(Image, 30 messages\)"):
+            choose_camera(bag, "/eye")
+        with pytest.raises(DatasetError, match=r"no topic /pose of CameraInfo"):
+            choose_camera(bag, "", "/pose")
+
+
+def test_a_bag_without_images(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        write_truth(bag, 0)
+    with (
+        open_bag(tmp_path / "bag") as read,
+        pytest.raises(DatasetError, match=r"no images of a camera; there are /pose"),
+    ):
+        choose_camera(read)
+
+
+def test_two_cameras_are_a_choice(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for side in ("left", "right"):
+            bag.write(f"/{side}/image", RAW_IMAGE, stamp(0), messages.image(stamp(0), side, picture(0)))
+            bag.write(f"/{side}/camera_info", CAMERA_INFO, stamp(0), messages.camera_info(stamp(0), side, CAMERA))
+        bag.write("/depth/image", RAW_IMAGE, stamp(0), messages.image(stamp(0), "d", picture(0)))
+        bag.write("/eye", RAW_IMAGE, stamp(0), messages.image(stamp(0), "e", picture(0)))
+    with open_bag(tmp_path / "bag") as read:
+        with pytest.raises(DatasetError, match=r"--image-topic; there are /eye .*, /left/image .*, /right/image"):
+            choose_camera(read)
+        assert choose_camera(read, "/right/image").info.name == "/right/camera_info"
+        assert choose_camera(read, "/right/image", "/left/camera_info").info.name == "/left/camera_info"
+        with pytest.raises(DatasetError, match=r"--camera-info-topic; there are /left/camera_info"):
+            choose_camera(read, "/eye")
+
+
+def test_an_image_of_another_size_than_its_camera_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(5):
+            write_truth(bag, index)
+            image = messages.image(stamp(index), CAMERA_FRAME, np.zeros((24 if index == 3 else 12, 16, 3), np.uint8))
+            bag.write("/cam/image_raw", RAW_IMAGE, stamp(index), image)
+        bag.write("/cam/camera_info", CAMERA_INFO, stamp(0), messages.camera_info(stamp(0), CAMERA_FRAME, CAMERA))
+    with pytest.raises(
+        DatasetError, match=r"/cam/image_raw, image of 1000\.300000000 s: image: 16x24 .* camera is 16x12"
+    ):
+        evaluated(knowing(monkeypatch), tmp_path / "bag")
+
+
+def test_a_camera_info_that_changes_midway_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = CAMERA.resized(8, 6)
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(10):
+            write_truth(bag, index)
+            write_view(bag, index, small if index >= 6 else CAMERA)
+    with open_bag(tmp_path / "bag") as read:
+        sizes = [frame.image.camera.width for frame in bag_frames(read, BagOptions(), "map")]
+    assert sizes == [16] * 6 + [8] * 4
+    evaluation = evaluated(knowing(monkeypatch), tmp_path / "bag")
+    assert evaluation.source["cameras"] == 2
+    assert worst_m(evaluation) < 1e-9
+
+
+def test_an_uncalibrated_camera(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        info = messages.camera_info(stamp(0), CAMERA_FRAME, CAMERA)
+        info.k[:] = 0
+        bag.write("/cam/camera_info", CAMERA_INFO, stamp(0), info)
+    with open_bag(tmp_path / "bag") as read:
+        (topic,) = read.topics
+        with pytest.raises(DatasetError, match=r"/cam/camera_info: camera_info 16x12: .*uncalibrated"):
+            read_calibrations(read, topic, rectified=False)
+        assert read_calibrations(read, topic, rectified=True).at(0) == CAMERA
+
+
+def test_unknown_types_beside_ours_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    for plugin in (StoragePlugin.MCAP, StoragePlugin.SQLITE3):
+        path = tmp_path / plugin.name
+        with Writer(path, version=9, storage_plugin=plugin) as writer:
+            strange = writer.add_connection("/strange", "my_msgs/msg/Strange", msgdef="Gone x\n", rihs01="RIHS01_00")
+            bag = BagWriter(writer)
+            for index in range(3):
+                writer.write(strange, stamp(index), b"\0\1\0\0nonsense")
+                write_truth(bag, index)
+                write_view(bag, index)
+        assert len(evaluated(knowing(monkeypatch), path).records) == 3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"encoding": "32FC1"}, {"step": 4}, {"data": np.zeros(9, np.uint8)}, {"height": 0}]
+)
+def test_an_image_that_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        write_truth(bag, 0)
+        write_view(bag, 0, **changes)
+    with pytest.raises(DatasetError, match=r"/cam/image_raw, image of 1000\.000000000 s: image 16x"):
+        evaluated(knowing(monkeypatch), tmp_path / "bag")
+
+
+def _message(encoding: str, data: np.ndarray, padding: int = 0, bigendian: int = 0):  # type: ignore[no-untyped-def]
+    rows = np.pad(data.reshape(len(data), -1), ((0, 0), (0, padding)))
+    image = messages.image(0, "c", np.zeros((*data.shape[:2], 3), np.uint8))
+    return _replaced(image, encoding=encoding, step=rows.shape[1], data=rows.reshape(-1), is_bigendian=bigendian)
+
+
+def _replaced(message, **changes):  # type: ignore[no-untyped-def]
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_encodings_with_and_without_padding(padding: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    grey = rgb[..., 0]
+    alpha = np.dstack([rgb, grey])
+    wide = np.dstack([np.zeros_like(grey), grey])  # little-endian: the upper byte last
+    threefold = np.dstack([grey] * 3)
+    for encoding, data, expected in [
+        ("rgb8", rgb, rgb),
+        ("bgr8", rgb[..., ::-1], rgb),
+        ("rgba8", alpha, rgb),
+        ("bgra8", alpha[..., [2, 1, 0, 3]], rgb),
+        ("mono8", grey, threefold),
+        ("mono16", wide, threefold),
+    ]:
+        np.testing.assert_array_equal(to_rgb(_message(encoding, data, padding), RAW_IMAGE), expected)
+    np.testing.assert_array_equal(to_rgb(_message("mono16", wide[..., ::-1], 0, 1), RAW_IMAGE), threefold)
+
+
+@pytest.mark.parametrize(("encoding", "red"), [("rggb", (0, 0)), ("bggr", (1, 1)), ("gbrg", (1, 0)), ("grbg", (0, 1))])
+def test_bayer_patterns_have_red_where_they_say(encoding: str, red: tuple[int, int]) -> None:
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[red[0] :: 2, red[1] :: 2] = 200
+    rgb = to_rgb(_message(f"bayer_{encoding}8", mosaic), RAW_IMAGE)
+    np.testing.assert_array_equal(rgb[2:6, 2:6], np.broadcast_to([200, 0, 0], (4, 4, 3)))
+
+
+def test_a_jpeg_cut_short(tmp_path: Path) -> None:
+    jpeg = messages.jpeg_image(0, "c", np.full((12, 16, 3), 99, np.uint8), 90)
+    assert to_rgb(jpeg, COMPRESSED_IMAGE).shape == (12, 16, 3)
+    jpeg.data = jpeg.data[:-40]
+    with pytest.raises(DatasetError, match=r"compressed image.*truncated"):
+        to_rgb(jpeg, COMPRESSED_IMAGE)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_memory_stays_bounded(tmp_path: Path, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("needs /proc to measure memory")
+
+    def resident_mb() -> float:
+        return int(statm.read_text().split()[1]) * 4096 / 1e6
+
+    camera = Camera(640, 480, 500.0, 500.0, 320.0, 240.0)
+    with open_writer(tmp_path / "bag", storage) as bag:
+        for index in range(200):  # 184 MB
+            write_truth(bag, index)
+            write_view(bag, index, camera)
+    before_mb, seen_mb = resident_mb(), list[float]()
+
+    def measured(stamp_ns: int) -> Matrix:
+        seen_mb.append(resident_mb())
+        time.sleep(0.005)  # time enough to read too far ahead
+        return place(stamp_ns)
+
+    assert len(evaluated(knowing(monkeypatch, measured), tmp_path / "bag").records) == 200
+    assert max(seen_mb) - before_mb < 60
+
+
+def test_frames_by_name(drive: Path) -> None:
+    names = ["1000.300000000", "1002.100000000"]
+    frames = list(frames_named(drive, BagOptions(), "map", names))
+    assert [frame.name for frame in frames] == names
+    np.testing.assert_array_equal(frames[1].image.rgb, picture(21))
+
+
+def test_the_command_line(drive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    localizer = knowing(monkeypatch)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda _: localizer)
+    json_file = drive.parent / "out.json"
+    assert main(["evaluate", "--map", "m", "--bag", str(drive), "--json", str(json_file)]) == 0
+    out = capsys.readouterr().out
+    assert "30 of /cam/image_raw, camera_info /cam/camera_info" in out
+    assert "/pose, 30 poses\n" in out
+    assert '"skipped_without_truth": 0' in json_file.read_text()
+    for arguments, words in [
+        ([], "give one of --dataset KIND, --bag BAG and --recorded DIR"),
+        (["--bag", "b", "--dataset", "folder"], "give one of --dataset KIND"),
+        (["--bag", str(drive), "--occlude", "0.5"], "--occlude is for data sets"),
+        (["--bag", str(drive), "--time-offset", "soon"], "--time-offset soon: neither"),
+        (["--bag", str(drive), "--truth-gap", "-1"], "--truth-gap -1"),
+    ]:
+        assert main(["evaluate", "--map", "m", *arguments]) == 1
+        assert words in capsys.readouterr().err

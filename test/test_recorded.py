@@ -1,0 +1,123 @@
+"""Live runs that were written down, evaluated afterwards."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.transforms import Matrix, from_quaternion, invert, moved_covariance
+from vloc_ros.errors import DatasetError
+from vloc_ros.evaluation.recorded import (
+    CAMERA_POSE_FILE,
+    COVARIANCE_FILE,
+    POSE_FILE,
+    STATUS_FILE,
+    evaluate_recording,
+    read_recording,
+)
+from vloc_ros.evaluation.records import Estimated, Rejected
+from vloc_ros.evaluation.trajectory import HEADER, StampedPose, to_line
+
+BASE_FROM_CAMERA = from_quaternion((0.5, -0.5, 0.5, -0.5), (0.2, 0.0, 0.4))
+COVARIANCE = np.diag([1e-4, 2e-4, 3e-4, 1e-5, 2e-5, 3e-5])
+NO_VIEWS = np.empty((0, 4, 4))
+STAMPS = (1_000_000_000_000_000_001, 1_000_000_000_100_000_000, 1_000_000_000_200_000_000, 1_000_000_000_300_000_000)
+
+
+def camera_at(stamp_ns: int) -> Matrix:
+    return from_quaternion((0.1, 0.2, 0.3, 0.9), ((stamp_ns - STAMPS[0]) * 1e-9, 2.0, 1.0))
+
+
+def truth(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix, np.ndarray]:
+    """A centimetre beside the estimates; unknown for the last image."""
+    poses = np.array([camera_at(int(stamp)) for stamp in stamps_ns]).reshape(-1, 4, 4)
+    poses[:, 0, 3] += 0.01
+    return poses, stamps_ns != STAMPS[3]
+
+
+def status(stamp_ns: int, rejection: str = "", **changes: str) -> str:
+    seconds, nanoseconds = divmod(stamp_ns, 10**9)
+    fix = {"inliers": "12", "inlier_ratio": "0.75", "reprojection_rmse_px": "0.5", "confidence": "0.9"}
+    values = {name: "" if rejection else value for name, value in fix.items()}
+    common = {"stamp": f"{seconds}.{nanoseconds:09d}", "rejection": rejection, "localize_ms": "31.5", "state": "lost"}
+    return json.dumps({**values, **common, **changes})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two fixes, the second of them told twice, and a rejection; before all that, a status of no image."""
+    files: dict[str, list[str]] = {POSE_FILE: [HEADER], COVARIANCE_FILE: [], CAMERA_POSE_FILE: [], STATUS_FILE: []}
+    files[STATUS_FILE] = [status(0), *map(status, STAMPS[:2]), status(STAMPS[1], state="localized")]
+    files[STATUS_FILE].append(status(STAMPS[2], "too_few_inliers: 3 of 8, it needs 12"))
+    for stamp_ns in STAMPS[:2]:
+        camera = camera_at(stamp_ns)
+        line = to_line(StampedPose(stamp_ns, camera @ invert(BASE_FROM_CAMERA)))
+        files[POSE_FILE].append(line)
+        files[COVARIANCE_FILE].append(" ".join([line.split()[0], *map(repr, COVARIANCE.ravel().tolist())]))
+        files[CAMERA_POSE_FILE].append(to_line(StampedPose(stamp_ns, camera)))
+    for name, lines in files.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    return tmp_path
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_fixes_and_rejections_become_records(run: Path) -> None:
+    first, second, third = evaluate_recording(read_recording(run), truth, NO_VIEWS).records
+    assert [record.stamp_ns for record in (first, second, third)] == list(STAMPS[:3])
+    for record in (first, second):
+        assert isinstance(record.outcome, Estimated)
+        assert record.error is not None
+        assert record.error.translation_m == pytest.approx(0.01, abs=1e-8)
+        assert (record.outcome.inliers, record.outcome.confidence) == (12, 0.9)
+        assert record.timings_ms == {"total": 31.5}
+    assert third.outcome == Rejected("too_few_inliers", "3 of 8, it needs 12")
+
+
+def test_the_cameras_covariance_is_that_of_the_base_moved(run: Path) -> None:
+    outcome = evaluate_recording(read_recording(run), truth, NO_VIEWS).records[0].outcome
+    assert isinstance(outcome, Estimated)
+    back = -(camera_at(STAMPS[0])[:3, 3] - (camera_at(STAMPS[0]) @ invert(BASE_FROM_CAMERA))[:3, 3])
+    np.testing.assert_allclose(moved_covariance(outcome.covariance, back), COVARIANCE, atol=1e-9)
+
+
+def test_what_has_no_truth_or_no_pose_is_counted(run: Path) -> None:
+    append(run / STATUS_FILE, status(STAMPS[3]) + "\n" + status(STAMPS[2] + 1) + "\n")
+    evaluation = evaluate_recording(read_recording(run), truth, NO_VIEWS)
+    assert len(evaluation.records) == 3
+    assert evaluation.source == {
+        "recorded": str(run),
+        "images": 5,
+        "skipped_without_truth": 1,
+        "skipped_without_pose": 1,
+    }
+
+
+def test_a_killed_recorder_loses_its_last_line_at_most(run: Path) -> None:
+    for name in (POSE_FILE, COVARIANCE_FILE, CAMERA_POSE_FILE, STATUS_FILE):
+        append(run / name, '{"1000000')
+    assert len(evaluate_recording(read_recording(run), truth, NO_VIEWS).records) == 3
+
+
+def test_bad_lines_and_files_are_named(run: Path) -> None:
+    append(run / STATUS_FILE, '{"stamp": "1.0", "inliers": "3"}\n')
+    with pytest.raises(DatasetError, match=r"status\.jsonl:6: no rejection, localize_ms"):
+        read_recording(run)
+    append(run / COVARIANCE_FILE, "1.0 2 3\n")
+    with pytest.raises(DatasetError, match=r"pose_covariance\.txt:3: "):
+        read_recording(run)
+    (run / COVARIANCE_FILE).unlink()
+    with pytest.raises(DatasetError, match=r"pose_covariance\.txt: cannot be read: No such file"):
+        read_recording(run)
+
+
+def test_a_run_without_truth(run: Path) -> None:
+    def nowhere(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix, np.ndarray]:
+        return np.tile(np.eye(4), (len(stamps_ns), 1, 1)), np.zeros(len(stamps_ns), dtype=bool)
+
+    with pytest.raises(DatasetError, match="none of 3 images has ground truth"):
+        evaluate_recording(read_recording(run), nowhere, NO_VIEWS)

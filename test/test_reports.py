@@ -1,0 +1,151 @@
+"""The reports: whole, self-contained, and rendered without a complaint by a real browser."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+from vloc_ros.core.transforms import from_quaternion
+from vloc_ros.datasets import open_dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.evaluation.records import Estimated, FrameRecord, NearestView, Rejected
+from vloc_ros.evaluation.report.of_evaluation import write_comparison, write_report
+from vloc_ros.evaluation.report.of_map import write_map_report
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.maps import read_map
+from vloc_ros.shipped import shipped
+
+ROOM = open_dataset("synthetic_room", None, "test")
+# Any Chromium will do; --dump-dom runs the page and writes what it has become.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHECKS = """<script>addEventListener('load', () => { const errors = [];
+  if (document.documentElement.scrollWidth > innerWidth) errors.push('wider than the window');
+  document.title = 'checked: ' + (errors.join() || 'fine'); });
+  addEventListener('error', event => { document.title = 'failed: ' + event.message; });</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def localizer() -> Localizer:
+    return load_localizer(shipped("maps/demo_room"))
+
+
+def records(count: int, rejected: int = 0) -> tuple[FrameRecord, ...]:
+    """Made up: errors that grow with what the covariance says; the last ones rejected, one of them without a pose."""
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(count):
+        true = ROOM.map_from_camera(index % len(ROOM))
+        sigma = 0.003 + 0.02 * index / count
+        estimated = from_quaternion([0, 0, 0.001 * index / count, 1], rng.normal(size=3) * sigma) @ np.eye(4)
+        pose = true.copy()
+        pose[:3, 3] += estimated[:3, 3]
+        pose[:3, :3] = estimated[:3, :3] @ pose[:3, :3]
+        covariance = np.diag([sigma**2] * 3 + [1e-5] * 3)
+        confidence = 1 - index / count
+        estimate = Estimated(
+            pose, covariance, confidence, pose_error(pose, true), 80, 0.8, 1.0, sigma, math.degrees(3e-3)
+        )
+        outcome = estimate if index < count - rejected else Rejected("low_confidence", "<too & bad>", estimate)
+        view = NearestView(0.1 + 0.01 * index, 5.0)
+        made.append(FrameRecord(ROOM.names[index % len(ROOM)], index, true, outcome, {"total": 30.0 + index % 7}, view))
+    if rejected:
+        made[-1] = replace(made[-1], outcome=Rejected("no_pose", "nothing"), nearest_view=None)
+    return tuple(made)
+
+
+def written(path: Path, localizer: Localizer, evaluation: Evaluation) -> str:
+    write_report(path, "Kitchen <1> & hall", evaluation, localizer, load)
+    return path.read_text(encoding="utf-8")
+
+
+def load(names):
+    return (ROOM.frame(index) for index, name in enumerate(ROOM.names) if name in names)
+
+
+def ids(html: str) -> list[str]:
+    return re.findall(r'\bid="([^"]+)"', html)
+
+
+def test_a_report_needs_nothing_but_itself(localizer: Localizer, tmp_path: Path) -> None:
+    html = written(tmp_path / "r.html", localizer, Evaluation(records(40, rejected=5)))
+    outside = [link for link in re.findall(r'(?:src|href)="([^"]{0,40})', html) if not link.startswith(("data:", "#"))]
+    assert not outside
+    assert len(ids(html)) == len(set(ids(html)))
+    for reference in set(re.findall(r"url\(#([^)]+)\)", html)) | set(re.findall(r'href="#([^"]+)"', html)):
+        assert reference in ids(html)
+    assert "Kitchen &lt;1&gt; &amp; hall" in html
+    assert "&lt;too &amp; bad&gt;" in html
+    assert "<too" not in html
+    assert html.count("<img") == 14  # best, median and twelve worst
+    for colour in ("#010203", "#040506"):
+        assert colour not in html
+
+
+@pytest.mark.parametrize(("count", "rejected"), [(1, 0), (1, 1), (3, 3), (5, 0)])
+def test_few_frames_or_no_pose_at_all(localizer: Localizer, tmp_path: Path, count: int, rejected: int) -> None:
+    html = written(tmp_path / "r.html", localizer, Evaluation(records(count, rejected)))
+    assert html.count("<img") == count
+    assert not re.search(r"\bnan\b", re.sub(r'base64,[^"]+', "", html), re.IGNORECASE)
+
+
+def test_a_report_that_cannot_be_written_is_said(localizer: Localizer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        written(tmp_path / "file" / "r.html", localizer, Evaluation(records(2)))
+
+
+def test_a_comparison_shows_every_run(tmp_path: Path) -> None:
+    runs = {"old & slow": Evaluation(records(20, 3)), "new": Evaluation(records(20))}
+    write_comparison(tmp_path / "c.html", runs)
+    html = (tmp_path / "c.html").read_text()
+    assert "old &amp; slow" in html
+    assert html.count("<svg") >= 2
+
+
+def test_a_map_report_even_of_a_map_without_a_past(tmp_path: Path) -> None:
+    stored = read_map(shipped("maps/demo_room"))
+    write_map_report(tmp_path / "m.html", "room", stored)
+    assert "Where will it fail?" in (tmp_path / "m.html").read_text()
+    files = {**stored.files, "mapping.json": json.dumps({}).encode()}
+    write_map_report(tmp_path / "n.html", "room", replace(stored, files=files))
+    assert "Where will it fail?" not in (tmp_path / "n.html").read_text()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("kind", ["evaluation", "map", "comparison"])
+def test_a_browser_renders_it(localizer: Localizer, tmp_path: Path, kind: str, width: int) -> None:
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    path = tmp_path / "r.html"
+    if kind == "evaluation":
+        written(path, localizer, Evaluation(records(60, 6)))
+    elif kind == "map":
+        write_map_report(path, "room", read_map(shipped("maps/demo_room")))
+    else:
+        write_comparison(path, {name: Evaluation(records(20)) for name in ("a", "b", "c")})
+    path.write_text(path.read_text().replace("</body>", CHECKS))
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}")
+    # A window has a least width: the page is looked at through a frame that may be narrower.
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe src="r.html" style="border:0;width:{width}px;height:900px" onload="document.title = '
+        f"this.contentDocument ? this.contentDocument.title : 'no access'\"></iframe>"
+    )
+    files = ("--allow-file-access-from-files", "--virtual-time-budget=8000", "--dump-dom", f"file://{frame}")
+    ran = subprocess.run(
+        [browser, *flags, "--enable-logging=stderr", *files], capture_output=True, text=True, timeout=120
+    )
+    assert "<title>checked: fine</title>" in ran.stdout, ran.stdout[:500]
+    complaints = [line for line in ran.stderr.splitlines() if ":CONSOLE" in line]
+    assert not complaints

@@ -1,0 +1,80 @@
+"""Which topics are the camera's, and the calibration of each of its images."""
+
+import posixpath
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, Bag, Topic, listed
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.camera_info import to_camera
+from vloc_ros.errors import ConfigError, DatasetError
+
+IMAGES = (RAW_IMAGE, COMPRESSED_IMAGE)
+NO_CAMERA = "depth"  # a topic with this in its name is taken only if it is asked for
+
+
+@dataclass(frozen=True, eq=False)
+class CameraTopics:
+    """The images of one camera and its calibration."""
+
+    image: Topic
+    info: Topic
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrations:
+    """The cameras of a camera_info topic, each from its stamp on; the first one is also that of what came before."""
+
+    stamps_ns: tuple[int, ...]
+    cameras: tuple[Camera, ...]
+
+    def at(self, stamp_ns: int) -> Camera:
+        return self.cameras[max(0, bisect_right(self.stamps_ns, stamp_ns) - 1)]
+
+
+def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
+    """The camera's topics: those that are named, or else the only ones that can be meant.
+
+    Of several camera_infos it is the one whose name begins most like the images'. Raises DatasetError with the
+    candidates where there is none, or more than one.
+    """
+    images = bag.named(image, *IMAGES) if image else _only_images(bag)
+    return CameraTopics(images, bag.named(info, CAMERA_INFO) if info else _closest_info(bag, images))
+
+
+def read_calibrations(bag: Bag, topic: Topic, rectified: bool) -> Calibrations:
+    """Every change of a camera_info. Raises DatasetError for what is no calibration."""
+    found: list[tuple[int, Camera]] = []
+    for message in bag.messages([topic]):
+        stamp_ns, _ = message.header
+        try:
+            camera = to_camera(bag.read(message), rectified)
+        except ConfigError as error:
+            raise DatasetError(f"{bag.path}: {topic.name}: {error}") from error
+        if not found or found[-1][1] != camera:
+            found.append((stamp_ns, camera))
+    found.sort(key=lambda entry: entry[0])
+    return Calibrations(*zip(*found, strict=True))
+
+
+def _only_images(bag: Bag) -> Topic:
+    topics = [topic for topic in bag.of_type(*IMAGES) if NO_CAMERA not in topic.name.lower()]
+    if len(topics) == 1:
+        return topics[0]
+    if not topics:
+        raise DatasetError(f"{bag.path}: no images of a camera; {listed(bag.topics)}")
+    raise DatasetError(f"{bag.path}: several topics of images, choose one with --image-topic; {listed(topics)}")
+
+
+def _closest_info(bag: Bag, images: Topic) -> Topic:
+    topics = bag.of_type(CAMERA_INFO)
+    if not topics:
+        raise DatasetError(f"{bag.path}: no camera_info for {images.name}; {listed(bag.topics)}")
+    shared = [len(posixpath.commonpath([topic.name, images.name])) for topic in topics]
+    closest = [topic for topic, length in zip(topics, shared, strict=True) if length == max(shared)]
+    if len(closest) > 1:
+        raise DatasetError(
+            f"{bag.path}: several topics of camera_info for {images.name}, choose one with --camera-info-topic; "
+            f"{listed(closest)}"
+        )
+    return closest[0]

@@ -1,0 +1,39 @@
+"""What to take from a bag."""
+
+from dataclasses import dataclass, field
+
+from vloc_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TruthOptions:
+    """Where the truth is: `source` is the name of a topic, `tf`, `tf:FRAME` (poses in that frame instead of the
+    map's) or a TUM file; empty: the only topic of poses or transforms there is, odometry aside.
+
+    `frame`: the frame whose poses they are, empty for what the messages say, or else the camera's. `max_gap_s`: the
+    longest time between two poses that is interpolated. `offset_s`: the truth's clock minus the images'.
+    """
+
+    source: str = ""
+    frame: str = ""
+    max_gap_s: float = 0.25
+    offset_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_gap_s < 3600:
+            raise ConfigError(f"--truth-gap {self.max_gap_s:g}: must be 0 to 3600 seconds")
+        if not abs(self.offset_s) < 1e6:
+            raise ConfigError(f"--time-offset {self.offset_s:g}: must be less than a million seconds")
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """What to take from a bag; with an empty name, the only topic that can be meant.
+
+    `rectified`: the images are undistorted already, use camera_info's P, not K and D.
+    """
+
+    image_topic: str = ""
+    camera_info_topic: str = ""
+    rectified: bool = False
+    truth: TruthOptions = field(default_factory=TruthOptions)

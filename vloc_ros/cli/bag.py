@@ -1,0 +1,65 @@
+"""`vloc bag`: write posed images as a ROS 2 bag."""
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vloc_ros.bags.writer import COMPRESSIONS, STORAGES, WriteOptions, write_dataset
+from vloc_ros.cli.options import SubCommands, add_dataset, add_split
+from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, mounting_of
+from vloc_ros.errors import ConfigError
+
+RAW = "raw"
+
+
+def register(commands: SubCommands) -> None:
+    parser = commands.add_parser(
+        "bag",
+        help="write posed images as a ROS 2 bag",
+        description="Write a split as a ROS 2 bag: images, camera_info, true camera poses, odometry, TF. No ROS is "
+        "needed; `ros2 bag play` plays it, `vloc evaluate --bag` evaluates it.",
+    )
+    add_dataset(parser)
+    add_split(parser, default="test")
+    parser.add_argument("--out", required=True, type=Path, metavar="BAG", help="bag directory to write")
+    parser.add_argument("--jpeg", default=RAW, metavar=f"QUALITY|{RAW}", help="1 to 100, or %(default)s, the default")
+    parser.add_argument("--storage", choices=STORAGES, default="mcap", help="(default: %(default)s)")
+    parser.add_argument("--compression", choices=COMPRESSIONS, default="none", help="zstd (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default: %(default)g)")
+    parser.add_argument("--frame-id", default=MAP_FRAME, help="name of the poses' frame (default: %(default)s)")
+    parser.add_argument(
+        "--drift",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="what the odometry gets wrong: 1 is 3 %% of distances and turns, and 2.5 deg a metre (default: none)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    wanted = WriteOptions(
+        storage=options.storage,
+        compression=options.compression,
+        jpeg_quality=_quality(options.jpeg),
+        rate_hz=options.rate,
+        map_frame=options.frame_id,
+        drift=OdometryDrift().scaled(options.drift),
+    )
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
+        mounting = mounting_of(options.dataset, dataset)
+        write_dataset(options.out, dataset, mounting, wanted, lambda done, _: bar.update(done - bar.n))
+    print(f"{options.out}: {len(dataset)} images")
+    return 0
+
+
+def _quality(text: str) -> int | None:
+    if text == RAW:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--jpeg {text}: neither a quality of 1 to 100 nor '{RAW}'") from None

@@ -1,0 +1,33 @@
+"""`vloc compare`: several evaluations side by side."""
+
+import argparse
+from pathlib import Path
+
+from vloc_ros.cli.options import SubCommands, load_reports
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.metrics import comparison_rows
+
+
+def register(commands: SubCommands) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="several evaluations side by side",
+        description="Compare what `vloc evaluate --json` wrote, of the same frames or of others.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="evaluations, named after their files")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    evaluations = {path.stem: Evaluation.read_json(path) for path in options.runs}
+    if len(evaluations) < len(options.runs):
+        raise ConfigError("two of the files have the same name, which names the evaluation: rename one")
+    rows = comparison_rows({name: evaluation.summary() for name, evaluation in evaluations.items()})
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if options.report:
+        load_reports("of_evaluation").write_comparison(options.report, evaluations)
+    return 0

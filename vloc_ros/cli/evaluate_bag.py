@@ -1,0 +1,196 @@
+"""Bags and live runs on the command line: their options, and what they say about images and ground truth."""
+
+import argparse
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.reader import needs
+from vloc_ros.cli.options import add_camera_topics
+from vloc_ros.datasets import Frame
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
+from vloc_ros.localizer import Localizer
+
+if TYPE_CHECKING:
+    from vloc_ros.bags.frames import BagFrames
+    from vloc_ros.evaluation.alignment import Correction
+
+SEARCH = "search"
+FAULTS = ("invalid", "not_normalized", "backwards", "duplicates")  # of the truth's poses
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Bags and live runs, and what may be done to their ground truth."""
+    group = add_bag(parser)
+    group.add_argument(
+        "--recorded",
+        type=Path,
+        metavar="DIR",
+        help="a live run that `vloc record` wrote; its truth is a TUM file, or in the --bag that was played",
+    )
+    group.add_argument("--align", action="store_true", help="move the ground truth rigidly to where it fits best")
+    group.add_argument(
+        "--time-offset",
+        default="0",
+        metavar=f"SECONDS|{SEARCH}",
+        help="the ground truth's clock minus the images' (default: 0); or search within a second",
+    )
+
+
+def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """A bag, which of its cameras, and where its ground truth is."""
+    group = parser.add_argument_group("bags", "instead of --dataset; see docs/bags.md")
+    group.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag: a directory, an .mcap or a .db3 file")
+    add_camera_topics(group)
+    group.add_argument("--rectified", action="store_true", help="the images are undistorted: use camera_info's P")
+    group.add_argument(
+        "--truth",
+        default="",
+        metavar="TOPIC|tf|tf:FRAME|FILE",
+        help="ground truth: a topic of poses, odometry or transforms; TF, in the map's frame or in FRAME; or a TUM "
+        "file (default: the only topic of poses, odometry aside)",
+    )
+    group.add_argument(
+        "--truth-frame",
+        default="",
+        metavar="FRAME",
+        help="the frame whose poses these are, which /tf_static connects with the camera's (default: as the messages "
+        "say, or the camera's)",
+    )
+    group.add_argument(
+        "--truth-gap", type=float, default=0.25, metavar="SECONDS", help="interpolate no longer (default: %(default)g)"
+    )
+    return group
+
+
+def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack) -> "BagFrames":
+    """The frames of the bag, which stays open as long as `scope`. Raises VlocError."""
+    try:
+        from vloc_ros.bags.frames import bag_frames
+        from vloc_ros.bags.reader import open_bag
+    except ModuleNotFoundError as error:
+        raise needs(error) from error
+    bag = scope.enter_context(open_bag(options.bag))
+    wanted = BagOptions(options.image_topic, options.camera_info_topic, options.rectified, _truth(options, 0.0))
+    return bag_frames(bag, wanted, localizer.landmark_map.manifest.frame_id)
+
+
+def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
+    """Evaluate a bag or a recording, and print where images and truth came from; also what gives the bag's frames.
+
+    Raises VlocError.
+    """
+    if options.occlude:
+        raise ConfigError("--occlude is for data sets")
+    try:
+        evaluation = _recording(localizer, options) if options.recorded else _bag(localizer, options)
+    except ModuleNotFoundError as error:
+        raise needs(error) from error
+    map_frame = localizer.landmark_map.manifest.frame_id
+    print(description(evaluation.source, map_frame))
+
+    def load(names: Collection[str]) -> Iterable[Frame]:
+        from vloc_ros.bags.evaluate import frames_named
+
+        return frames_named(options.bag, _bag_options(options), map_frame, names) if options.bag else ()
+
+    return evaluation, load
+
+
+def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+    from vloc_ros.bags.evaluate import evaluate_bag
+
+    with tqdm(total=0, unit="frame", leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return evaluate_bag(localizer, options.bag, _bag_options(options), _correction(options), progress)
+
+
+def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+    from vloc_ros.bags.frames import bag_frames
+    from vloc_ros.bags.reader import open_bag
+    from vloc_ros.bags.truth import read_tum_truth
+    from vloc_ros.evaluation.alignment import corrected
+    from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
+
+    recording, wanted = read_recording(options.recorded), _bag_options(options)
+    landmark_map = localizer.landmark_map
+    if options.bag:
+        with open_bag(options.bag) as bag:
+            truth = bag_frames(bag, wanted, landmark_map.manifest.frame_id).truth
+    elif options.truth:
+        truth = read_tum_truth(Path(options.truth), wanted.truth)
+    else:
+        raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
+    evaluation = evaluate_recording(recording, truth.at, landmark_map.mapping_views)
+    evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
+    return corrected(evaluation, truth.at, _correction(options), landmark_map.mapping_views)
+
+
+def _bag_options(options: argparse.Namespace) -> BagOptions:
+    truth = _truth(options, _correction(options).offset_s)
+    return BagOptions(options.image_topic, options.camera_info_topic, options.rectified, truth)
+
+
+def _truth(options: argparse.Namespace, offset_s: float) -> TruthOptions:
+    return TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
+
+
+def _correction(options: argparse.Namespace) -> "Correction":
+    from vloc_ros.evaluation.alignment import Correction
+
+    search = options.time_offset == SEARCH
+    return Correction(options.align, search, 0.0 if search else _seconds(options.time_offset))
+
+
+def description(source: Mapping[str, Any], map_frame: str) -> str:
+    """`Evaluation.source` of a bag or a recording for people."""
+    truth = source["truth"]
+    faults = ", ".join(f"{truth[name]} {name.replace('_', ' ')}" for name in FAULTS if truth.get(name))
+    frame = f" in frame '{truth['frame']}'" if truth["frame"] not in ("", map_frame) else ""
+    rows = [
+        ("images", _images(source)),
+        ("ground truth", f"{truth['source']}{frame}, {truth['poses']} poses" + (f" ({faults})" if faults else "")),
+        ("skipped without truth", f"{source['skipped_without_truth']}"),
+    ]
+    if unpaired := source.get("skipped_without_pose"):
+        rows.append(("skipped without pose", f"{unpaired}: announced, but not recorded"))
+    if truth["time_offset_s"]:
+        rows.append(("time offset", f"{truth['time_offset_s']:+.4f} s, as given"))
+    if found := source.get("time_offset_search"):
+        dropped = f"; dropped without truth there: {found['dropped']}" if found["dropped"] else ""
+        rows.append(("time offset", f"{found['offset_s']:+.4f} s, searched: {_gain(found)}{dropped}"))
+    if aligned := source.get("alignment"):
+        pose = " ".join(f"{value:.4f}" for value in aligned["map_from_truth"])
+        fit = f"fitted to {aligned['frames']} accepted poses: {_gain(aligned)}"
+        rows.append(("truth moved by", f"{pose} (x y z qx qy qz qw), {fit}"))
+    return "\n".join(f"{name:<25}{value}" for name, value in rows)
+
+
+def _images(source: Mapping[str, Any]) -> str:
+    if "recorded" in source:
+        return f"{source['images']} of the live run {source['recorded']}"
+    infos = f"camera_info {source['camera_info_topic']}"
+    changes = f" with {source['cameras']} calibrations" if source["cameras"] > 1 else ""
+    return f"{source['images']} of {source['image_topic']}, {infos}{changes}"
+
+
+def _gain(found: Mapping[str, Any]) -> str:
+    before, after = (found[f"median_{when}_m"] for when in ("before", "after"))
+    return f"median distance {'unknown' if before is None else f'{before * 100:.2f}'} -> {after * 100:.2f} cm"
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--time-offset {text}: neither seconds nor '{SEARCH}'") from None

@@ -1,0 +1,80 @@
+"""What `vloc evaluate` makes of an evaluation: a table, files, and whether it is good enough."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vloc_ros.cli.options import load_reports
+from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
+from vloc_ros.evaluation.metrics import RECALL_LIMITS
+from vloc_ros.evaluation.output import write_text
+from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
+from vloc_ros.localizer import Localizer
+
+EXIT_NOT_GOOD_ENOUGH = 2
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every frame as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
+    parser.add_argument("--trajectory", type=Path, metavar="DIR", help="write estimate.txt and truth.txt (TUM format)")
+    parser.add_argument(
+        "--require",
+        type=parse_requirements,
+        default=[],
+        metavar="CONDITIONS",
+        help='exit with 2 unless they hold, e.g. "recall_5cm_5deg>=0.9,latency_p95_ms<=100"',
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the conditions of --require as JUnit XML")
+
+
+def write_outputs(
+    options: argparse.Namespace,
+    evaluation: Evaluation,
+    localizer: Localizer,
+    load: LoadFrames,
+) -> int:
+    """Print the table, write the files and return the exit code; `load`: as of `write_report`."""
+    summary = evaluation.summary()
+    print(summary_table(summary))
+    if options.json:
+        evaluation.write_json(options.json)
+    if options.trajectory:
+        evaluation.write_trajectories(options.trajectory / "estimate.txt", options.trajectory / "truth.txt")
+    if options.report:
+        load_reports("of_evaluation").write_report(options.report, options.report.stem, evaluation, localizer, load)
+    values = figures(summary)
+    if options.junit:
+        write_text(options.junit, junit_xml(options.require, values))
+    failures = [why for requirement in options.require if (why := requirement.failure(values))]
+    for why in failures:
+        print(f"vloc: required {why}", file=sys.stderr)
+    return EXIT_NOT_GOOD_ENOUGH if failures else 0
+
+
+def summary_table(summary: Mapping[str, Any]) -> str:
+    """The figures of `Evaluation.summary` for people: centimetres, degrees, percent, milliseconds."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in summary["rejection_reasons"].items())
+    centimetres = _number(summary["median_translation_m"], 100)
+    degrees = _number(summary["median_rotation_deg"])
+    rows = [
+        ("frames", f"{summary['frames']}"),
+        ("median error", f"{centimetres} cm, {degrees} deg"),
+        *(
+            (f"within {limit_m * 100:.0f} cm and {limit_deg:.0f} deg", f"{summary[name]:.1%}")
+            for name, (limit_m, limit_deg) in RECALL_LIMITS.items()
+        ),
+        ("rejected", f"{summary['rejected']}" + (f" ({reasons})" if reasons else "")),
+        ("accepted, but wrong", f"{summary['wrong_accepted']}"),
+    ]
+    rows += [
+        (f"latency, {stage}", "  ".join(f"{name} {ms:.1f} ms" for name, ms in percentiles.items()))
+        for stage, percentiles in summary["latency_ms"].items()
+    ]
+    return "\n".join(f"{name:<25}{value}" for name, value in rows)
+
+
+def _number(value: float | None, scale: float = 1.0) -> str:
+    return "none" if value is None else f"{value * scale:.2f}"

@@ -1,0 +1,214 @@
+"""Ground truth of another frame or another clock: what brings it into the map's. Needs scipy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from vloc_ros.core.transforms import Matrix, to_quaternion
+from vloc_ros.errors import DatasetError
+from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.interpolation import Known, Stamps
+from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.evaluation.records import Estimated, FrameRecord, nearest_view
+
+LEAST_FRAMES = 3
+TRIM, NEAR_M, ROUNDS = 3.0, 0.01, 5  # poses off by more than three medians, and a centimetre, are left out of a fit
+SEARCH_S, STEP_S = 1.0, 0.01  # offsets that are tried, and how finely at first
+LEAST_EFFECT = 0.002  # metres or radians on the median over that range: with less, the camera stood still
+
+
+class TruthAt(Protocol):
+    """Ground truth by time, such as `vloc_ros.bags.truth.Truth.at`."""
+
+    def __call__(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
+        """`map_from_camera` (M, 4, 4) at the stamps (M,) of the images' clock, and which are known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What to do about ground truth of another frame or clock. `offset_s`: its clock minus the images', if known."""
+
+    align: bool = False
+    search_offset: bool = False
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """The rigid `map_from_truth` (4, 4), from so many frames, and the median distance (m) before and with it."""
+
+    map_from_truth: Matrix
+    frames: int
+    before_m: float
+    after_m: float
+
+    def to_json(self) -> dict[str, Any]:
+        """In JSON's types; the transform as x y z qx qy qz qw."""
+        return {
+            "map_from_truth": [
+                *self.map_from_truth[:3, 3].tolist(),
+                *to_quaternion(self.map_from_truth[:3, :3]).tolist(),
+            ],
+            "frames": self.frames,
+            "median_before_m": self.before_m,
+            "median_after_m": self.after_m,
+        }
+
+
+@dataclass(frozen=True)
+class TimeOffset:
+    """Truth's clock minus the images', and the median distance (m) between positions before, where there was truth, and
+    with it; both after the alignment, if there is one."""
+
+    offset_s: float
+    before_m: float | None
+    after_m: float
+
+    def to_json(self) -> dict[str, Any]:
+        """In JSON's types."""
+        return {"offset_s": self.offset_s, "median_before_m": self.before_m, "median_after_m": self.after_m}
+
+
+def corrected(evaluation: Evaluation, truth_at: TruthAt, correction: Correction, mapping_views: Matrix) -> Evaluation:
+    """The evaluation with its truth at the offset and in the frame where it fits the accepted poses best, as wanted.
+
+    `source` says what was found, and how many frames were dropped because they have no truth at that offset. Raises
+    DatasetError as `search_time_offset` and `align`.
+    """
+    records, source = evaluation.records, dict(evaluation.source)
+    if correction.search_offset:
+        found = search_time_offset(records, truth_at, correction.offset_s, correction.align)
+        poses, known = truth_at(np.array([record.stamp_ns for record in records]), found.offset_s)
+        records = against([r for r, k in zip(records, known, strict=True) if k], poses[known], mapping_views)
+        source["time_offset_search"] = {**found.to_json(), "dropped": int((~known).sum())}
+    if correction.align:
+        alignment = align(records)
+        truth = np.stack([record.true_map_from_camera for record in records])
+        records = against(records, alignment.map_from_truth @ truth, mapping_views)
+        source["alignment"] = alignment.to_json()
+    return Evaluation(tuple(records), source)
+
+
+def umeyama(source: Matrix, target: Matrix) -> Matrix:
+    """The rigid `target_from_source` (4, 4) with the least squared distances between points (N, 3) and (N, 3).
+
+    Umeyama (1991) without scale. The points must not lie on a line.
+    """
+    centre_source, centre_target = source.mean(axis=0), target.mean(axis=0)
+    u, _, vt = np.linalg.svd((target - centre_target).T @ (source - centre_source))
+    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    target_from_source = np.eye(4)
+    target_from_source[:3, :3] = rotation
+    target_from_source[:3, 3] = centre_target - rotation @ centre_source
+    return target_from_source
+
+
+def align_poses(truth: Matrix, estimates: Matrix) -> tuple[Matrix, Known]:
+    """`map_from_truth` (4, 4) between poses (N, 4, 4) and (N, 4, 4), and which of them (N,) it was fitted to.
+
+    Umeyama of the six points a metre from each camera along its axes: positions alone say next to nothing about the
+    rotation when the camera hardly moves, or along a line. Poses far off are left out, and the fit is done again.
+    """
+    map_from_truth, good = np.eye(4), np.ones(len(truth), dtype=bool)
+    for _ in range(ROUNDS):
+        map_from_truth = umeyama(_corners(truth[good]).reshape(-1, 3), _corners(estimates[good]).reshape(-1, 3))
+        off = _distances(map_from_truth @ truth, estimates)
+        before, good = good, off <= max(TRIM * float(np.median(off)), NEAR_M)
+        if (before == good).all():
+            break
+    return map_from_truth, good
+
+
+def align(records: Sequence[FrameRecord]) -> Alignment:
+    """What brings the truth into the map's frame, from the accepted poses. Raises DatasetError for too few of them."""
+    _, truth, estimates = _accepted(records)
+    map_from_truth, good = align_poses(truth, estimates)
+    before_m, after_m = _median_m(truth, estimates), _median_m(map_from_truth @ truth, estimates)
+    return Alignment(map_from_truth, int(good.sum()), before_m, after_m)
+
+
+def search_time_offset(records: Sequence[FrameRecord], truth_at: TruthAt, start_s: float, aligned: bool) -> TimeOffset:
+    """The offset within a second of `start_s` at which truth and accepted poses agree best, a radian counting about as
+    a metre; the median of them decides.
+
+    `aligned`: after the best rigid alignment at that offset. Raises DatasetError where the poses do not tell: too
+    few, a camera that hardly moves, or a best offset at the end of the range.
+    """
+    stamps, _, estimates = _accepted(records)
+
+    def fitted(offset_s: float) -> tuple[Matrix, Matrix] | None:
+        poses, known = truth_at(stamps, offset_s)
+        if known.sum() < max(LEAST_FRAMES, len(known) / 2):
+            return None
+        truth = poses[known]
+        return (align_poses(truth, estimates[known])[0] @ truth if aligned else truth), estimates[known]
+
+    def distance(offset_s: float) -> float:
+        pair = fitted(offset_s)
+        return float(np.median(_distances(*pair))) if pair else float("inf")
+
+    offsets = start_s + np.arange(-round(SEARCH_S / STEP_S), round(SEARCH_S / STEP_S) + 1) * STEP_S
+    distances = np.array([distance(float(offset)) for offset in offsets])
+    best = int(np.argmin(distances))
+    finite = distances[np.isfinite(distances)]
+    if not len(finite) or finite.max() - finite.min() < LEAST_EFFECT:
+        raise DatasetError("the time offset cannot be found: the camera hardly moves; give --time-offset SECONDS")
+    if not 0 < best < len(offsets) - 1:
+        raise DatasetError(
+            f"the time offset cannot be found: the best is at the end of the range, {offsets[best]:+.2f} s; "
+            "give --time-offset SECONDS"
+        )
+    refined = minimize_scalar(distance, bounds=(offsets[best - 1], offsets[best + 1]), method="bounded")
+    offset_s = float(refined.x) if refined.fun < distances[best] else float(offsets[best])
+    start, found = fitted(start_s), fitted(offset_s)
+    assert found is not None  # its distance is finite
+    return TimeOffset(offset_s, _median_m(*start) if start else None, _median_m(*found))
+
+
+def against(records: Sequence[FrameRecord], truth: Matrix, mapping_views: Matrix) -> tuple[FrameRecord, ...]:
+    """The same records measured against other true poses (N, 4, 4)."""
+    return tuple(_against(record, pose, mapping_views) for record, pose in zip(records, truth, strict=True))
+
+
+def _accepted(records: Sequence[FrameRecord]) -> tuple[Stamps, Matrix, Matrix]:
+    """Stamps (N,), true poses and estimates (N, 4, 4) of the accepted frames."""
+    accepted = [(r.stamp_ns, r.true_map_from_camera, r.outcome) for r in records if isinstance(r.outcome, Estimated)]
+    if len(accepted) < LEAST_FRAMES:
+        raise DatasetError(f"a fit of the truth needs {LEAST_FRAMES} accepted poses, there are {len(accepted)}")
+    stamps, truth, outcomes = zip(*accepted, strict=True)
+    return np.array(stamps), np.stack(truth), np.stack([outcome.map_from_camera for outcome in outcomes])
+
+
+def _corners(poses: Matrix) -> Matrix:
+    """(N, 6, 3): the points a metre from each camera along its axes, in both directions."""
+    axes = np.swapaxes(poses[:, :3, :3], 1, 2)
+    corners: Matrix = poses[:, None, :3, 3] + np.concatenate([axes, -axes], axis=1)
+    return corners
+
+
+def _distances(truth: Matrix, estimates: Matrix) -> Matrix:
+    """(N,) of poses (N, 4, 4): root mean square of the distances of their corners."""
+    squared = np.square(_corners(truth) - _corners(estimates)).sum(axis=2)
+    distances: Matrix = np.sqrt(squared.mean(axis=1))
+    return distances
+
+
+def _median_m(truth: Matrix, estimates: Matrix) -> float:
+    return float(np.median(np.linalg.norm(truth[:, :3, 3] - estimates[:, :3, 3], axis=1)))
+
+
+def _against(record: FrameRecord, truth: Matrix, mapping_views: Matrix) -> FrameRecord:
+    def measured(estimated: Estimated) -> Estimated:
+        return replace(estimated, error=pose_error(estimated.map_from_camera, truth))
+
+    outcome = record.outcome
+    if isinstance(outcome, Estimated):
+        outcome = measured(outcome)
+    elif outcome.refused:
+        outcome = replace(outcome, refused=measured(outcome.refused))
+    view = nearest_view(mapping_views, truth)
+    return replace(record, true_map_from_camera=truth, outcome=outcome, nearest_view=view)

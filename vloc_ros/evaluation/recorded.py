@@ -1,0 +1,148 @@
+"""What a live relocalizer said, as `vloc record` writes it, evaluated afterwards."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, moved_covariance
+from vloc_ros.core.types import worst_sigma
+from vloc_ros.errors import DatasetError
+from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, nearest_view
+from vloc_ros.evaluation.trajectory import from_line
+
+if TYPE_CHECKING:
+    from vloc_ros.evaluation.alignment import TruthAt  # needs scipy, which the recording robot may lack
+
+POSE_FILE, CAMERA_POSE_FILE = "pose.txt", "camera_pose.txt"  # TUM
+COVARIANCE_FILE = "pose_covariance.txt"  # stamp in seconds, then the 36 numbers row by row
+STATUS_FILE = "status.jsonl"  # the values of a status a line, among them at least these:
+STATUS_VALUES = ("rejection", "localize_ms", "confidence", "inliers", "inlier_ratio", "reprojection_rmse_px")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """By the stamp of the image: base poses and their covariances (6, 6), camera poses, and the last status."""
+
+    where: Path
+    poses: Mapping[int, Matrix]
+    covariances: Mapping[int, Matrix]
+    camera_poses: Mapping[int, Matrix]
+    statuses: Mapping[int, Mapping[str, str]]
+
+
+def read_recording(directory: Path) -> Recording:
+    """Read what `vloc record` wrote; a last line that was not finished does not count. Raises DatasetError."""
+    return Recording(
+        directory,
+        dict(_read(directory / POSE_FILE, _pose)),
+        dict(_read(directory / COVARIANCE_FILE, _covariance)),
+        dict(_read(directory / CAMERA_POSE_FILE, _pose)),
+        {stamp_ns: status for stamp_ns, status in _read(directory / STATUS_FILE, _status) if stamp_ns},
+    )
+
+
+def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix) -> Evaluation:
+    """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took.
+
+    Raises DatasetError where there is none. `source` says how many images were left out.
+    """
+    stamps = sorted(recording.statuses)
+    poses, known = truth_at(np.array(stamps, dtype=np.int64))
+    with_truth = [(stamp, pose) for stamp, pose, is_known in zip(stamps, poses, known, strict=True) if is_known]
+    records = []
+    for stamp_ns, truth in with_truth:
+        outcome = _outcome(recording, stamp_ns, truth)
+        if outcome is not None:
+            records.append(_record(recording.statuses[stamp_ns], stamp_ns, truth, outcome, mapping_views))
+    if not records:
+        raise DatasetError(f"{recording.where}: none of {len(stamps)} images has ground truth")
+    source = {
+        "recorded": str(recording.where),
+        "images": len(stamps),
+        "skipped_without_truth": len(stamps) - len(with_truth),
+        "skipped_without_pose": len(with_truth) - len(records),
+    }
+    return Evaluation(tuple(records), source)
+
+
+def _record(
+    status: Mapping[str, str], stamp_ns: int, truth: Matrix, outcome: Estimated | Rejected, mapping_views: Matrix
+) -> FrameRecord:
+    localize_ms = status["localize_ms"]
+    return FrameRecord(
+        name=status["stamp"],
+        stamp_ns=stamp_ns,
+        true_map_from_camera=truth,
+        outcome=outcome,
+        timings_ms={"total": float(localize_ms)} if localize_ms else {},
+        nearest_view=nearest_view(mapping_views, truth),
+    )
+
+
+def _outcome(recording: Recording, stamp_ns: int, truth: Matrix) -> Estimated | Rejected | None:
+    """None for a pose that was announced but not recorded."""
+    status = recording.statuses[stamp_ns]
+    if status["rejection"]:
+        reason, _, detail = status["rejection"].partition(": ")
+        return Rejected(reason, detail)
+    if any(stamp_ns not in found for found in (recording.poses, recording.covariances, recording.camera_poses)):
+        return None
+    camera = recording.camera_poses[stamp_ns]
+    lever = camera[:3, 3] - recording.poses[stamp_ns][:3, 3]
+    covariance = moved_covariance(recording.covariances[stamp_ns], lever)
+    return Estimated(
+        map_from_camera=camera,
+        covariance=covariance,
+        confidence=float(status["confidence"]),
+        error=pose_error(camera, truth),
+        inliers=int(status["inliers"]),
+        inlier_ratio=float(status["inlier_ratio"]),
+        reprojection_rmse_px=float(status["reprojection_rmse_px"]),
+        position_sigma_m=worst_sigma(covariance[:3, :3]),
+        rotation_sigma_deg=float(np.rad2deg(worst_sigma(covariance[3:, 3:]))),
+    )
+
+
+def _read(path: Path, parse: Callable[[str], T]) -> list[T]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    parsed = []
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        if not line.startswith("#"):
+            try:
+                parsed.append(parse(line))
+            except (ValueError, ArithmeticError, KeyError, TypeError) as error:
+                raise DatasetError(f"{path}:{number}: {error}") from error
+    return parsed
+
+
+def _pose(line: str) -> tuple[int, Matrix]:
+    pose = from_line(line)
+    return pose.stamp_ns, pose.map_from_camera
+
+
+def _covariance(line: str) -> tuple[int, Matrix]:
+    stamp, *values = line.split()
+    return _nanoseconds(stamp), np.array([float(value) for value in values]).reshape(6, 6)
+
+
+def _status(line: str) -> tuple[int, dict[str, Any]]:
+    status = json.loads(line)
+    if missing := [name for name in STATUS_VALUES if name not in status]:
+        raise ValueError(f"no {', '.join(missing)} in the status")
+    return _nanoseconds(status["stamp"]), {str(key): str(value) for key, value in status.items()}
+
+
+def _nanoseconds(seconds: str) -> int:
+    return int(Decimal(seconds).scaleb(9))

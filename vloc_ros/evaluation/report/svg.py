@@ -1,0 +1,78 @@
+"""Matplotlib figures as inline SVG that follows the page: its width, its font, light or dark."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# Colours that are replaced by the page's own; everything else has to be readable on white and on black.
+INK, FAINT = "#010203", "#040506"
+CSS = {INK: "currentColor", FAINT: "var(--faint)"}
+BLUE, ORANGE, GREEN, RED, GREY = "#3b82f6", "#f08c2e", "#22a06b", "#e5484d", "#8b93a1"
+SERIES = (BLUE, ORANGE, GREEN, RED, "#a06cd5", "#14a3b8")
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vloc",  # the same figure, the same text
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "path.simplify": True,
+}
+METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_numbers = count(1)
+
+
+@contextmanager
+def plotting() -> Iterator[None]:
+    """Inside, new figures have the page's style."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def axes_of(width: float = 5.2, height: float = 3.2, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A new figure, inches, and its axes, row by row."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
+    """Make the axis of that name logarithmic, with few and plain numbers."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def to_svg(figure: Figure, title: str) -> str:
+    """The figure as an <svg> element of the width of whatever holds it; no id in it occurs in another one."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata=METADATA)
+    svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    prefix = f"p{next(_numbers)}-"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", svg)
+    for colour, replacement in CSS.items():
+        svg = svg.replace(colour, replacement)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)

@@ -1,0 +1,79 @@
+"""The node that writes down what a relocalizer says, for `vloc evaluate --recorded`."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TextIO
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from vloc_ros.core.transforms import Matrix, from_quaternion
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.recorded import CAMERA_POSE_FILE, COVARIANCE_FILE, POSE_FILE, STATUS_FILE
+from vloc_ros.evaluation.trajectory import StampedPose, to_line
+from vloc_ros.ros.conversions import to_stamp_ns
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.parameters import RecorderParameters
+
+RELIABLE = QoSProfile(depth=100)
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Recorder(VlocNode[RecorderParameters]):
+    """Writes `relocalizer/pose`, `relocalizer/camera_pose` and `relocalizer/status` into the directory `out`, a line a
+    message, each on its way to the disk before the next one is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder", RecorderParameters)
+
+    def configure(self, scope: ExitStack) -> None:
+        if not self.parameters.out:
+            raise ConfigError("parameter out is empty: give it a directory to write")
+        directory = Path(self.parameters.out).expanduser()
+        names = POSE_FILE, COVARIANCE_FILE, CAMERA_POSE_FILE, STATUS_FILE
+        self._poses, self._covariances, self._camera_poses, self._statuses = (
+            scope.enter_context(_new_file(directory / name)) for name in names
+        )
+
+    def activate(self, scope: ExitStack) -> None:
+        for subscription in (
+            self.create_subscription(PoseWithCovarianceStamped, "relocalizer/pose", self._on_pose, RELIABLE),
+            self.create_subscription(PoseStamped, "relocalizer/camera_pose", self._on_camera_pose, RELIABLE),
+            self.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED),
+        ):
+            scope.callback(self.destroy_subscription, subscription)
+        self.get_logger().info(f"recording into {self.parameters.out}")
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        line = to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose.pose)))
+        self._write(self._poses, line)
+        covariance = " ".join(repr(float(value)) for value in message.pose.covariance)
+        self._write(self._covariances, f"{line.split()[0]} {covariance}")
+
+    def _on_camera_pose(self, message: PoseStamped) -> None:
+        self._write(self._camera_poses, to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose))))
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        self._write(self._statuses, json.dumps({value.key: value.value for value in message.values}))
+
+    def _write(self, file: TextIO, line: str) -> None:
+        try:
+            file.write(f"{line}\n")
+            file.flush()
+        except OSError as error:
+            self.get_logger().error(f"{file.name}: {error.strerror}", throttle_duration_sec=10.0)
+
+
+def _matrix(pose: Pose) -> Matrix:
+    p, q = pose.position, pose.orientation
+    return from_quaternion([q.x, q.y, q.z, q.w], [p.x, p.y, p.z])
+
+
+def _new_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("x", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
