@@ -1,0 +1,46 @@
+"""Time and size of the report of many frames.
+
+python benchmark/report.py --map MAP --dataset synthetic_room --split test [--frames 1000]
+
+The data set is evaluated once, its records are repeated until there are enough; pictures are drawn as for any report.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.evaluation.evaluate import Evaluation, evaluate
+from vloc_ros.evaluation.report.of_evaluation import write_report
+from vloc_ros.localizer import load_localizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    parser.add_argument("--frames", type=int, default=1000)
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map)
+    once = evaluate(localizer, dataset).records
+    records = (replace(once[k % len(once)], name=f"{k:06d}") for k in range(options.frames))
+
+    def load(names: Collection[str]) -> Iterator[Frame]:
+        return (replace(dataset.frame(int(name) % len(once)), name=name) for name in names)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        started = time.perf_counter()
+        write_report(path, "report", Evaluation(tuple(records)), localizer, load)
+        seconds, size = time.perf_counter() - started, path.stat().st_size
+    print(f"report of {options.frames} frames: {seconds:.1f} s, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
