@@ -167,7 +167,7 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
     if index == 2:
         return Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 1.0})
     points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
-    covariance = np.diag([1e-4, 4e-4, 1e-4, 0, 0, math.radians(3) ** 2])
+    covariance = np.diag([1e-4, 4e-4, 1e-4, 1e-6, 1e-6, math.radians(3) ** 2])
     pose = turned(Poses.poses[index], 0.1 * index, 0.01 * index)
     return PoseEstimate(
         pose, covariance, points, np.array([True, True, True, False]), 0.5, 0.9, {"pnp": 1.0, "total": 2.0}

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
+from vloc_ros.cli import main
 from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
@@ -110,6 +111,31 @@ def test_a_comparison_shows_every_run(tmp_path: Path) -> None:
     html = (tmp_path / "c.html").read_text()
     assert "old &amp; slow" in html
     assert html.count("<svg") >= 2
+    assert "Frame by frame" in html
+    other = tuple(replace(record, name=f"other {record.name}") for record in records(5))
+    write_comparison(tmp_path / "c.html", {"these": Evaluation(records(5)), "others": Evaluation(other)})
+    assert "Frame by frame" not in (tmp_path / "c.html").read_text()  # no frame is common
+
+
+def test_the_commands_write_them(tmp_path: Path) -> None:
+    Evaluation(records(4)).write_json(tmp_path / "run.json")
+    for command in (("inspect", str(shipped("maps/demo_room"))), ("compare", str(tmp_path / "run.json"))):
+        path = tmp_path / f"{command[0]}.html"
+        assert main([*command, "--report", str(path)]) == 0
+        assert "<svg" in path.read_text()
+
+
+def test_without_matplotlib_it_is_said_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vloc_ros.cli.options.find_spec", lambda name: None)
+    assert main(["evaluate", "--map", "no_such_map", "--dataset", "synthetic_room", "--report", "r.html"]) == 1
+    assert "matplotlib" in capsys.readouterr().err
+
+
+def test_names_with_signs_of_formulas_are_only_names(tmp_path: Path) -> None:
+    write_comparison(tmp_path / "c.html", {"5 $ or \\frac$": Evaluation(records(3)), "$x": Evaluation(records(3))})
+    assert "5 $ or \\frac$" in (tmp_path / "c.html").read_text()
 
 
 def test_a_map_report_even_of_a_map_without_a_past(tmp_path: Path) -> None:
@@ -121,23 +147,27 @@ def test_a_map_report_even_of_a_map_without_a_past(tmp_path: Path) -> None:
     assert "Where will it fail?" not in (tmp_path / "n.html").read_text()
 
 
-@pytest.mark.parametrize("width", [390, 1200])
-@pytest.mark.parametrize("kind", ["evaluation", "map", "comparison"])
-def test_a_browser_renders_it(localizer: Localizer, tmp_path: Path, kind: str, width: int) -> None:
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    path = tmp_path / "r.html"
-    if kind == "evaluation":
+@pytest.fixture(scope="module", params=["evaluation", "map", "comparison"])
+def report(request: pytest.FixtureRequest, localizer: Localizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(request.param) / "r.html"
+    if request.param == "evaluation":
         written(path, localizer, Evaluation(records(60, 6)))
-    elif kind == "map":
+    elif request.param == "map":
         write_map_report(path, "room", read_map(shipped("maps/demo_room")))
     else:
         write_comparison(path, {name: Evaluation(records(20)) for name in ("a", "b", "c")})
     path.write_text(path.read_text().replace("</body>", CHECKS))
+    return path
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_renders_it(report: Path, tmp_path: Path, width: int) -> None:
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}")
     # A window has a least width: the page is looked at through a frame that may be narrower.
-    frame = tmp_path / "frame.html"
+    frame = report.parent / f"frame_{width}.html"
     frame.write_text(
         f'<iframe src="r.html" style="border:0;width:{width}px;height:900px" onload="document.title = '
         f"this.contentDocument ? this.contentDocument.title : 'no access'\"></iframe>"

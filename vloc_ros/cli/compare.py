@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands, load_reports
+from vloc_ros.cli.options import SubCommands, add_report
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import comparison_rows
@@ -16,7 +16,7 @@ def register(commands: SubCommands) -> None:
         description="Compare what `vloc evaluate --json` wrote, of the same frames or of others.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="evaluations, named after their files")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
+    add_report(parser)
     parser.set_defaults(run=run)
 
 
@@ -29,5 +29,7 @@ def run(options: argparse.Namespace) -> int:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if options.report:
-        load_reports("of_evaluation").write_comparison(options.report, evaluations)
+        from vloc_ros.evaluation.report.of_evaluation import write_comparison  # matplotlib is optional
+
+        write_comparison(options.report, evaluations)
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.cli.options import load_reports
+from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import RECALL_LIMITS
 from vloc_ros.evaluation.output import write_text
@@ -18,7 +18,7 @@ EXIT_NOT_GOOD_ENOUGH = 2
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every frame as JSON")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
+    add_report(parser)
     parser.add_argument("--trajectory", type=Path, metavar="DIR", help="write estimate.txt and truth.txt (TUM format)")
     parser.add_argument(
         "--require",
@@ -44,7 +44,9 @@ def write_outputs(
     if options.trajectory:
         evaluation.write_trajectories(options.trajectory / "estimate.txt", options.trajectory / "truth.txt")
     if options.report:
-        load_reports("of_evaluation").write_report(options.report, options.report.stem, evaluation, localizer, load)
+        from vloc_ros.evaluation.report.of_evaluation import write_report  # matplotlib is optional
+
+        write_report(options.report, options.report.stem, evaluation, localizer, load)
     values = figures(summary)
     if options.junit:
         write_text(options.junit, junit_xml(options.require, values))
@@ -68,6 +70,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         ),
         ("rejected", f"{summary['rejected']}" + (f" ({reasons})" if reasons else "")),
         ("accepted, but wrong", f"{summary['wrong_accepted']}"),
+        ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100)} %"),
     ]
     rows += [
         (f"latency, {stage}", "  ".join(f"{name} {ms:.1f} ms" for name, ms in percentiles.items()))

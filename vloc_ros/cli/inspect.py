@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands, load_reports
+from vloc_ros.cli.options import SubCommands, add_report
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.inference import open_session
 from vloc_ros.maps import StoredMap, read_map
@@ -16,7 +16,7 @@ from vloc_ros.maps import StoredMap, read_map
 def register(commands: SubCommands) -> None:
     parser = commands.add_parser("inspect", help="verify a map and say what is in it", description=__doc__)
     parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report to look at")
+    add_report(parser)
     parser.set_defaults(run=run)
 
 
@@ -37,7 +37,9 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(f"  {name:<26}{_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
     print("verified: hashes, landmarks, network")
     if options.report:
-        load_reports("of_map").write_map_report(options.report, options.map.resolve().name, stored)
+        from vloc_ros.evaluation.report.of_map import write_map_report  # matplotlib is optional
+
+        write_map_report(options.report, options.map.resolve().name, stored)
     return 0
 
 

@@ -1,9 +1,9 @@
 """Command line options that several commands share."""
 
 import argparse
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
@@ -41,9 +41,14 @@ def add_split(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def load_reports(module: str) -> Any:
-    """A module of the reports, which need matplotlib. Raises ConfigError without it."""
-    try:
-        return import_module(f"vloc_ros.evaluation.report.{module}")
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"reports need the Python package '{error.name}': pip install matplotlib") from error
+def add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", type=_report, metavar="FILE.html", help="write a report to look at, which needs matplotlib"
+    )
+
+
+def _report(path: str) -> Path:
+    """The path; ConfigError, before any work is done, where there is nothing to draw with."""
+    if find_spec("matplotlib") is None:
+        raise ConfigError("--report needs the Python package 'matplotlib': pip install matplotlib")
+    return Path(path)

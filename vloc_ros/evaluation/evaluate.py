@@ -14,6 +14,7 @@ from vloc_ros.evaluation.metrics import summarize
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept, nearest_view
 from vloc_ros.evaluation.trajectory import StampedPose, write_tum
+from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.localizer import Localizer
 
 SECOND_NS = 10**9
@@ -31,11 +32,15 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """The figures of `metrics.summarize`, how often each reason of rejection was given, and `failed`: how many of
-        the rejected frames had no pose that the gate could have judged."""
+        the rejected frames had no pose that the gate could have judged. Of the accepted poses, None without any:
+        `nees`, the average over its 6 dimensions, and `coverage_95`, the share of errors in the 95 % ellipsoid."""
         reasons = [record.outcome.reason for record in self.records if isinstance(record.outcome, Rejected)]
+        squares = nees(self.records)
         return {
             **summarize([record.error for record in self.records], [record.timings_ms for record in self.records]),
             "failed": sum(reason in NO_POSE_REASONS for reason in reasons),
+            "nees": float(squares.mean()) / DIMENSIONS if len(squares) else None,
+            "coverage_95": coverage(squares)[0.95] if len(squares) else None,
             "rejection_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
         }
 

@@ -1,7 +1,7 @@
 """The report of one evaluation, and that of several side by side."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from vloc_ros.datasets.types import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import comparison_rows, median_text
+from vloc_ros.evaluation.metrics import PERCENTILES, comparison_rows, median_text
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.overlay import draw_overlay
 from vloc_ros.evaluation.records import Estimated, FrameRecord
-from vloc_ros.evaluation.report import plots
+from vloc_ros.evaluation.report import places, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
-from vloc_ros.evaluation.uncertainty import DIMENSIONS, area, coverage, nees, recall_against_rejection
+from vloc_ros.evaluation.uncertainty import area, coverage, nees, recall_against_rejection
 from vloc_ros.localizer import Localizer
 
 WORST_FRAMES = 12
@@ -30,10 +30,11 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
     records, summary = evaluation.records, evaluation.summary()
     with plotting():
         sections = [
-            tiles(_tiles(summary, records)),
-            _where_and_when(records, localizer),
+            tiles(_tiles(summary)),
+            _where(records, localizer),
             _how_good({title: evaluation}),
             _how_sure(records),
+            _how_fast({title: evaluation}),
             _frames(records, localizer, load),
             section("The map", table((), _map_card(localizer)), table((), _source(evaluation))),
         ]
@@ -43,67 +44,96 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
 def write_comparison(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
     """Write a report of several evaluations side by side, by name. Raises ConfigError when it cannot be written."""
     with plotting():
-        sections = [_how_good(evaluations)]
+        sections = [_how_good(evaluations), _frame_by_frame(evaluations), _how_fast(evaluations)]
     write_text(path, page("Comparison", ", ".join(evaluations), sections))
 
 
-def _tiles(summary: Mapping[str, Any], records: Collection[FrameRecord]) -> dict[str, tuple[str, str]]:
-    squares = nees(list(records))
+def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     wrong = summary["wrong_accepted"]
     total = summary["latency_ms"].get("total", {})
+    squares, inside = summary["nees"], summary["coverage_95"]
     return {
         "median error": (median_text(summary), ""),
-        "within 5 cm and 5 deg": (f"{summary['recall_5cm_5deg']:.1%}", ""),
+        "within 5\u00a0cm and 5\u00a0deg": (f"{summary['recall_5cm_5deg']:.1%}", ""),
         "rejected": (str(summary["rejected"]), ""),
         "wrong, but accepted": (str(wrong), "bad" if wrong else "good"),
         "latency, median": (f"{total['p50']:.0f} ms" if total else "none", ""),
-        "NEES / 6, 1 is ideal": (f"{squares.mean() / DIMENSIONS:.2f}" if len(squares) else "none", ""),
-        "errors inside the 95 % ellipsoid": (f"{coverage(squares)[0.95]:.0%}" if len(squares) else "none", ""),
+        "NEES / 6, 1 is ideal": ("none" if squares is None else f"{squares:.2f}", ""),
+        "errors inside the 95\u00a0% ellipsoid": ("none" if inside is None else f"{inside:.0%}", ""),
     }
 
 
-def _where_and_when(records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
-    positions = localizer.landmark_map.positions
+def _where(records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+    captions = {
+        "from above": "Truth, and estimates coloured by their error; grey: the map's landmarks.",
+        "from the front": places.UP_IS,
+    }
     return section(
-        "Where and when",
-        plot(
-            plots.paths(records, positions),
-            "The path, estimates coloured by their error, over the map's landmarks. Up is taken for the direction in "
-            "which the landmarks spread least.",
-        ),
-        plot(plots.errors_in_time(records), "The error of every frame."),
+        "Where",
+        *(plot(places.path(records, localizer.landmark_map, side), caption) for side, caption in captions.items()),
     )
 
 
 def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
     head, *rows = comparison_rows({name: evaluation.summary() for name, evaluation in evaluations.items()})
-    stages = {name: evaluation.summary()["latency_ms"] for name, evaluation in evaluations.items()}
     records = {name: evaluation.records for name, evaluation in evaluations.items()}
+    of = {name: f"{name}: " if len(evaluations) > 1 else "" for name in evaluations}
     return section(
         "How good",
         plot(plots.cumulative(records), "What part of all frames is within an error; dotted: the usual limits."),
         table(head if len(evaluations) > 1 else (), rows),
-        plot(plots.latency(stages), "Time of each stage."),
         *(
-            plot(plots.distance_against_error(evaluation.records), "Far from where the map was made, is it worse?")
-            for evaluation in evaluations.values()
-            if len(evaluations) == 1 and any(record.nearest_view for record in evaluation.records)
+            plot(plots.errors_in_time(run), f"{of[name]}The error of every frame; strokes: rejected ones.")
+            for name, run in records.items()
         ),
+        *(
+            plot(plots.distance_against_error(run), f"{of[name]}Far from where the map was made, is it worse?")
+            for name, run in records.items()
+            if any(record.nearest_view for record in run)
+        ),
+    )
+
+
+def _frame_by_frame(evaluations: Mapping[str, Evaluation]) -> str:
+    """Each run against the first, where they have frames of the same names."""
+    (first, reference), *others = ((name, evaluation.records) for name, evaluation in evaluations.items())
+    cards = []
+    for name, records in others:
+        by_name = {record.name: record for record in records}
+        pairs = [(record, by_name[record.name]) for record in reference if record.name in by_name]
+        if pairs:
+            caption = (
+                f"{len(pairs)} common frames; below the line {name} is better. Crosses: one of the two rejected it."
+            )
+            cards.append(plot(plots.pairs(pairs, first, name), caption))
+    return section("Frame by frame", *cards) if cards else ""
+
+
+def _how_fast(evaluations: Mapping[str, Evaluation]) -> str:
+    stages = {name: evaluation.summary()["latency_ms"] for name, evaluation in evaluations.items()}
+    rows = [
+        (f"{name}, {stage}" if len(stages) > 1 else stage, *(f"{ms:.1f}" for ms in percentiles.values()))
+        for name, run in stages.items()
+        for stage, percentiles in run.items()
+    ]
+    return section(
+        "How fast",
+        plot(plots.latency(stages), "Time of each stage."),
+        table(("ms", *(f"p{percentile}" for percentile in PERCENTILES)), rows),
     )
 
 
 def _how_sure(records: tuple[FrameRecord, ...]) -> str:
     if not any(record.solved for record in records):
         return ""
-    scores: dict[str, Callable[[Estimated], float]] = {
-        "confidence": lambda estimate: estimate.confidence,
-        "inliers": lambda estimate: estimate.inliers,
-    }
-    areas = ", ".join(f"{n} {area(*recall_against_rejection(records, s)):.3f}" for n, s in scores.items())
+    areas = ", ".join(f"{n} {area(*recall_against_rejection(records, s)):.3f}" for n, s in plots.SCORES.items())
     squares = nees(records)
     cards = [
         plot(plots.figures_against_error(records), "Inliers and confidence against the error; dotted: 5 cm."),
-        plot(plots.reliability_diagram(records), "Of the poses that claim a confidence, that part should be right."),
+        plot(
+            plots.reliability_diagram(records),
+            "Of the poses that claim a confidence, that part should be right; the larger the dot, the more poses.",
+        ),
         plot(plots.rejection_curves(records), f"Rejecting what scores worst. Area: {areas}."),
     ]
     if len(squares):
@@ -113,33 +143,47 @@ def _how_sure(records: tuple[FrameRecord, ...]) -> str:
 
 
 def _frames(records: tuple[FrameRecord, ...], localizer: Localizer, load: LoadFrames) -> str:
-    """The best, the median and the worst frames; a rejected one is worse than any error."""
-    ranked = sorted(records, key=lambda r: r.error.translation_m if r.error else math.inf)
-    titles: dict[str, str] = {}
-    titles |= {record.name: "worst" for record in ranked[-WORST_FRAMES:]}
-    titles |= {ranked[len(ranked) // 2].name: "median", ranked[0].name: "best"} if ranked else {}
-    by_name = {record.name: record for record in records}
-    rank = {record.name: place for place, record in enumerate(ranked)}
+    chosen = _chosen(records)
     cards = {
-        frame.name: picture(_overlay(localizer, frame), f"{titles[frame.name]}: {_describe(by_name[frame.name])}")
-        for frame in load(titles)
+        frame.name: picture(_overlay(localizer, frame), _describe(*chosen[frame.name])) for frame in load(list(chosen))
     }
-    first = {"best": 0, "median": 1, "worst": 2}
-    order = sorted(cards, key=lambda name: (first[titles[name]], -rank[name]))
-    return section("Frames", *(cards[name] for name in order))
+    return section("Frames", *(cards[name] for name in chosen if name in cards))
+
+
+def _chosen(records: tuple[FrameRecord, ...]) -> dict[str, tuple[str, FrameRecord]]:
+    """By name, in order: the best, the median and the worst frames, of which rejected ones, evenly picked, are at most
+    half where there are others, for they are often many and much alike."""
+    accepted = sorted((r for r in records if r.error), key=_translation, reverse=True)
+    rejected = [record for record in records if not record.error]
+    room = max(WORST_FRAMES // 2, WORST_FRAMES - len(accepted))
+    picked = [rejected[i] for i in np.unique(np.linspace(0, len(rejected) - 1, room).astype(int))] if rejected else []
+    chosen: dict[str, tuple[str, FrameRecord]] = {}
+    for title, found in (
+        ("best", accepted[-1:]),
+        ("median", accepted[len(accepted) // 2 :][:1]),
+        ("worst", accepted[: WORST_FRAMES - len(picked)]),
+        ("rejected", picked),
+    ):
+        for record in found:
+            chosen.setdefault(record.name, (title, record))
+    return chosen
+
+
+def _translation(record: FrameRecord) -> float:
+    return record.error.translation_m if record.error else math.inf
 
 
 def _overlay(localizer: Localizer, frame: Frame) -> Any:
     return draw_overlay(localizer, frame.image, localizer.localize(frame.image))
 
 
-def _describe(record: FrameRecord) -> str:
+def _describe(title: str, record: FrameRecord) -> str:
     estimate = record.outcome
     if not isinstance(estimate, Estimated):
-        return f"{record.name}, rejected: {estimate.detail}"
+        return f"{title}: {record.name}, {estimate.detail}"
     error = estimate.error
     return (
-        f"{record.name}, {100 * error.translation_m:.2f} cm, {math.degrees(error.rotation_rad):.2f} deg, "
+        f"{title}: {record.name}, {100 * error.translation_m:.2f} cm, {math.degrees(error.rotation_rad):.2f} deg, "
         f"{estimate.inliers} inliers, confidence {estimate.confidence:.2f}"
     )
 

@@ -5,35 +5,58 @@ import math
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.evaluation.metrics import PoseError
+from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import FrameRecord
-from vloc_ros.evaluation.report import plots
-from vloc_ros.evaluation.report.page import page, plot, section, table, tiles
+from vloc_ros.evaluation.report import places, plots
+from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.maps import StoredMap
 
+WORST_FRAMES = 8
+REJECTED_CM = 50.0
+IN_VIEW = math.cos(math.radians(30))  # of the optical axis
+SEEN = "images that see it"
+LANDMARK_CAPTIONS = (
+    "Arrows: where some of the mapping images were taken.",
+    "What few images see is learned badly.",
+    places.UP_IS,
+)
+ACCURACY_CAPTIONS = (
+    f"Mean error of the held-out frames (arrows) that look there; a rejected one counts as {REJECTED_CM:g} cm.",
+    "Grey: none looks there, nothing is known.",
+)
 CURVES = {"loss/": "loss", "held_out/median_": "held-out median"}
 
 
 def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
-    """Write the report of a map as one HTML file. Raises ConfigError when it cannot be written."""
+    """Write the report of a map as one HTML file. Raises ConfigError when it cannot be written, MapError for a map
+    whose mapping.json is not one."""
     landmark_map = stored.landmark_map
-    mapping = json.loads(stored.files["mapping.json"])
-    held_out = [FrameRecord.from_json(node) for node in mapping.get("held_out", [])]
+    curves, held_out = _past(stored)
     with plotting():
         sections = [
             tiles(_tiles(stored, held_out)),
-            _landmarks(landmark_map),
+            _landmarks(stored),
             _accuracy(landmark_map, held_out),
-            _training(mapping.get("curves", {})),
+            _training(curves),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
     write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
+
+
+def _past(stored: StoredMap) -> tuple[dict[str, Any], list[FrameRecord]]:
+    """The training's curves and the held-out frames, as far as the map tells. Raises MapError for nonsense."""
+    try:
+        mapping = json.loads(stored.files.get("mapping.json", b"{}"))
+        return mapping.get("curves", {}), [FrameRecord.from_json(node) for node in mapping.get("held_out", [])]
+    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise MapError(f"map {stored.map_id}: mapping.json is not what `vloc map` writes ({error})") from error
 
 
 def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[str, str]]:
@@ -48,28 +71,78 @@ def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[st
     }
 
 
-def _landmarks(landmark_map: LandmarkMap) -> str:
+def _landmarks(stored: StoredMap) -> str:
+    landmark_map = stored.landmark_map
     seen = landmark_map.observations.astype(np.float64)
+    cameras = landmark_map.mapping_views
     return section(
         "Landmarks",
-        plot(plots.three_sides(landmark_map, seen, "images that see it"), "Grey: where the mapping images were taken."),
+        *(
+            plot(places.landmarks(landmark_map, seen, SEEN, side, cameras, least_high=1, few_is_bad=True), caption)
+            for side, caption in zip(places.SIDES, LANDMARK_CAPTIONS, strict=True)
+        ),
+        *_preview(stored),
         plot(plots.histogram(100 * landmark_map.extents, "radius, cm"), "How large the patches are."),
-        plot(plots.histogram(seen, "images that see it"), "What few images see is learned badly."),
+        plot(plots.histogram(seen, SEEN), "How often they are seen."),
     )
+
+
+def _preview(stored: StoredMap) -> list[str]:
+    encoded = np.frombuffer(stored.files.get("preview.png", b""), dtype=np.uint8)
+    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    if bgr is None:
+        return []
+    return [picture(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8), "The preview in the map's directory.")]
 
 
 def _accuracy(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> str:
     if not held_out:
         return ""
+    errors, cameras = _error_of_views(landmark_map, held_out), np.array([r.true_map_from_camera for r in held_out])
     return section(
         "Where will it fail?",
-        plot(
-            plots.three_sides(landmark_map, _expected_error(landmark_map, held_out), "error nearby, cm"),
-            "Landmarks coloured by the error of the held-out frames taken nearest to them; a rejected frame counts as "
-            f"{100 * REJECTED.translation_m:g} cm. Far from all held-out frames nothing is known.",
+        *(
+            plot(
+                places.landmarks(
+                    landmark_map, errors, "error, cm", side, cameras, least_high=places.BAD_CM, few_is_bad=False
+                ),
+                caption,
+            )
+            for side, caption in zip(("from above", "from the side"), ACCURACY_CAPTIONS, strict=True)
         ),
-        plot(plots.errors_in_time(held_out), "Held-out frames, in the order of recording."),
+        plot(plots.errors_in_time(held_out), "The held-out frames: images that were kept from the training."),
+        table(("worst held-out frames", "cm", "deg", "confidence"), _worst(held_out)),
     )
+
+
+def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> NDArray[np.float64]:
+    """For each landmark the mean error, cm, of the held-out frames that look at its front; NaN where none does.
+
+    A rejected frame counts as REJECTED_CM. What stands in the way is not known.
+    """
+    total, count = np.zeros(len(landmark_map)), np.zeros(len(landmark_map))
+    for record in held_out:
+        pose = record.true_map_from_camera
+        towards = landmark_map.positions - pose[:3, 3]
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        looked_at = (towards @ pose[:3, 2] > IN_VIEW) & ((towards * landmark_map.normals).sum(axis=1) < 0)
+        total += looked_at * (100 * record.error.translation_m if record.error else REJECTED_CM)
+        count += looked_at
+    total[count == 0] = np.nan
+    return total / np.maximum(1, count)
+
+
+def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
+    ranked = sorted(held_out, key=lambda r: r.error.translation_m if r.error else math.inf, reverse=True)
+    return [
+        (
+            record.name,
+            f"{100 * record.error.translation_m:.2f}" if record.error else "rejected",
+            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error else "",
+            f"{record.solved.confidence:.2f}" if record.solved else "",
+        )
+        for record in ranked[:WORST_FRAMES]
+    ]
 
 
 def _training(curves: dict[str, Any]) -> str:
@@ -79,18 +152,6 @@ def _training(curves: dict[str, Any]) -> str:
         if any(tag.startswith(prefix) for tag in curves)
     ]
     return section("Training", *cards) if cards else ""
-
-
-REJECTED = PoseError(0.5, math.radians(10))
-
-
-def _expected_error(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> NDArray[np.float64]:
-    """For each landmark the mean error, cm, of the three held-out frames whose cameras were nearest to it."""
-    centres = np.array([record.true_map_from_camera[:3, 3] for record in held_out])
-    errors = np.array([100 * (record.error or REJECTED).translation_m for record in held_out])
-    distances = np.linalg.norm(landmark_map.positions[:, np.newaxis] - centres, axis=2)
-    nearest = np.argsort(distances, axis=1)[:, :3]
-    return np.asarray(errors[nearest].mean(axis=1), dtype=np.float64)
 
 
 def _settings(stored: StoredMap) -> list[list[tuple[str, str]]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vloc_ros import __version__
 from vloc_ros.evaluation.report.svg import to_svg
 
-JPEG_QUALITY = 72
+JPEG_QUALITY = 65
 
 STYLE = """
 :root { --paper: #ffffff; --card: #f5f6f8; --ink: #1c2024; --soft: #60646c; --faint: #d5d8de; --accent: #2f6fdb;

@@ -5,76 +5,56 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vloc_ros.core.types import LandmarkMap
 from vloc_ros.evaluation.metrics import RECALL_LIMITS
-from vloc_ros.evaluation.records import Estimated, FrameRecord
-from vloc_ros.evaluation.report.svg import BLUE, FAINT, GREY, INK, ORANGE, RED, SERIES, axes_of, logarithmic
-from vloc_ros.evaluation.uncertainty import recall_against_rejection, reliability
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
+from vloc_ros.evaluation.report.svg import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    SERIES,
+    TEAL,
+    axes_of,
+    logarithmic,
+    thinned,
+)
+from vloc_ros.evaluation.uncertainty import is_right, recall_against_rejection, reliability
 
 Float = NDArray[np.float64]
 Runs = Mapping[str, Sequence[FrameRecord]]
 
-MOST_POINTS = 2000  # of a scatter plot: more are thinned evenly
 LEAST_CM, LEAST_DEG = 0.05, 0.01  # errors on a logarithmic axis are not drawn smaller
-WORST_COLOUR_CM = 10.0
-LEAST_MARGIN_M = 0.3  # around a path
-COLOURS = "plasma"
-
-
-def principal_axes(points: Float) -> Float:
-    """Rows: the directions of a cloud (N, 3) by falling spread. A place is usually wider than high, so that the last
-    is up or down: nothing else in a map says where up is."""
-    _, _, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
-    return np.asarray(directions, dtype=np.float64)
-
-
-def paths(records: Sequence[FrameRecord], landmarks: Float) -> Figure:
-    """Truth and estimates, seen along the least direction of the landmarks (from above, usually) and the middle one."""
-    figure, views = axes_of(height=6.4, rows=2)
-    axes = principal_axes(landmarks)
-    truth = np.array([record.true_map_from_camera[:3, 3] for record in records])
-    accepted = [record.outcome for record in records if isinstance(record.outcome, Estimated)]
-    rejected = np.array([not isinstance(record.outcome, Estimated) for record in records])
-    for view, (across, up, name) in zip(views, ((0, 1, "from above"), (0, 2, "from the side")), strict=True):
-        plane = axes[[across, up]]
-        cloud = _thinned(landmarks) @ plane.T
-        view.scatter(cloud[:, 0], cloud[:, 1], s=2, color=FAINT, linewidths=0)
-        view.plot(*(truth @ plane.T).T, ".", ms=2, color=GREY, label="truth")
-        if accepted:
-            points = np.array([estimate.map_from_camera[:3, 3] for estimate in accepted]) @ plane.T
-            errors = [100 * estimate.error.translation_m for estimate in accepted]
-            dots = _coloured(view, points, np.array(errors), _worst(errors))
-            figure.colorbar(dots, ax=view, label="error, cm", pad=0.01, shrink=0.9)
-        if rejected.any():
-            view.plot(*(truth[rejected] @ plane.T).T, "x", ms=4, color=RED, label="rejected")
-        low, high = (truth @ plane.T).min(axis=0), (truth @ plane.T).max(axis=0)
-        margin = max(LEAST_MARGIN_M, 0.25 * float((high - low).max()))
-        view.set_aspect("equal")
-        view.set(title=name, xlabel="m", ylabel="m")
-        view.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
-    views[0].legend(loc="best", fontsize=8)
-    return figure
+LEAST_DURATION_S = 0.1  # stamps that span less are numbers, not times
+LEGEND_STROKE = 4.0  # points: strokes may be too thin to see their colour
+PLOT_WIDTH = 310.0  # points, about
+SCORES: Mapping[str, Callable[[Estimated], float]] = {
+    "confidence": lambda estimate: estimate.confidence,
+    "inliers": lambda estimate: estimate.inliers,
+}
+REASON_COLOURS = (RED, ORANGE, PURPLE, GREEN, TEAL, GREY)
 
 
 def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
-    """Translation and rotation error of each frame, and where there was none to be had."""
-    figure, (centimetres, degrees) = axes_of(height=4.2, rows=2)
-    frames = np.arange(len(records))
-    for axis, values, unit in (
-        (centimetres, _centimetres(records), "cm"),
-        (degrees, _degrees(records), "deg"),
-    ):
-        axis.plot(frames, values, ".", ms=3, color=BLUE)
+    """Translation and rotation error of each frame, and why there was none; over seconds where frames have stamps."""
+    figure, (centimetres, degrees) = axes_of(height=3.8, rows=2, sharex=True)
+    when, unit_of_time = _when(records)
+    size = float(np.clip(70 / math.sqrt(len(records)), 3, 8))
+    for axis, values, unit in ((centimetres, _centimetres(records), "cm"), (degrees, _degrees(records), "deg")):
+        _mark_rejections(axis, when, records)
+        axis.plot(when, values, ".", ms=size, mew=0, color=BLUE)
         logarithmic(axis, "y")
-        for frame in frames[np.isnan(values)]:
-            axis.axvspan(frame - 0.5, frame + 0.5, color=RED, alpha=0.35, linewidth=0)
-        axis.set(ylabel=f"error, {unit}", xlim=(-1, len(records)))
-    centimetres.set_title("red: rejected", fontsize=8, loc="right")
-    degrees.set_xlabel("frame")
+        axis.set(ylabel=f"error, {unit}")
+    if any(record.error is None for record in records):
+        handles, labels = centimetres.get_legend_handles_labels()
+        for stroke in figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8).get_lines():
+            stroke.set_linewidth(LEGEND_STROKE)
+    degrees.set_xlabel(unit_of_time)
     return figure
 
 
@@ -97,6 +77,23 @@ def cumulative(runs: Runs) -> Figure:
     left.set_ylabel("part of all frames")
     if len(runs) > 1:
         left.legend(fontsize=8)
+    return figure
+
+
+def pairs(frames: Sequence[tuple[FrameRecord, FrameRecord]], across: str, upwards: str) -> Figure:
+    """The errors of two runs on the same frames, on the far edge where one of them rejected it."""
+    figure, (axis,) = axes_of(height=3.8)
+    x, y = (_centimetres(run) for run in zip(*frames, strict=True))
+    edge = 2 * float(np.nanmax([*x, *y, LEAST_CM]))
+    both = np.isfinite(x) & np.isfinite(y)
+    one = np.isfinite(x) ^ np.isfinite(y)
+    axis.axline((1, 1), slope=1, color=GREY, linewidth=0.8, linestyle=":")
+    axis.plot(x[both], y[both], ".", ms=4, mew=0, color=BLUE)
+    axis.plot(np.nan_to_num(x[one], nan=edge), np.nan_to_num(y[one], nan=edge), "x", ms=4, color=RED)
+    axis.set(xlim=(0.8 * LEAST_CM, 1.2 * edge), ylim=(0.8 * LEAST_CM, 1.2 * edge), aspect="equal")
+    logarithmic(axis, "x")
+    logarithmic(axis, "y")
+    axis.set(xlabel=f"{across}: error, cm", ylabel=f"{upwards}: error, cm")
     return figure
 
 
@@ -131,7 +128,7 @@ def figures_against_error(records: Sequence[FrameRecord]) -> Figure:
 
 def distance_against_error(records: Sequence[FrameRecord]) -> Figure:
     """How far the nearest mapping view is against the error."""
-    figure, (metres, degrees) = axes_of(height=3.0, columns=2)
+    figure, (metres, degrees) = axes_of(height=3.8, columns=2)
     _scatter_against_error(metres, records, lambda r: r.nearest_view.distance_m if r.nearest_view else None)
     _scatter_against_error(degrees, records, lambda r: r.nearest_view.angle_deg if r.nearest_view else None)
     metres.set(xlabel="nearest mapping view, m", ylabel="error, cm")
@@ -145,17 +142,19 @@ def reliability_diagram(records: Sequence[FrameRecord]) -> Figure:
     figure, (axis, amounts) = axes_of(height=3.0, columns=2)
     groups = reliability([record.solved for record in records if record.solved is not None])
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-    axis.plot([g.said for g in groups], [g.right for g in groups], "o-", color=BLUE)
-    axis.set(xlabel="confidence", ylabel="part within 5 cm and 5 deg", xlim=(0, 1.02), ylim=(0, 1.02))
+    said, counts = [g.said for g in groups], np.array([g.count for g in groups])
+    axis.plot(said, [g.right for g in groups], color=BLUE, alpha=0.4)
+    axis.scatter(said, [g.right for g in groups], s=10 + 120 * counts / counts.max(), color=BLUE)
+    axis.set(xlabel="confidence", ylabel="part within 5 cm and 5 deg", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
     axis.set_aspect("equal")
-    amounts.bar([g.said for g in groups], [g.count for g in groups], width=0.07, color=BLUE)
+    amounts.bar(said, counts, width=0.07, color=BLUE)
     amounts.set(xlabel="confidence", ylabel="poses", xlim=(0, 1.05))
     return figure
 
 
 def squares_against_chi2(squares: Float) -> Figure:
     """The distribution of the NEES against that of true covariances."""
-    figure, (axis,) = axes_of(height=2.8)
+    figure, (axis,) = axes_of(height=3.0)
     limit = 30.0
     axis.hist(np.minimum(squares, limit), bins=np.linspace(0, limit, 31).tolist(), density=True, color=BLUE, alpha=0.7)
     x = np.linspace(0, limit, 200)
@@ -167,40 +166,17 @@ def squares_against_chi2(squares: Float) -> Figure:
 
 def rejection_curves(records: Sequence[FrameRecord]) -> Figure:
     """What part of the right poses is left when the frames that score worst are rejected."""
-    figure, (axis,) = axes_of(height=2.8)
-    scores: dict[str, Callable[[Estimated], float]] = {
-        "confidence": lambda estimate: estimate.confidence,
-        "inliers": lambda estimate: estimate.inliers,
-    }
-    for (name, score), colour in zip(scores.items(), SERIES, strict=False):
+    figure, (axis,) = axes_of(height=3.0)
+    axis.plot(*recall_against_rejection(records, is_right), color=GREY, linestyle=":", label="the best there can be")
+    for (name, score), colour in zip(SCORES.items(), SERIES, strict=False):
         axis.plot(*recall_against_rejection(records, score), color=colour, label=f"by {name}")
     axis.set(xlabel="part of the frames rejected", ylabel="right poses left", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=8)
     return figure
 
 
-def three_sides(landmark_map: LandmarkMap, values: Float, label: str) -> Figure:
-    """The landmarks from three sides, coloured; the mapping views beside them."""
-    figure, views = axes_of(width=7.6, height=6.4, rows=2, columns=2)
-    axes = principal_axes(landmark_map.positions)
-    centres = _thinned(landmark_map.mapping_views[:, :3, 3])
-    high = float(np.percentile(values, 98))
-    sides = ((0, 1, "from above"), (0, 2, "from the front"), (1, 2, "from the side"))
-    for view, (across, up, name) in zip(views, sides, strict=False):
-        plane = axes[[across, up]]
-        points = landmark_map.positions @ plane.T
-        dots = _coloured(view, points, values, high)
-        if len(centres):
-            view.plot(*(centres @ plane.T).T, ".", ms=1.5, color=GREY)
-        view.set_aspect("equal")
-        view.set(title=name, xlabel="m", ylabel="m")
-    views[3].axis("off")
-    figure.colorbar(dots, ax=views[3], label=label, location="left", shrink=0.8)
-    return figure
-
-
 def histogram(values: Float, label: str) -> Figure:
-    figure, (axis,) = axes_of(height=2.4)
+    figure, (axis,) = axes_of(height=3.0)
     axis.hist(values, bins=40, color=BLUE)
     axis.set(xlabel=label, ylabel="landmarks")
     return figure
@@ -208,7 +184,7 @@ def histogram(values: Float, label: str) -> Figure:
 
 def curves(tags: Mapping[str, Sequence[Sequence[float]]], prefix: str, label: str) -> Figure:
     """The training's curves whose tag begins with `prefix`."""
-    figure, (axis,) = axes_of(height=2.8)
+    figure, (axis,) = axes_of(height=3.0)
     chosen = {tag.removeprefix(prefix): points for tag, points in tags.items() if tag.startswith(prefix)}
     for (name, points), colour in zip(chosen.items(), SERIES, strict=False):
         axis.plot(*np.array(points).T, color=colour, linewidth=1, label=name)
@@ -216,12 +192,6 @@ def curves(tags: Mapping[str, Sequence[Sequence[float]]], prefix: str, label: st
     axis.set(xlabel="iteration", ylabel=label)
     axis.legend(fontsize=8)
     return figure
-
-
-def _coloured(axis: Axes, points: Float, values: Float, high: float) -> PathCollection:
-    """Dots (N, 2), coloured from 0 to `high`."""
-    x, y = points.T
-    return axis.scatter(x, y, s=9, c=values, cmap=COLOURS, vmin=0, vmax=high, linewidths=0)
 
 
 def _scatter_against_error(
@@ -234,10 +204,30 @@ def _scatter_against_error(
             if r.solved is not None and isinstance(r.outcome, Estimated) is accepted and (x := value(r)) is not None
         ]
         if chosen:
-            points = _thinned(np.array(chosen, dtype=np.float64))
+            points = thinned(np.array(chosen, dtype=np.float64))
             axis.plot(*points.T, ".", ms=4, color=colour, alpha=0.7, label=name)
     logarithmic(axis, "y")
     axis.axhline(5, color=INK, linewidth=0.6, linestyle=":")
+
+
+def _when(records: Sequence[FrameRecord]) -> tuple[Float, str]:
+    """Seconds since the first frame, or, where the stamps do not say, numbers of frames."""
+    seconds = np.array([record.stamp_ns - records[0].stamp_ns for record in records]) / 1e9
+    if len(seconds) > 1 and np.all(np.diff(seconds) > 0) and seconds[-1] > LEAST_DURATION_S:
+        return seconds, "seconds"
+    return np.arange(len(records), dtype=np.float64), "frame"
+
+
+def _mark_rejections(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
+    """A stroke over the whole height for each rejected frame, in a colour for each reason."""
+    reasons = [record.outcome.reason if isinstance(record.outcome, Rejected) else "" for record in records]
+    width = max(0.8, PLOT_WIDTH / len(records))  # neighbours touch
+    for reason, colour in zip(sorted(set(reasons) - {""}), REASON_COLOURS * len(reasons), strict=False):
+        x = when[[given == reason for given in reasons]]
+        label = f"rejected: {reason.replace('_', ' ')}"
+        axis.vlines(
+            x, 0, 1, transform=axis.get_xaxis_transform(), colors=colour, alpha=0.35, linewidth=width, label=label
+        )
 
 
 def _centimetres(records: Sequence[FrameRecord]) -> Float:
@@ -246,15 +236,6 @@ def _centimetres(records: Sequence[FrameRecord]) -> Float:
 
 def _degrees(records: Sequence[FrameRecord]) -> Float:
     return np.array([max(LEAST_DEG, math.degrees(r.error.rotation_rad)) if r.error else np.nan for r in records])
-
-
-def _thinned(points: Float) -> Float:
-    step = math.ceil(len(points) / MOST_POINTS) if len(points) else 1
-    return points[::step]
-
-
-def _worst(errors_cm: Sequence[float]) -> float:
-    return max(1.0, min(WORST_COLOUR_CM, float(np.percentile(errors_cm, 98))))
 
 
 def _colours(runs: Mapping[str, object]) -> list[str]:
