@@ -203,6 +203,8 @@ def test_a_summary_without_any_pose_still_makes_a_table() -> None:
         **dict.fromkeys(("recall_2cm_1deg", "recall_5cm_5deg", "recall_10cm_5deg", "recall_25cm_2deg"), 0.0),
         "rejected": 2,
         "wrong_accepted": 0,
+        "nees": None,
+        "coverage_95": None,
         "latency_ms": {},
         "rejection_reasons": {"no_pose": 2},
     }
