@@ -7,12 +7,12 @@ Writes a bag of as many images (the split, again and again), localizes them from
 localizes them from memory again, so that a computer that slows down meanwhile does not count against the bag.
 """
 
-import argparse
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 
+from inputs import parser_of
 from tqdm import tqdm
 
 from vloc_ros.bags.evaluate import evaluate_bag
@@ -20,7 +20,6 @@ from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.bags.writer import COMPRESSIONS, STORAGES, WriteOptions, write_dataset
-from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.drive import LOOKING_AHEAD
 from vloc_ros.datasets.subset import Subset
@@ -32,10 +31,7 @@ MUST, AIM = 0.30, 0.10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
+    parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=1000, metavar="COUNT")
     parser.add_argument("--jpeg", type=int, metavar="QUALITY")
     parser.add_argument("--storage", choices=STORAGES, default="mcap")

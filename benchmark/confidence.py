@@ -6,31 +6,24 @@ NEES and coverage on the images as they are; confidences on these and on all the
 something to be unsure of.
 """
 
-import argparse
+from inputs import opened, parser_of
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.evaluation.uncertainty import (
     DIMENSIONS,
     area,
     coverage,
+    is_right,
     nees,
     recall_against_rejection,
     reliability,
 )
-from vloc_ros.localizer import load_localizer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map)
+    options = parser_of(__doc__).parse_args()
+    localizer, dataset = opened(options)
     records = list(evaluate(localizer, dataset).records)
     squares = nees(records)
     print(f"{len(squares)} accepted poses, average NEES / {DIMENSIONS}: {squares.mean() / DIMENSIONS:.2f}")
@@ -42,7 +35,7 @@ def main() -> None:
     print(f"\n{len(records)} images, with the degraded ones")
     scores = {"confidence": lambda e: e.confidence, "inliers": lambda e: e.inliers}
     areas = {name: area(*recall_against_rejection(records, score)) for name, score in scores.items()}
-    right = sum(record.solved is not None and record.solved.error.within(0.05, 5.0) for record in records)
+    right = sum(record.solved is not None and is_right(record.solved) for record in records)
     print(f"area under recall against rejection: {areas} (best possible {1 - right / len(records) / 2:.4f})")
     print("confidence said   right   poses")
     for group in reliability([record.solved for record in records if record.solved is not None]):

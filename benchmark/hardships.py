@@ -6,25 +6,16 @@ The map's confidence was calibrated on the same hardships, but on other frames. 
 shuffled image is wrong.
 """
 
-import argparse
-
 import numpy as np
+from inputs import opened, parser_of
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
 from vloc_ros.evaluation.evaluate import evaluate
-from vloc_ros.localizer import load_localizer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map)
+    options = parser_of(__doc__).parse_args()
+    localizer, dataset = opened(options)
     print("| images | median | within 5 cm and 5 deg | rejected | wrong accepted | confidence, accepted |")
     print(f"|{'---|' * 6}")
     for hardship in HARDSHIPS:

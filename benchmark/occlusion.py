@@ -3,26 +3,19 @@
 python benchmark/occlusion.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
 """
 
-import argparse
 from functools import partial
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.datasets import open_dataset
+from inputs import opened, parser_of
+
 from vloc_ros.evaluation.degrade import Degraded, noise_block
 from vloc_ros.evaluation.evaluate import evaluate
-from vloc_ros.localizer import load_localizer
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map)
+    options = parser_of(__doc__).parse_args()
+    localizer, dataset = opened(options)
     print("block   median cm   median deg   within 5 cm 5 deg   rejected   wrong accepted")
     for ratio in RATIOS:
         summary = evaluate(localizer, Degraded(dataset, partial(noise_block, ratio=ratio))).summary()

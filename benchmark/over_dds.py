@@ -5,7 +5,6 @@ python benchmark/over_dds.py --map MAP --dataset seven_scenes --root DIR --poses
 Images are published one at a time, each when the answer to the one before has come.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -16,15 +15,15 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
+from inputs import opened, parser_of
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate
-from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.datasets import Dataset
+from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
 from vloc_ros.ros.demo.player import to_camera_info
 from vloc_ros.ros.demo.processes import Program, isolate
@@ -88,13 +87,8 @@ def difference(pose: PoseStamped, expected: PoseEstimate) -> tuple[float, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map)
+    options = parser_of(__doc__).parse_args()
+    localizer, dataset = opened(options)
     isolate()
     with ExitStack() as scope:
         logs = Path(scope.enter_context(tempfile.TemporaryDirectory()))

@@ -5,29 +5,24 @@ python benchmark/report.py --map MAP --dataset synthetic_room --split test [--fr
 The data set is evaluated once, its records are repeated until there are enough; pictures are drawn as for any report.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.datasets import Frame, open_dataset
+from inputs import opened, parser_of
+
+from vloc_ros.datasets import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.evaluation.report.of_evaluation import write_report
-from vloc_ros.localizer import load_localizer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
+    parser = parser_of(__doc__)
     parser.add_argument("--frames", type=int, default=1000)
     options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map)
+    localizer, dataset = opened(options)
     once = evaluate(localizer, dataset).records
     records = (replace(once[k % len(once)], name=f"{k:06d}") for k in range(options.frames))
 

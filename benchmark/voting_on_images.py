@@ -3,13 +3,12 @@
 python benchmark/voting_on_images.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test [--every 2]
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 
 import numpy as np
+from inputs import parser_of
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
@@ -59,10 +58,7 @@ def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
+    parser = parser_of(__doc__)
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)

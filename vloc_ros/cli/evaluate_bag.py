@@ -77,8 +77,7 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
     except ModuleNotFoundError as error:
         raise needs(error) from error
     bag = scope.enter_context(open_bag(options.bag))
-    wanted = BagOptions(options.image_topic, options.camera_info_topic, options.rectified, _truth(options, 0.0))
-    return bag_frames(bag, wanted, localizer.landmark_map.manifest.frame_id)
+    return bag_frames(bag, _bag_options(options, 0.0), localizer.landmark_map.manifest.frame_id)
 
 
 def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
@@ -98,7 +97,8 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     def load(names: Collection[str]) -> Iterable[Frame]:
         from vloc_ros.bags.evaluate import frames_named
 
-        return frames_named(options.bag, _bag_options(options), map_frame, names) if options.bag else ()
+        wanted = _bag_options(options, _correction(options).offset_s)
+        return frames_named(options.bag, wanted, map_frame, names) if options.bag else ()
 
     return evaluation, load
 
@@ -112,7 +112,9 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
             bar.total = total
             bar.update(done - bar.n)
 
-        return evaluate_bag(localizer, options.bag, _bag_options(options), _correction(options), progress)
+        correction = _correction(options)
+        wanted = _bag_options(options, correction.offset_s)
+        return evaluate_bag(localizer, options.bag, wanted, correction, progress)
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
@@ -122,7 +124,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.alignment import corrected
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
-    recording, wanted = read_recording(options.recorded), _bag_options(options)
+    recording, wanted = read_recording(options.recorded), _bag_options(options, _correction(options).offset_s)
     landmark_map = localizer.landmark_map
     if options.bag:
         with open_bag(options.bag) as bag:
@@ -136,13 +138,9 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     return corrected(evaluation, truth.at, _correction(options), landmark_map.mapping_views)
 
 
-def _bag_options(options: argparse.Namespace) -> BagOptions:
-    truth = _truth(options, _correction(options).offset_s)
+def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
+    truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     return BagOptions(options.image_topic, options.camera_info_topic, options.rectified, truth)
-
-
-def _truth(options: argparse.Namespace, offset_s: float) -> TruthOptions:
-    return TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
 
 
 def _correction(options: argparse.Namespace) -> "Correction":

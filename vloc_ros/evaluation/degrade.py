@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.datasets.altered import Altered
+from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
 
 Rgb = NDArray[np.uint8]
@@ -106,29 +106,11 @@ HARDSHIPS = tuple(_hardships())
 
 
 @dataclass(frozen=True, eq=False)
-class Degraded:
+class Degraded(Altered):
     """A data set with its images degraded; the same `seed` degrades them the same way."""
 
-    parent: Dataset
     degrade: Degradation
     seed: int = 0
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.parent.names
-
-    @property
-    def has_depth(self) -> bool:
-        return self.parent.has_depth
-
-    def __len__(self) -> int:
-        return len(self.parent)
-
-    def camera(self, index: int) -> Camera:
-        return self.parent.camera(index)
-
-    def map_from_camera(self, index: int) -> NDArray[np.float64]:
-        return self.parent.map_from_camera(index)
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame = self.parent.frame(index, depth=depth)

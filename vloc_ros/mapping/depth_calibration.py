@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply, invert
+from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping import Progress, no_progress
@@ -79,28 +80,10 @@ class DepthCorrection:
 
 
 @dataclass(frozen=True)
-class CorrectedDepth:
+class CorrectedDepth(Altered):
     """The frames of `parent`, their known depth corrected."""
 
-    parent: Dataset
     correction: DepthCorrection
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.parent.names
-
-    @property
-    def has_depth(self) -> bool:
-        return self.parent.has_depth
-
-    def __len__(self) -> int:
-        return len(self.parent)
-
-    def camera(self, index: int) -> Camera:
-        return self.parent.camera(index)
-
-    def map_from_camera(self, index: int) -> Float:
-        return self.parent.map_from_camera(index)
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame = self.parent.frame(index, depth=depth)

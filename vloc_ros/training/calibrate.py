@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from vloc_ros.core.calibration import CONFIDENT_LIMITS, calibrated_covariance, confidence, confidence_features
+from vloc_ros.core.calibration import calibrated_covariance, confidence, confidence_features
 from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.datasets import Dataset
 from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.evaluation.metrics import WRONG_LIMITS, error_vector
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping import Progress, no_progress
 
@@ -38,7 +39,7 @@ class Sample:
 
     @property
     def good(self) -> bool:
-        return self.severity is not Severity.HOPELESS and self.estimate.error.within(*CONFIDENT_LIMITS)
+        return self.severity is not Severity.HOPELESS and is_right(self.estimate)
 
     @property
     def wrong(self) -> bool:

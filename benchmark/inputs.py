@@ -1,0 +1,22 @@
+"""What most of the benchmarks are given: a map, and posed images to try it on."""
+
+import argparse
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.localizer import Localizer, load_localizer
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """With the options for a map and a split of posed images; `description` is shown as it is written."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    return parser
+
+
+def opened(options: argparse.Namespace) -> tuple[Localizer, Dataset]:
+    """The map and the images of the options."""
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    return load_localizer(options.map), dataset
