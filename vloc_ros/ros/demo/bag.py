@@ -79,6 +79,9 @@ class BagPlayer:
             if message.topic == self._camera.image.name:
                 yield Played(message.header[0])
 
+    def close(self) -> None:
+        """Nothing is left behind."""
+
     def _publish_clock(self, now_ns: int) -> None:
         self._clock.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
 

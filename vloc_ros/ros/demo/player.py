@@ -1,10 +1,11 @@
 """Publishes a drive as a robot does: camera images and info, odometry, and TF."""
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import Queue
+from itertools import islice
 
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
@@ -41,9 +42,10 @@ class DrivePlayer:
         self._odometry = node.create_publisher(Odometry, "odom", 10)
         self._tf = TransformBroadcaster(node)
         self._static_tf = StaticTransformBroadcaster(node)
-        self._views: Queue[View | Exception] = Queue(IMAGES_AHEAD)
-        self._maker = threading.Thread(target=self._make_views, name="views", daemon=True)
-        self._maker.start()
+        self._maker = ThreadPoolExecutor(1, "views")
+        self._frames = iter(drive.frames)
+        self._views = deque[Future[View]]()
+        self._make_ahead(IMAGES_AHEAD)
 
     base_frame = BASE_FRAME
     relocalizer_arguments = ()
@@ -53,10 +55,11 @@ class DrivePlayer:
         return len(self._drive)
 
     def prepare(self, progress: Callable[[int], None]) -> None:
-        """Wait until as many images as possible are made; `progress(count)` is called meanwhile."""
-        while self._maker.is_alive() and not self._views.full():
-            progress(self._views.qsize())
-            time.sleep(0.1)
+        """Wait for the images that are made ahead; `progress(count)` is called after each. Raises DatasetError for one
+        that cannot be read."""
+        for count, view in enumerate(self._views, start=1):
+            view.result()
+            progress(count)
         self._first = self._next_view()
         mounting = to_transform_stamped(self._drive.base_from_camera, BASE_FRAME, CAMERA_FRAME, self._now_ns())
         self._static_tf.sendTransform(mounting)
@@ -91,20 +94,20 @@ class DrivePlayer:
         self._images.publish(view.image)
         return stamp_ns
 
-    def _next_view(self) -> View:
-        view = self._views.get()
-        if isinstance(view, Exception):
-            raise view
-        return view
+    def close(self) -> None:
+        """Make no more images. A thread that is still in OpenCV when Python ends would abort the program."""
+        self._maker.shutdown(cancel_futures=True)
 
-    def _make_views(self) -> None:
-        """In a thread of its own: an error waits its turn in the queue."""
-        try:
-            for frame in self._drive.frames:
-                image = self._dataset.frame(frame).image
-                self._views.put(View(to_image(header(0, CAMERA_FRAME), image.rgb), to_camera_info(image.camera)))
-        except Exception as error:
-            self._views.put(error)
+    def _next_view(self) -> View:
+        self._make_ahead(1)
+        return self._views.popleft().result()
+
+    def _make_ahead(self, count: int) -> None:
+        self._views.extend(self._maker.submit(self._make_view, frame) for frame in islice(self._frames, count))
+
+    def _make_view(self, frame: int) -> View:
+        image = self._dataset.frame(frame).image
+        return View(to_image(header(0, CAMERA_FRAME), image.rgb), to_camera_info(image.camera))
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

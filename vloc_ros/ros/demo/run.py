@@ -2,14 +2,13 @@
 
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -33,6 +32,7 @@ from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.demo.score import ANY_MAP, Answer, Limits, Played, faults, notes, score, table
 
 START_TIMEOUT_S = 60.0  # for the map server to serve, and again for the first fix
+Check: TypeAlias = Callable[[], None]  # raises if there is no sense in going on
 LAST_TF_S, LAST_ANSWER_S = 0.1, 3.0  # after the last image, wait so long for what belongs to it
 
 
@@ -67,6 +67,10 @@ class Player(Protocol):
 
     def play(self) -> Iterator[Played]:
         """Publish everything in real time, and give every image when it has just been published."""
+        ...
+
+    def close(self) -> None:
+        """Stop what goes on in threads."""
         ...
 
 
@@ -109,8 +113,8 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     """
     load_localizer(map_dir).warm_up()  # a map that is wrong is told at once; compiles what a first start compiles
     isolate()
-    with _terminable(), ExitStack() as scope:
-        heard = _hear(scope, map_dir, make_player, out)
+    with _interruptible() as check_interrupted, ExitStack() as scope:
+        heard = _hear(scope, check_interrupted, map_dir, make_player, out)
     result = score(heard.answers, heard.first_fix_s)
     print(table(result))
     picture = out / "demo.png"
@@ -121,18 +125,29 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     return not bad
 
 
-def _hear(scope: ExitStack, map_dir: Path, make_player: Callable[[Node], Player], out: Path) -> Heard:
+def _hear(
+    scope: ExitStack, check_interrupted: Check, map_dir: Path, make_player: Callable[[Node], Player], out: Path
+) -> Heard:
     """Play once; what was started ends with `scope`."""
+
+    def alive(program: Program) -> Check:
+        def check() -> None:
+            check_interrupted()
+            program.check()
+
+        return check
+
     map_argument = f"map:={json.dumps(str(map_dir.resolve()))}"
     server = _started(scope, Program("map_server", ["-p", map_argument], out / "map_server.log"))
     node = _spinning_node(scope)
     player = make_player(node)
+    scope.callback(player.close)
     listener = Listener(node, player.base_frame)
     _prepare(player)
-    _wait_until(lambda: listener.landmarks is not None, server)
+    _wait_until(lambda: listener.landmarks is not None, alive(server))
     started_s = time.monotonic()
     relocalizer = _started(scope, Program("relocalizer", player.relocalizer_arguments, out / "relocalizer.log"))
-    played = _play(player, listener, relocalizer)
+    played = _play(player, listener, alive(relocalizer))
     first_fix_s = None if listener.first_fix_s is None else listener.first_fix_s - started_s
     landmarks = listener.landmarks
     assert landmarks is not None
@@ -148,12 +163,12 @@ def _prepare(player: Player) -> None:
         player.prepare(progress)
 
 
-def _play(player: Player, listener: Listener, relocalizer: Program) -> list[Played]:
+def _play(player: Player, listener: Listener, check: Check) -> list[Played]:
     """Wait for the start, play, and wait for the last answer."""
     line, played = LiveLine(listener), list[Played]()
     deadline_s = time.monotonic() + START_TIMEOUT_S
     for _ in player.stand():
-        relocalizer.check()
+        check()
         line.show("starting")
         if player.may_start(listener) or time.monotonic() > deadline_s:
             break
@@ -161,12 +176,12 @@ def _play(player: Player, listener: Listener, relocalizer: Program) -> list[Play
         if played:
             listener.look_up(played[-1].stamp_ns)  # as late as possible without knowing the next image's answer
         played.append(image)
-        relocalizer.check()
+        check()
         line.show(f"image {len(played)}/{len(player)}")
     time.sleep(LAST_TF_S)
     listener.look_up(played[-1].stamp_ns)
     with suppress(TimeoutError):
-        _wait_until(lambda: listener.answer(played[-1]).reported, relocalizer, LAST_ANSWER_S)
+        _wait_until(lambda: listener.answer(played[-1]).reported, check, LAST_ANSWER_S)
     line.end()
     return played
 
@@ -181,6 +196,7 @@ def _spinning_node(scope: ExitStack) -> Node:
     rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], signal_handler_options=SignalHandlerOptions.NO)
     scope.callback(rclpy.try_shutdown)
     node = rclpy.create_node("vloc_demo")
+    scope.callback(node.destroy_node)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 
@@ -195,23 +211,36 @@ def _spinning_node(scope: ExitStack) -> Node:
     return node
 
 
-def _wait_until(condition: Callable[[], bool], program: Program, timeout_s: float = START_TIMEOUT_S) -> None:
-    """Raises TimeoutError, and ProgramError when the program that is waited for has ended."""
+def _wait_until(condition: Callable[[], bool], check: Check, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Raises TimeoutError, and what `check` raises."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
-        program.check()
+        check()
         if time.monotonic() > deadline_s:
             raise TimeoutError
         time.sleep(0.02)
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Being terminated, or losing the terminal, cleans up as any other end does."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda received, _: sys.exit(128 + received)) for number in signals]
+def _interruptible() -> Iterator[Check]:
+    """Being interrupted, terminated, or losing the terminal cleans up as any other end does.
+
+    What the signal raises is lost where rclpy is just calling back from C. So the function given raises it again.
+    """
+    received: list[BaseException] = []
+
+    def end(number: int, _: object) -> None:
+        received.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+        raise received[-1]
+
+    def check() -> None:
+        if received:
+            raise received[0]
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, end) for number in signals]
     try:
-        yield
+        yield check
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
