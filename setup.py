@@ -15,7 +15,11 @@ RUN_REQUIREMENTS = [
     "onnxruntime>=1.17",
     "PyYAML>=6.0",
     "tqdm>=4.60",
+    "filelock>=3.12",
+    "platformdirs>=3.0",
 ]
+# docs/tensorrt.md says which versions go with which driver, and what a Jetson has already.
+TENSORRT_REQUIREMENTS = ["tensorrt>=10.3,<12", "cuda-bindings>=12.6,<14"]
 BAG_REQUIREMENTS = ["rosbags>=0.11", "scipy"]  # vloc bag, vloc evaluate --bag, vloc demo --bag
 OFFLINE_REQUIREMENTS = [
     *BAG_REQUIREMENTS,
@@ -45,7 +49,7 @@ setup(
     package_data={NAME: ["py.typed"]},
     python_requires=">=3.10",
     install_requires=RUN_REQUIREMENTS,
-    extras_require={"bags": BAG_REQUIREMENTS, "offline": OFFLINE_REQUIREMENTS},
+    extras_require={"bags": BAG_REQUIREMENTS, "offline": OFFLINE_REQUIREMENTS, "tensorrt": TENSORRT_REQUIREMENTS},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

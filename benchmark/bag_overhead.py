@@ -1,7 +1,7 @@
 """What evaluating a bag costs over localization itself: reading, decoding, ground truth, metrics.
 
 python benchmark/bag_overhead.py --map maps/demo_room --dataset synthetic_room --split drive [--images 1000]
-    [--jpeg 90] [--storage sqlite3] [--compression message]
+    [--jpeg 90] [--storage sqlite3] [--compression file]
 
 Writes a bag of as many images (the split, again and again), localizes them from memory, evaluates the bag, and
 localizes them from memory again, so that a computer that slows down meanwhile does not count against the bag.

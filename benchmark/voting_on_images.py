@@ -16,6 +16,7 @@ from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.core.voting import ESTIMATORS, VotingConfig
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.evaluation.metrics import pose_error, summarize
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.methods.vsnet import VsNet
 
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map, threads=1)
+    localizer = load_localizer(options.map, SessionOptions(threads=1))
     frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
     for row, estimator in enumerate(ESTIMATORS):
         method = VsNet(VotingConfig(estimator=estimator))

@@ -86,7 +86,8 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     ids = np.zeros(1, np.int32)
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4))
     landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
-    return Localizer(landmarks, SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+    session = SimpleNamespace(spec=manifest.network, max_batch=1)
+    return Localizer(landmarks, SimpleNamespace(), session)  # type: ignore[arg-type]
 
 
 def evaluated(localizer: Localizer, path: Path, correction: Correction = Correction(), **truth: Any) -> Evaluation:  # noqa: B008

@@ -1,8 +1,13 @@
 """Fixtures that several test files share."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fake_tensorrt import FakeTensorRt
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +17,20 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("the real data of ../shared/data is not here")
     return path
+
+
+@pytest.fixture
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where TensorRT's engines are kept in this test."""
+    monkeypatch.setenv("VLOC_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "engines"
+
+
+@pytest.fixture(params=["10", "11"])
+def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt]":
+    """A fake TensorRT of either version, on a fake GPU, in the place of the real ones."""
+    pytest.importorskip("onnx")
+    from fake_tensorrt import installed
+
+    with installed(request.param) as fake:
+        yield fake

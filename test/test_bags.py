@@ -27,18 +27,19 @@ from bag_scenes import (
 from vloc_ros.bags import messages
 from vloc_ros.bags.camera import choose_camera, read_calibrations
 from vloc_ros.bags.evaluate import frames_named
-from vloc_ros.bags.frames import WINDOW, ahead, bag_frames
+from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.images import to_rgb
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, open_bag
-from vloc_ros.bags.writer import BagWriter, Compression, Storage, open_writer
+from vloc_ros.bags.writer import COMPRESSIONS_OF, BagWriter, Compression, Storage, open_writer
 from vloc_ros.cli import main
+from vloc_ros.core.ahead import ahead
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import DatasetError, VlocError
 
 CASES: list[tuple[Storage, Compression]] = [
-    (storage, compression) for storage in ("mcap", "sqlite3") for compression in ("none", "message", "file")
+    (storage, compression) for storage in COMPRESSIONS_OF for compression in COMPRESSIONS_OF[storage]
 ]
 
 
@@ -65,11 +66,11 @@ def test_every_storage_gives_all_images_in_order(tmp_path: Path, storage: Storag
         assert frame.image.frame_id == CAMERA_FRAME
 
 
-def test_compressed_chunks_of_mcap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compressed_messages_of_mcap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
     writer = Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
     with writer:
         write_truth(BagWriter(writer), 0)
         write_view(BagWriter(writer), 0)
@@ -101,7 +102,7 @@ def test_the_error_of_a_frame_comes_in_its_place() -> None:
             raise DatasetError("five")
         return item
 
-    results = ahead(iter(range(9)), work)
+    results = ahead(iter(range(9)), work, 2, 6)
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(DatasetError, match="five"):
         next(results)
@@ -115,9 +116,9 @@ def test_only_a_few_items_are_taken_ahead() -> None:
             taken.append(index)
             yield index
 
-    for index, item in enumerate(ahead(items(), lambda item: item)):
+    for index, item in enumerate(ahead(items(), lambda item: item, 2, 6)):
         assert item == index
-        assert len(taken) <= index + 1 + WINDOW
+        assert len(taken) <= index + 1 + 6
 
 
 @pytest.mark.parametrize("suffix", ["mcap", "db3"])
@@ -351,7 +352,7 @@ def test_frames_by_name(drive: Path) -> None:
 
 def test_the_command_line(drive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     localizer = knowing(monkeypatch)
-    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda _: localizer)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: localizer)
     json_file = drive.parent / "out.json"
     assert main(["evaluate", "--map", "m", "--bag", str(drive), "--json", str(json_file)]) == 0
     out = capsys.readouterr().out

@@ -17,6 +17,7 @@ from vloc_ros.core.types import CameraImage  # noqa: E402
 from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
 from vloc_ros.datasets.subset import Subset  # noqa: E402
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
+from vloc_ros.inference import SessionOptions  # noqa: E402
 from vloc_ros.localizer import load_localizer  # noqa: E402
 from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
@@ -135,6 +136,19 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
     image = open_dataset("synthetic_room", None, "small").frame(0).image
     assert load_localizer(place / "map").localize(image).timings_ms["total"] > 0
+
+
+def test_a_finished_run_can_be_given_more_networks(place: Path) -> None:
+    build_map(options_in(place))
+    before = read_map(place / "map").networks
+    build_map(replace(options_in(place), precisions=("float16", "bfloat16")))
+    networks = read_map(place / "map").networks
+    assert list(networks) == ["float32", "float16", "bfloat16"]
+    assert networks["float32"] == before["float32"]
+    options = SessionOptions("onnxruntime", "float16", max_batch=2)
+    localizer = load_localizer(place / "map", options)
+    dataset = open_dataset("synthetic_room", None, "small")
+    assert len(list(localizer.localize_all(dataset.frame(index).image for index in range(3)))) == 3
 
 
 def test_other_options_on_the_same_work_directory(place: Path) -> None:

@@ -85,7 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         observations=np.full(len(pixels), 7, dtype=np.int32),
         manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", NetworkSpec(WIDTH, HEIGHT, STRIDE)),
     )
-    write_map(root / "map", landmark_map, make_network(), np.zeros((60, 80, 3), np.uint8))
+    write_map(root / "map", landmark_map, {"float32": make_network()}, np.zeros((60, 80, 3), np.uint8))
     names = ("a", "b", "c")
     (root / "images").mkdir()
     for name in names:
@@ -102,9 +102,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert main([str(argument) for argument in arguments]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("vloc: error: ")
-    assert err.count("\n") == 1
-    return err
+    *notes, complaint = err.splitlines()
+    assert all(note.startswith("network: ") for note in notes)
+    assert complaint.startswith("vloc: error: ")
+    return complaint
 
 
 def test_localize_finds_the_pose(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

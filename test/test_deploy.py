@@ -1,57 +1,33 @@
-"""Export: the ONNX file does what the network in torch does, and says what the manifest says."""
+"""The network as the robot runs it: what its outputs mean, its pre-processing and its 16-bit arithmetic."""
 
-import io
-
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
 
+from vloc_ros.core.camera import Camera  # noqa: E402
 from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
-from vloc_ros.inference import open_session  # noqa: E402
-from vloc_ros.training.deploy import DeployedVSNet, TorchSession, export_onnx, parity  # noqa: E402
-from vloc_ros.training.map_options import LossWeights  # noqa: E402
-from vloc_ros.training.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.deploy import DeployedVSNet, Preprocess, TorchSession, deployed_spec  # noqa: E402
+from vloc_ros.training.fuse import fused  # noqa: E402
+from vloc_ros.training.map_options import LossWeights, Preset  # noqa: E402
+from vloc_ros.training.objective import Normalize, VSNetObjective  # noqa: E402
 
-SPEC = NetworkSpec(128, 80, 4)
+from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def objective() -> VSNetObjective:
-    """Untrained, but for running statistics that are not the initial ones."""
-    torch.manual_seed(0)
-    made = VSNetObjective("mobile", torch.randn(40, 16), LossWeights(), stride=4)
-    with torch.no_grad():
-        for _ in range(5):
-            made.network(torch.randn(2, 3, SPEC.height, SPEC.width))
-    return made
+    return settled_objective("mobile")
 
 
 @pytest.fixture(scope="module")
-def images() -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (3, 10, 16, 3), dtype=np.uint8)
-    return [np.ascontiguousarray(image.repeat(8, axis=0).repeat(8, axis=1)) for image in coarse]
+def images() -> np.ndarray:
+    return coarse_images(3, SMALL.width, SMALL.height)
 
 
-def test_onnx_agrees_with_torch(objective: VSNetObjective, images: list[np.ndarray]) -> None:
-    reference, session = TorchSession(objective, SPEC), open_session(export_onnx(objective, SPEC), SPEC)
-    for image in images:
-        expected, found = reference.run(image), session.run(image)
-        agreement, degrees = parity(expected, found)
-        assert agreement > 0.995
-        assert degrees < 0.1
-        for name in SPEC.output_names:
-            assert found[name].shape == expected[name].shape == SPEC.output_shape(name)
-            assert found[name].dtype == expected[name].dtype
-        for name in ("confidences", "distances", "scales"):
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-3)
-    assert objective.training
-
-
-def test_outputs_mean_what_they_should(objective: VSNetObjective, images: list[np.ndarray]) -> None:
-    outputs = TorchSession(objective, SPEC).run(images[0])
+def test_outputs_mean_what_they_should(objective: VSNetObjective, images: np.ndarray) -> None:
+    outputs = TorchSession(objective, SMALL).run(images)
     assert outputs["labels"].min() >= 1
     assert outputs["labels"].max() <= 40
     assert len(np.unique(outputs["labels"])) > 1
@@ -59,54 +35,108 @@ def test_outputs_mean_what_they_should(objective: VSNetObjective, images: list[n
     np.testing.assert_allclose(np.linalg.norm(outputs["votes"], axis=-1), 1, atol=1e-4)
     objective.eval()
     with torch.no_grad():
-        output = objective.network(objective.normalize(torch.from_numpy(images[0])[None]))
+        output = objective.network(objective.normalize(torch.from_numpy(images)))
     objective.train()
-    offsets = output.offsets[0].permute(1, 2, 0).numpy()
+    offsets = output.offsets.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(outputs["votes"] * outputs["distances"][..., None], offsets, atol=1e-3)
+    np.testing.assert_allclose(outputs["scales"], output.log_scales.exp().numpy(), rtol=1e-3)
 
 
-def test_the_file_is_one_self_contained_graph_of_bytes(objective: VSNetObjective) -> None:
-    model = onnx.load(io.BytesIO(export_onnx(objective, SPEC)))
-    onnx.checker.check_model(model)
-    (image,) = model.graph.input
-    assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [d.dim_value for d in image.type.tensor_type.shape.dim] == [1, SPEC.height, SPEC.width, 3]
-    assert tuple(output.name for output in model.graph.output) == SPEC.output_names
-    assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
+def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, images: np.ndarray) -> None:
+    session = TorchSession(objective, SMALL)
+    together = session.run(images)
+    for index in range(len(images)):
+        alone = session.run(images[index : index + 1])
+        for name in SMALL.output_names:
+            np.testing.assert_allclose(together[name][index], alone[name][0], rtol=1e-3, atol=1e-4)
 
 
-def test_a_session_keeps_what_was_learned_until_it_is_updated(
-    objective: VSNetObjective, images: list[np.ndarray]
-) -> None:
-    session = TorchSession(objective, SPEC)
-    before = session.run(images[0])["labels"]
+def test_a_session_keeps_what_was_learned_until_it_is_updated(objective: VSNetObjective, images: np.ndarray) -> None:
+    session = TorchSession(objective, SMALL)
+    before = session.run(images)["labels"]
     kept = objective.prototypes.detach().clone()
     with torch.no_grad():
         objective.prototypes.copy_(kept.flip(0))
-    np.testing.assert_array_equal(session.run(images[0])["labels"], before)
+    np.testing.assert_array_equal(session.run(images)["labels"], before)
     session.update()
-    np.testing.assert_array_equal(session.run(images[0])["labels"], 41 - before)
+    np.testing.assert_array_equal(session.run(images)["labels"], 41 - before)
     with torch.no_grad():
         objective.prototypes.copy_(kept)
-
-
-def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: list[np.ndarray]) -> None:
-    outputs = TorchSession(objective, SPEC).run(images[0])
-    assert parity(outputs, outputs) == (1.0, pytest.approx(0, abs=1e-3))
-    turned = outputs["votes"] @ np.array([[np.cos(0.1), np.sin(0.1)], [-np.sin(0.1), np.cos(0.1)]])
-    labels = outputs["labels"].copy()
-    labels[: SPEC.height // SPEC.stride // 2] += 1
-    agreement, degrees = parity(outputs, {**outputs, "labels": labels, "votes": turned})
-    assert agreement == pytest.approx(0.5, abs=0.01)
-    assert degrees == pytest.approx(np.degrees(0.1), abs=0.01)
 
 
 @pytest.mark.parametrize("count", [1, 5, 32, 40, 100])
 def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
     torch.manual_seed(count)
     objective = VSNetObjective("mobile", torch.randn(count, 16), LossWeights(), stride=4)
-    embeddings = torch.nn.functional.normalize(torch.randn(2, 30, 16), dim=-1)
-    similarity, nearest = DeployedVSNet(objective).nearest(embeddings)
+    embeddings = torch.nn.functional.normalize(torch.randn(60, 16), dim=-1)
+    similarity, nearest = DeployedVSNet(objective, SMALL).nearest(embeddings)
     expected, place = (embeddings @ torch.nn.functional.normalize(objective.prototypes, dim=-1).T).max(dim=-1)
     assert (nearest == place).all()
     torch.testing.assert_close(similarity, expected)
+
+
+@pytest.mark.parametrize("preset", ["mobile", "resnet50"])
+def test_a_fused_network_does_the_same_in_fewer_steps(preset: Preset) -> None:
+    network = settled_objective(preset).network.eval()
+    rewritten = fused(network)
+    removed = (torch.nn.BatchNorm2d, torch.nn.PixelUnshuffle)
+    assert any(isinstance(module, removed) for module in network.modules())
+    assert not any(isinstance(module, removed) for module in rewritten.modules())
+    pixels = torch.randn(2, 3, SMALL.height, SMALL.width)
+    with torch.no_grad():
+        for expected, found in zip(network(pixels), rewritten(pixels), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 3, 4])
+def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -> None:
+    width, height = shrink * SMALL.width, shrink * SMALL.height
+    rng = np.random.default_rng(0)
+    full = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    size = (SMALL.width, SMALL.height)
+    small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in full])
+    found = Preprocess(width, height, shrink)(torch.from_numpy(full))
+    rounding = 0.51 / 57  # of a grey level, in standard deviations
+    torch.testing.assert_close(found, Normalize()(torch.from_numpy(small)), rtol=0, atol=rounding)
+
+
+def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
+    objective: VSNetObjective, images: np.ndarray
+) -> None:
+    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride)
+    expected = TorchSession(objective, SMALL).run(images)
+    found = TorchSession(objective, double).run(images.repeat(2, axis=1).repeat(2, axis=2))
+    assert (found["labels"] == expected["labels"]).mean() > 0.999
+    for name, factor in {"confidences": 1, "votes": 1, "distances": 2, "scales": 2}.items():
+        np.testing.assert_allclose(found[name], factor * expected[name], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("camera_size", "spec"),
+    [
+        ((320, 240), NetworkSpec(320, 240, 4)),
+        ((640, 480), NetworkSpec(640, 480, 8)),
+        ((1280, 960), NetworkSpec(1280, 960, 16)),
+        ((3200, 2400), NetworkSpec(320, 240, 4)),  # too much to send through the network
+        ((480, 360), NetworkSpec(320, 240, 4)),
+        ((640, 400), NetworkSpec(320, 240, 4)),
+        ((160, 120), NetworkSpec(320, 240, 4)),
+    ],
+)
+def test_whole_images_are_the_input_where_they_are_a_small_multiple(
+    camera_size: tuple[int, int], spec: NetworkSpec
+) -> None:
+    width, height = camera_size
+    network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
+    assert deployed_spec(network_camera, 4, Camera(width, height, 300.0, 300.0, 1.0, 1.0)) == spec
+
+
+def test_float16_sums_convolutions_in_float32(objective: VSNetObjective, images: np.ndarray) -> None:
+    """As tensor cores do, whatever torch does on this CPU: the same but for the rounding of the result."""
+    expected = TorchSession(objective, SMALL).run(images)
+    found = TorchSession(objective, SMALL, precision="float16").run(images)
+    for name in SMALL.output_names:
+        assert found[name].dtype == expected[name].dtype
+    assert (found["labels"] == expected["labels"]).mean() > 0.98
+    np.testing.assert_allclose(found["distances"], expected["distances"], rtol=0.02, atol=0.1)
+    assert np.abs(found["distances"] - expected["distances"]).max() > 1e-4  # it was rounded

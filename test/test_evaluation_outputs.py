@@ -1,6 +1,7 @@
 """What an evaluation is written to, read back from, and held against."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from vloc_ros.cli import main
+from vloc_ros.core.tracking import State
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import FrameRecord, Rejected
@@ -42,7 +44,8 @@ def test_json_is_as_its_schema_says_with_and_without_poses(evaluated: Path, tmp_
     assert report["rejected"] < report["frames"]
     jsonschema.validate(report, schema)
     nothing = FrameRecord("frame", 0, np.eye(4), Rejected("no_pose", "why"), {"total": 1.0})
-    Evaluation((nothing,), {"bag": "b"}).write_json(tmp_path / "nothing.json")
+    live = replace(nothing, state=State.LOST)
+    Evaluation((nothing, live), {"bag": "b"}).write_json(tmp_path / "nothing.json")
     jsonschema.validate(json.loads((tmp_path / "nothing.json").read_text()), schema)
     del report["per_frame"][0]["true_pose"]
     with pytest.raises(jsonschema.ValidationError):

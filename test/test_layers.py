@@ -39,7 +39,7 @@ EXTERNAL: dict[str, set[str]] = {
     "shipped": set(),
     "core": {"numpy", "numba", "cv2", "poselib"},
     "methods": {"numpy", "numba", "cv2"},
-    "inference": {"numpy", "onnxruntime", "tensorrt"},
+    "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},
     "localizer": {"numpy"},
     "datasets": {"numpy", "numba", "cv2"},

@@ -61,7 +61,7 @@ def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap
 
 @pytest.fixture
 def office(tmp_path: Path) -> Path:
-    write_map(tmp_path / "office", make_map(), NETWORK, PREVIEW)
+    write_map(tmp_path / "office", make_map(), {"float32": NETWORK}, PREVIEW)
     return tmp_path / "office"
 
 
@@ -93,7 +93,7 @@ def replace_file(directory: Path, name: str, content: bytes) -> None:
 def test_round_trip(office: Path) -> None:
     written, stored = make_map(), read_map(office)
     read = stored.landmark_map
-    assert stored.network == NETWORK
+    assert stored.networks["float32"] == NETWORK
     assert stored.size_bytes == sum(path.stat().st_size for path in office.iterdir())
     assert sorted(path.name for path in office.iterdir()) == sorted(FILES)
     for name in ("ids", "observations", "positions", "normals", "extents", "mapping_views"):
@@ -107,10 +107,10 @@ def test_round_trip(office: Path) -> None:
 
 
 def test_same_map_gives_same_bytes_and_another_map_another_id(office: Path, tmp_path: Path) -> None:
-    write_map(tmp_path / "copy", make_map(), NETWORK, PREVIEW)
+    write_map(tmp_path / "copy", make_map(), {"float32": NETWORK}, PREVIEW)
     assert all((office / name).read_bytes() == (tmp_path / "copy" / name).read_bytes() for name in FILES)
     assert read_map(office).map_id == read_map(tmp_path / "copy").map_id
-    write_map(tmp_path / "copy", make_map(), NETWORK + b"!", PREVIEW)
+    write_map(tmp_path / "copy", make_map(), {"float32": NETWORK + b"!"}, PREVIEW)
     assert read_map(office).map_id != read_map(tmp_path / "copy").map_id
 
 
@@ -225,9 +225,9 @@ def test_links_that_leave_the_directory(office: Path, tmp_path: Path) -> None:
         (tmp_path / name).rename(office / name)
     (office / "network.onnx").rename(office / "blob")
     (office / "network.onnx").symlink_to("blob")
-    assert read_map(office).network == NETWORK
+    assert read_map(office).networks["float32"] == NETWORK
     (tmp_path / "current").symlink_to(office)
-    assert read_map(tmp_path / "current").network == NETWORK
+    assert read_map(tmp_path / "current").networks["float32"] == NETWORK
 
 
 @pytest.mark.parametrize("content", [b"", b"- 1\n- 2\n", b"{", b"\xff\xfe", b"[" * 600, b"a: 2025-99-99\n", b"\x00"])
@@ -362,7 +362,7 @@ def test_a_full_disk_leaves_the_old_map(
     with monkeypatch.context() as patch:
         patch.setattr(os, function, fault)
         try:
-            write_map(office, make_map(7), NETWORK, PREVIEW)
+            write_map(office, make_map(7), {"float32": NETWORK}, PREVIEW)
         except MapError as error:
             message = str(error)
     if fault.calls_left < 0 and message:
@@ -381,7 +381,7 @@ def test_a_write_that_the_system_refuses_halfway(office: Path, existing: bool) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(MapError, match="cannot write the map"):
-            write_map(target, make_map(7), NETWORK, PREVIEW)
+            write_map(target, make_map(7), {"float32": NETWORK}, PREVIEW)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert state(office.parent) == before
@@ -389,7 +389,7 @@ def test_a_write_that_the_system_refuses_halfway(office: Path, existing: bool) -
 
 
 def test_replacing_a_map_leaves_nothing_behind(office: Path) -> None:
-    write_map(office, make_map(7), NETWORK, PREVIEW)
+    write_map(office, make_map(7), {"float32": NETWORK}, PREVIEW)
     assert len(read_map(office).landmark_map) == 7
     assert list(office.parent.iterdir()) == [office]
 
@@ -402,14 +402,14 @@ def test_only_maps_are_replaced(tmp_path: Path) -> None:
     before = state(tmp_path)
     for target, word in ((home, "thesis.tex"), (file, "is a file")):
         with pytest.raises(MapError, match=word):
-            write_map(target, make_map(), NETWORK, PREVIEW)
+            write_map(target, make_map(), {"float32": NETWORK}, PREVIEW)
     assert state(tmp_path) == before
 
 
 def test_a_link_to_a_map_is_followed(office: Path) -> None:
     link = office.with_name("current")
     link.symlink_to(office)
-    write_map(link, make_map(7), NETWORK, PREVIEW)
+    write_map(link, make_map(7), {"float32": NETWORK}, PREVIEW)
     assert link.is_symlink()
     assert len(read_map(office).landmark_map) == 7
 
@@ -420,7 +420,7 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, object]) -> None:
     before = state(office.parent)
     with pytest.raises(MapError, match="cannot write the map"):
-        write_map(office, make_map(**manifest), NETWORK, PREVIEW)
+        write_map(office, make_map(**manifest), {"float32": NETWORK}, PREVIEW)
     assert state(office.parent) == before
 
 

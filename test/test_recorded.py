@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix, from_quaternion, invert, moved_covariance
 from vloc_ros.errors import DatasetError
+from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.recorded import (
     CAMERA_POSE_FILE,
     COVARIANCE_FILE,
@@ -40,16 +42,22 @@ def status(stamp_ns: int, rejection: str = "", **changes: str) -> str:
     seconds, nanoseconds = divmod(stamp_ns, 10**9)
     fix = {"inliers": "12", "inlier_ratio": "0.75", "reprojection_rmse_px": "0.5", "confidence": "0.9"}
     values = {name: "" if rejection else value for name, value in fix.items()}
-    common = {"stamp": f"{seconds}.{nanoseconds:09d}", "rejection": rejection, "localize_ms": "31.5", "state": "lost"}
+    common = {
+        "stamp": f"{seconds}.{nanoseconds:09d}",
+        "rejection": rejection,
+        "localize_ms": "31.5",
+        "state": "localized",
+    }
     return json.dumps({**values, **common, **changes})
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Two fixes, the second of them told twice, and a rejection; before all that, a status of no image."""
+    """Two fixes, the second of them told again when no image had come for long, and a rejection; before all that, a
+    status of no image."""
     files: dict[str, list[str]] = {POSE_FILE: [HEADER], COVARIANCE_FILE: [], CAMERA_POSE_FILE: [], STATUS_FILE: []}
-    files[STATUS_FILE] = [status(0), *map(status, STAMPS[:2]), status(STAMPS[1], state="localized")]
-    files[STATUS_FILE].append(status(STAMPS[2], "too_few_inliers: 3 of 8, it needs 12"))
+    files[STATUS_FILE] = [status(0), *map(status, STAMPS[:2]), status(STAMPS[1], state="lost")]
+    files[STATUS_FILE].append(status(STAMPS[2], "too_few_inliers: 3 of 8, it needs 12", state="lost"))
     for stamp_ns in STAMPS[:2]:
         camera = camera_at(stamp_ns)
         line = to_line(StampedPose(stamp_ns, camera @ invert(BASE_FROM_CAMERA)))
@@ -76,6 +84,13 @@ def test_fixes_and_rejections_become_records(run: Path) -> None:
         assert (record.outcome.inliers, record.outcome.confidence) == (12, 0.9)
         assert record.timings_ms == {"total": 31.5}
     assert third.outcome == Rejected("too_few_inliers", "3 of 8, it needs 12")
+
+
+def test_states_are_those_right_after_each_image_and_survive_a_file(run: Path, tmp_path: Path) -> None:
+    evaluation = evaluate_recording(read_recording(run), truth, NO_VIEWS)
+    evaluation.write_json(tmp_path / "run.json")
+    for records in (evaluation.records, Evaluation.read_json(tmp_path / "run.json").records):
+        assert [record.state for record in records] == [State.LOCALIZED, State.LOCALIZED, State.LOST]
 
 
 def test_the_cameras_covariance_is_that_of_the_base_moved(run: Path) -> None:
@@ -106,6 +121,9 @@ def test_a_killed_recorder_loses_its_last_line_at_most(run: Path) -> None:
 def test_bad_lines_and_files_are_named(run: Path) -> None:
     append(run / STATUS_FILE, '{"stamp": "1.0", "inliers": "3"}\n')
     with pytest.raises(DatasetError, match=r"status\.jsonl:6: no rejection, localize_ms"):
+        read_recording(run)
+    (run / STATUS_FILE).write_text(status(STAMPS[0], state="asleep") + "\n")
+    with pytest.raises(DatasetError, match=r"status\.jsonl:1: 'asleep' is not a valid State"):
         read_recording(run)
     append(run / COVARIANCE_FILE, "1.0 2 3\n")
     with pytest.raises(DatasetError, match=r"pose_covariance\.txt:3: "):

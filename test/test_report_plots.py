@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
@@ -16,7 +17,7 @@ from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.of_evaluation import WORST_FRAMES, _chosen
 from vloc_ros.evaluation.report.of_map import REJECTED_CM, _error_of_views, write_map_report
 from vloc_ros.evaluation.report.places import upright_axes
-from vloc_ros.evaluation.report.plots import _when
+from vloc_ros.evaluation.report.plots import _when, errors_in_time
 from vloc_ros.evaluation.report.svg import MOST_POINTS, axes_of, logarithmic, plotting, thinned, to_svg
 from vloc_ros.maps import read_map
 from vloc_ros.shipped import shipped
@@ -104,6 +105,39 @@ def test_time_is_seconds_where_stamps_are_times() -> None:
     for stamps in ((0, 0, 0), (0, 1, 2), (2 * 10**9, 10**9, 3 * 10**9), (5,)):
         frames, unit = _when([record("a", 0.01, stamp) for stamp in stamps])
         assert (frames.tolist(), unit) == (list(range(len(stamps))), "frame")
+
+
+def states_drawn(records: list[FrameRecord]) -> dict[str, list[tuple[float, float]]]:
+    """State -> from when to when its bars go, as they are drawn."""
+    with plotting():
+        figure = errors_in_time(records)
+    drawn = {}
+    for collection in figure.axes[-1].collections:
+        boxes = [path.get_extents() for path in collection.get_paths()]
+        drawn[str(collection.get_label())] = [(round(box.x0, 6), round(box.x1, 6)) for box in boxes]
+    legends = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert drawn.keys() <= legends
+    return drawn
+
+
+def test_states_are_a_band_from_each_frame_to_the_next_but_not_over_long_gaps() -> None:
+    seconds = (0, 1, 2, 3, 4, 60, 61)
+    states = (State.LOCALIZING, *[State.LOCALIZED] * 3, State.LOST, State.LOST, State.LOCALIZED)
+    records = [
+        replace(record(f"{second}", None if state is State.LOST else 0.01, second * 10**9), state=state)
+        for second, state in zip(seconds, states, strict=True)
+    ]
+    assert states_drawn(records) == {
+        "localizing": [(0, 1)],
+        "localized": [(1, 4), (61, 62)],
+        "lost": [(4, 9), (60, 61)],
+    }
+    assert states_drawn(records[:1]) == {"localizing": [(0, 1)]}
+
+
+def test_without_states_there_is_no_band() -> None:
+    with plotting():
+        assert len(errors_in_time([record("a", 0.01), record("b", None)]).axes) == 2
 
 
 def test_a_map_with_a_broken_past_is_said(tmp_path) -> None:

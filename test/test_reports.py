@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from vloc_ros.cli import main
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
@@ -151,7 +152,8 @@ def test_a_map_report_even_of_a_map_without_a_past(tmp_path: Path) -> None:
 def report(request: pytest.FixtureRequest, localizer: Localizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp(request.param) / "r.html"
     if request.param == "evaluation":
-        written(path, localizer, Evaluation(records(60, 6)))
+        live = (*(replace(record, state=State.LOCALIZED) for record in records(50, 6)), *records(10))
+        written(path, localizer, Evaluation(live))
     elif request.param == "map":
         write_map_report(path, "room", read_map(shipped("maps/demo_room")))
     else:

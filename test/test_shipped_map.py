@@ -7,6 +7,7 @@ import pytest
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
 
 MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
@@ -16,7 +17,7 @@ MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
 def evaluation() -> Evaluation:
     """Of every eighth test image."""
     dataset = open_dataset("synthetic_room", None, "test")
-    return evaluate(load_localizer(MAP, threads=1), Subset(dataset, range(0, len(dataset), 8)))
+    return evaluate(load_localizer(MAP, SessionOptions(threads=1)), Subset(dataset, range(0, len(dataset), 8)))
 
 
 def test_most_poses_are_right(evaluation: Evaluation) -> None:

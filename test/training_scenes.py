@@ -1,12 +1,17 @@
 """A wall of coloured tiles, one landmark each, seen by small cameras: training frames that need no files."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.transforms import apply
 from vloc_ros.training.frames import LABEL_STRIDE, TrainingFrames
+from vloc_ros.training.map_options import LossWeights, Preset
+from vloc_ros.training.objective import VSNetObjective
 
+SMALL = NetworkSpec(128, 80, 4)
 SIZE = 64
 CAMERA = Camera(SIZE, SIZE, 60.0, 60.0, 31.5, 31.5)
 DISTANCE, TILE = 2.0, 0.5
@@ -45,3 +50,19 @@ def make_frames(count: int) -> TrainingFrames:
         intrinsics=np.tile([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], (count, 1)),
         map_from_camera=poses,
     )
+
+
+def settled_objective(preset: Preset, seed: int = 0) -> VSNetObjective:
+    """Untrained, with 40 prototypes, but for running statistics that are not the initial ones."""
+    torch.manual_seed(seed)
+    made = VSNetObjective(preset, torch.randn(40, 16), LossWeights(), stride=4)
+    with torch.no_grad():
+        for _ in range(2):
+            made.network(torch.randn(2, 3, SMALL.height, SMALL.width))
+    return made
+
+
+def coarse_images(count: int, width: int, height: int) -> NDArray[np.uint8]:
+    """(count, height, width, 3) of random tiles, as many across whatever the size."""
+    tiles = np.random.default_rng(0).integers(0, 256, (count, 10, 16, 3), dtype=np.uint8)
+    return np.ascontiguousarray(tiles.repeat(height // 10, axis=1).repeat(width // 16, axis=2))

@@ -1,16 +1,18 @@
 """A map, its method and its network, ready to localize: what the nodes, the command line and the tests call."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.pipeline import Method, Session, localize
+from vloc_ros.core.pipeline import Method, Session, localize, localize_all
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
-from vloc_ros.inference import open_session
+from vloc_ros.inference import DEFAULTS, SessionOptions, open_session
+from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.methods import get_method
 
@@ -28,6 +30,10 @@ class Localizer:
         """Where the image was taken, in the frame of the map, or why that cannot be said; errors as `localize`."""
         return localize(image, self.landmark_map, self.method, self.session)
 
+    def localize_all(self, images: Iterable[CameraImage]) -> Iterator[PoseEstimate | Rejection]:
+        """The same of each image in order, as many at once as the session takes: for throughput, not for latency."""
+        return localize_all(images, self.landmark_map, self.method, self.session, self.session.max_batch)
+
     def warm_up(self) -> None:
         """Go through every stage once, so that the first image is as fast as the others: loads compiled code."""
         spec = self.session.spec
@@ -38,16 +44,20 @@ class Localizer:
         solve_pnp(Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32)), camera)
 
 
-def load_localizer(map_dir: Path | str, backend: str = "auto", threads: int = 0) -> Localizer:
+def load_localizer(
+    map_dir: Path | str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+) -> Localizer:
     """Read a map directory and open its network; as `open_localizer`, and MapError for a map that cannot be read."""
-    return open_localizer(read_map(map_dir), str(map_dir), backend, threads)
+    return open_localizer(read_map(map_dir), str(map_dir), options, say)
 
 
-def open_localizer(stored: StoredMap, where: str, backend: str = "auto", threads: int = 0) -> Localizer:
+def open_localizer(
+    stored: StoredMap, where: str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+) -> Localizer:
     """Open the network of a map; `where` the map came from stands in front of messages.
 
-    `backend` and `threads` as in `open_session`. Raises MapError for a map that cannot be used, ModelError for a
-    network that does not do what the map says, ConfigError for a backend that does not exist or is not installed.
+    `options` and `say` as in `open_session`. Raises MapError for a map that cannot be used, ModelError for a network
+    that does not do what the map says, ConfigError for options that cannot be had here.
     """
     manifest = stored.landmark_map.manifest
     try:
@@ -55,7 +65,7 @@ def open_localizer(stored: StoredMap, where: str, backend: str = "auto", threads
     except ConfigError as error:
         raise MapError(f"{where}: {error}") from error
     try:
-        session = open_session(stored.network, manifest.network, backend, threads)
+        session = open_session(stored.networks, manifest.network, options, say)
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
     return Localizer(stored.landmark_map, method, session, stored.map_id)

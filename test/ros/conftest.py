@@ -11,6 +11,7 @@ import pytest
 
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import read_map, write_map
 
@@ -39,7 +40,7 @@ def shipped_map() -> Path:
 @pytest.fixture(scope="session")
 def offline() -> Localizer:
     """The same map without ROS."""
-    return load_localizer(SHIPPED_MAP, threads=1)
+    return load_localizer(SHIPPED_MAP, SessionOptions(threads=1))
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def annex_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     room = stored.landmark_map
     moved = replace(room, positions=room.positions + ANNEX_OFFSET_M, manifest=replace(room.manifest, frame_id="annex"))
     directory = tmp_path_factory.mktemp("maps") / "annex"
-    write_map(directory, moved, stored.network, np.zeros((2, 2, 3), np.uint8))
+    write_map(directory, moved, stored.networks, np.zeros((2, 2, 3), np.uint8))
     return directory
 
 

@@ -39,12 +39,13 @@ SHUTDOWN = {
 
 
 class Program:
-    """`map_server` or `relocalizer` in a process of its own."""
+    """`map_server` or `relocalizer` in a process of its own, or a Python file that runs one."""
 
     def __init__(self, name: str, domain_id: int, log_file: Path, *ros_arguments: str) -> None:
         self._log_file = log_file
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
-        command = [sys.executable, "-m", "vloc_ros.ros.programs", name, "--ros-args", *ros_arguments]
+        program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
+        command = [sys.executable, *program, "--ros-args", *ros_arguments]
         with log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -109,7 +110,7 @@ class Graph:
     def start(self, name: str, *ros_arguments: str, **parameters: object) -> Program:
         """Start a program; `parameters` as YAML would write them."""
         given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={_yaml(value)}")]
-        log_file = self.folder / f"{name}_{len(self._programs)}.log"
+        log_file = self.folder / f"{Path(name).stem}_{len(self._programs)}.log"
         program = Program(name, self.domain_id, log_file, "--disable-external-lib-logs", *ros_arguments, *given)
         self._programs.append(program)
         return program

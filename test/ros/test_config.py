@@ -1,8 +1,6 @@
 """The configuration files and docs/ros.md say the same as vloc_ros/ros/parameters.py."""
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,6 @@ NODES = {"map_server": MapServerParameters, "relocalizer": RelocalizerParameters
 
 def defaults(kind: type[NodeParameters]) -> dict[str, Any]:
     return {spec.name: spec.default for spec in fields(kind)}
-
-
-def topics(content: object) -> Iterator[str]:
-    """Every `Topic: {Value: NAME}` of an RViz configuration."""
-    if isinstance(content, dict):
-        if "Topic" in content:
-            yield content["Topic"]["Value"]
-        yield from (topic for value in content.values() for topic in topics(value))
-    elif isinstance(content, list):
-        yield from (topic for value in content for topic in topics(value))
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -61,15 +49,6 @@ def test_documentation_lists_every_parameter_with_its_default(node: str) -> None
     section = page.split(f"\n### `{node}`\n")[1].split("\n#")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", section, re.MULTILINE))
     assert {name: yaml.safe_load(value) for name, value in documented.items()} == defaults(NODES[node])
-
-
-def test_views_show_topics_that_exist() -> None:
-    rviz = set(topics(yaml.safe_load((ROOT / "config/vloc.rviz").read_text())))
-    foxglove = json.loads((ROOT / "config/foxglove_layout.json").read_text())["configById"]["3D!vloc"]["topics"]
-    assert rviz - {"relocalizer/debug_image"} == {name.removeprefix("/") for name in foxglove}
-    sources = "".join((ROOT / f"vloc_ros/ros/{name}.py").read_text() for name in ("map_server", "outputs"))
-    for topic in rviz:
-        assert f'"{topic.replace("relocalizer/", "~/")}"' in sources
 
 
 def test_documentation_lists_every_state_and_rejection() -> None:

@@ -10,6 +10,7 @@ pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from robot import Robot, matrix_of
 
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording
 from vloc_ros.evaluation.records import Estimated
@@ -43,6 +44,7 @@ def test_a_run_is_written_as_it_was_and_survives_a_kill(robot: Robot, tmp_path: 
     assert [isinstance(record.outcome, Estimated) for record in records] == [True, False]
     assert records[0].error is not None
     assert records[0].error.within(0.05, 2)
+    assert records[0].state is State.LOCALIZED
     assert records[1].outcome.reason == "too_few_inliers"  # type: ignore[union-attr]
 
 

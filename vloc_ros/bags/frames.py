@@ -1,9 +1,7 @@
 """The posed images of a bag, one after the other; only a few of them are in memory at any time."""
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +10,11 @@ from vloc_ros.bags.images import to_rgb
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import NS, Bag, Message
 from vloc_ros.bags.truth import Truth, read_truth
+from vloc_ros.core.ahead import ahead
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 DECODERS = 2  # threads
 WINDOW = 6  # messages read ahead, decoded or not
@@ -38,11 +34,12 @@ class BagFrames:
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode in threads while the caller works on the frames before. Raises DatasetError."""
-        return ahead(self._known(), self._frame)
+        return ahead(self._known(), self._frame, DECODERS, WINDOW)
 
     def named(self, names: Collection[str]) -> Iterator[Frame]:
         """Only the frames of these names; the others are not decoded. Raises DatasetError."""
-        return ahead((item for item in self._known() if _name(item[0]) in names), self._frame)
+        wanted = (item for item in self._known() if _name(item[0]) in names)
+        return ahead(wanted, self._frame, DECODERS, WINDOW)
 
     def to_json(self) -> dict[str, Any]:
         """Where the frames came from and how many were left out; complete after the last frame."""
@@ -96,26 +93,3 @@ def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
 def _name(message: Message) -> str:
     seconds, nanoseconds = divmod(message.header[0], NS)
     return f"{seconds}.{nanoseconds:09d}"
-
-
-def ahead(items: Iterator[T], work: Callable[[T], R]) -> Iterator[R]:
-    """`work(item)` of each item in order, done in threads while the caller uses what came before.
-
-    One thread takes the items, others do the work; no more than WINDOW items are on the way. An error is raised where
-    its item would have come.
-    """
-    end: Any = object()
-
-    def done(taken: "Future[Any]") -> Any:
-        item = taken.result()
-        return end if item is end else work(item)
-
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(DECODERS, "decode") as decoders:
-
-        def begin() -> "Future[Any]":
-            return decoders.submit(done, reader.submit(next, items, end))
-
-        waiting = deque(begin() for _ in range(WINDOW))
-        while (result := waiting.popleft().result()) is not end:
-            waiting.append(begin())
-            yield result

@@ -26,9 +26,13 @@ from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError
 
 Storage = Literal["mcap", "sqlite3"]
-Compression = Literal["none", "message", "file"]
+Compression = Literal["none", "chunk", "message", "file"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+COMPRESSIONS_OF: dict[Storage, tuple[Compression, ...]] = {
+    "mcap": ("none", "chunk", "file"),  # compressed messages would be nonsense to all but rosbag2
+    "sqlite3": ("none", "message", "file"),
+}
 
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
@@ -80,7 +84,13 @@ class BagWriter:
 
 @contextmanager
 def open_writer(path: Path, storage: Storage = "mcap", compression: Compression = "none") -> Iterator[BagWriter]:
-    """Write a bag directory that is there completely or not at all. Raises ConfigError where there is something."""
+    """Write a bag directory that is there completely or not at all.
+
+    Raises ConfigError where there is something, or for a compression that the storage does not have.
+    """
+    if compression not in COMPRESSIONS_OF[storage]:
+        known = ", ".join(COMPRESSIONS_OF[storage])
+        raise ConfigError(f"{path}: compression {compression} is not for {storage}, which has {known}")
     try:
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
     except ModuleNotFoundError as error:
@@ -92,7 +102,8 @@ def open_writer(path: Path, storage: Storage = "mcap", compression: Compression 
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             partial = Path(folder) / path.name
             writer = Writer(partial, version=FORMAT_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-            writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+            mode = CompressionMode.STORAGE if compression == "chunk" else CompressionMode[compression.upper()]
+            writer.set_compression(mode, CompressionFormat.ZSTD)
             with writer:
                 yield BagWriter(writer)
             partial.replace(path)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vloc_ros import __version__
-from vloc_ros.cli import bag, compare, demo, evaluate, inspect, localize, record, view
+from vloc_ros.cli import bag, compare, demo, engine, evaluate, inspect, localize, record, view
 from vloc_ros.cli import map as map_command
 from vloc_ros.errors import ConfigError, VlocError
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
-COMMANDS = (map_command, localize, evaluate, compare, inspect, view, bag, record, demo)
+COMMANDS = (map_command, localize, evaluate, compare, inspect, view, engine, bag, record, demo)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.evaluate_outputs import add_outputs, write_outputs
-from vloc_ros.cli.options import SubCommands, add_dataset, add_map, add_split
+from vloc_ros.cli.options import SubCommands, add_dataset, add_map, add_session, add_split, note, session_options
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.degrade import Degraded, noise_block
@@ -34,6 +34,15 @@ def register(commands: SubCommands) -> None:
         metavar="RATIO",
         help="cover this part of each image's height and width with noise, 0 to 1 (default: %(default)s)",
     )
+    add_session(parser)
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many images at once through the network and all else in threads, for throughput; a stage's latency is "
+        "then an image's share (default: one after the other, as on a robot)",
+    )
     add_outputs(parser)
     parser.set_defaults(run=run)
 
@@ -42,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from_bag = bool(options.bag or options.recorded)
     if from_bag == bool(options.dataset):
         raise ConfigError("give one of --dataset KIND, --bag BAG and --recorded DIR")
-    localizer = load_localizer(options.map)
+    localizer = load_localizer(options.map, session_options(options, options.batch), note)
     evaluation, load = (evaluate_bag.evaluated if from_bag else _evaluated)(localizer, options)
     return write_outputs(options, evaluation, localizer, load)
 

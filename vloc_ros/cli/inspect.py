@@ -22,7 +22,7 @@ def register(commands: SubCommands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     stored = read_map(options.map)
-    open_session(stored.network, stored.landmark_map.manifest.network)  # verifies the network too
+    open_session(stored.networks, stored.landmark_map.manifest.network)  # verifies the network too
     manifest = stored.landmark_map.manifest
     sections: dict[str, Mapping[str, object]] = {
         str(options.map): _general(stored),
@@ -52,7 +52,8 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "frame": manifest.frame_id,
         "created": manifest.created,
         "format version": manifest.format_version,
-        "size": f"{stored.size_bytes / 1e6:.2f} MB (network {len(stored.network) / 1e6:.2f} MB)",
+        "size": f"{stored.size_bytes / 1e6:.2f} MB",
+        "networks": ", ".join(f"{name} {len(file) / 1e6:.2f} MB" for name, file in stored.networks.items()),
         "network input": f"{network.width} x {network.height}",
         "network outputs": f"{', '.join(network.output_names)}, one cell per {network.stride} pixels",
     }

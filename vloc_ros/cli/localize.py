@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands, add_map
+from vloc_ros.cli.options import SubCommands, add_map, add_session, session_options
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
@@ -37,13 +37,14 @@ def register(commands: SubCommands) -> None:
         "(default: the camera.txt in the image's folder or the one above)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_session(parser)
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="draw landmarks, votes and reprojection")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     image = _read_image(options.image, options.camera)
-    localizer = load_localizer(options.map)
+    localizer = load_localizer(options.map, session_options(options))
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
     frame_id = localizer.landmark_map.manifest.frame_id

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import get_args
 
 from vloc_ros.cli.options import SubCommands, add_dataset, add_split
+from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.errors import ConfigError
+
+ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "float32")
 
 
 def register(commands: SubCommands) -> None:
@@ -28,6 +31,13 @@ def register(commands: SubCommands) -> None:
     rate = MapOptions.false_positive_rate
     _add(
         parser, "--false-positive-rate", rate, "share of wrong poses that the gate may pass", type=float, metavar="RATE"
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=(),
+        choices=ADDED_PRECISIONS,
+        help="of more networks for GPUs, beside the one in float32; any run in --workdir can be given them later",
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
@@ -82,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
         frame_id=options.frame_id,
         false_positive_rate=options.false_positive_rate,
         fresh=options.fresh,
+        precisions=tuple(dict.fromkeys(options.precision)),
         training=TrainingOptions(
             preset=options.preset,
             minutes=options.minutes if options.epochs is None else None,

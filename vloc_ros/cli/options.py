@@ -1,12 +1,15 @@
 """Command line options that several commands share."""
 
 import argparse
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
+from vloc_ros.inference import BACKENDS, SessionOptions
 
 if TYPE_CHECKING:
     SubCommands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -16,6 +19,26 @@ else:
 
 def add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", required=True, type=Path, metavar="DIR", help="map directory, as `vloc map` writes it")
+
+
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """Read them with `session_options`."""
+    group = parser.add_argument_group("what runs the network")
+    group.add_argument("--backend", default="auto", choices=("auto", *BACKENDS), help="(default: the first that works)")
+    group.add_argument(
+        "--precision", default="auto", choices=("auto", *PRECISIONS), help="of its arithmetic (default: what suits)"
+    )
+    group.add_argument("--threads", type=int, default=0, help="of the CPU (default: one per core)")
+
+
+def session_options(options: argparse.Namespace, max_batch: int = 1) -> SessionOptions:
+    """What the options of `add_session` say. Raises ConfigError."""
+    return SessionOptions(options.backend, options.precision, options.threads, max_batch)
+
+
+def note(line: str) -> None:
+    """Tell the person who started the command, not what reads its output."""
+    print(line, file=sys.stderr)
 
 
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:

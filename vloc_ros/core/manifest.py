@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from vloc_ros.errors import ConfigError
 
 FORMAT_VERSION = 1
+
+# Of the arithmetic inside a network; its input is bytes and its outputs are as OUTPUT_CELLS says in any case.
+Precision = Literal["float32", "float16", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 # What each named network output holds in every cell: element type and trailing shape.
 OUTPUT_CELLS: Mapping[str, tuple[str, tuple[int, ...]]] = MappingProxyType(

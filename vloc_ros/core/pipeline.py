@@ -1,19 +1,25 @@
-"""One image in, one pose or one reason why not out."""
+"""One image in, one pose or one reason why not out; or many, as fast as they can be done."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.ahead import ahead
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+
+T = TypeVar("T")
+Outputs: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 class Session(Protocol):
@@ -22,19 +28,39 @@ class Session(Protocol):
     @property
     def spec(self) -> NetworkSpec: ...
 
-    def run(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name, without batch axis, of an RGB image (spec.height, spec.width, 3)."""
+    @property
+    def backend(self) -> str:
+        """What runs it, and with which arithmetic, for people to read."""
+        ...
+
+    @property
+    def max_batch(self) -> int:
+        """How many images it takes at once."""
+        ...
+
+    def run(self, images: NDArray[np.uint8]) -> Outputs:
+        """Outputs by name, each with a leading batch axis, of RGB images (B, spec.height, spec.width, 3)."""
         ...
 
 
 class Method(Protocol):
     """What a localization method has to offer: from an image to correspondences with the map."""
 
-    def correspond(
-        self, image: CameraImage, landmark_map: LandmarkMap, session: Session, stopwatch: Stopwatch
-    ) -> Correspondences:
-        """Pixels are those of the undistorted image of `image.camera`. Times its stages on `stopwatch`."""
+    def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
+        """The network's input, RGB (spec.height, spec.width, 3). Raises ConfigError for an image that does not suit."""
         ...
+
+    def correspond(
+        self, outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
+    ) -> Correspondences:
+        """From the network's outputs, without batch axis. Pixels are those of the undistorted image of `image.camera`.
+        Times its stages on `stopwatch`. Raises ModelError for outputs that are not what the map promises."""
+        ...
+
+
+def run_one(session: Session, pixels: NDArray[np.uint8]) -> Outputs:
+    """Outputs without batch axis of one network input."""
+    return _row(session.run(pixels[np.newaxis]), 0)
 
 
 def localize(
@@ -42,15 +68,82 @@ def localize(
 ) -> PoseEstimate | Rejection:
     """Where the image was taken, in the frame of the map, or why that cannot be said.
 
-    `timings_ms` of the result: the method's stages (vsnet: preprocess, network, voting), pnp, and total.
+    `timings_ms` of the result: preprocess, network, the method's stages (vsnet: voting), pnp, and total.
     Raises ConfigError for an image that does not suit the map, ModelError for a network that does not.
     """
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
-        correspondences = method.correspond(image, landmark_map, session, stopwatch)
-        with stopwatch.stage("pnp"):
-            result = solve_pnp(correspondences, image.camera.undistorted())
-            if isinstance(result, PoseEstimate):
-                manifest = landmark_map.manifest
-                result = gate(calibrated(result, manifest.calibration), manifest.gate)
+        with stopwatch.stage("preprocess"):
+            pixels = method.prepare(image, session.spec)
+        with stopwatch.stage("network"):
+            outputs = run_one(session, pixels)
+        result = _solve(outputs, image, landmark_map, method, stopwatch)
+    return _timed(result, stopwatch)
+
+
+def localize_all(
+    images: Iterable[CameraImage], landmark_map: LandmarkMap, method: Method, session: Session, batch: int
+) -> Iterator[PoseEstimate | Rejection]:
+    """`localize` of each image in order, up to `batch` of them at once through the network, all else in threads.
+
+    For throughput: the network works on a batch while poses of the one before are solved. A stage's time is what it
+    took one image, the network's its share of the batch, total their sum. Errors as `localize`, in their image's place.
+    """
+
+    def prepared(image: CameraImage) -> tuple[CameraImage, NDArray[np.uint8], Stopwatch]:
+        stopwatch = Stopwatch()
+        with stopwatch.stage("preprocess"):
+            return image, method.prepare(image, session.spec), stopwatch
+
+    def run(inputs: Iterator[tuple[CameraImage, NDArray[np.uint8], Stopwatch]]) -> Iterator[Any]:
+        for taken in _batches(inputs, batch):
+            with (watch := Stopwatch()).stage("network"):
+                outputs = session.run(np.stack([pixels for _, pixels, _ in taken]))
+            for index, (image, _, stopwatch) in enumerate(taken):
+                stopwatch.timings_ms["network"] = watch.timings_ms["network"] / len(taken)
+                yield _row(outputs, index), image, stopwatch
+
+    def solved(item: tuple[Outputs, CameraImage, Stopwatch]) -> PoseEstimate | Rejection:
+        outputs, image, stopwatch = item
+        result = _solve(outputs, image, landmark_map, method, stopwatch)
+        stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
+        return _timed(result, stopwatch)
+
+    threads, window = os.cpu_count() or 1, 2 * batch
+    return ahead(run(ahead(iter(images), prepared, threads, window)), solved, threads, window)
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter. Should taking an item raise, those before it come first."""
+    error: Exception | None = None
+    while error is None:
+        batch: list[T] = []
+        try:
+            batch.extend(islice(items, size))
+        except Exception as raised:
+            error = raised
+        if batch:
+            yield batch
+        elif error is None:
+            return
+    raise error
+
+
+def _solve(
+    outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, method: Method, stopwatch: Stopwatch
+) -> PoseEstimate | Rejection:
+    correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
+    with stopwatch.stage("pnp"):
+        result = solve_pnp(correspondences, image.camera.undistorted())
+        if isinstance(result, PoseEstimate):
+            manifest = landmark_map.manifest
+            result = gate(calibrated(result, manifest.calibration), manifest.gate)
+    return result
+
+
+def _timed(result: PoseEstimate | Rejection, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
     return replace(result, timings_ms=MappingProxyType(stopwatch.timings_ms))
+
+
+def _row(outputs: Outputs, index: int) -> Outputs:
+    return {name: output[index] for name, output in outputs.items()}

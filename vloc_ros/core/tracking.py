@@ -13,7 +13,7 @@ class State(Enum):
     UNINITIALIZED = "uninitialized"  # there is no map yet
     LOCALIZING = "localizing"  # no fix so far
     LOCALIZED = "localized"
-    LOST = "lost"  # no fix for too long
+    LOST = "lost"  # no fix for too long, or nothing left that could make one
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Localizes posed frames, of a data set or from anywhere else, and compares with the known poses."""
 
 import json
+import os
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.types import RejectionReason
+from vloc_ros.core.ahead import ahead
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation.metrics import summarize
@@ -78,13 +81,17 @@ class Evaluation:
 def evaluate(
     localizer: Localizer, dataset: Dataset, progress: Callable[[int, int], object] | None = None
 ) -> Evaluation:
-    """Localize every frame. `progress(done, total)` is called after each. Errors of reading or localizing a frame are
-    raised with its name in front."""
+    """Localize every frame, as many at once as the localizer's session takes. `progress(done, total)` is called after
+    each. Errors of reading or localizing a frame are raised with its name in front."""
+
+    def frame(index: int) -> Frame:
+        with _named(dataset.names[index]):
+            return dataset.frame(index)
 
     def frames() -> Iterator[Frame]:
-        for index, name in enumerate(dataset.names):
-            with _named(name):
-                yield dataset.frame(index)
+        if (batch := localizer.session.max_batch) == 1:
+            return map(frame, range(len(dataset)))
+        return ahead(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
 
     def count(done: int) -> None:
         if progress:
@@ -96,16 +103,39 @@ def evaluate(
 def evaluate_frames(
     localizer: Localizer, frames: Iterable[Frame], progress: Callable[[int], object] | None = None
 ) -> Evaluation:
-    """The same of frames from anywhere, each of them taken when the one before is done; `progress(done)`."""
+    """The same of frames from anywhere; `progress(done)`. With a session that takes one image at once, each frame is
+    taken when the one before is done."""
     records: list[FrameRecord] = []
-    for frame in frames:
-        with _named(frame.name):
-            if not records:
-                localizer.localize(frame.image)  # compiles what is compiled at the first call, so that times are true
-            records.append(_evaluate_frame(localizer, frame))
+    localizer.warm_up()  # so that times are true
+    for frame, result in _results(localizer, frames):
+        records.append(_record(localizer, frame, result))
         if progress:
             progress(len(records))
     return Evaluation(tuple(records))
+
+
+def _results(localizer: Localizer, frames: Iterable[Frame]) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
+    if localizer.session.max_batch == 1:
+        for frame in frames:
+            with _named(frame.name):
+                yield frame, localizer.localize(frame.image)
+        return
+    begun = deque[Frame]()  # and not done yet
+
+    def images() -> Iterator[CameraImage]:
+        for frame in frames:
+            begun.append(frame)
+            yield frame.image
+
+    results = localizer.localize_all(images())
+    while True:
+        try:
+            result = next(results, None)
+        except VlocError as error:
+            raise (_with_name(begun[0].name, error) if begun else error) from error  # else the frame was not read
+        if result is None:
+            return
+        yield begun.popleft(), result
 
 
 @contextmanager
@@ -114,11 +144,14 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except VlocError as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise _with_name(name, error) from error
 
 
-def _evaluate_frame(localizer: Localizer, frame: Frame) -> FrameRecord:
-    result = localizer.localize(frame.image)
+def _with_name(name: str, error: VlocError) -> VlocError:
+    return type(error)(f"{name}: {error}")
+
+
+def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection) -> FrameRecord:
     return FrameRecord(
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,

@@ -7,20 +7,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.pipeline import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.caption import GREEN, RED, WHITE, write_caption
 from vloc_ros.evaluation.output import write_bytes
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.vsnet import network_input
 
 Picture = NDArray[np.uint8]
 
 MIN_WIDTH = 960  # small images are enlarged, so that lines stay thin
 TINT = 0.4
 VOTE_SPACING, VOTE_LENGTH = 12.0, 9.0  # picture pixels
-GREEN, RED, WHITE, BLACK = (40, 220, 90), (240, 50, 50), (255, 255, 255), (0, 0, 0)
+BLACK = (0, 0, 0)
 SUBPIXEL_BITS = 4  # of cv2's drawing functions
 GOLDEN_RATIO = 0.618033988749895
 HUES = cv2.cvtColor(np.array([[(hue, 170, 255) for hue in range(180)]], dtype=np.uint8), cv2.COLOR_HSV2RGB)[0]
@@ -34,11 +35,11 @@ def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate 
     """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
-    outputs = localizer.session.run(network_input(image, localizer.session.spec))
+    outputs = run_one(localizer.session, localizer.method.prepare(image, localizer.session.spec))
     _tint(picture, outputs["labels"])
     _draw_votes(picture, outputs["labels"], outputs["votes"])
     if isinstance(result, Rejection):
-        voted = localizer.method.correspond(image, localizer.landmark_map, localizer.session, Stopwatch())
+        voted = localizer.method.correspond(outputs, image, localizer.landmark_map, Stopwatch())
         _draw_landmarks(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
     _draw_result(picture, image, result, scale)
     return picture
@@ -68,14 +69,10 @@ def _scale(image: CameraImage) -> int:
 
 
 def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Rejection, scale: int) -> None:
-    if isinstance(result, Rejection):
-        _write_caption(picture, f"rejected: {result.detail}")
-        return
-    _draw_landmarks(picture, result.correspondences, result.inliers, scale)
-    _draw_reprojection(picture, image, result, scale)
-    landmarks = f"{result.inlier_count} of {len(result.correspondences)} landmarks agree"
-    confidence = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
-    _write_caption(picture, f"{landmarks}, reprojection {result.reprojection_rmse_px:.2f} px{confidence}")
+    if isinstance(result, PoseEstimate):
+        _draw_landmarks(picture, result.correspondences, result.inliers, scale)
+        _draw_reprojection(picture, image, result, scale)
+    write_caption(picture, result)
 
 
 def _enlarged(rgb: Picture, scale: int) -> Picture:
@@ -124,11 +121,6 @@ def _draw_reprojection(picture: Picture, image: CameraImage, estimate: PoseEstim
         _line(picture, pixel, target, WHITE)
         for arm in (np.array([4.0, 0.0]), np.array([0.0, 4.0])):
             _line(picture, target - arm, target + arm, WHITE)
-
-
-def _write_caption(picture: Picture, text: str) -> None:
-    for colour, thickness in ((BLACK, 4), (WHITE, 1)):
-        cv2.putText(picture, text, (12, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, thickness, cv2.LINE_AA)
 
 
 def _scaled(pixels: NDArray[np.float64], scale: int) -> NDArray[np.float64]:

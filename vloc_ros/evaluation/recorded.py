@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix, moved_covariance
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
 POSE_FILE, CAMERA_POSE_FILE = "pose.txt", "camera_pose.txt"  # TUM
 COVARIANCE_FILE = "pose_covariance.txt"  # stamp in seconds, then the 36 numbers row by row
 STATUS_FILE = "status.jsonl"  # the values of a status a line, among them at least these:
-STATUS_VALUES = ("rejection", "localize_ms", "confidence", "inliers", "inlier_ratio", "reprojection_rmse_px")
+STATUS_VALUES = ("rejection", "localize_ms", "confidence", "inliers", "inlier_ratio", "reprojection_rmse_px", "state")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """By the stamp of the image: base poses and their covariances (6, 6), camera poses, and the last status."""
+    """By the stamp of the image: base poses and their covariances (6, 6), camera poses, and the first of its statuses:
+    without a new image, a relocalizer repeats the last one with what has become of its state."""
 
     where: Path
     poses: Mapping[int, Matrix]
@@ -46,7 +49,11 @@ def read_recording(directory: Path) -> Recording:
         dict(_read(directory / POSE_FILE, _pose)),
         dict(_read(directory / COVARIANCE_FILE, _covariance)),
         dict(_read(directory / CAMERA_POSE_FILE, _pose)),
-        {stamp_ns: status for stamp_ns, status in _read(directory / STATUS_FILE, _status) if stamp_ns},
+        {
+            stamp_ns: next(told)[1]
+            for stamp_ns, told in groupby(_read(directory / STATUS_FILE, _status), key=lambda line: line[0])
+            if stamp_ns
+        },
     )
 
 
@@ -85,6 +92,7 @@ def _record(
         outcome=outcome,
         timings_ms={"total": float(localize_ms)} if localize_ms else {},
         nearest_view=nearest_view(mapping_views, truth),
+        state=State(status["state"]),
     )
 
 
@@ -141,6 +149,7 @@ def _status(line: str) -> tuple[int, dict[str, Any]]:
     status = json.loads(line)
     if missing := [name for name in STATUS_VALUES if name not in status]:
         raise ValueError(f"no {', '.join(missing)} in the status")
+    State(status["state"])  # raises what there is to say of an unknown one
     return _nanoseconds(status["stamp"]), {str(key): str(value) for key, value in status.items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
@@ -77,7 +78,8 @@ class NearestView:
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from."""
+    """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
+    live run, what the robot believed once the frame was done; None for images localized one by one."""
 
     name: str
     stamp_ns: int
@@ -85,6 +87,7 @@ class FrameRecord:
     outcome: Estimated | Rejected
     timings_ms: Mapping[str, float]
     nearest_view: NearestView | None = None
+    state: State | None = None
 
     @property
     def error(self) -> PoseError | None:
@@ -107,6 +110,7 @@ class FrameRecord:
             "nearest_view_m": view.distance_m if view else None,
             "nearest_view_deg": view.angle_deg if view else None,
             "latency_ms": dict(self.timings_ms),
+            "state": self.state.value if self.state else None,
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -122,7 +126,7 @@ class FrameRecord:
     def from_json(node: Mapping[str, Any]) -> "FrameRecord":
         """The inverse of `to_json`. Raises ConfigError for what that never writes."""
         try:
-            view, refused = node["nearest_view_m"], node.get("refused")
+            view, refused, state = node["nearest_view_m"], node.get("refused"), node.get("state")
             return FrameRecord(
                 name=str(node["name"]),
                 stamp_ns=int(node["stamp_ns"]),
@@ -132,6 +136,7 @@ class FrameRecord:
                 else Estimated.from_json(node),
                 timings_ms={str(stage): float(ms) for stage, ms in node["latency_ms"].items()},
                 nearest_view=None if view is None else NearestView(float(view), float(node["nearest_view_deg"])),
+                state=None if state is None else State(state),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error

@@ -12,8 +12,9 @@ from vloc_ros.core.transforms import Matrix, to_quaternion
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.caption import GREEN, RED
 from vloc_ros.evaluation.metrics import pose_error
-from vloc_ros.evaluation.overlay import GREEN, RED, label_colours
+from vloc_ros.evaluation.overlay import label_colours
 from vloc_ros.localizer import Localizer
 
 JPEG_QUALITY = 80

@@ -1,32 +1,101 @@
-"""Inference sessions: a network file in, a `Session` out. BACKENDS names them, `open_session` picks one."""
+"""Inference sessions: a map's networks in, a `Session` out. BACKENDS names what runs them, `open_session` picks one."""
 
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from types import MappingProxyType
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision
 from vloc_ros.core.pipeline import Session
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings, silent
 
-BACKENDS = {
-    "onnxruntime": "vloc_ros.inference.onnxruntime:OnnxSession",
-}
+AUTO = "auto"
 
 
-def open_session(network: bytes | Path, spec: NetworkSpec, backend: str = "auto", threads: int = 0) -> Session:
-    """Open an ONNX file (or its bytes) with a backend of BACKENDS; "auto" takes the first that is installed.
+@dataclass(frozen=True)
+class Backend:
+    """`session`: its class, imported when it is wanted; `precisions`: the first of these that a map has is used."""
 
-    `threads`: CPU threads of one inference, 0 = one per physical core. Raises ConfigError for a backend that does not
-    exist or is not installed, ModelError for a network that does not do what `spec` says.
+    session: str
+    precisions: tuple[Precision, ...]
+
+
+LAST_RESORT = "onnxruntime"  # runs everywhere
+# In the order in which they are tried.
+BACKENDS: Mapping[str, Backend] = MappingProxyType(
+    {
+        "tensorrt": Backend("vloc_ros.inference.tensorrt:TensorRtSession", ("float16", "float32")),
+        "onnxruntime-cuda": Backend("vloc_ros.inference.onnxruntime:CudaOnnxSession", ("float16", "float32")),
+        LAST_RESORT: Backend("vloc_ros.inference.onnxruntime:OnnxSession", ("float32",)),
+    }
+)
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What runs a map's network, and how. `backend`: one of BACKENDS, or "auto": the first that can be used here.
+    `precision`: one of PRECISIONS that the map has, or "auto": what suits the backend. `threads` and `max_batch` as in
+    SessionSettings. Raises ConfigError for names that nobody knows."""
+
+    backend: str = AUTO
+    precision: str = AUTO
+    threads: int = 0
+    max_batch: int = 1
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("backend", self.backend, BACKENDS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if name not in (AUTO, *known):
+                raise ConfigError(f"{kind} {name!r} is unknown, there are {[AUTO, *known]}")
+
+
+DEFAULTS = SessionOptions()
+
+
+def open_session(
+    networks: Mapping[Precision, bytes],
+    spec: NetworkSpec,
+    options: SessionOptions = DEFAULTS,
+    say: Callable[[str], None] = silent,
+) -> Session:
+    """Open a map's network, given as ONNX files by the precision of their arithmetic.
+
+    `say` is told, line by line, what takes long, which backend was taken, and why those before it were not: they cannot
+    be used here, or refuse the network. Raises ConfigError for a backend that cannot be used here, for a precision that
+    the map does not have and for settings that make no sense, ModelError for a network that does not do what `spec`
+    says.
     """
-    if backend != "auto" and backend not in BACKENDS:
-        raise ConfigError(f"backend {backend!r} is unknown, there are {['auto', *BACKENDS]}")
-    candidates = list(BACKENDS) if backend == "auto" else [backend]
-    for name in candidates:
-        module, session_class = BACKENDS[name].split(":")
+    passed_over: list[str] = []
+    for name in BACKENDS if options.backend == AUTO else [options.backend]:
+        precision = choose_precision(networks, name, options.precision)
+        settings = SessionSettings(precision, options.threads, options.max_batch, say)
         try:
-            opened = getattr(import_module(module), session_class)
-        except ModuleNotFoundError:
+            session = _session_class(BACKENDS[name])(networks[precision], spec, settings)
+        except (BackendUnavailableError, ModelError) as error:
+            if isinstance(error, ModelError) and name in (options.backend, LAST_RESORT):
+                raise
+            passed_over.append(f"{name}: {error}")
             continue
-        session: Session = opened(network, spec, threads)
+        say(f"network: {session.backend}" + (f" (not {'; not '.join(passed_over)})" if passed_over else ""))
         return session
-    raise ConfigError(f"backend {backend!r}: none of {candidates} is installed")
+    raise ConfigError(f"no backend can be used: {'; '.join(passed_over)}")
+
+
+def choose_precision(networks: Collection[Precision], backend: str, wanted: str = AUTO) -> Precision:
+    """Which of a map's networks a backend runs. Raises ConfigError where the map does not have the wanted one."""
+    for precision in BACKENDS[backend].precisions if wanted == AUTO else PRECISIONS:
+        if precision in networks and wanted in (AUTO, precision):
+            return precision
+    raise ConfigError(f"precision {wanted!r}: the map has {list(networks)}; `vloc map --precision` adds more")
+
+
+def _session_class(backend: Backend) -> Callable[[bytes, NetworkSpec, SessionSettings], Session]:
+    module, name = backend.session.split(":")
+    try:
+        session_class: Callable[[bytes, NetworkSpec, SessionSettings], Session] = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(f"{error.name} is not installed") from error
+    return session_class

@@ -1,62 +1,69 @@
-"""Inference with ONNX Runtime on the CPU."""
+"""Inference with ONNX Runtime: on the CPU, and through its CUDA provider where there is one."""
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
-from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.errors import ModelError
+from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings
+from vloc_ros.inference.checks import check_images, check_output_names, check_outputs
 
 LOG_FATAL_ONLY = 4
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxSession:
-    """A `Session` over an ONNX file (or its bytes), checked against `spec` and warmed up when made.
+    """A `Session` over the content of an ONNX file, checked against `spec` and warmed up when made.
 
-    `threads`: CPU threads of one inference, 0 = one per physical core. Raises ModelError for a file that is damaged,
-    is not self-contained, or has another input or other outputs than `spec` says.
+    Raises ModelError for a file that is damaged, is not self-contained, or has another input or other outputs than
+    `spec` says. A network whose batch axis is fixed takes one image at once, whatever the settings allow.
     """
 
-    def __init__(self, network: bytes | Path, spec: NetworkSpec, threads: int = 0) -> None:
-        if threads < 0:
-            raise ConfigError(f"threads is {threads}, must be 0 (one per core) or more")
+    providers: Sequence[str] = (CPU,)
+
+    def __init__(self, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> None:
         self.spec = spec
+        self.backend = f"onnxruntime on the CPU, {settings.precision}"
         self._output_names = list(spec.output_names)
-        self._session = _load(network if isinstance(network, bytes) else _read(network), threads)
-        _check_input(self._session.get_inputs(), spec)
-        _check_output_names([output.name for output in self._session.get_outputs()], spec)
-        _check_outputs(self._run(np.zeros((spec.height, spec.width, 3), dtype=np.uint8)), spec)
+        self._session = _load(network, settings.threads, self.providers)
+        is_dynamic = _check_input(self._session.get_inputs(), spec)
+        self.max_batch = settings.max_batch if is_dynamic else 1
+        check_output_names([output.name for output in self._session.get_outputs()], spec)
+        check_outputs(self.run(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8)), spec, 1)
 
-    def run(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name, without the batch axis, of an RGB image (spec.height, spec.width, 3)."""
-        expected = (self.spec.height, self.spec.width, 3)
-        if image.shape != expected or image.dtype != np.uint8:
-            raise ModelError(f"network: given {image.dtype} {image.shape}, its input is uint8 {expected}")
-        return {name: output[0] for name, output in zip(self._output_names, self._run(image), strict=True)}
-
-    def _run(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        """Outputs by name, each with a leading batch axis, of RGB images (B, spec.height, spec.width, 3)."""
+        check_images(images, self.spec, self.max_batch)
         try:
-            outputs: list[NDArray[Any]] = self._session.run(
-                self._output_names, {self.spec.input_name: image[np.newaxis]}
-            )
+            outputs = self._session.run(self._output_names, {self.spec.input_name: images})
         except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
             raise ModelError(f"network: inference failed: {_first_line(error)}") from error
-        return outputs
+        return dict(zip(self._output_names, outputs, strict=True))
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+class CudaOnnxSession(OnnxSession):
+    """The same on an NVIDIA GPU. Raises BackendUnavailableError where ONNX Runtime has no CUDA provider or cannot use
+    it."""
+
+    providers = (CUDA, CPU)
+
+    def __init__(self, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> None:
+        if CUDA not in ort.get_available_providers():
+            raise BackendUnavailableError("the installed ONNX Runtime has no CUDA provider")
+        super().__init__(network, spec, settings)
+        if CUDA not in self._session.get_providers():  # it falls back to the CPU without an error
+            raise BackendUnavailableError(
+                "ONNX Runtime cannot use its CUDA provider: are driver, CUDA and cuDNN there?"
+            )
+        self.backend = f"onnxruntime on the GPU, {settings.precision}"
 
 
-def _load(content: bytes, threads: int) -> ort.InferenceSession:
+def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -66,12 +73,13 @@ def _load(content: bytes, threads: int) -> ort.InferenceSession:
     # A map is self-contained: weights in other files, named by the network, are looked for where there are none.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
         raise ModelError(f"network: ONNX Runtime cannot load it: {_first_line(error)}") from error
 
 
-def _check_input(inputs: list[Any], spec: NetworkSpec) -> None:
+def _check_input(inputs: Sequence[Any], spec: NetworkSpec) -> bool:
+    """Whether the batch axis is dynamic. Raises ModelError for another input than the map's."""
     names = [node.name for node in inputs]
     if names != [spec.input_name]:
         raise ModelError(f"network: inputs are {names}, the map says {[spec.input_name]}")
@@ -80,18 +88,7 @@ def _check_input(inputs: list[Any], spec: NetworkSpec) -> None:
     fits = len(shape) == 4 and all(not isinstance(n, int) or n == m for n, m in zip(shape, expected, strict=True))
     if kind != "tensor(uint8)" or not fits:
         raise ModelError(f"network: input is {kind} {shape}, the map says tensor(uint8) {list(expected)}")
-
-
-def _check_output_names(names: list[str], spec: NetworkSpec) -> None:
-    if sorted(names) != sorted(spec.output_names):
-        raise ModelError(f"network: outputs are {names}, the map says {list(spec.output_names)}")
-
-
-def _check_outputs(outputs: list[NDArray[Any]], spec: NetworkSpec) -> None:
-    for name, output in zip(spec.output_names, outputs, strict=True):
-        kind, shape = OUTPUT_CELLS[name][0], (1, *spec.output_shape(name))
-        if output.dtype != kind or output.shape != shape:
-            raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape}, the map says {kind} {shape}")
+    return not isinstance(shape[0], int)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from vloc_ros.core.manifest import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.landmarks_npz import decode_landmarks
@@ -17,10 +18,12 @@ from vloc_ros.maps.manifest_yaml import FileRecord, decode_manifest, record_of
 
 MANIFEST_FILE = "map.yaml"
 LANDMARKS_FILE = "landmarks.npz"
-NETWORK_FILE = "network.onnx"
+NETWORK_FILES: Mapping[Precision, str] = MappingProxyType(
+    {"float32": "network.onnx", "float16": "network_float16.onnx", "bfloat16": "network_bfloat16.onnx"}
+)
 PREVIEW_FILE = "preview.png"
 MAPPING_FILE = "mapping.json"
-LISTED_FILES = (LANDMARKS_FILE, NETWORK_FILE, PREVIEW_FILE, MAPPING_FILE)
+LISTED_FILES = (LANDMARKS_FILE, NETWORK_FILES["float32"], PREVIEW_FILE, MAPPING_FILE)  # that every map has
 MAX_MANIFEST_BYTES = 1 << 20
 
 
@@ -40,9 +43,9 @@ class StoredMap:
     map_id: str
 
     @property
-    def network(self) -> bytes:
-        """The ONNX file."""
-        return self.files[NETWORK_FILE]
+    def networks(self) -> Mapping[Precision, bytes]:
+        """The ONNX files, by the precision of their arithmetic; float32 is always there."""
+        return {precision: self.files[name] for precision, name in NETWORK_FILES.items() if name in self.files}
 
     @property
     def size_bytes(self) -> int:

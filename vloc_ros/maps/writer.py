@@ -14,30 +14,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.manifest import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
-from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, MAPPING_FILE, NETWORK_FILE, PREVIEW_FILE
+from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, MAPPING_FILE, NETWORK_FILES, PREVIEW_FILE
 
 
 def write_map(
     directory: Path | str,
     landmark_map: LandmarkMap,
-    network: bytes,
+    networks: Mapping[Precision, bytes],
     preview_rgb: NDArray[np.uint8],
     mapping: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write a map directory; one that is already there is replaced at the very end, or stays as it is.
 
-    `network`: the ONNX file. `preview_rgb`: uint8 (H, W, 3). `mapping`: how the map was made, for reports, in JSON's
-    types: `curves` of the training, records of the `held_out` frames. The map is written beside its place, flushed to
-    the disk and only then renamed. Raises MapError when something other than a map is in the way, when the map would
-    not be readable, or when the disk is full.
+    `networks`: ONNX files by the precision of their arithmetic, float32 always. `preview_rgb`: uint8 (H, W, 3).
+    `mapping`: how the map was made, for reports, in JSON's types: `curves` of the training, records of the `held_out`
+    frames. The map is written beside its place, flushed to the disk and only then renamed. Raises MapError when
+    something other than a map is in the way, when the map would not be readable, or when the disk is full.
     """
     target = Path(directory).resolve()  # a link to a map stays, what it points to is replaced
     try:
-        contents = _encode(landmark_map, network, preview_rgb, mapping)
+        contents = _encode(landmark_map, networks, preview_rgb, mapping)
     except MapError as error:
         raise MapError(f"{target}: cannot write the map: {error}") from error
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -56,7 +57,10 @@ def write_map(
 
 
 def _encode(
-    landmark_map: LandmarkMap, network: bytes, preview_rgb: NDArray[np.uint8], mapping: Mapping[str, Any]
+    landmark_map: LandmarkMap,
+    networks: Mapping[Precision, bytes],
+    preview_rgb: NDArray[np.uint8],
+    mapping: Mapping[str, Any],
 ) -> dict[str, bytes]:
     """Content of every file, decoded once: no good map is ever replaced by one that the reader refuses."""
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
@@ -64,7 +68,7 @@ def _encode(
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
     contents = {
         LANDMARKS_FILE: encode_landmarks(landmark_map),
-        NETWORK_FILE: network,
+        **{NETWORK_FILES[precision]: network for precision, network in networks.items()},
         PREVIEW_FILE: png,
         MAPPING_FILE: json.dumps(dict(mapping), separators=(",", ":"), allow_nan=False).encode(),
     }
@@ -82,7 +86,7 @@ def require_replaceable(target: Path) -> None:
     if not target.is_dir():
         raise MapError(f"{target}: is a file, a map is a directory")
     for entry in target.iterdir():
-        if entry.name not in (MANIFEST_FILE, *LISTED_FILES):
+        if entry.name not in (MANIFEST_FILE, *LISTED_FILES, *NETWORK_FILES.values()):
             raise MapError(f"{target}: holds {entry.name!r}, which is no part of a map; not replacing it")
 
 

@@ -1,6 +1,5 @@
 """VS-Net (Huang et al., CVPR 2021): landmark labels and votes from the network, intersected to landmarks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.pipeline import Outputs
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.core.voting import VotedLandmarks, VoteField, VotingConfig, vote
@@ -25,22 +24,19 @@ class VsNet:
 
     voting: VotingConfig = field(default_factory=VotingConfig)
 
-    def correspond(
-        self, image: CameraImage, landmark_map: LandmarkMap, session: Session, stopwatch: Stopwatch
-    ) -> Correspondences:
-        """One correspondence per voted landmark. Stages: preprocess, network, voting.
+    def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
+        """`network_input`."""
+        return network_input(image, spec)
 
-        Raises ConfigError for an image of another aspect ratio than the network's input, ModelError for outputs that
-        are not what the map promises.
-        """
-        with stopwatch.stage("preprocess"):
-            pixels = network_input(image, session.spec)
-        with stopwatch.stage("network"):
-            outputs = session.run(pixels)
+    def correspond(
+        self, outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
+    ) -> Correspondences:
+        """One correspondence per voted landmark. Stage: voting. Raises ModelError for outputs that are not what the map
+        promises."""
+        spec = landmark_map.manifest.network
         with stopwatch.stage("voting"):
-            votes = vote_field(outputs, session.spec)
-            voted = vote(votes, len(landmark_map), session.spec.stride, self.voting)
-            return _to_correspondences(voted, landmark_map, image, session.spec)
+            voted = vote(vote_field(outputs, spec), len(landmark_map), spec.stride, self.voting)
+            return _to_correspondences(voted, landmark_map, image, spec)
 
 
 def network_input(image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
@@ -57,12 +53,12 @@ def network_input(image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def vote_field(outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec) -> VoteField:
+def vote_field(outputs: Outputs, spec: NetworkSpec) -> VoteField:
     """The network's outputs. Raises ModelError for a missing output, another shape or type."""
     return VoteField(**{name: _checked(outputs, name, spec) for name in VSNET_OUTPUTS})
 
 
-def _checked(outputs: Mapping[str, NDArray[Any]], name: str, spec: NetworkSpec) -> NDArray[Any]:
+def _checked(outputs: Outputs, name: str, spec: NetworkSpec) -> NDArray[Any]:
     if name not in outputs:
         raise ModelError(f"network: no output {name!r}, it has {', '.join(sorted(outputs))}")
     output, shape, dtype = outputs[name], spec.output_shape(name), np.dtype(OUTPUT_CELLS[name][0])

@@ -58,6 +58,10 @@ class VlocNode(LifecycleNode, Generic[P]):
     def is_configured(self) -> bool:
         return self._state_machine.current_state[0] in (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE)
 
+    @property
+    def is_active(self) -> bool:
+        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE)
+
     def start(self) -> None:
         """Configure and activate, if `autostart` is on; if that fails, again when a parameter has changed."""
         if self.parameters.autostart:

@@ -9,6 +9,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
+from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.core.tracking import TrackingOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS
@@ -67,6 +68,9 @@ class RelocalizerParameters(NodeParameters):
     map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH; empty: the map server's map.")
     max_map_mb: float = parameter(64.0, "A larger map from the map server is refused.", low=0.001, high=4096.0)
     backend: str = parameter("auto", "What runs the network.", choices=("auto", *BACKENDS), live=False)
+    precision: str = parameter(
+        "auto", "Of the network's arithmetic, one that the map has.", choices=("auto", *PRECISIONS), live=False
+    )
     threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=256, live=False)
     enabled: bool = parameter(True, "Localize every image; otherwise only when ~/trigger is called.")
     image_transport: str = parameter(RAW, "Type of the images.", choices=IMAGE_TRANSPORTS, live=False)

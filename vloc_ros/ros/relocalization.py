@@ -14,7 +14,8 @@ from vloc_ros.core.camera_info import to_camera
 from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.transforms import planar
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, ModelError, VlocError
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_rgb, to_stamp_ns
@@ -88,8 +89,10 @@ class Relocalization:
 
     def __init__(self, node: VlocNode[RelocalizerParameters], buffer: Buffer, outputs: Outputs) -> None:
         self._node, self._buffer, self._outputs = node, buffer, outputs
-        self._lock = threading.Lock()  # of the four below, which belong together
+        self._lock = threading.Lock()  # of the six below, which belong together
         self._localizer: Localizer | None = None
+        self._opened: tuple[StoredMap, str] | None = None  # what the localizer was made of, and where that came from
+        self._failure = ""
         self._track = Track()
         self._fixed_at_ns = 0
         self._last_stamp_ns = 0
@@ -104,6 +107,16 @@ class Relocalization:
     def map_frame(self) -> str:
         return self._localizer.landmark_map.manifest.frame_id if self._localizer else ""
 
+    @property
+    def backend(self) -> str:
+        """What runs the network, as soon as there is one."""
+        return self._localizer.session.backend if self._localizer else ""
+
+    @property
+    def failure(self) -> str:
+        """Why the network does not run any more; empty while it does."""
+        return self._failure
+
     def status_values(self) -> dict[str, str]:
         """For a DiagnosticStatus."""
         return {"state": self.state().value, "map_id": self.map_id, "map_frame": self.map_frame}
@@ -111,6 +124,8 @@ class Relocalization:
     def state(self) -> State:
         now_ns = self._now_ns()
         with self._lock:
+            if self._failure:
+                return State.LOST
             since_s = None if self._track.fix is None else (now_ns - self._fixed_at_ns) * 1e-9
             return state_of(self._localizer is not None, since_s, self._node.parameters.tracking)
 
@@ -119,11 +134,17 @@ class Relocalization:
         if stored.map_id == self.map_id:
             return
         parameters = self._node.parameters
-        opened = open_localizer(stored, where, parameters.backend, parameters.threads)
+        options = SessionOptions(parameters.backend, parameters.precision, parameters.threads)
+        opened = open_localizer(stored, where, options, self._node.get_logger().info)
         opened.warm_up()
         with self._lock:
-            self._localizer, self._track = opened, Track()
+            self._localizer, self._opened, self._failure, self._track = opened, (stored, where), "", Track()
         self._node.get_logger().info(f"{where}: using map {opened.map_id}, frame {self.map_frame!r}")
+
+    def recover(self) -> None:
+        """Open the map anew whose network failed, if one did. Raises VlocError."""
+        if self._failure and self._opened:
+            self.use(*self._opened)
 
     def reset(self, reason: str) -> None:
         """Forget where the robot was, and all transforms."""
@@ -150,6 +171,9 @@ class Relocalization:
         except RefusedError as refused:
             rejection = str(refused)
             self._complain(refused.kind, rejection)
+        except ModelError as error:
+            rejection = f"network_failed: {error}"
+            self._fail(rejection)
         except VlocError as error:
             rejection = f"bad_input: {error}"
             self._complain("bad_input", rejection)
@@ -221,6 +245,12 @@ class Relocalization:
         self.broadcast_drift()
         if parameters.publish_initialpose and (track.placements > before.placements):
             self._outputs.publish_initialpose(base)
+
+    def _fail(self, failure: str) -> None:
+        """Let go of a network that does not run any more: whatever it held on its device is freed."""
+        with self._lock:
+            self._localizer, self._failure = None, failure
+        self._node.get_logger().error(failure)
 
     def _complain(self, about: str, text: str) -> None:
         """Warn, but about the same thing only once in a while."""

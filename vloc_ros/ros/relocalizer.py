@@ -63,6 +63,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._publish_status()
 
     def activate(self, scope: ExitStack) -> None:
+        self._relocalization.recover()
         self._worker = NewestWins("localizer", self._localize, self._log_defect)
         scope.callback(self._worker.close)
         image_type = CompressedImage if self.parameters.image_transport == COMPRESSED else Image
@@ -130,6 +131,15 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._publish_status()
         for trigger in triggers:
             trigger.set_result(self._outcome)
+        if self._relocalization.failure and self.executor:
+            self.executor.create_task(self._stop_after_failure)
+
+    def _stop_after_failure(self) -> None:
+        """A GPU that is gone does not come back by trying again with every image: whoever activates the node again
+        decides when to."""
+        if self._relocalization.failure and self.is_active:
+            self.get_logger().error("deactivating; activate the node again to open the network anew")
+            self.trigger_deactivate()
 
     async def _on_trigger(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Answers with what becomes of the next image; the executor goes on meanwhile."""
@@ -173,7 +183,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             **self._relocalization.status_values(),
             **self._statistics.values(now_ns),
             "dropped": self._dropped,
-            "backend": self.parameters.backend,
+            "backend": self._relocalization.backend,
         }
         status = status_message(self.get_fully_qualified_name(), state, state.value, values)
         self._diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[status]))

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vloc_ros.core.manifest import Manifest, NetworkSpec
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.subset import Subset, split_held_out
-from vloc_ros.errors import ConfigError, DatasetError, ModelError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
-from vloc_ros.inference import open_session
+from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.labels import Labeller
@@ -32,10 +32,12 @@ from vloc_ros.training.batches import BatchSource
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves
-from vloc_ros.training.deploy import TorchSession, export_onnx, parity
+from vloc_ros.training.deploy import TorchSession, deployed_spec
+from vloc_ros.training.export import export_onnx
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
 from vloc_ros.training.map_options import MapOptions, flatten
 from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.scene import load_scene, save_scene
 from vloc_ros.training.trainer import LOGS, Trainer, Workers
@@ -44,7 +46,7 @@ MIN_FRAMES = 10
 DEPTH_FILE = "depth.json"  # the depth correction, in the work directory
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
-MIN_AGREEMENT, MAX_VOTE_DEGREES = 0.99, 1.0
+CHECKED_IMAGES = 4  # of what is exported
 
 
 def build_map(options: MapOptions) -> None:
@@ -69,7 +71,7 @@ def build_map(options: MapOptions) -> None:
     _, landmarks = load_scene(options.workdir / "scene.npz")
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, frames, landmarks, workers)
-    blank = _blank_map(options, trainer, frames, landmarks)
+    blank = _blank_map(options, trainer, frames, landmarks, training.camera(0))
     _train(trainer, blank, held_out, workers)
     workers.leave()
     if workers.rank == 0:
@@ -172,14 +174,15 @@ def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landma
     return trainer
 
 
-def _blank_map(options: MapOptions, trainer: Trainer, frames: TrainingFrames, landmarks: Landmarks) -> LandmarkMap:
+def _blank_map(
+    options: MapOptions, trainer: Trainer, frames: TrainingFrames, landmarks: Landmarks, camera: Camera
+) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
-    height, width = frames.images.shape[1:3]
     manifest = Manifest(
         method=options.method,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        network=NetworkSpec(width, height, trainer.objective.network.stride),
+        network=deployed_spec(frames.camera(0), trainer.objective.network.stride, camera),
         gate=OPEN_GATE,
     )
     return LandmarkMap(
@@ -209,10 +212,11 @@ def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out:
     """Export, check the export against torch, calibrate the gate, measure, write."""
     say("exporting and checking")
     method, spec = get_method(blank.manifest.method), blank.manifest.network
-    reference = TorchSession(trainer.objective, spec, torch.device("cpu"))  # GPUs round to fewer digits
-    network = export_onnx(trainer.objective, spec)
-    session = open_session(network, spec)
-    _check_parity(reference, session, held_out)
+    networks = {name: export_onnx(trainer.objective, spec, name) for name in ("float32", *options.precisions)}
+    checked = range(0, len(held_out), max(1, len(held_out) // CHECKED_IMAGES))
+    inputs = ((held_out.names[index], network_input(held_out.frame(index).image, spec)) for index in checked)
+    check_networks(networks, trainer.objective, spec, inputs)
+    session = open_session(networks, spec, SessionOptions("onnxruntime"))
     with bar("calibration") as progress:
         samples = collect_samples(Localizer(blank, method, session), held_out, progress)
     calibration = fit_calibration(samples)
@@ -230,19 +234,8 @@ def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out:
         "curves": read_curves(options.workdir / LOGS),
         "held_out": [record.to_json() for record in evaluation.records],
     }
-    write_map(options.out, replace(gated, manifest=manifest), network, preview, mapping)
+    write_map(options.out, replace(gated, manifest=manifest), networks, preview, mapping)
     say(f"{options.out}: {describe(figures)} on {len(held_out)} held-out frames")
-
-
-def _check_parity(reference: Session, session: Session, held_out: Subset) -> None:
-    for index in range(0, len(held_out), max(1, len(held_out) // 4)):
-        pixels = network_input(held_out.frame(index).image, reference.spec)
-        agreement, degrees = parity(reference.run(pixels), session.run(pixels))
-        if agreement < MIN_AGREEMENT or degrees > MAX_VOTE_DEGREES:
-            raise ModelError(
-                f"export: ONNX differs from torch on {held_out.names[index]}: {100 * agreement:.1f} % of the labels "
-                f"agree, votes are {degrees:.2f} deg apart"
-            )
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:

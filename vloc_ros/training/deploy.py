@@ -1,126 +1,155 @@
-"""The network as the robot runs it: prototypes and arg-max inside, exported to one ONNX graph."""
+"""The network as the robot runs it: pre-processing, prototypes and arg-max inside."""
 
-import copy
-import io
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.training.fuse import fused
 from vloc_ros.training.networks import VSNet
-from vloc_ros.training.objective import Normalize, VSNetObjective
+from vloc_ros.training.objective import PIXEL_MEAN, PIXEL_STD, VSNetObjective
 
-ONNX_OPSET = 17
+MAX_SHRINK = 4
 GROUP = 32  # prototypes that are compared first among themselves, see `DeployedVSNet.nearest`
-MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding would save nothing
+DTYPES: Mapping[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def deployed_spec(network_camera: Camera, stride: int, camera: Camera) -> NetworkSpec:
+    """What the deployed network takes: the whole images of `camera` where they are MAX_SHRINK times or less the size
+    that the network learned from, so that nothing is left to do with them before; else images of that size."""
+    shrink = camera.width // network_camera.width
+    whole = (shrink * network_camera.width, shrink * network_camera.height) == (camera.width, camera.height)
+    shrink = shrink if whole and shrink <= MAX_SHRINK else 1
+    return NetworkSpec(shrink * network_camera.width, shrink * network_camera.height, shrink * stride)
+
+
+class Preprocess(nn.Module):
+    """uint8 RGB images (B, height, width, 3) to normalised ones (B, 3, height / shrink, width / shrink), shrunk by
+    taking means as cv2.INTER_AREA does, but for its rounding."""
+
+    def __init__(self, width: int, height: int, shrink: int):
+        super().__init__()
+        self.size = height, 3 * width
+        self.shrink = shrink
+        self.scale: Tensor
+        self.offset: Tensor
+        self.sums: Tensor
+        scale = 1 / torch.tensor(PIXEL_STD)
+        self.register_buffer("scale", (scale / shrink**2).view(3, 1, 1))
+        self.register_buffer("offset", (-torch.tensor(PIXEL_MEAN) * scale).view(3, 1, 1))
+        # Each colour is every third column of an image whose columns are red, green, blue, red, ...
+        self.register_buffer("sums", torch.eye(3).repeat(1, shrink)[:, None, None].repeat(1, 1, shrink, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        # First of all to floating point: TensorRT does nothing else with bytes.
+        pixels = images.to(self.scale.dtype)
+        if self.shrink == 1:
+            planes = pixels.permute(0, 3, 1, 2)
+        else:  # separates the colours while it adds, faster than one after the other
+            planes = F.conv2d(pixels.reshape(-1, 1, *self.size), self.sums, stride=(self.shrink, 3 * self.shrink))
+        return planes * self.scale + self.offset
 
 
 class DeployedVSNet(nn.Module):
-    """uint8 image (1, H, W, 3) to labels (1, h, w) int32, confidences (1, h, w), votes (1, h, w, 2) unit directions,
-    distances (1, h, w) to the landmark and scales (1, h, w), the distance's expected error, in network pixels."""
+    """uint8 images (B, H, W, 3) to labels (B, h, w) int32, confidences (B, h, w), votes (B, h, w, 2) unit directions,
+    distances (B, h, w) to the landmark and scales (B, h, w), the distance's expected error, in pixels of the input.
 
-    def __init__(self, objective: VSNetObjective):
+    A copy of what was learned, for evaluation only. The input is that of `spec`, a whole number of times the network's
+    own. `precision` is that of the network; before and behind it, where digits matter and time does not, it is float32.
+    """
+
+    def __init__(self, objective: VSNetObjective, spec: NetworkSpec, precision: Precision = "float32"):
         super().__init__()
-        self.normalize = Normalize()
-        self.network: VSNet = objective.network
-        self.prototypes: Tensor
+        self.dtype = DTYPES[precision]
+        self.shrink = spec.stride // objective.network.stride
+        self.preprocess = Preprocess(spec.width, spec.height, self.shrink)
+        self.network: VSNet = fused(objective.network).to(self.dtype)
         self.count = len(objective.prototypes)
+        self.prototypes: Tensor
         # full groups, the last one filled up from the beginning
         filled = torch.arange(math.ceil(self.count / GROUP) * GROUP) % self.count
         units = F.normalize(objective.prototypes.detach().float(), dim=-1)[filled.to(objective.prototypes.device)]
         self.register_buffer("prototypes", units.T.contiguous())
+        self.to(objective.prototypes.device)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        output = self.network(self.normalize(image))
-        embeddings = F.normalize(output.embeddings.permute(0, 2, 3, 1), dim=-1)
-        confidences, nearest = self.nearest(embeddings)
-        distances = output.offsets.norm(dim=1)
-        votes = output.offsets.permute(0, 2, 3, 1) / distances.clamp_min(1e-6).unsqueeze(-1)
-        labels = (nearest + 1).to(torch.int32)
-        return labels, confidences.clamp(0, 1), votes, distances, output.log_scales.exp()
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        output = self.network(self.preprocess(images).to(self.dtype))
+        embeddings = output.embeddings.float().permute(0, 2, 3, 1)
+        units = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        similarities, nearest = self.nearest(units.reshape(-1, units.shape[-1]))
+        offsets = self.shrink * output.offsets.float()
+        distances = offsets.norm(dim=1)
+        votes = offsets.permute(0, 2, 3, 1) / distances.clamp_min(1e-6).unsqueeze(-1)
+        labels, confidences = nearest + 1, similarities.clamp(0, 1)
+        scales = self.shrink * output.log_scales.float().exp()
+        return labels.reshape_as(distances), confidences.reshape_as(distances), votes, distances, scales
 
-    def nearest(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Largest cosine similarity of each unit embedding (..., E) to a prototype, and the index of that prototype.
+    def nearest(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Largest cosine similarity of each unit embedding (N, E) to a prototype, and the index of that prototype.
 
         ONNX Runtime finds a maximum several times faster than its place: so first the best group, then the place in it.
         """
-        similarities = embeddings @ self.prototypes
-        groups = similarities.reshape(*similarities.shape[:-1], -1, GROUP)
-        similarity, group = groups.amax(dim=-1).max(dim=-1)
-        chosen = group[..., None, None].expand(*group.shape, 1, GROUP)
-        place = groups.gather(-2, chosen).squeeze(-2).argmax(dim=-1)
-        return similarity, (group * GROUP + place) % self.count
+        similarities = (units @ self.prototypes).reshape(-1, self.prototypes.shape[1] // GROUP, GROUP)
+        similarity, group = similarities.amax(dim=-1).max(dim=-1)
+        rows = torch.arange(group.shape[0], device=group.device) * similarities.shape[1] + group
+        place = similarities.reshape(-1, GROUP)[rows].argmax(dim=-1)
+        return similarity, (group.to(torch.int32) * GROUP + place.to(torch.int32)) % self.count
+
+
+class _Float32Convolutions(TorchFunctionMode):
+    """Convolutions of 16-bit tensors as tensor cores do them: summed in float32, rounded once. On CPUs that know no
+    float16, and these are most, it is also fifty times faster than torch's own."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not torch.conv2d:
+            return func(*args, **(kwargs or {}))
+        dtype = args[0].dtype
+        widened: list[Any] = [value.float() if isinstance(value, Tensor) else value for value in args]
+        return torch.conv2d(*widened, **(kwargs or {})).to(dtype)
 
 
 class TorchSession:
     """Runs the objective's network, as it is at the last `update`, behind the `Session` interface.
 
-    `device`: where to run, by default where the objective is.
+    `device`: where to run, by default where the objective is. Takes any number of images at once.
     """
 
-    def __init__(self, objective: VSNetObjective, spec: NetworkSpec, device: torch.device | None = None):
+    max_batch = 1 << 30
+
+    def __init__(
+        self,
+        objective: VSNetObjective,
+        spec: NetworkSpec,
+        device: torch.device | None = None,
+        precision: Precision = "float32",
+    ):
         self.spec = spec
         self._objective = objective
         self._device = device or objective.prototypes.device
+        self._precision: Precision = precision
+        self.backend = f"torch on {self._device}, {precision}"
         self.update()
 
     def update(self) -> None:
         """Take over what was learned since."""
-        self._network = copy.deepcopy(DeployedVSNet(self._objective)).to(self._device).eval()
+        self._network = DeployedVSNet(self._objective, self.spec, self._precision).to(self._device)
 
     @torch.no_grad()
-    def run(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name for an RGB image (H, W, 3), batch axis removed."""
-        outputs = self._network(torch.from_numpy(image)[None].to(self._device))
-        return {name: o[0].cpu().numpy() for name, o in zip(self.spec.output_names, outputs, strict=True)}
-
-
-def export_onnx(objective: VSNetObjective, spec: NetworkSpec) -> bytes:
-    """One self-contained ONNX file: batch normalisation folded into the convolutions, weights kept as float16."""
-    network = copy.deepcopy(DeployedVSNet(objective)).cpu().eval()
-    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8)
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        network,
-        (image,),
-        buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
-        input_names=[spec.input_name],
-        output_names=list(spec.output_names),
-        opset_version=ONNX_OPSET,
-        dynamo=False,
-    )
-    return halve_weights(buffer.getvalue())
-
-
-def halve_weights(model: bytes) -> bytes:
-    """The same graph with its large float32 constants stored as float16 and cast back when it is loaded.
-
-    Arithmetic stays in float32; what is lost is the rounding of the weights, which the parity check includes.
-    """
-    graph_model = onnx.load_from_string(model)
-    graph = graph_model.graph
-    for tensor in list(graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < MIN_HALVED:
-            continue
-        values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
-        half = onnx.numpy_helper.from_array(values, f"{tensor.name}_float16")
-        cast = onnx.helper.make_node("Cast", [half.name], [tensor.name], to=onnx.TensorProto.FLOAT)
-        graph.initializer.remove(tensor)
-        graph.initializer.append(half)
-        graph.node.insert(0, cast)
-    return bytes(graph_model.SerializeToString())
-
-
-def parity(reference: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> tuple[float, float]:
-    """Share of cells with the same label, and the 99th percentile of the angle between votes in degrees."""
-    agreement = float((reference["labels"] == other["labels"]).mean())
-    cosine = (reference["votes"] * other["votes"]).sum(-1)
-    sine = reference["votes"][..., 0] * other["votes"][..., 1] - reference["votes"][..., 1] * other["votes"][..., 0]
-    return agreement, float(np.degrees(np.percentile(np.abs(np.arctan2(sine, cosine)), 99)))
+    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        """Outputs by name, each with a leading batch axis, of RGB images (B, H, W, 3)."""
+        with _Float32Convolutions() if self._device.type == "cpu" else nullcontext():
+            outputs = self._network(torch.from_numpy(images).to(self._device))
+        return {name: output.cpu().numpy() for name, output in zip(self.spec.output_names, outputs, strict=True)}

@@ -61,6 +61,6 @@ class GlobalContext(nn.Module):
         return torch.cat([x, self.project(x).expand(-1, -1, *x.shape[-2:])], dim=1)
 
 
-def upsample_to(x: Tensor, reference: Tensor) -> Tensor:
-    """Bilinear, to the height and width of `reference`."""
-    return F.interpolate(x, size=reference.shape[-2:], mode="bilinear", align_corners=False)
+def upsample(x: Tensor, factor: int) -> Tensor:
+    """Bilinear. By a factor, not to a size: what is exported then has no shapes to compute when it runs."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

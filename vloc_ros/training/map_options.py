@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vloc_ros.core.manifest import Precision
 from vloc_ros.errors import ConfigError
 
 Preset = Literal["mobile", "resnet50"]
@@ -91,8 +92,9 @@ class MapOptions:
 
     Patches number about `landmarks` or measure `patch_size_m`: one of the two is None. `mesh`: a surface to use instead
     of fusing depth. `width`: of the network's input; its height follows the first image's aspect ratio. The gate is set
-    so that at most the share `false_positive_rate` of wrong poses passes. `workdir` keeps what a continued run needs;
-    `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
+    so that at most the share `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one
+    in float32. `workdir` keeps what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values
+    that make no sense.
     """
 
     dataset: str
@@ -109,6 +111,7 @@ class MapOptions:
     frame_id: str = "map"
     false_positive_rate: float = 0.01
     fresh: bool = False
+    precisions: tuple[Precision, ...] = ()
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
     def __post_init__(self) -> None:
@@ -132,10 +135,10 @@ class MapOptions:
 
     def fingerprint(self) -> dict[str, Any]:
         """What a continued run must share with the one that it continues, as JSON values: all but where the map goes,
-        how strict its gate is and how long it may take, so that a map that is not good enough yet can be trained for
-        longer."""
+        how strict its gate is, which networks it has and how long it may take, so that a map that is not good enough
+        yet can be trained for longer."""
         values = asdict(self)
-        for name in ("out", "workdir", "fresh", "false_positive_rate"):
+        for name in ("out", "workdir", "fresh", "false_positive_rate", "precisions"):
             del values[name]
         for name in ("root", "mesh"):  # the same place, whatever directory the command is given in
             values[name] = values[name] and values[name].resolve()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vloc_ros.training.layers import GlobalContext, InvertedResidual, Residual, conv_bn_relu, upsample_to
+from vloc_ros.training.layers import GlobalContext, InvertedResidual, Residual, conv_bn_relu, upsample
 from vloc_ros.training.losses import OFFSET_UNIT
 from vloc_ros.training.map_options import Preset
 from vloc_ros.training.resnet import AtrousPyramid, ResNet50
@@ -72,7 +72,7 @@ class MobileFeatures(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         at4 = self.stride4(images)
         at8 = self.stride8(at4)
-        context = upsample_to(self.context(at8), at8)
+        context = upsample(self.context(at8), 2)
         fused: Tensor = self.fuse(torch.cat([context, at8, self.detail(at4)], dim=1))
         return fused
 
@@ -110,7 +110,7 @@ class DeepLabFeatures(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         at4, at16 = self.backbone(images)
         detail = self.detail(at4)
-        return torch.cat([upsample_to(self.pyramid(at16), detail), detail], dim=1)
+        return torch.cat([upsample(self.pyramid(at16), 4), detail], dim=1)
 
 
 def resnet50(embedding: int, stride: int) -> VSNet:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.pipeline import Session, run_one
 from vloc_ros.core.types import CameraImage
 from vloc_ros.methods.vsnet import network_input
 
@@ -14,7 +14,7 @@ HEIGHT = 120  # pixels; a map is to be small
 def draw_preview(session: Session, image: CameraImage) -> NDArray[np.uint8]:
     """The network's input and, beside it, its labels in fixed random colours blended over it, uint8 (HEIGHT, W, 3)."""
     pixels = network_input(image, session.spec)
-    labels = session.run(pixels)["labels"]
+    labels = run_one(session, pixels)["labels"]
     colors = np.random.default_rng(0).integers(40, 256, (int(labels.max(initial=0)) + 1, 3), dtype=np.uint8)
     colors[0] = 0
     size = (session.spec.width, session.spec.height)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vloc_ros.errors import ModelError
-from vloc_ros.training.layers import conv_bn, conv_bn_relu, upsample_to
+from vloc_ros.training.layers import conv_bn, conv_bn_relu
 
 EXPANSION = 4
 
@@ -68,7 +68,7 @@ class AtrousPyramid(nn.Module):
         self.project = nn.Sequential(conv_bn_relu((len(rates) + 2) * outputs, outputs), nn.Dropout(0.1))
 
     def forward(self, x: Tensor) -> Tensor:
-        features = [*(branch(x) for branch in self.branches), upsample_to(self.pooled(x), x)]
+        features = [*(branch(x) for branch in self.branches), self.pooled(x).expand(-1, -1, *x.shape[-2:])]
         projected: Tensor = self.project(torch.cat(features, dim=1))
         return projected
 

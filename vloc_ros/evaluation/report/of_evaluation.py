@@ -1,7 +1,7 @@
 """The report of one evaluation, and that of several side by side."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
         plot(plots.cumulative(records), "What part of all frames is within an error; dotted: the usual limits."),
         table(head if len(evaluations) > 1 else (), rows),
         *(
-            plot(plots.errors_in_time(run), f"{of[name]}The error of every frame; strokes: rejected ones.")
+            plot(plots.errors_in_time(run), f"{of[name]}The error of every frame; strokes: rejected ones{_band(run)}.")
             for name, run in records.items()
         ),
         *(
@@ -92,6 +92,10 @@ def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
             if any(record.nearest_view for record in run)
         ),
     )
+
+
+def _band(records: Sequence[FrameRecord]) -> str:
+    return "; band: what the relocalizer said of itself" if any(record.state for record in records) else ""
 
 
 def _frame_by_frame(evaluations: Mapping[str, Evaluation]) -> str:

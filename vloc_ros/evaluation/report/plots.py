@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vloc_ros.core.tracking import State
 from vloc_ros.evaluation.metrics import RECALL_LIMITS
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.svg import (
@@ -30,6 +31,7 @@ Float = NDArray[np.float64]
 Runs = Mapping[str, Sequence[FrameRecord]]
 
 LEAST_CM, LEAST_DEG = 0.05, 0.01  # errors on a logarithmic axis are not drawn smaller
+LONG_STEP = 5.0  # times the usual one between frames: after that, nothing is known of the state
 LEAST_DURATION_S = 0.1  # stamps that span less are numbers, not times
 LEGEND_STROKE = 4.0  # points: strokes may be too thin to see their colour
 PLOT_WIDTH = 310.0  # points, about
@@ -37,12 +39,17 @@ SCORES: Mapping[str, Callable[[Estimated], float]] = {
     "confidence": lambda estimate: estimate.confidence,
     "inliers": lambda estimate: estimate.inliers,
 }
+STATE_COLOURS = {State.UNINITIALIZED: GREY, State.LOCALIZING: ORANGE, State.LOCALIZED: GREEN, State.LOST: RED}
 REASON_COLOURS = (RED, ORANGE, PURPLE, GREEN, TEAL, GREY)
 
 
 def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
-    """Translation and rotation error of each frame, and why there was none; over seconds where frames have stamps."""
-    figure, (centimetres, degrees) = axes_of(height=3.8, rows=2, sharex=True)
+    """Translation and rotation error of each frame, and why there was none; over seconds where frames have stamps.
+
+    Below, of a live run, a band with the relocalizer's state from each frame to the next.
+    """
+    heights = (1, 1, 0.09) if any(record.state for record in records) else (1, 1)
+    figure, (centimetres, degrees, *band) = axes_of(height=3.8, rows=len(heights), sharex=True, heights=heights)
     when, unit_of_time = _when(records)
     size = float(np.clip(70 / math.sqrt(len(records)), 3, 8))
     for axis, values, unit in ((centimetres, _centimetres(records), "cm"), (degrees, _degrees(records), "deg")):
@@ -54,7 +61,11 @@ def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
         handles, labels = centimetres.get_legend_handles_labels()
         for stroke in figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8).get_lines():
             stroke.set_linewidth(LEGEND_STROKE)
-    degrees.set_xlabel(unit_of_time)
+    for axis in band:
+        _draw_states(axis, when, records)
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(STATE_COLOURS), fontsize=8)
+    figure.axes[-1].set_xlabel(unit_of_time)
     return figure
 
 
@@ -228,6 +239,24 @@ def _mark_rejections(axis: Axes, when: Float, records: Sequence[FrameRecord]) ->
         axis.vlines(
             x, 0, 1, transform=axis.get_xaxis_transform(), colors=colour, alpha=0.35, linewidth=width, label=label
         )
+
+
+def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
+    """A bar of its colour over each stretch of one state; none where frames are missing for long."""
+    usual = float(np.median(np.diff(when))) if len(when) > 1 else 1.0
+    ends = np.minimum(np.append(when[1:], when[-1] + usual), when + LONG_STEP * usual)
+    touches_next = ends[:-1] == when[1:]
+    for state, colour in STATE_COLOURS.items():
+        here = np.array([record.state is state for record in records])
+        inside = here[:-1] & here[1:] & touches_next
+        starts = when[here & ~np.append(False, inside)]
+        lengths = ends[here & ~np.append(inside, False)] - starts
+        if len(starts):
+            bars = list(zip(starts.tolist(), lengths.tolist(), strict=True))
+            axis.broken_barh(bars, (0, 1), facecolors=colour, alpha=0.6, linewidth=0, label=state.value)
+    axis.set(ylim=(0, 1), yticks=[])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
 
 
 def _centimetres(records: Sequence[FrameRecord]) -> Float:

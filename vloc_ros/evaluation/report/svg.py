@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Literal
@@ -56,10 +56,13 @@ def plotting() -> Iterator[None]:
         yield
 
 
-def axes_of(height: float = 3.2, rows: int = 1, columns: int = 1, *, sharex: bool = False) -> tuple[Figure, list[Axes]]:
-    """A new figure, its height in inches, and its axes, row by row."""
+def axes_of(
+    height: float = 3.2, rows: int = 1, columns: int = 1, *, sharex: bool = False, heights: Sequence[float] = ()
+) -> tuple[Figure, list[Axes]]:
+    """A new figure, its height in inches, and its axes, row by row; `heights` of the rows if they are not the same."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=sharex).flat)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, height_ratios=heights or None)
+    return figure, list(axes.flat)
 
 
 def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:

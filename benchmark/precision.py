@@ -1,0 +1,69 @@
+"""What 16-bit arithmetic costs in accuracy: the same frames through a map's networks of every precision.
+
+python benchmark/precision.py --map MAP --workdir MAP.work --dataset seven_scenes --root DIR --poses FILE --split test
+
+ONNX Runtime's CPU computes float16 files in float32 and has no bfloat16 convolutions. So what a GPU would do is done in
+torch, from the checkpoint in the work directory: sums in float32, every result rounded to 16 bits.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from inputs import parser_of
+
+from vloc_ros.core.pipeline import Session
+from vloc_ros.datasets import open_dataset
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.localizer import load_localizer
+from vloc_ros.maps import read_map
+from vloc_ros.training.deploy import TorchSession
+from vloc_ros.training.map_options import LossWeights
+from vloc_ros.training.objective import VSNetObjective
+
+
+def learned(workdir: Path) -> VSNetObjective:
+    """What a run of `vloc map` has learned."""
+    training = json.loads((workdir / "options.json").read_text())["training"]
+    state = torch.load(workdir / "checkpoint.pt", map_location="cpu", weights_only=True)["objective"]
+    prototypes = torch.zeros_like(state["prototypes"])
+    objective = VSNetObjective(training["preset"], prototypes, LossWeights(), training["stride"])
+    objective.load_state_dict(state)
+    return objective
+
+
+def sessions(map_dir: Path, workdir: Path) -> Iterator[tuple[str, Session]]:
+    """By what they are called in the table."""
+    stored, objective = read_map(map_dir), learned(workdir)
+    spec = stored.landmark_map.manifest.network
+    for precision in stored.networks:
+        if precision != "bfloat16":
+            options = SessionOptions("onnxruntime", precision)
+            yield f"{precision}, ONNX Runtime", open_session(stored.networks, spec, options)
+        yield f"{precision}, torch", TorchSession(objective, spec, torch.device("cpu"), precision)
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--workdir", type=Path, required=True)
+    options = parser.parse_args()
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    localizer = load_localizer(options.map)
+    print(f"{len(dataset)} frames\n{'':24}  median cm     deg   mean cm   5 cm 5 deg   2 cm 1 deg   rejected   wrong")
+    for name, session in sessions(options.map, options.workdir):
+        evaluation = evaluate(replace(localizer, session=session), dataset)
+        summary = evaluation.summary()
+        errors = [100 * record.error.translation_m for record in evaluation.records if record.error]
+        print(
+            f"{name:24} {100 * summary['median_translation_m']:10.3f} {summary['median_rotation_deg']:7.3f} "
+            f"{sum(errors) / len(errors):9.3f} {100 * summary['recall_5cm_5deg']:10.1f} % "
+            f"{100 * summary['recall_2cm_1deg']:10.1f} % {summary['rejected']:10d} {summary['wrong_accepted']:7d}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

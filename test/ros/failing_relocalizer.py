@@ -1,0 +1,47 @@
+"""The relocalizer on a GPU that is lost after its fifth image; it is back when the network is opened anew."""
+
+import sys
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import vloc_ros.ros.relocalization as relocalization
+from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.errors import ModelError
+from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.ros.programs import relocalizer
+
+IMAGES = 5
+opened = count(1)
+
+
+@dataclass
+class FailingSession:
+    """Runs as the real one, and then never again."""
+
+    real: Any
+    images_left: float
+
+    max_batch = 1
+    backend = "a GPU that does not last"
+
+    @property
+    def spec(self) -> NetworkSpec:
+        return self.real.spec
+
+    def run(self, images: Any) -> Any:
+        self.images_left -= 1
+        if self.images_left < 0:
+            raise ModelError("network: the GPU is lost")
+        return self.real.run(images)
+
+
+def open_failing(*arguments: Any) -> Localizer:
+    localizer = open_localizer(*arguments)
+    lasts = {1: IMAGES, 2: 0}.get(next(opened), float("inf"))  # the second time it is not back yet
+    return replace(localizer, session=FailingSession(localizer.session, lasts))
+
+
+if __name__ == "__main__":
+    relocalization.open_localizer = open_failing
+    sys.exit(relocalizer(sys.argv))

@@ -1,0 +1,40 @@
+"""A network that fails while the robot drives: the node says so, stops, and goes on when it is activated again."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from graph import ACTIVATE, Graph
+from robot import Robot
+
+from vloc_ros.datasets import Frame
+
+SCRIPT = Path(__file__).with_name("failing_relocalizer.py")
+
+
+def test_a_lost_gpu_is_said_and_the_node_recovers_when_it_is_activated_again(
+    graph: Graph, frames: list[Frame], shipped_map: Path
+) -> None:
+    parameters = {"threads": 1, "tf_mode": "none", "base_frame": "", "map": shipped_map}
+    program = graph.start(str(SCRIPT), **parameters)
+    robot = Robot(graph, frames)
+    robot.wait_to_be_heard()
+    ask = partial(robot.ask, partial(robot.send_image, frames[0]))
+    while (answer := ask()).is_fix:
+        assert answer.status.level == DiagnosticStatus.OK
+    assert answer["rejection"] == "network_failed: network: the GPU is lost"
+    assert (answer["state"], answer.status.level) == ("lost", DiagnosticStatus.ERROR)
+    graph.wait_for(lambda: graph.state("/relocalizer") == "inactive", "the end of the activity")
+    assert len(program.lines("ERROR", "the GPU is lost")) == 1
+    assert program.lines("ERROR", "activate the node again")
+
+    assert not graph.change_state("/relocalizer", ACTIVATE), "the GPU is not back yet"
+    assert graph.state("/relocalizer") == "inactive"
+    assert graph.change_state("/relocalizer", ACTIVATE)
+    robot.wait_to_be_heard()
+    assert all(ask().is_fix for _ in range(8))
+    program.stop()

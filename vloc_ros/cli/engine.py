@@ -1,0 +1,119 @@
+"""`vloc engine`: build a map's TensorRT engine ahead of time, list the engines that are kept, and remove them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vloc_ros.cli.options import SubCommands
+from vloc_ros.core.manifest import PRECISIONS
+from vloc_ros.errors import ConfigError
+from vloc_ros.maps import read_map
+
+if TYPE_CHECKING:
+    from vloc_ros.inference.engine_cache import CacheEntry
+
+
+def register(commands: SubCommands) -> None:
+    parser = commands.add_parser("engine", help="build, list and remove TensorRT engines", description=__doc__)
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="build the engine of a map for the GPU of this computer")
+    build.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    build.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", *PRECISIONS),
+        help="which of the map's networks (default: as when localizing, float16 if the map has it)",
+    )
+    build.add_argument("--max-batch", type=int, default=1, metavar="N", help="most images at once (default: 1)")
+    build.add_argument(
+        "--workspace-mb",
+        type=_positive,
+        metavar="M",
+        help="GPU memory that one layer may use for itself, in MiB; builds anew, whatever is kept (default: 1024)",
+    )
+    build.set_defaults(run=run_build)
+    actions.add_parser("list", help="say which engines are kept, and for what").set_defaults(run=run_list)
+    clean = actions.add_parser("clean", help="remove engines that this computer cannot use any more")
+    clean.add_argument("--all", action="store_true", help="remove all engines, and timing caches too")
+    clean.set_defaults(run=run_clean)
+
+
+def run_build(options: argparse.Namespace) -> int:
+    from vloc_ros.inference import choose_precision
+    from vloc_ros.inference.backend import SessionSettings
+    from vloc_ros.inference.engines import BuildSettings
+    from vloc_ros.inference.tensorrt import TensorRtSession
+
+    stored = read_map(options.map)
+    precision = choose_precision(stored.networks, "tensorrt", options.precision)
+    building = BuildSettings() if options.workspace_mb is None else BuildSettings(options.workspace_mb, anew=True)
+    settings = SessionSettings(precision, max_batch=options.max_batch, say=_say)
+    spec = stored.landmark_map.manifest.network
+    with closing(TensorRtSession(stored.networks[precision], spec, settings, building)) as session:
+        print(f"ready: {session.backend}, images at once: {session.max_batch}")
+    return 0
+
+
+def run_list(options: argparse.Namespace) -> int:
+    from vloc_ros.inference.engine_cache import EngineCache, cache_directory
+
+    entries = EngineCache(cache_directory(), _say).entries()
+    for entry in entries:
+        print(_describe(entry))
+    print(f"{len(entries)} files, {sum(entry.size_bytes for entry in entries) / 1e6:.1f} MB, in {cache_directory()}")
+    return 0
+
+
+def run_clean(options: argparse.Namespace) -> int:
+    from vloc_ros.inference.engine_cache import EngineCache, cache_directory
+
+    keep = (lambda entry: False) if options.all else _usable_here()
+    for entry in EngineCache(cache_directory(), _say).clean(keep):
+        print(f"removed {_describe(entry)}")
+    return 0
+
+
+def _usable_here() -> "Callable[[CacheEntry], bool]":
+    """Whether this computer can use a file of the cache. Raises ConfigError where TensorRT cannot run."""
+    from vloc_ros.inference.backend import BackendUnavailableError
+    from vloc_ros.inference.cuda import Cuda
+    from vloc_ros.inference.engine_cache import RECIPE
+    from vloc_ros.inference.tensorrt_library import TensorRt
+
+    try:
+        version, gpu = TensorRt().version, Cuda().gpu
+    except BackendUnavailableError as error:
+        raise ConfigError(f"cannot tell which engines can be used here: {error}; --all removes them all") from error
+    here = (version, gpu.name, gpu.compute_capability, RECIPE)
+
+    def usable(entry: "CacheEntry") -> bool:
+        if not (key := entry.key):
+            return entry.kind != "damaged"
+        return (key.tensorrt, key.gpu, key.compute_capability, key.recipe) == here
+
+    return usable
+
+
+def _describe(entry: "CacheEntry") -> str:
+    text = f"{entry.path.name}  {entry.size_bytes / 1e6:.1f} MB  {entry.kind}"
+    if key := entry.key:
+        height, width, _ = key.input_shape
+        text += (
+            f": {key.precision} {width}x{height}, batches to {key.max_batch}, TensorRT {key.tensorrt}, "
+            f"{key.gpu} ({key.compute_capability}), network {key.network_sha256[:12]}"
+        )
+    return text
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,237 @@
+"""Engines that were built, kept per user: verified before they are used, written all at once, built by one at a time.
+
+A file of the cache is one line of JSON, which says what it is for and the SHA-256 of the rest, and the rest.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from vloc_ros.errors import ModelError
+
+DIRECTORY_VARIABLE = "VLOC_CACHE_DIR"
+ENGINE_SUFFIX, TIMING_SUFFIX, PARTIAL_SUFFIX, LOCK_FILE = ".engine", ".timing", ".partial", "build.lock"
+RECIPE = 1  # changes with the way engines are built, so that those built the old way are not used any more
+MAX_HEADER_BYTES = 1 << 14
+PRIVATE = 0o700  # an engine is a program for the GPU: nobody else may put one here
+
+Loaded = TypeVar("Loaded")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """Everything that an engine depends on. `input_shape`: height, width, channels."""
+
+    network_sha256: str
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    input_shape: tuple[int, int, int]
+    max_batch: int
+    precision: str
+    recipe: int = RECIPE
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A file of the cache. `key`: what engine it is; None for a timing cache and for whatever is damaged."""
+
+    path: Path
+    size_bytes: int
+    key: EngineKey | None
+
+    @property
+    def kind(self) -> str:
+        """For people: engine, timing cache, or damaged."""
+        if self.key:
+            return "engine"
+        return "timing cache" if self.path.suffix == TIMING_SUFFIX else "damaged"
+
+
+def cache_directory() -> Path:
+    """$VLOC_CACHE_DIR, or the user's directory for caches; engines lie in a directory below."""
+    chosen = os.environ.get(DIRECTORY_VARIABLE)
+    return (Path(chosen) if chosen else user_cache_path("vloc_ros", appauthor=False)) / "engines"
+
+
+class EngineCache:
+    """The engines in a directory, which need not exist. What goes wrong with it is said, never raised."""
+
+    def __init__(self, directory: Path, say: Say) -> None:
+        self._directory = directory
+        self._say = say
+
+    def obtain(
+        self, key: EngineKey, load: Callable[[bytes], Loaded], build: Callable[[], bytes], anew: bool = False
+    ) -> Loaded:
+        """`load` of the engine in the cache or, where there is none that `load` takes, of the one that `build` makes.
+
+        `load` raises ModelError for an engine that it refuses. Of several programs that want to build one does, the
+        others wait. `anew`: build even where there is one. Raises what `build` raises, and `load` of its engine.
+        """
+        seen = _stamp(self.path_of(key))
+        if not anew and (loaded := self._load(key, load)) is not None:
+            return loaded
+        with self._alone():
+            changed = _stamp(self.path_of(key)) != seen  # by a program that was faster
+            if changed and (loaded := self._load(key, load)) is not None:
+                return loaded
+            engine = build()
+            loaded = load(engine)
+            self._keep(key, engine)
+            return loaded
+
+    def path_of(self, key: EngineKey) -> Path:
+        return self._directory / f"{_digest(asdict(key))}{ENGINE_SUFFIX}"
+
+    def read_timing(self, key: EngineKey) -> bytes:
+        """TensorRT's measurements of an earlier build for the same version and GPU, or nothing."""
+        scope = _timing_scope(key)
+        content, fault = _read_verified(self._timing_path(scope), scope)
+        return content if not fault else b""
+
+    def write_timing(self, key: EngineKey, timing: bytes) -> None:
+        scope = _timing_scope(key)
+        with suppress(OSError):  # it saves time, no more
+            self._write(self._timing_path(scope), scope, timing)
+
+    def entries(self) -> list[CacheEntry]:
+        """Every file of the directory but the lock, by name."""
+        paths = sorted(self._directory.glob("*")) if self._directory.is_dir() else []
+        return [_entry(path) for path in paths if path.name != LOCK_FILE and path.is_file()]
+
+    def clean(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
+        """Remove the files that are not to be kept, and return them; waits for a program that is building.
+
+        Raises ModelError for a file that cannot be removed.
+        """
+        if not self._directory.is_dir():
+            return []
+        with self._alone():
+            unwanted = [entry for entry in self.entries() if not keep(entry)]
+            for entry in unwanted:
+                try:
+                    entry.path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise ModelError(f"{entry.path}: cannot be removed: {error.strerror}") from error
+        return unwanted
+
+    def _timing_path(self, scope: Mapping[str, Any]) -> Path:
+        return self._directory / f"{_digest(scope)}{TIMING_SUFFIX}"
+
+    def _load(self, key: EngineKey, load: Callable[[bytes], Loaded]) -> Loaded | None:
+        path = self.path_of(key)
+        engine, fault = _read_verified(path, asdict(key))
+        if fault == "missing":
+            return None
+        if not fault:
+            try:
+                return load(engine)
+            except ModelError as error:
+                fault = str(error)
+        self._say(f"{path}: not used: {fault}")
+        return None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other program builds meanwhile; without that assurance where the directory cannot be written to."""
+        lock = None
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+            lock = FileLock(self._directory / LOCK_FILE)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                self._say(f"another program builds an engine in {self._directory}: waiting for it")
+                lock.acquire()
+        except (OSError, NotImplementedError):  # of the directory; of a file system without locks
+            lock = None
+        try:
+            yield
+        finally:
+            if lock:
+                lock.release()
+
+    def _keep(self, key: EngineKey, engine: bytes) -> None:
+        try:
+            self._write(self.path_of(key), asdict(key), engine)
+        except OSError as error:
+            self._say(f"the engine is used but cannot be kept: {self._directory}: {error.strerror or error}")
+        else:
+            self._say(f"engine kept as {self.path_of(key)}")
+
+    def _write(self, path: Path, key: Mapping[str, Any], content: bytes) -> None:
+        """Write beside its place, flush, rename."""
+        line = json.dumps({"key": key, "sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
+        self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        with NamedTemporaryFile(dir=self._directory, suffix=PARTIAL_SUFFIX, delete=False) as file:
+            try:
+                file.write(line + content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes with every new content of a file; None without the file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read_verified(path: Path, key: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The content of a file of the cache, and what is wrong with it: nothing, "missing", or a reason."""
+    try:
+        line, _, content = path.read_bytes().partition(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return b"", "missing"
+    except OSError as error:
+        return b"", f"cannot be read: {error.strerror}"
+    header = _header(line)
+    if header is None:
+        return b"", "damaged"
+    if header.get("key") != json.loads(json.dumps(key)):
+        return b"", "made for something else"
+    if header.get("sha256") != hashlib.sha256(content).hexdigest():
+        return b"", "damaged or truncated"
+    return content, ""
+
+
+def _header(line: bytes) -> dict[str, Any] | None:
+    try:
+        header = json.loads(line)
+    except ValueError:
+        return None
+    return header if isinstance(header, dict) else None
+
+
+def _entry(path: Path) -> CacheEntry:
+    key = None
+    with suppress(OSError, ValueError, TypeError, LookupError):
+        fields = json.loads(path.open("rb").readline(MAX_HEADER_BYTES))["key"]
+        found = EngineKey(**{**fields, "input_shape": tuple(fields["input_shape"])})
+        key = None if _read_verified(path, asdict(found))[1] else found
+    return CacheEntry(path, path.stat().st_size, key)
+
+
+def _timing_scope(key: EngineKey) -> dict[str, Any]:
+    return {"tensorrt": key.tensorrt, "gpu": key.gpu, "compute_capability": key.compute_capability}
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,59 @@
+"""The deployed network as one self-contained ONNX file, in any precision."""
+
+import io
+import math
+
+import numpy as np
+import onnx
+import torch
+from onnx import version_converter
+
+from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.training.deploy import DeployedVSNet
+from vloc_ros.training.objective import VSNetObjective
+
+OPSET = 17
+BFLOAT16_OPSET = 22  # the first whose convolutions know bfloat16
+BATCH_AXIS = "batch"
+MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding would save nothing
+
+
+def export_onnx(objective: VSNetObjective, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
+    """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
+    network = DeployedVSNet(objective, spec, precision).eval()
+    # Where the objective is: float16 on a CPU is slow, and what is exported is the same.
+    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=objective.prototypes.device)
+    buffer = io.BytesIO()
+    with torch.no_grad():
+        torch.onnx.export(
+            network,
+            (image,),
+            buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
+            input_names=[spec.input_name],
+            output_names=list(spec.output_names),
+            dynamic_axes={name: {0: BATCH_AXIS} for name in (spec.input_name, *spec.output_names)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    if precision == "bfloat16":
+        model = version_converter.convert_version(model, BFLOAT16_OPSET)
+    if precision == "float32":
+        halve_weights(model.graph)
+    return bytes(model.SerializeToString())
+
+
+def halve_weights(graph: onnx.GraphProto) -> None:
+    """Store large float32 constants as float16, cast back when the file is loaded.
+
+    Arithmetic stays in float32; what is lost is the rounding of the weights, which the parity check includes.
+    """
+    for tensor in list(graph.initializer):
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < MIN_HALVED:
+            continue
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        half = onnx.numpy_helper.from_array(values, f"{tensor.name}_float16")
+        cast = onnx.helper.make_node("Cast", [half.name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        graph.initializer.remove(tensor)
+        graph.initializer.append(half)
+        graph.node.insert(0, cast)
