@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.training.augment import BORDER, Augmentation, warp_image, warp_labels, warp_points
+from vloc_ros.training.augment import (
+    BORDER,
+    Augmentation,
+    alter_light,
+    occlude,
+    warp_image,
+    warp_labels,
+    warp_points,
+)
 
 WIDTH, HEIGHT, STRIDE = 160, 112, 4
 CAMERA = Camera(WIDTH, HEIGHT, 150.0, 140.0, 82.0, 53.0)
@@ -15,7 +23,7 @@ NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def draw(augmentation: Augmentation, seed: int) -> np.ndarray:
-    return augmentation.draw_warp(INTRINSICS, WIDTH, HEIGHT, np.random.default_rng(seed))
+    return augmentation.draw_warps(INTRINSICS[None], WIDTH, HEIGHT, np.random.default_rng(seed))[0]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -45,7 +53,7 @@ def test_no_warp_changes_nothing() -> None:
     np.testing.assert_allclose(warp, np.eye(3), atol=1e-12)
     image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     np.testing.assert_array_equal(warp_image(image, warp), image)
-    np.testing.assert_array_equal(NONE.alter_light(image, rng), image)
+    np.testing.assert_array_equal(alter_light(image, NONE.draw_light(1, rng), 0, rng), image)
     at_cells = rng.integers(0, 60000, (HEIGHT // STRIDE, WIDTH // STRIDE)).astype(np.uint16)
     np.testing.assert_array_equal(warp_labels(at_cells, warp, WIDTH, HEIGHT, STRIDE), at_cells)
     finer = at_cells.repeat(2, axis=0).repeat(2, axis=1)
@@ -90,15 +98,18 @@ def test_occluders_take_the_labels_of_what_they_cover() -> None:
     labels = np.ones((HEIGHT // STRIDE, WIDTH // STRIDE), np.int64)
     before = image.copy()
     always = Augmentation(occlusion=1.0, occluder=0.5)
-    for _ in range(60):
-        covered, kept = always.occlude(image, labels, rng)
+    occluders = always.draw_occluders(60, WIDTH, HEIGHT, rng)
+    assert set(occluders.kinds) == {1, 2, 3}
+    for index in range(60):
+        covered, kept = occlude(image, labels, occluders, index, rng)
         changed = (covered != image).any(axis=2).reshape(HEIGHT // STRIDE, STRIDE, WIDTH // STRIDE, STRIDE)
         assert (kept[changed.any(axis=(1, 3))] == 0).all()
         assert 0 < (kept == 0).mean() < 0.5 * 0.5 + 0.1
         assert changed.any()
     np.testing.assert_array_equal(image, before)
     assert (labels == 1).all()
-    same_image, same_labels = replace(always, occlusion=0.0).occlude(image, labels, rng)
+    none = replace(always, occlusion=0.0).draw_occluders(1, WIDTH, HEIGHT, rng)
+    same_image, same_labels = occlude(image, labels, none, 0, rng)
     assert same_image is image
     assert same_labels is labels
 
@@ -108,8 +119,9 @@ def test_light_changes_brightness_but_not_places() -> None:
     image = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
     image[:, WIDTH // 2 :] = 160
     means = []
-    for _ in range(30):
-        altered = Augmentation().alter_light(image, rng)
+    light = Augmentation().draw_light(30, rng)
+    for index in range(30):
+        altered = alter_light(image, light, index, rng)
         assert altered.dtype == np.uint8
         assert altered.shape == image.shape
         assert altered[:, WIDTH // 2 + 2 :].mean() > altered[:, : WIDTH // 2 - 2].mean() + 40

@@ -88,7 +88,7 @@ def test_a_fused_network_does_the_same_in_fewer_steps(preset: Preset) -> None:
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("shrink", [1, 2, 3, 4])
+@pytest.mark.parametrize("shrink", [1, 2, 3])
 def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -> None:
     width, height = shrink * SMALL.width, shrink * SMALL.height
     rng = np.random.default_rng(0)
@@ -116,8 +116,8 @@ def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
     [
         ((320, 240), NetworkSpec(320, 240, 4)),
         ((640, 480), NetworkSpec(640, 480, 8)),
-        ((1280, 960), NetworkSpec(1280, 960, 16)),
-        ((3200, 2400), NetworkSpec(320, 240, 4)),  # too much to send through the network
+        ((960, 720), NetworkSpec(960, 720, 12)),
+        ((1280, 960), NetworkSpec(320, 240, 4)),  # too much to send through the network
         ((480, 360), NetworkSpec(320, 240, 4)),
         ((640, 400), NetworkSpec(320, 240, 4)),
         ((160, 120), NetworkSpec(320, 240, 4)),

@@ -40,7 +40,8 @@ def test_a_map_that_makes_no_sense(changes: dict[str, object], message: str) -> 
         ({"minutes": float("inf")}, "finite"),
         ({"epochs": -1}, "positive"),
         ({"epochs": 1, "preset": "huge"}, "known are mobile, resnet50"),
-        ({"epochs": 1, "batch_size": 0}, "batch size 0"),
+        ({"epochs": 1, "batch_size": -1}, "batch size -1"),
+        ({"epochs": 1, "accumulate": -2}, "accumulate -2"),
         ({"epochs": 1, "seed": -1}, "seed -1"),
         ({"epochs": 1, "pretrained": Path("w.pth")}, "preset resnet50"),
     ],
@@ -56,12 +57,34 @@ def test_an_unknown_loss() -> None:
 
 
 def test_the_fingerprint_is_of_what_is_learned_and_not_of_where_it_is_written() -> None:
-    same = replace(OPTIONS, out=Path("a"), workdir=Path("b"), fresh=True, precisions=("float16",))
+    same = replace(OPTIONS, out=Path("a"), workdir=Path("b"), fresh=True)
     assert same.fingerprint() == OPTIONS.fingerprint()
     weights = LossWeights(SegmentationLoss("triplet"))
     other = replace(OPTIONS, training=replace(OPTIONS.training, weights=weights))
     before, after = flatten(OPTIONS.fingerprint()), flatten(other.fingerprint())
     assert {name for name in before if before[name] != after[name]} == {"training.weights.segmentation.name"}
+
+
+def test_sizes_of_batches_that_were_left_open_are_settled_and_the_others_kept() -> None:
+    open_, given = TrainingOptions(epochs=1), TrainingOptions(epochs=1, batch_size=8, accumulate=3)
+    assert (open_.settled(6, 2).batch_size, open_.settled(6, 2).accumulate) == (6, 2)
+    assert given.settled(6, 2) == given
+
+
+def test_the_rate_grows_with_the_root_of_the_images_a_step() -> None:
+    rates = [
+        TrainingOptions(epochs=1, batch_size=b, accumulate=a).scaled_learning_rate for b, a in ((6, 1), (6, 4), (24, 1))
+    ]
+    assert rates == pytest.approx([2e-3, 4e-3, 4e-3])
+
+
+def test_the_fingerprint_is_blind_to_what_learns_the_same() -> None:
+    """Compiled or not; and a run of one batch a step is the run that it was before there was a choice."""
+    one = replace(OPTIONS, training=replace(OPTIONS.training, accumulate=1))
+    compiled = replace(one, training=replace(one.training, compile=True))
+    two = replace(one, training=replace(one.training, accumulate=2))
+    assert one.fingerprint() == compiled.fingerprint() != two.fingerprint()
+    assert "accumulate" not in one.fingerprint()["training"]
 
 
 @pytest.mark.parametrize("image", [(640, 480), (1280, 720), (1920, 1080), (752, 480), (480, 640), (1000, 20)])

@@ -47,7 +47,9 @@ def register(commands: SubCommands) -> None:
 
 def _add_training(group: "argparse._ArgumentGroup") -> None:
     from vloc_ros.training.map_options import (
+        BASE_BATCH,
         DEFAULT_MINUTES,
+        GPU_BATCH,
         MapOptions,
         Preset,
         SegmentationLoss,
@@ -65,7 +67,15 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
     _add(group, "--stride", TrainingOptions.stride, "network input pixels per output cell", type=int, metavar="PIXELS")
-    _add(group, "--batch-size", TrainingOptions.batch_size, "images a step, in each process", type=int, metavar="COUNT")
+    group.add_argument(
+        "--batch-size", type=int, default=0, metavar="COUNT",
+        help=f"images that go through the network together (default: {BASE_BATCH} on a CPU, {GPU_BATCH} on a GPU)",
+    )  # fmt: skip
+    group.add_argument(
+        "--accumulate", type=int, default=0, metavar="COUNT",
+        help="such batches a step, shared among the processes (default: one for each process)",
+    )  # fmt: skip
+    group.add_argument("--compile", action="store_true", help="use torch.compile, where it works")
     _add(group, "--seed", TrainingOptions.seed, "of all that is random", type=int)
 
 
@@ -98,6 +108,8 @@ def run(options: argparse.Namespace) -> int:
             minutes=options.minutes if options.epochs is None else None,
             epochs=options.epochs,
             batch_size=options.batch_size,
+            accumulate=options.accumulate,
+            compile=options.compile,
             stride=options.stride,
             weights=LossWeights(segmentation=SegmentationLoss(name=options.loss)),
             pretrained=options.pretrained,

@@ -1,4 +1,8 @@
-"""Augmentation: one warp for image, labels and landmark targets together, then light, noise and occluders."""
+"""Augmentation: one warp for image, labels and landmark targets together, then light, noise and occluders.
+
+What is drawn is drawn here, for a batch at a time, and carried out here with OpenCV; `augment_on_device` does the same
+with torch.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
-BORDER = (114, 114, 114)
+Image = NDArray[np.uint8]
+GREY = 114  # outside of the image
+BORDER = (GREY, GREY, GREY)
+NO_OCCLUDER, NOISE, COLOR, PART = range(4)
+LEAST_NOISE = 0.5  # of 255: less than that is lost in rounding
+
+
+@dataclass(frozen=True)
+class Light:
+    """Of B images: whether each is blurred (3x3), the gains (B, 3) of its channels, the offset (B,) that is added, and
+    sigma (B,) of the noise; the last two in 0 .. 255."""
+
+    blurred: NDArray[np.bool_]
+    gains: Float
+    offsets: Float
+    noise: Float
+
+
+@dataclass(frozen=True)
+class Occluders:
+    """Of B images: the kind (B,) of occluder, the box (B, 4) that it covers as y, x, height, width in pixels, the y and
+    x (B, 2) where the part of the image lies that a PART shows, and the COLOR (B, 3)."""
+
+    kinds: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    colors: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happens to B images: homographies (B, 3, 3) from pixels to warped pixels, then light, then occluders."""
+
+    warps: Float
+    light: Light
+    occluders: Occluders
 
 
 @dataclass(frozen=True)
@@ -17,7 +56,8 @@ class Augmentation:
     size.
 
     Light: `gain` per image and `tint` per channel (log), `offset` of 255; `noise` at most (one sigma, of 255); `blur`
-    is the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width.
+    is the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width:
+    noise, a plain colour or another part of the image.
     """
 
     pan_deg: float = 10.0
@@ -34,58 +74,102 @@ class Augmentation:
     occlusion: float = 0.5
     occluder: float = 0.5
 
-    def draw_warp(self, intrinsics: Float, width: int, height: int, rng: np.random.Generator) -> Float:
-        """A 3x3 homography from pixels to warped pixels; intrinsics (fx, fy, cx, cy)."""
-        fx, fy, cx, cy = intrinsics
-        calibration = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-        axis_angle = np.radians(_uniform(rng, self.tilt_deg, self.pan_deg, self.roll_deg))
-        rotation = np.asarray(cv2.Rodrigues(axis_angle)[0], dtype=np.float64)
-        zoom, stretch = np.exp(_uniform(rng, self.zoom, self.stretch))
-        shift_x, shift_y = _uniform(rng, self.shift, self.shift) * np.array([width, height])
-        zoomed = np.array([[fx * zoom * stretch, 0, cx + shift_x], [0, fy * zoom / stretch, cy + shift_y], [0, 0, 1.0]])
-        warp = zoomed @ rotation @ np.linalg.inv(calibration)
-        normalized: Float = warp / warp[2, 2]
+    def draw(self, intrinsics: Float, width: int, height: int, rng: np.random.Generator) -> Changes:
+        """Changes for images of these intrinsics (B, 4), fx fy cx cy."""
+        count = len(intrinsics)
+        return Changes(
+            self.draw_warps(intrinsics, width, height, rng),
+            self.draw_light(count, rng),
+            self.draw_occluders(count, width, height, rng),
+        )
+
+    def draw_warps(self, intrinsics: Float, width: int, height: int, rng: np.random.Generator) -> Float:
+        """Homographies (B, 3, 3) from pixels to warped pixels; intrinsics (B, 4)."""
+        fx, fy, cx, cy = intrinsics.T
+        axis_angles = np.radians(_uniform(rng, len(intrinsics), self.tilt_deg, self.pan_deg, self.roll_deg))
+        rotations = np.stack([cv2.Rodrigues(axis_angle)[0] for axis_angle in axis_angles])
+        zoom, stretch = np.exp(_uniform(rng, len(intrinsics), self.zoom, self.stretch)).T
+        shift_x, shift_y = _uniform(rng, len(intrinsics), self.shift * width, self.shift * height).T
+        zoomed = _calibrations(fx * zoom * stretch, fy * zoom / stretch, cx + shift_x, cy + shift_y)
+        warps = zoomed @ rotations @ np.linalg.inv(_calibrations(fx, fy, cx, cy))
+        normalized: Float = warps / warps[:, 2:, 2:]
         return normalized
 
-    def alter_light(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The image (H, W, 3) under another exposure and white balance, blurred and noisy."""
-        if rng.random() < self.blur:
-            image = np.asarray(cv2.blur(image, (3, 3)), dtype=np.uint8)
-        gain = np.exp(_uniform(rng, self.gain) + _uniform(rng, self.tint, self.tint, self.tint))
-        noisy = image * gain.astype(np.float32) + np.float32(255 * _uniform(rng, self.offset)[0])
-        if (sigma := self.noise * rng.random()) > 0.5:
-            noisy += np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32)
-        clipped: NDArray[np.uint8] = np.clip(noisy, 0, 255).astype(np.uint8)
-        return clipped
+    def draw_light(self, count: int, rng: np.random.Generator) -> Light:
+        """Exposure, white balance, blur and noise of so many images."""
+        noise = self.noise * rng.random(count)
+        return Light(
+            blurred=rng.random(count) < self.blur,
+            gains=np.exp(_uniform(rng, count, self.gain) + _uniform(rng, count, self.tint, self.tint, self.tint)),
+            offsets=255 * _uniform(rng, count, self.offset)[:, 0],
+            noise=np.where(noise > LEAST_NOISE, noise, 0),
+        )
 
-    def occlude(
-        self, image: NDArray[np.uint8], labels: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Cover a random box of the image with noise, a plain colour or another part of itself; its labels become 0."""
-        if rng.random() >= self.occlusion:
-            return image, labels
-        height, width = image.shape[:2]
-        h, w = np.maximum(2, np.array([height, width]) * rng.uniform(0.1, self.occluder, 2)).astype(int)
-        y, x = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
-        image, labels = image.copy(), labels.copy()
-        kind = rng.integers(3)
-        if kind == 0:
-            image[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
-        elif kind == 1:
-            image[y : y + h, x : x + w] = rng.integers(0, 256, 3, dtype=np.uint8)
-        else:
-            v, u = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
-            image[y : y + h, x : x + w] = image[v : v + h, u : u + w].copy()
-        sy, sx = labels.shape[0] / height, labels.shape[1] / width
-        labels[int(y * sy) : int(np.ceil((y + h) * sy)), int(x * sx) : int(np.ceil((x + w) * sx))] = 0
+    def draw_occluders(self, count: int, width: int, height: int, rng: np.random.Generator) -> Occluders:
+        """Occluders of so many images; boxes lie inside."""
+        image_size = np.array([height, width])
+        sizes = np.maximum(2, image_size * rng.uniform(0.1, max(0.1, self.occluder), (count, 2))).astype(np.int64)
+        room = image_size - sizes + 1
+        kinds = rng.integers(NOISE, PART + 1, count)
+        return Occluders(
+            kinds=np.where(rng.random(count) < self.occlusion, kinds, NO_OCCLUDER),
+            boxes=np.column_stack([rng.integers(0, room), sizes]),
+            parts=rng.integers(0, room),
+            colors=rng.integers(0, 256, (count, 3)),
+        )
+
+
+def _uniform(rng: np.random.Generator, count: int, *ranges: float) -> Float:
+    """(count, len(ranges)), each column in +- its range."""
+    drawn: Float = rng.uniform(-1, 1, (count, len(ranges))) * np.array(ranges)
+    return drawn
+
+
+def _calibrations(fx: Float, fy: Float, cx: Float, cy: Float) -> Float:
+    """Camera matrices (B, 3, 3)."""
+    zero, one = np.zeros_like(fx), np.ones_like(fx)
+    return np.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+
+
+def alter_light(image: Image, light: Light, index: int, rng: np.random.Generator) -> Image:
+    """The image (H, W, 3) under the `index`-th light."""
+    if light.blurred[index]:
+        image = np.asarray(cv2.blur(image, (3, 3)), dtype=np.uint8)
+    altered = image * light.gains[index].astype(np.float32) + np.float32(light.offsets[index])
+    if light.noise[index] > 0:
+        altered += np.float32(light.noise[index]) * rng.standard_normal(image.shape, dtype=np.float32)
+    clipped: Image = np.clip(altered, 0, 255).astype(np.uint8)
+    return clipped
+
+
+def occlude(
+    image: Image, labels: NDArray[np.int64], occluders: Occluders, index: int, rng: np.random.Generator
+) -> tuple[Image, NDArray[np.int64]]:
+    """The image behind the `index`-th occluder, if it is one; the labels of what it covers become 0."""
+    kind, (y, x, h, w) = occluders.kinds[index], occluders.boxes[index]
+    if kind == NO_OCCLUDER:
         return image, labels
+    image, labels = image.copy(), labels.copy()
+    if kind == NOISE:
+        image[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
+    elif kind == COLOR:
+        image[y : y + h, x : x + w] = occluders.colors[index]
+    else:
+        v, u = occluders.parts[index]
+        image[y : y + h, x : x + w] = image[v : v + h, u : u + w].copy()
+    top, left, bottom, right = covered_cells(occluders.boxes[index : index + 1], image.shape, labels.shape)[0]
+    labels[top:bottom, left:right] = 0
+    return image, labels
 
 
-def _uniform(rng: np.random.Generator, *ranges: float) -> Float:
-    return np.array([rng.uniform(-r, r) for r in ranges])
+def covered_cells(boxes: NDArray[np.int64], image: tuple[int, ...], cells: tuple[int, ...]) -> NDArray[np.int64]:
+    """Top, left, bottom and right (B, 4) of the cells that boxes (B, 4) of pixels touch; shapes are (H, W, ...)."""
+    scale = np.array([cells[0] / image[0], cells[1] / image[1]])
+    first, end = np.floor(boxes[:, :2] * scale), np.ceil((boxes[:, :2] + boxes[:, 2:]) * scale)
+    return np.column_stack([first, end]).astype(np.int64)
 
 
-def warp_image(image: NDArray[np.uint8], warp: Float) -> NDArray[np.uint8]:
+def warp_image(image: Image, warp: Float) -> Image:
     """The image (H, W, 3) under a homography of its pixels, plain grey outside."""
     height, width = image.shape[:2]
     warped = cv2.warpPerspective(image, warp, (width, height), flags=cv2.INTER_LINEAR, borderValue=BORDER)
@@ -97,12 +181,18 @@ def warp_labels(labels: NDArray[np.integer], warp: Float, width: int, height: in
 
     `warp` is in pixels of the width x height image. Nearest neighbour, 0 outside.
     """
-    source = _pixels_from_cells(width / labels.shape[1], height / labels.shape[0])
-    target = _pixels_from_cells(stride, stride)
     size = (width // stride, height // stride)
-    matrix = np.linalg.inv(target) @ warp @ source
+    matrix = label_warps(warp, labels.shape, width, height, stride)
     warped = cv2.warpPerspective(labels.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST, borderValue=0)
     return warped.astype(np.int64)
+
+
+def label_warps(warps: Float, labels: tuple[int, ...], width: int, height: int, stride: int) -> Float:
+    """Homographies (..., 3, 3) from the pixels of label images of shape `labels` to output cells."""
+    source = _pixels_from_cells(width / labels[-1], height / labels[-2])
+    target = _pixels_from_cells(stride, stride)
+    matrices: Float = np.linalg.inv(target) @ warps @ source
+    return matrices
 
 
 def warp_points(points: Float, warp: Float) -> Float:

@@ -1,8 +1,12 @@
-"""Batches of augmented frames, made by threads while the network works on the one before."""
+"""Batches of augmented frames, made while the network works on the one before."""
 
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vloc_ros.core.transforms import apply, invert
-from vloc_ros.training.augment import Augmentation, warp_image, warp_labels, warp_points
+from vloc_ros.training.augment import Augmentation, Changes, alter_light, occlude, warp_image, warp_labels, warp_points
 from vloc_ros.training.frames import TrainingFrames
 
 
@@ -28,8 +32,12 @@ class Batch:
         return Batch(*(t.to(device, non_blocking=True) for t in (self.images, self.labels, self.landmark_pixels)))
 
 
+Prepared: TypeAlias = Callable[[], Batch]  # what is left to do, in the thread that trains
+
+
 class BatchSource:
-    """Endless batches, by iteration number: the same seed and number give the same batch, wherever training resumes."""
+    """Endless batches by number: the same seed and number give the same batch, wherever training resumes and whichever
+    process asks. Made with NumPy and OpenCV; `device_batches` has the one for GPUs."""
 
     def __init__(
         self,
@@ -39,53 +47,57 @@ class BatchSource:
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
-        rank: int = 0,
-        ranks: int = 1,
     ):
-        self._frames = frames
-        self._landmarks = landmarks
-        self._stride = stride
-        self._batch_size = batch_size
+        self.frames = frames
+        self.landmarks = landmarks
+        self.stride = stride
+        self.batch_size = batch_size
         self._augmentation = augmentation
         self._seed = seed
-        self._rank = rank
-        self._ranks = ranks
+        self._order = lru_cache(maxsize=2)(self._order_of_epoch)
 
-    @property
-    def iterations_per_epoch(self) -> int:
-        return max(1, len(self._frames) // (self._batch_size * self._ranks))
-
-    def batches(self, start: int, workers: int) -> Generator[Batch, None, None]:
-        """Batches from iteration `start` on, `workers` of them being prepared ahead."""
+    def batches(self, numbers: Iterable[int], workers: int) -> Generator[Batch, None, None]:
+        """The batches of these numbers, `workers` of them being prepared ahead."""
+        remaining = iter(numbers)
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            number = start + workers
-            ahead = [pool.submit(self.batch, n) for n in range(start, number)]
-            while True:
-                yield ahead.pop(0).result()
-                ahead.append(pool.submit(self.batch, number))
-                number += 1
+            ahead = deque(pool.submit(self.prepare, number) for number in islice(remaining, workers))
+            while ahead:
+                yield ahead.popleft().result()()
+                ahead.extend(pool.submit(self.prepare, number) for number in islice(remaining, 1))
 
     def batch(self, number: int) -> Batch:
-        """This process's part of one iteration: every frame comes once an epoch, in a new order each."""
-        first = (number * self._ranks + self._rank) * self._batch_size
-        samples = [self._sample(first + i) for i in range(self._batch_size)]
-        images, labels, pixels = zip(*samples, strict=True)
-        return Batch(
-            torch.from_numpy(np.stack(images)),
-            torch.from_numpy(np.stack(labels)),
-            torch.from_numpy(np.stack(pixels).astype(np.float32)),
-        )
+        """One batch: every frame comes once an epoch, in a new order each."""
+        return self.prepare(number)()
 
-    def _sample(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]:
-        epoch, place = divmod(position, len(self._frames))
-        index = int(np.random.default_rng((self._seed, epoch)).permutation(len(self._frames))[place])
-        rng = np.random.default_rng((self._seed, epoch, place))
-        frames, augmentation = self._frames, self._augmentation
+    def prepare(self, number: int) -> Prepared:
+        """Everything about a batch that may happen in another thread."""
+        indices, changes, rng = self.draw(number)
+        samples = [self._sample(index, changes, place, rng) for place, index in enumerate(indices.tolist())]
+        images, labels, pixels = (np.stack(parts) for parts in zip(*samples, strict=True))
+        tensors = (torch.from_numpy(values) for values in (images, labels, pixels.astype(np.float32)))
+        batch = Batch(*tensors)
+        return lambda: batch
+
+    def draw(self, number: int) -> tuple[NDArray[np.int64], Changes, np.random.Generator]:
+        """Which frames are in a batch, what happens to them, and what draws the rest."""
+        positions = number * self.batch_size + np.arange(self.batch_size)
+        epochs, places = np.divmod(positions, len(self.frames))
+        indices = np.array([self._order(epoch)[place] for epoch, place in zip(epochs.tolist(), places, strict=True)])
+        rng = np.random.default_rng((self._seed, number, 1))  # three numbers: no stream of an epoch's order
+        height, width = self.frames.images.shape[1:3]
+        return indices, self._augmentation.draw(self.frames.intrinsics[indices], width, height, rng), rng
+
+    def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self._seed, epoch)).permutation(len(self.frames))
+
+    def _sample(
+        self, index: int, changes: Changes, place: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]:
+        frames, warp = self.frames, changes.warps[place]
         height, width = frames.images.shape[1:3]
-        warp = augmentation.draw_warp(frames.intrinsics[index], width, height, rng)
-        image = augmentation.alter_light(warp_image(frames.images[index], warp), rng)
-        labels = warp_labels(frames.labels[index], warp, width, height, self._stride)
-        image, labels = augmentation.occlude(image, labels, rng)
-        camera_points = apply(invert(frames.map_from_camera[index]), self._landmarks)
+        image = alter_light(warp_image(frames.images[index], warp), changes.light, place, rng)
+        labels = warp_labels(frames.labels[index], warp, width, height, self.stride)
+        image, labels = occlude(image, labels, changes.occluders, place, rng)
+        camera_points = apply(invert(frames.map_from_camera[index]), self.landmarks)
         pixels = frames.camera(index).project(camera_points)[0]
         return image, labels, warp_points(pixels, warp)

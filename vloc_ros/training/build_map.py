@@ -27,22 +27,23 @@ from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
 from vloc_ros.methods.vsnet import network_input
-from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import BatchSource
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.deploy import TorchSession, deployed_spec
+from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
-from vloc_ros.training.map_options import MapOptions, flatten
+from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MapOptions, flatten
 from vloc_ros.training.objective import VSNetObjective
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.scene import load_scene, save_scene
-from vloc_ros.training.trainer import LOGS, Trainer, Workers
+from vloc_ros.training.trainer import LOGS, Trainer
 
 MIN_FRAMES = 10
+SETTINGS = "options.json"  # what the work directory is of, in it
 DEPTH_FILE = "depth.json"  # the depth correction, in the work directory
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
@@ -65,9 +66,11 @@ def build_map(options: MapOptions) -> None:
     training, held_out = split_held_out(dataset)
     if workers.rank == 0:
         require_replaceable(options.out)
+        options = _settled(options, workers)
         _claim_workdir(options)
         _prepare(options, training)
     workers.barrier()
+    options = _settled(replace(options, fresh=False), workers)  # for the others: as the first one has claimed it
     _, landmarks = load_scene(options.workdir / "scene.npz")
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, frames, landmarks, workers)
@@ -78,12 +81,26 @@ def build_map(options: MapOptions) -> None:
         _finish(options, trainer, blank, held_out)
 
 
+def _settled(options: MapOptions, workers: Workers) -> MapOptions:
+    """Sizes of batches that were left open become those of the run that is continued, else what suits the device and
+    the number of processes. Raises ConfigError if the processes cannot share them evenly."""
+    try:
+        earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())["training"]
+        known = {"batch_size": earlier["batch_size"], "accumulate": earlier.get("accumulate", 1)}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
+        gpu = choose_device().type == "cuda"
+        known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
+    training = options.training.settled(**known)
+    workers.share_of(training.accumulate)
+    return replace(options, training=training)
+
+
 def _claim_workdir(options: MapOptions) -> None:
     """Make the work directory, or make sure that what it holds belongs to a run of the same options.
 
     Raises ConfigError for a run of other options, and for a directory of something else, which --fresh would delete.
     """
-    workdir, settings = options.workdir, options.workdir / "options.json"
+    workdir, settings = options.workdir, options.workdir / SETTINGS
     try:
         if settings.is_file() and not options.fresh:
             _require_same_options(options, settings)
@@ -164,13 +181,14 @@ def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landma
     training = options.training
     prototypes = torch.randn(len(landmarks), training.embedding)
     objective = VSNetObjective(training.preset, prototypes, training.weights, training.stride)
-    source = BatchSource(
-        frames, landmarks.positions, objective.network.stride, training.batch_size, Augmentation(), training.seed,
-        workers.rank, workers.count,
-    )  # fmt: skip
+    source = make_source(
+        frames, landmarks.positions, objective.network.stride, training.batch_size, training.seed, choose_device()
+    )
     trainer = Trainer(objective, source, training, options.workdir, workers)
     if trainer.resume() and workers.rank == 0:
         say(f"going on from iteration {trainer.progress.iteration}, {100 * trainer.fraction:.0f} % done")
+    if training.compile and (fault := trainer.compile()) is not None:
+        say(f"torch.compile does not work here, training goes on without it ({fault})")
     return trainer
 
 
@@ -258,5 +276,6 @@ def _training_summary(options: MapOptions, trainer: Trainer) -> dict[str, object
         "iterations": trainer.progress.iteration,
         "minutes": round(trainer.progress.seconds / 60, 2),
         "batch_size": training.batch_size,
+        "accumulate": training.accumulate,
         "parameters": sum(p.numel() for p in trainer.objective.parameters()),
     }

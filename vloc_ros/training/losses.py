@@ -132,30 +132,37 @@ def _chunks(length: int) -> list[slice]:
     return [slice(start, start + CHUNK_PIXELS) for start in range(0, length, CHUNK_PIXELS)]
 
 
-def direction_l1(offsets: Tensor, targets: Tensor) -> Tensor:
-    """Equation 3 on foreground pixels, averaged: L1 between the directions of offsets and targets (P, 2)."""
-    return _mean((F.normalize(offsets, dim=-1) - F.normalize(targets, dim=-1)).abs().sum(-1))
+def direction_l1(offsets: Tensor, targets: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Equation 3, averaged over the pixels that count (...), by default all of them: L1 between the directions of
+    offsets and targets (..., 2)."""
+    return _mean((F.normalize(offsets, dim=-1) - F.normalize(targets, dim=-1)).abs().sum(-1), counts)
 
 
-def offset_l1(offsets: Tensor, targets: Tensor) -> Tensor:
-    """L1 between offsets and targets (P, 2), network pixels, in units of OFFSET_UNIT.
+def offset_l1(offsets: Tensor, targets: Tensor, counts: Tensor | None = None) -> Tensor:
+    """L1 between offsets and targets (..., 2), network pixels, in units of OFFSET_UNIT, averaged in the same way.
 
     Not in the paper: a direction says nothing of the distance, and is a coin toss beside its landmark, where the offset
     is at its most certain.
     """
-    return _mean((offsets - targets).abs().sum(-1)) / OFFSET_UNIT
+    return _mean((offsets - targets).abs().sum(-1), counts) / OFFSET_UNIT
 
 
-def scale_likelihood(offsets: Tensor, targets: Tensor, log_scales: Tensor) -> Tensor:
-    """Negative log-likelihood of the scales (P,) given Laplace-distributed offset errors (P, 2), network pixels.
+def scale_likelihood(offsets: Tensor, targets: Tensor, log_scales: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Negative log-likelihood of the scales (...) given Laplace-distributed offset errors (..., 2), network pixels,
+    averaged in the same way.
 
     It teaches each pixel what its vote is worth, and nothing else: if the errors were not detached, pixels that are far
     off would call themselves uncertain and be let off learning.
     """
     error = (offsets - targets).abs().sum(-1).detach()
-    return _mean(error * torch.exp(-log_scales) + 2 * log_scales)
+    return _mean(error * torch.exp(-log_scales) + 2 * log_scales, counts)
 
 
-def _mean(losses: Tensor) -> Tensor:
-    """0 for no pixels at all: a batch that shows no landmark teaches nothing, it does not end the training with NaN."""
-    return losses.sum() / max(1, len(losses))
+def _mean(losses: Tensor, counts: Tensor | None = None) -> Tensor:
+    """0 for no pixels at all: a batch that shows no landmark teaches nothing, it does not end the training with NaN.
+
+    A mask, unlike a selection, has a size that a GPU need not be waited for to know.
+    """
+    if counts is None:
+        return losses.sum() / max(1, losses.numel())
+    return (losses * counts).sum() / counts.sum().clamp_min(1)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,6 +16,8 @@ SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_en
 DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
+BASE_BATCH = 6  # images a step on a CPU
+GPU_BATCH = 24  # a GPU would be waiting for its next command at fewer
 STRIDES: Mapping[Preset, tuple[int, ...]] = {"mobile": (1, 2, 4, 8), "resnet50": (1, 2, 4)}
 
 
@@ -51,8 +53,11 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How long and how to train. Exactly one of `minutes` and `epochs` is set. `batch_size` is each process's.
+    """How long and how to train. Exactly one of `minutes` and `epochs` is set.
 
+    A step takes `accumulate` batches of `batch_size` images, shared among the processes; 0 is what suits the device and
+    their number (`settled`). `learning_rate` is that of BASE_BATCH images a step; of others it is scaled. `compile`: by
+    torch.compile, if that works.
     `stride`: network input pixels per output cell, a power of two up to 8 (mobile) or 4 (resnet50).
     `pretrained`: torchvision ResNet-50 weights for the resnet50 preset; its backbone then learns at a tenth of the
     rate. Raises ConfigError for values that make no sense.
@@ -61,7 +66,9 @@ class TrainingOptions:
     preset: Preset = "mobile"
     minutes: float | None = None
     epochs: int | None = None
-    batch_size: int = 6
+    batch_size: int = 0
+    accumulate: int = 0
+    compile: bool = False
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     warmup_iterations: int = 100
@@ -82,8 +89,19 @@ class TrainingOptions:
             raise ConfigError(f"training: pretrained weights are for preset resnet50, not {self.preset}")
         if self.stride not in STRIDES[self.preset]:
             raise ConfigError(f"training: stride {self.stride} is not one of {self.preset}'s, {STRIDES[self.preset]}")
-        if self.batch_size < 1 or self.seed < 0:
-            raise ConfigError(f"training: batch size {self.batch_size} or seed {self.seed} is too small")
+        for name, value in (("batch size", self.batch_size), ("accumulate", self.accumulate), ("seed", self.seed)):
+            if value < 0:
+                raise ConfigError(f"training: {name} {value} is too small")
+
+    def settled(self, batch_size: int, accumulate: int) -> "TrainingOptions":
+        """With these in place of what was left open."""
+        return replace(self, batch_size=self.batch_size or batch_size, accumulate=self.accumulate or accumulate)
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """Of steps of that many images: their gradient is less noisy by the square root of how many more they are, and
+        with an optimizer that divides by the gradient's size, the rate may grow by as much."""
+        return self.learning_rate * math.sqrt(self.batch_size * self.accumulate / BASE_BATCH)
 
 
 @dataclass(frozen=True)
@@ -142,8 +160,10 @@ class MapOptions:
             del values[name]
         for name in ("root", "mesh"):  # the same place, whatever directory the command is given in
             values[name] = values[name] and values[name].resolve()
-        for name in ("minutes", "epochs"):
+        for name in ("minutes", "epochs", "compile"):
             del values["training"][name]
+        if values["training"]["accumulate"] == 1:  # as ever, before there was a choice
+            del values["training"]["accumulate"]
         fingerprint: dict[str, Any] = json.loads(json.dumps(values, default=str))
         return fingerprint
 

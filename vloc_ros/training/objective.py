@@ -1,5 +1,8 @@
 """What training minimises: VS-Net's overall loss (equation 4) of one batch, in one module that holds all parameters."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -38,29 +41,54 @@ class VSNetObjective(nn.Module):
         self.network: VSNet = PRESETS[preset](prototypes.shape[1], stride)
         self.prototypes = nn.Parameter(prototypes)
         self.weights = weights
+        self._run_network: Callable[[Tensor], VSNetOutput] = self.network.forward
+
+    def compile_network(self, backend: str | Callable[..., Any]) -> None:
+        """Run the network through torch.compile from now on; what fails, fails at the next batch."""
+        self._run_network = torch.compile(self.network.forward, backend=backend)
+
+    def run_eagerly(self) -> None:
+        """Run the network as it is written."""
+        self._run_network = self.network.forward
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss by name: segmentation, direction, offset, scale, and total."""
-        output = self.network(self.normalize(batch.images))
+        output = self._run_network(self.normalize(batch.images))
         with torch.autocast(batch.images.device.type, enabled=False):  # cosines at a low temperature need all digits
-            return self._losses(VSNetOutput(*(values.float() for values in output)), batch)
+            precise = (values.to(torch.promote_types(values.dtype, torch.float32)) for values in output)
+            return self._losses(VSNetOutput(*precise), batch)
 
     def _losses(self, output: VSNetOutput, batch: Batch) -> dict[str, Tensor]:
-        foreground = batch.labels > 0
-        image, row, column = foreground.nonzero(as_tuple=True)
-        landmark = batch.labels[foreground] - 1
-        embeddings = output.embeddings.permute(0, 2, 3, 1)[foreground]
-        segmentation = segmentation_loss(self.weights.segmentation, embeddings, landmark, image, self.prototypes)
-
-        stride = self.network.stride
-        cells = torch.stack([column, row], dim=1) * stride + (0.5 * stride - 0.5)
-        targets = batch.landmark_pixels[image, landmark] - cells
-        ahead = targets.isfinite().all(dim=1)  # a landmark behind the warped camera is nowhere to point to
-        offsets = output.offsets.permute(0, 2, 3, 1)[foreground][ahead]
-        scales = output.log_scales[foreground][ahead]
-        direction = direction_l1(offsets, targets[ahead])
-        offset = offset_l1(offsets, targets[ahead])
-        scale = scale_likelihood(offsets, targets[ahead], scales)
+        segmentation = self._segmentation(output.embeddings, batch.labels)
+        targets, counts = _targets(batch, self.network.stride)
+        offsets = output.offsets.permute(0, 2, 3, 1)
+        direction = direction_l1(offsets, targets, counts)
+        offset = offset_l1(offsets, targets, counts)
+        scale = scale_likelihood(offsets, targets, output.log_scales, counts)
         weights = self.weights
         total = segmentation + weights.direction * direction + weights.offset * offset + weights.scale * scale
         return {"segmentation": segmentation, "direction": direction, "offset": offset, "scale": scale, "total": total}
+
+    def _segmentation(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Of embeddings (B, E, h, w), where labels (B, h, w) are not 0."""
+        foreground = labels.flatten().nonzero().squeeze(1)  # the one place where a GPU is waited for
+        landmark = labels.flatten().index_select(0, foreground) - 1
+        image = foreground // labels[0].numel()
+        chosen = embeddings.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, foreground)
+        return segmentation_loss(self.weights.segmentation, chosen, landmark, image, self.prototypes)
+
+
+def _targets(batch: Batch, stride: int) -> tuple[Tensor, Tensor]:
+    """Offsets (B, h, w, 2) in network pixels from each cell to its landmark, and which of them (B, h, w) count.
+
+    A landmark behind the warped camera is nowhere to point to.
+    """
+    count, height, width = batch.labels.shape
+    device = batch.labels.device
+    y = torch.arange(height, device=device)[:, None].expand(height, width)
+    x = torch.arange(width, device=device).expand(height, width)
+    cells = torch.stack([x, y], dim=-1) * stride + (0.5 * stride - 0.5)
+    landmark = (batch.labels - 1).clamp_min(0).view(count, -1, 1).expand(-1, -1, 2)
+    targets = batch.landmark_pixels.gather(1, landmark).view(count, height, width, 2) - cells
+    counts = (batch.labels > 0) & targets.isfinite().all(dim=-1)
+    return torch.where(counts[..., None], targets, 0), counts

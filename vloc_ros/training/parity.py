@@ -14,11 +14,11 @@ from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.objective import VSNetObjective
 
 AWAY_CELLS = 2  # of the output, between a cell and its landmark
-# Smallest share of equal labels and largest angle between votes, in degrees; bfloat16 has 8 binary digits.
+# Smallest share of equal labels and largest angle between votes, in degrees; bfloat16 has only 8 binary digits.
 LIMITS: Mapping[Precision, tuple[float, float]] = {
     "float32": (0.99, 1.0),
-    "float16": (0.98, 1.0),
-    "bfloat16": (0.97, 3.0),
+    "float16": (0.99, 1.0),
+    "bfloat16": (0.97, 2.0),
 }
 
 

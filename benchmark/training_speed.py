@@ -1,0 +1,99 @@
+"""How many images a second training gets through on the device that is there, and whether it waits for its data.
+
+python benchmark/training_speed.py --workdir maps/office.work [--preset resnet50] [--batch-size 24] [--compile]
+
+The work directory is one of `vloc map`, with its labelled frames. `data`: batches are made and thrown away; `network`:
+forward, backward and update on one and the same batch; `both`: as training does it. Where `both` is near the slower of
+the two, they overlap; where `data` is the slower one, the network waits for it.
+"""
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.device_batches import make_source
+from vloc_ros.training.frames import open_frames
+from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, Preset, TrainingOptions
+from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.scene import load_scene
+from vloc_ros.training.trainer import PREPARED_BATCHES, Trainer
+
+WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
+
+
+def images_per_second(step: Callable[[], object], images: int, steps: int) -> float:
+    """Of so many images a step, after a few that do not count."""
+    for _ in range(WARM_UP):
+        step()
+    wait()
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    wait()
+    return images * steps / (time.perf_counter() - started)
+
+
+def wait() -> None:
+    """Until the device has done what it was asked to."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def endless(source: BatchSource) -> Iterator[Batch]:
+    return source.batches(itertools.count(), workers=PREPARED_BATCHES)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--preset", choices=get_args(Preset), default="mobile")
+    parser.add_argument("--batch-size", type=int, help=f"default: {BASE_BATCH} on a CPU, {GPU_BATCH} on a GPU")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--steps", type=int, help="default: 10 on a CPU, 200 on a GPU")
+    options = parser.parse_args()
+    device = choose_device()
+    gpu = device.type == "cuda"
+    batch_size, steps = options.batch_size or (GPU_BATCH if gpu else BASE_BATCH), options.steps or (200 if gpu else 10)
+    training = TrainingOptions(preset=options.preset, epochs=1, batch_size=batch_size, accumulate=1)
+
+    frames, (_, landmarks) = open_frames(options.workdir / "frames"), load_scene(options.workdir / "scene.npz")
+    objective = VSNetObjective(
+        training.preset, torch.randn(len(landmarks), training.embedding), training.weights, training.stride
+    )
+    arguments = (frames, landmarks.positions, training.stride, batch_size)
+    source = make_source(*arguments, training.seed, device)
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = Trainer(objective, source, training, Path(directory), Workers())
+    objective.train()
+    if options.compile and (fault := trainer.compile()) is not None:
+        print(f"torch.compile does not work here: {fault}")
+
+    made, used, again = endless(source), endless(source), itertools.repeat(source.batch(0))
+    rows: dict[str, Callable[[], object]] = {
+        "data": lambda: next(made),
+        "network": lambda: trainer.step(objective, again),
+        "both": lambda: trainer.step(objective, used),
+    }
+    if gpu:
+        on_cpu = endless(BatchSource(*arguments, Augmentation(), training.seed))
+        rows["data, by the CPU"] = lambda: next(on_cpu)
+    name = torch.cuda.get_device_name(device) if gpu else f"CPU, {torch.get_num_threads()} threads"
+    height, width = frames.images.shape[1:3]
+    print(f"{name}; {options.preset}, {width}x{height}, {batch_size} images a step, {len(landmarks)} landmarks")
+    for row, step in rows.items():
+        print(f"{row:<18} {images_per_second(step, batch_size, steps):9.1f} images/s", flush=True)
+    for batches in (made, used):
+        batches.close()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

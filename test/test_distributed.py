@@ -1,0 +1,131 @@
+"""Training with several processes learns what one process learns, and each can go on where the other stopped."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
+
+from distributed_run import HALF, STEPS, make_trainer, train  # noqa: E402
+
+from vloc_ros.errors import ConfigError  # noqa: E402
+from vloc_ros.training import trainer as trainer_module  # noqa: E402
+from vloc_ros.training.build_map import _settled  # noqa: E402
+from vloc_ros.training.device import Workers  # noqa: E402
+from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
+from vloc_ros.training.trainer import Trainer  # noqa: E402
+
+State = dict[str, "torch.Tensor"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _report_every_iteration() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer_module, "LOG_EVERY", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> State:
+    """What one process learns, that nobody interrupts."""
+    trainer = make_trainer(tmp_path_factory.mktemp("alone"), Workers())
+    train(trainer)
+    return trainer.objective.state_dict()
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes leave in three directories: see distributed_run.py."""
+    root = tmp_path_factory.mktemp("together")
+    directories = [root / name for name in ("whole", "continued", "interrupted")]
+    for directory in directories:
+        directory.mkdir()
+    half = make_trainer(directories[1], Workers())
+
+    def stop(trainer: Trainer, _: object) -> None:
+        if trainer.progress.iteration == HALF:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half.train(stop, lambda _: {}, 0)
+    test = Path(__file__).parent
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": f"{test.parent}{os.pathsep}{test}", "OMP_NUM_THREADS": "1"}
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    run = subprocess.run(
+        [*command, str(test / "distributed_run.py"), *map(str, directories)],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert all((directory / "checkpoint.pt").exists() for directory in directories), run.stderr
+    return root
+
+
+def assert_same(found: State, expected: State) -> None:
+    """But for the order of additions, and for a counter that nothing uses: how many batches this process normalised."""
+    for name, value in expected.items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(
+                found[name], value, rtol=1e-6, atol=1e-8, msg=lambda text, n=name: f"{n}: {text}"
+            )
+
+
+def test_two_processes_learn_what_one_learns(alone: State, together: Path) -> None:
+    """Parameters, prototypes and running statistics; both processes the same."""
+    first, second = (torch.load(together / "whole" / f"process{rank}.pt") for rank in (0, 1))
+    assert_same(first, alone)
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+    untrained = make_trainer(together, Workers()).objective.state_dict()
+    assert max(float((first[name] - value).abs().max()) for name, value in untrained.items()) > 5e-3
+
+
+def test_two_processes_go_on_where_one_stopped(alone: State, together: Path) -> None:
+    assert_same(torch.load(together / "continued" / "process0.pt"), alone)
+
+
+def test_one_process_goes_on_where_ctrl_c_stopped_two(alone: State, together: Path) -> None:
+    trainer = make_trainer(together / "interrupted", Workers())
+    assert trainer.progress.iteration == HALF
+    train(trainer)
+    assert trainer.progress.iteration == STEPS
+    assert_same(trainer.objective.state_dict(), alone)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> MapOptions:
+    (tmp_path / "work").mkdir()
+    return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work")
+
+
+def claimed(options: MapOptions, processes: int) -> TrainingOptions:
+    """What a run of so many processes settles on, and leaves in its work directory."""
+    settled = _settled(options, Workers(0, processes))
+    (options.workdir / "options.json").write_text(json.dumps(settled.fingerprint()))
+    return settled.training
+
+
+def test_a_new_run_has_a_batch_a_step_for_each_process(options: MapOptions) -> None:
+    assert claimed(options, 4).accumulate == 4
+    assert claimed(replace(options, fresh=True), 2).accumulate == 2
+
+
+def test_another_number_of_processes_goes_on_with_the_same_steps(options: MapOptions) -> None:
+    first = claimed(options, 4)
+    assert all(claimed(options, count) == first for count in (1, 2, 4))
+    with pytest.raises(ConfigError, match="4 batches a step cannot be shared evenly by 3 processes"):
+        claimed(options, 3)
+
+
+def test_a_run_of_an_older_version_has_one_batch_a_step(options: MapOptions) -> None:
+    (options.workdir / "options.json").write_text('{"training": {"batch_size": 6}}')
+    training = _settled(options, Workers()).training
+    assert (training.batch_size, training.accumulate) == (6, 1)
+    (options.workdir / "options.json").write_text("damaged")
+    assert _settled(options, Workers(0, 2)).training.accumulate == 2  # claiming the directory refuses it afterwards
