@@ -180,7 +180,8 @@ def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     ids = np.zeros(1, np.int32)
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4))
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
-    return Localizer(landmark_map, SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+    session = SimpleNamespace(spec=manifest.network, max_batch=1)
+    return Localizer(landmark_map, SimpleNamespace(), session)  # type: ignore[arg-type]
 
 
 def test_evaluate_report_and_trajectories(localizer: Localizer, tmp_path: Path) -> None:
@@ -224,6 +225,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
         return Rejection(RejectionReason.NO_POSE, "x", timings_ms={"total": 1.0})
 
     monkeypatch.setattr("vloc_ros.localizer.localize", record)
+    monkeypatch.setattr(Localizer, "warm_up", lambda _: None)
     for _ in range(2):
         evaluate(localizer, Degraded(Poses(), partial(noise_block, ratio=0.5)))  # type: ignore[arg-type]
     half = len(images) // 2

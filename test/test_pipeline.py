@@ -25,15 +25,18 @@ CAMERA: Camera = SCENE["CAMERA"]
 
 @dataclass(frozen=True, eq=False)
 class FakeSession:
-    """Answers every image with the same outputs."""
+    """Answers every image with the same outputs (without batch axis)."""
 
     outputs: Mapping[str, np.ndarray]
     spec: NetworkSpec = SPEC
 
-    def run(self, image: np.ndarray) -> Mapping[str, np.ndarray]:
-        assert image.shape == (self.spec.height, self.spec.width, 3)
-        assert image.dtype == np.uint8
-        return self.outputs
+    backend = "fake"
+    max_batch = 1
+
+    def run(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        assert images.shape == (1, self.spec.height, self.spec.width, 3)
+        assert images.dtype == np.uint8
+        return {name: output[np.newaxis] for name, output in self.outputs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +81,9 @@ def test_pose_from_images_of_any_size(scene, landmark_map, size):
 
 
 def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
-    session = FakeSession(outputs_of(scene))
-    small = VsNet().correspond(image_of(CAMERA.resized(320, 240)), landmark_map, session, Stopwatch())
-    large = VsNet().correspond(image_of(CAMERA), landmark_map, session, Stopwatch())
+    outputs = outputs_of(scene)
+    small = VsNet().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map, Stopwatch())
+    large = VsNet().correspond(outputs, image_of(CAMERA), landmark_map, Stopwatch())
     assert large.sigmas == pytest.approx(2 * small.sigmas)
     assert large.pixels + 0.5 == pytest.approx(2 * (small.pixels + 0.5))
 
