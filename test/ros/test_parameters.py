@@ -71,7 +71,8 @@ def test_choices_are_listed(name: str) -> None:
 
 def test_what_takes_effect_only_when_configured() -> None:
     assert fixed_while_configured(MapServerParameters) == {"autostart"}
-    assert fixed_while_configured(RelocalizerParameters) == {"autostart", "backend", "threads", "image_transport"}
+    fixed = {"autostart", "backend", "precision", "threads", "image_transport"}
+    assert fixed_while_configured(RelocalizerParameters) == fixed
 
 
 def test_tracking_takes_its_limits_from_the_parameters() -> None:
