@@ -1,0 +1,100 @@
+"""Labels by region: coordinates from depth and from rendering agree with the geometry; propagation of sparse labels."""
+
+import numpy as np
+import pytest
+from mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
+
+from vloc_ros.core.transforms import apply, invert
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies
+from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks, propagate
+
+SCENE = joined(
+    plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0)),
+    plane((-0.3, 1.2, -0.3), (0.6, 0, 0), (0, 0, 0.6), (0, -1, 0)),
+    plane((-0.3, 1.2, -0.3), (0, 0.4, 0), (0, 0, 0.6), (-1, 0, 0)),
+    plane((0.299, 1.2, -0.3), (0, 0.4, 0), (0, 0, 0.6), (1, 0, 0)),
+    plane((-0.3, 1.2, 0.299), (0.6, 0, 0), (0, 0.4, 0), (0, 0, 1)),
+    plane((-0.3, 1.2, -0.3), (0.6, 0, 0), (0, 0.4, 0), (0, 0, -1)),
+)
+HIERARCHY = build_hierarchy(SCENE.points, (4, 5))
+DATASET = WallAndBox(views(12))
+WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
+
+
+@pytest.fixture(scope="module")
+def labeller() -> RegionLabeller:
+    return RegionLabeller(SCENE, leaf_landmarks(SCENE, HIERARCHY, DATASET))
+
+
+@pytest.mark.parametrize("measured", [True, False], ids=["from depth", "rendered"])
+def test_coordinates_project_into_their_cells_and_lie_on_the_surface(labeller: RegionLabeller, measured: bool) -> None:
+    pose = DATASET.map_from_camera(5)
+    depth = wall_and_box_depth(CAMERA, pose)
+    leaves, coordinates = labeller.label(CAMERA, pose, depth if measured else None, WIDTH, HEIGHT)
+    assert leaves.dtype == np.int32
+    assert coordinates.dtype == np.float32
+    known = leaves > 0
+    assert known.mean() > 0.5
+    np.testing.assert_array_equal(known, np.isfinite(coordinates).all(-1))
+    pixels, _ = CAMERA.resized(WIDTH, HEIGHT).project(apply(invert(pose), coordinates[known]))
+    np.testing.assert_allclose(pixels, np.argwhere(known)[:, ::-1], atol=1e-3)
+    exact = wall_and_box_depth(CAMERA.resized(WIDTH, HEIGHT), pose)[known]
+    truth = apply(pose, CAMERA.resized(WIDTH, HEIGHT).rays()[known] * exact[:, None])
+    errors = np.linalg.norm(coordinates[known] - truth, axis=1)
+    assert np.median(errors) < VOXEL / 2
+    assert (errors < 2 * VOXEL).mean() > 0.9  # all but the edges
+    assert (HIERARCHY.assign(coordinates[known].astype(float)) == leaves[known] - 1).mean() > 0.95
+
+
+def test_depth_that_is_not_on_the_surface_has_no_leaf(labeller: RegionLabeller) -> None:
+    pose = DATASET.map_from_camera(5)
+    passing = 0.6 * wall_and_box_depth(CAMERA, pose)
+    leaves, coordinates = labeller.label(CAMERA, pose, passing, WIDTH, HEIGHT)
+    assert (leaves > 0).mean() < 0.1
+    assert np.isnan(coordinates[leaves == 0]).all()
+
+
+def test_landmarks_are_the_leaves() -> None:
+    landmarks = leaf_landmarks(SCENE, HIERARCHY, DATASET)
+    np.testing.assert_array_equal(landmarks.positions, HIERARCHY.leaf_centers)
+    leaves = HIERARCHY.assign(SCENE.points)
+    np.testing.assert_array_equal(landmarks.point_labels, leaves + 1)
+    for leaf in range(len(landmarks)):
+        distances = np.linalg.norm(SCENE.points[leaves == leaf] - landmarks.positions[leaf], axis=1)
+        assert distances.max() == pytest.approx(landmarks.extents[leaf])
+    assert landmarks.observations.max() <= len(DATASET)
+    np.testing.assert_allclose(np.linalg.norm(landmarks.normals, axis=1), 1, atol=1e-6)
+
+
+def test_landmarks_of_one_of_several_scenes() -> None:
+    other = build_hierarchy(SCENE.points + 50, (3, 3))
+    alone, among = (
+        leaf_landmarks(SCENE, h, DATASET, s) for h, s in ((HIERARCHY, 0), (join_hierarchies([other, HIERARCHY]), 1))
+    )
+    for name, value in vars(alone).items():
+        np.testing.assert_array_equal(value, getattr(among, name), err_msg=name)
+
+
+def test_a_surface_that_is_not_the_hierarchys_is_refused() -> None:
+    with pytest.raises(ConfigError, match="of the scene's 20 leaves"):
+        leaf_landmarks(plane((0, 2, 0), (1, 0, 0), (0, 0, 1), (0, -1, 0)), HIERARCHY, DATASET)
+
+
+@pytest.mark.parametrize("reach", [0, 1, 3, 5])
+def test_labels_spread_over_squares_from_the_nearest(reach: int) -> None:
+    known = np.random.default_rng(reach).random((30, 40)) < 0.02
+    assert known.any()
+    rows, columns, reached = propagate(known, reach)
+    sources = np.argwhere(known)
+    for cell in np.ndindex(known.shape):
+        distances = np.abs(sources - cell).max(axis=1)
+        assert reached[cell] == (distances.min() <= reach)
+        if reached[cell]:
+            assert known[rows[cell], columns[cell]]
+            assert max(abs(rows[cell] - cell[0]), abs(columns[cell] - cell[1])) == distances.min()
+    np.testing.assert_array_equal(np.stack([rows[known], columns[known]], axis=1), sources)
+
+
+def test_nothing_known_nothing_spread() -> None:
+    assert not propagate(np.zeros((4, 5), dtype=bool), 3)[2].any()

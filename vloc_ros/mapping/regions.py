@@ -1,0 +1,101 @@
+"""What each cell of an image shows of a hierarchy of regions: its leaf and its scene coordinate, dense or sparse."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_cdt
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.transforms import apply
+from vloc_ros.datasets.types import Dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping import Progress, no_progress
+from vloc_ros.mapping.hierarchy import Hierarchy
+from vloc_ros.mapping.labels import Labeller, reduce_depth
+from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
+from vloc_ros.mapping.render import render
+from vloc_ros.mapping.surface import Surface, undistort_depth
+
+Float = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+MIN_COSINE = 0.2  # between a viewing ray and the surface's plane; flatter ones meet it anywhere
+
+
+def leaf_landmarks(
+    surface: Surface, hierarchy: Hierarchy, dataset: Dataset, scene: int = 0, progress: Progress = no_progress
+) -> Landmarks:
+    """One landmark for each leaf of a scene, in their order and at their centres.
+
+    Extents reach the farthest point of the surface, normals are those at the point nearest to the leaf's mean. Raises
+    ConfigError for a surface that does not reach every leaf: it is not the one that the hierarchy was made from.
+    """
+    leaves = hierarchy.assign(surface.points, scene)
+    own = np.flatnonzero(hierarchy.scenes(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == scene)
+    if len(np.unique(leaves)) != len(own):
+        raise ConfigError(f"regions: the surface reaches {len(np.unique(leaves))} of the scene's {len(own)} leaves")
+    found = build_landmarks(surface, leaves - own[0].astype(np.int32), dataset, 0, progress)
+    positions = hierarchy.leaf_centers[own]
+    extents = np.zeros(len(own))
+    np.maximum.at(extents, leaves - own[0], np.linalg.norm(surface.points - hierarchy.leaf_centers[leaves], axis=1))
+    return replace(found, positions=positions, extents=extents)
+
+
+class RegionLabeller:
+    """Labels images by leaf and coordinate; safe to share between threads."""
+
+    def __init__(self, surface: Surface, landmarks: Landmarks) -> None:
+        """`landmarks` as `leaf_landmarks` makes them: label k is the scene's leaf k - 1."""
+        self._surface = surface
+        self._labeller = Labeller(surface, landmarks)
+        self._numbers = np.arange(1, len(surface) + 1, dtype=np.int32)
+
+    def label(
+        self, camera: Camera, map_from_camera: Float, depth: NDArray[np.float32] | None, width: int, height: int
+    ) -> tuple[Ints, NDArray[np.float32]]:
+        """Leaves (height, width) int32, k for leaf k - 1, 0 for none, of what `camera` (without its distortion) sees,
+        and coordinates (height, width, 3) float32 in metres of the map's frame, NaN where there is no leaf.
+
+        depth (H, W) metres, 0 unknown, in the camera's image (with its distortion), or None; a depth that is not on the
+        surface has no leaf. Cells of unknown depth show the rendered surface. Raises DatasetError as `Labeller.label`.
+        """
+        labels = self._labeller.label(camera, map_from_camera, depth, width, height)
+        small = camera.undistorted().resized(width, height)
+        seen = self._rendered_depth(small, map_from_camera)
+        if depth is not None:
+            measured = reduce_depth(undistort_depth(camera, depth), width, height)
+            seen = np.where(measured > 0, measured, seen)
+        known = (labels > 0) & (seen > 0)
+        points = apply(map_from_camera, (small.rays() * seen[..., None]).reshape(-1, 3)).reshape(height, width, 3)
+        coordinates = np.where(known[..., None], points, np.nan).astype(np.float32)
+        return np.where(known, labels, 0).astype(np.int32), coordinates
+
+    def _rendered_depth(self, camera: Camera, map_from_camera: Float) -> Float:
+        """Depth (H, W) of the surface, 0 where there is none: where each pixel's ray meets the plane of the point that
+        it shows; the point's own depth where it passes the plane too flatly."""
+        shown = render(self._surface, self._numbers, camera, map_from_camera)
+        rows = np.maximum(shown - 1, 0)
+        rotation, origin = map_from_camera[:3, :3], map_from_camera[:3, 3]
+        points = (self._surface.points[rows] - origin) @ rotation
+        normals = self._surface.normals[rows] @ rotation
+        rays = camera.rays()
+        toward = (rays * normals).sum(-1)
+        steep = np.abs(toward) > MIN_COSINE * np.linalg.norm(rays, axis=-1)
+        onto_plane = (points * normals).sum(-1) / np.where(steep, toward, 1.0)
+        near = np.abs(onto_plane - points[..., 2]) < 2 * self._surface.voxel_size
+        return np.where(shown > 0, np.where(steep & near, onto_plane, points[..., 2]), 0.0)
+
+
+def propagate(known: NDArray[np.bool_], reach: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Label propagation (HSCNet++, section 5): rows (h, w) and columns (h, w) of the known cell that each cell takes
+    its label from, and whether it has one (h, w): a known cell lies in the square of (2 reach + 1)^2 around it.
+
+    Of several the nearest, in the distance whose circles are these squares; known cells keep their own. `known` (h, w).
+    """
+    if not known.any() or reach == 0:
+        sources, reached = np.indices(known.shape, dtype=np.int32), known.copy()
+    else:
+        distance, sources = distance_transform_cdt(~known, metric="chessboard", return_indices=True)
+        reached = distance <= reach
+    return sources[0], sources[1], reached
