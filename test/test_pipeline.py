@@ -16,7 +16,8 @@ from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.methods import METHODS, get_method
-from vloc_ros.methods.vsnet import VsNet, network_input
+from vloc_ros.methods.network_io import network_input
+from vloc_ros.methods.vsnet import VsNet
 
 SCENE = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmark" / "voting.py"))
 SPEC = NetworkSpec(width=640, height=480, stride=4)

@@ -21,8 +21,12 @@ OUTPUT_CELLS: Mapping[str, tuple[str, tuple[int, ...]]] = MappingProxyType(
         "votes": ("float32", (2,)),
         "distances": ("float32", ()),
         "scales": ("float32", ()),
+        "coordinates": ("float32", (3,)),
+        "regions": ("int32", ()),
     }
 )
+VOTES = ("labels", "confidences", "votes", "distances", "scales")  # of landmarks
+COORDINATES = ("coordinates", "confidences", "regions")  # of the scene, metres; region k is landmark k - 1, 0 none
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class NetworkSpec:
     height: int
     stride: int
     input_name: str = "image"
-    output_names: tuple[str, ...] = tuple(OUTPUT_CELLS)
+    output_names: tuple[str, ...] = VOTES
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.stride < 1:

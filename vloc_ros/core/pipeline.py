@@ -14,7 +14,7 @@ from vloc_ros.core.ahead import ahead
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import NetworkSpec
-from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.pnp import PnpSettings, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 
@@ -45,6 +45,11 @@ class Session(Protocol):
 
 class Method(Protocol):
     """What a localization method has to offer: from an image to correspondences with the map."""
+
+    @property
+    def pnp(self) -> PnpSettings:
+        """How a pose is found in its correspondences."""
+        ...
 
     def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
         """The network's input, RGB (spec.height, spec.width, 3). Raises ConfigError for an image that does not suit."""
@@ -134,7 +139,7 @@ def _solve(
 ) -> PoseEstimate | Rejection:
     correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
     with stopwatch.stage("pnp"):
-        result = solve_pnp(correspondences, image.camera.undistorted())
+        result = solve_pnp(correspondences, image.camera.undistorted(), method.pnp)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest
             result = gate(calibrated(result, manifest.calibration), manifest.gate)

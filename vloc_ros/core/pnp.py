@@ -1,5 +1,7 @@
 """From 2-D to 3-D correspondences to a pose with covariance: LO-RANSAC by PoseLib, then weighted refinement."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import poselib
 from numpy.typing import NDArray
@@ -8,21 +10,46 @@ from vloc_ros.core.camera import Camera
 from vloc_ros.core.pnp_kernels import refine
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
 
 MIN_POINTS = 4  # three give a pose, the fourth tells which and leaves something to judge it by
-# An inlier is off by less than this angle, so that the test does not depend on the resolution: 8 px of a Kinect image.
-MAX_INLIER_ANGLE_RAD = 0.015
-# dyn_num_trials_mult and success_prob are PoseLib's defaults; with them 30 % inliers need about 1000 iterations.
-RANSAC_OPTIONS = {"min_iterations": 20, "max_iterations": 10000, "seed": 0}
-MAX_RANSAC_POINTS = 100  # the most certain ones: more cost time and find no better start
 CAUCHY = 2.5  # residuals of so many standard deviations weigh half
 RAYLEIGH_MEDIAN = float(np.sqrt(2 * np.log(2)))  # of the length of a 2-D residual of unit variance per axis
 MIN_CONDITION = 1e-12  # smaller over larger eigenvalue of the scaled information matrix
 
 
-def solve_pnp(correspondences: Correspondences, camera: Camera) -> PoseEstimate | Rejection:
+@dataclass(frozen=True)
+class PnpSettings:
+    """What finds the start: the defaults are for few, precise correspondences, a method may have its own.
+
+    max_inlier_angle_rad: an inlier is off by less, whatever the resolution; the default is 8 px of a Kinect image.
+    ransac_points: only so many, the most certain ones, make hypotheses. Between min_iterations and max_iterations it is
+    PoseLib's stopping rule that decides; with it 30 % inliers need about 1000. Raises ConfigError for what makes no
+    sense.
+    """
+
+    max_inlier_angle_rad: float = 0.015
+    ransac_points: int = 100  # more cost time and find no better start
+    min_iterations: int = 20
+    max_iterations: int = 10000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_inlier_angle_rad < 1:
+            raise ConfigError(f"pnp: max_inlier_angle_rad is {self.max_inlier_angle_rad}, must be in 0 .. 1")
+        if self.ransac_points < MIN_POINTS:
+            raise ConfigError(f"pnp: ransac_points is {self.ransac_points}, a pose needs {MIN_POINTS}")
+        if not 1 <= self.min_iterations <= self.max_iterations:
+            raise ConfigError(f"pnp: {self.min_iterations} to {self.max_iterations} iterations make no sense")
+
+
+FEW_PRECISE = PnpSettings()
+
+
+def solve_pnp(
+    correspondences: Correspondences, camera: Camera, settings: PnpSettings = FEW_PRECISE
+) -> PoseEstimate | Rejection:
     """The pose that explains the correspondences best. `camera` is that of their pixels; its distortion is not applied.
 
     The covariance is s^2 (J^T W J)^-1 of the refinement over the inliers, W the inverse pixel variances times robust
@@ -33,8 +60,8 @@ def solve_pnp(correspondences: Correspondences, camera: Camera) -> PoseEstimate 
         return Rejection(
             RejectionReason.TOO_FEW_LANDMARKS, f"{len(correspondences)} landmarks found, a pose needs {MIN_POINTS}"
         )
-    max_error_px = MAX_INLIER_ANGLE_RAD * float(np.sqrt(camera.fx * camera.fy))
-    start = _ransac(_most_certain(correspondences, MAX_RANSAC_POINTS), camera, max_error_px)
+    max_error_px = settings.max_inlier_angle_rad * float(np.sqrt(camera.fx * camera.fy))
+    start = _ransac(_most_certain(correspondences, settings.ransac_points), camera, max_error_px, settings)
     inliers = reprojection_errors(start, correspondences, camera) <= max_error_px
     if inliers.sum() < MIN_POINTS:
         return Rejection(
@@ -61,7 +88,7 @@ def _most_certain(correspondences: Correspondences, count: int) -> Correspondenc
     return correspondences[np.sort(np.argsort(correspondences.sigmas, kind="stable")[:count])]
 
 
-def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float) -> Float:
+def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float, settings: PnpSettings) -> Float:
     """map_from_camera by LO-RANSAC; the same input gives the same output."""
     pinhole = {
         "model": "PINHOLE",
@@ -73,7 +100,12 @@ def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: floa
         correspondences.pixels,
         correspondences.points,
         pinhole,
-        {**RANSAC_OPTIONS, "max_reproj_error": max_error_px},
+        {
+            "min_iterations": settings.min_iterations,
+            "max_iterations": settings.max_iterations,
+            "max_reproj_error": max_error_px,
+            "seed": 0,
+        },
         {},
     )
     return invert(np.vstack([pose.Rt, [0.0, 0.0, 0.0, 1.0]]))

@@ -7,6 +7,7 @@ from vloc_ros.errors import ConfigError
 
 METHODS = {
     "vsnet": "vloc_ros.methods.vsnet:VsNet",
+    "hscnet": "vloc_ros.methods.hscnet:HscNet",
 }
 
 

@@ -26,7 +26,7 @@ from vloc_ros.mapping.supervoxels import segment, segment_to_count
 from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
-from vloc_ros.methods.vsnet import network_input
+from vloc_ros.methods.network_io import network_input
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.pipeline import Session, run_one
 from vloc_ros.core.types import CameraImage
-from vloc_ros.methods.vsnet import network_input
+from vloc_ros.methods.network_io import network_input
 
 HEIGHT = 120  # pixels; a map is to be small
 
