@@ -7,11 +7,16 @@ from torch.nn import functional as F
 HEADS = 8
 
 
+def size_of(x: Tensor) -> tuple[int, int]:
+    """Height and width of (..., h, w) as plain numbers: what is exported has no shapes to compute when it runs."""
+    return int(x.shape[-2]), int(x.shape[-1])
+
+
 def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Attention (B, heads, d, N) with the kernel phi(q) . phi(k), phi(x) = elu(x) + 1, of queries, keys and values
     (B, heads, d, N): each position's weighted mean of the values (HSCNet++, section 4.2)."""
     queries, keys = F.elu(queries) + 1, F.elu(keys) + 1
-    count = values.shape[-1]  # divided by before it is summed: nothing leaves the range of 16 bits
+    count = size_of(values)[1]  # divided by before it is summed: nothing leaves the range of 16 bits
     summary = (values / count) @ keys.transpose(-1, -2)
     weight = (keys / count).sum(dim=-1, keepdim=True).transpose(-1, -2) @ queries
     return (summary @ queries) / weight.clamp_min(1e-6)
@@ -48,7 +53,7 @@ class LinearTransformer(nn.Module):
         self.mlp = nn.Sequential(nn.Conv2d(channels, 2 * width, 1), nn.ELU(), nn.Conv2d(2 * width, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
+        height, width = size_of(x)
         projected = self.project(self.before_attention(x)).reshape(-1, 3, HEADS, self.head_width, height * width)
         attended = linear_attention(projected[:, 0], projected[:, 1], projected[:, 2])
         x = x + self.merge(attended.reshape(-1, HEADS * self.head_width, height, width))

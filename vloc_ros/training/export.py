@@ -2,11 +2,13 @@
 
 import io
 import math
+import warnings
 
 import numpy as np
 import onnx
 import torch
 from onnx import version_converter
+from torch import nn
 
 from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.training.deploy import DeployedVSNet
@@ -19,12 +21,23 @@ MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding w
 
 
 def export_onnx(objective: VSNetObjective, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
-    """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
-    network = DeployedVSNet(objective, spec, precision).eval()
-    # Where the objective is: float16 on a CPU is slow, and what is exported is the same.
-    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=objective.prototypes.device)
+    """`export_network` of what the objective has learned."""
+    return export_network(DeployedVSNet(objective, spec, precision), spec, precision)
+
+
+def export_network(network: nn.Module, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
+    """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision.
+
+    `network`: from images (B, H, W, 3) uint8 to the outputs of `spec`, in their order and in that precision.
+    """
+    network = network.eval()
+    # Where the network is: float16 on a CPU is slow, and what is exported is the same.
+    device = next(network.parameters()).device
+    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=device)
     buffer = io.BytesIO()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # sizes are meant to become constants
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             network,
             (image,),
@@ -46,10 +59,12 @@ def export_onnx(objective: VSNetObjective, spec: NetworkSpec, precision: Precisi
 def halve_weights(graph: onnx.GraphProto) -> None:
     """Store large float32 constants as float16, cast back when the file is loaded.
 
-    Arithmetic stays in float32; what is lost is the rounding of the weights, which the parity check includes.
+    Arithmetic stays in float32; what is lost is the rounding of the weights, which the parity check includes. Tables
+    that values are looked up in are no weights: metres are not rounded.
     """
+    tables = {node.input[0] for node in graph.node if node.op_type == "Gather"}
     for tensor in list(graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < MIN_HALVED:
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < MIN_HALVED or tensor.name in tables:
             continue
         values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
         half = onnx.numpy_helper.from_array(values, f"{tensor.name}_float16")

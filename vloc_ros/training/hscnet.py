@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vloc_ros.training.attention import encoder, one_hot
+from vloc_ros.training.attention import encoder, one_hot, size_of
 
 STRIDE = 8
 
@@ -121,7 +121,7 @@ class HSCNet(nn.Module):
             for level, (classify, count) in enumerate(zip(self.classifiers, self.branching, strict=True)):
                 logits.append(classify(middle if level else wide, known))
                 known.append(one_hot(choose(level, logits[-1]), count, features.dtype))
-        residuals = torch.zeros_like(features[:, :3]) if self.regressor is None else self.regressor(features, known)
+        residuals = features[:, :3].clamp(0, 0) if self.regressor is None else self.regressor(features, known)
         return HSCNetOutput(tuple(logits), residuals)
 
 
@@ -170,7 +170,8 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 def _beside(up: Tensor, skipped: Tensor) -> Tensor:
     """Joined along the channels; what was halved from an odd size comes back one too large."""
-    return torch.cat([up[..., : skipped.shape[-2], : skipped.shape[-1]], skipped], dim=1)
+    height, width = size_of(skipped)
+    return torch.cat([up[..., :height, :width], skipped], dim=1)
 
 
 class Conditioning(nn.Module):
