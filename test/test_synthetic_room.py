@@ -1,4 +1,4 @@
-"""The synthetic room: exact depth, images that agree with it, repeatability, paths and splits."""
+"""The synthetic rooms: exact depth, images that agree with it, repeatability, paths and splits."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply, invert, rigid_fault
 from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.room import layout
+from vloc_ros.datasets.room.living_room import LIVING_ROOM
+from vloc_ros.datasets.room.office import OFFICE
+from vloc_ros.datasets.room.plan import RoomPlan
 from vloc_ros.datasets.room.sensor import expose
-from vloc_ros.datasets.synthetic_room import (
-    CAMERA,
-    RoomFrames,
-    SyntheticRoom,
-    open_synthetic_room,
-    synthetic_room,
-)
+from vloc_ros.datasets.synthetic_room import CAMERA, SyntheticRoom, synthetic_room
 from vloc_ros.errors import ConfigError, DatasetError
 
 Float = NDArray[np.float64]
@@ -26,13 +22,19 @@ Float = NDArray[np.float64]
 SMALL = CAMERA.resized(160, 120)
 
 
+@pytest.fixture(scope="module", params=[LIVING_ROOM, OFFICE], ids=lambda plan: plan.name)
+def plan(request: pytest.FixtureRequest) -> RoomPlan:
+    parameter: RoomPlan = request.param
+    return parameter
+
+
 @pytest.fixture(scope="module")
-def room() -> SyntheticRoom:
-    return synthetic_room()
+def room(plan: RoomPlan) -> SyntheticRoom:
+    return synthetic_room(plan)
 
 
-def poses_of(split: str) -> Float:
-    frames = open_synthetic_room(None, split)
+def poses_of(plan: RoomPlan, split: str) -> Float:
+    frames = open_dataset(plan.name, None, split)
     return np.stack([frames.map_from_camera(i) for i in range(len(frames))])
 
 
@@ -55,8 +57,8 @@ def cast_rays(vertices: Float, triangles: NDArray[np.int64], origin: Float, dire
 
 
 @pytest.mark.parametrize("index", [3, 100, 190, 260, 350])
-def test_depth_is_that_of_rays_cast_at_the_mesh(room: SyntheticRoom, index: int) -> None:
-    pose = poses_of("train")[index]
+def test_depth_is_that_of_rays_cast_at_the_mesh(plan: RoomPlan, room: SyntheticRoom, index: int) -> None:
+    pose = poses_of(plan, "train")[index]
     _, depth = room.render(SMALL, pose)
     rng = np.random.default_rng(index)
     rows, columns = rng.integers(0, SMALL.height, 60), rng.integers(0, SMALL.width, 60)
@@ -65,19 +67,24 @@ def test_depth_is_that_of_rays_cast_at_the_mesh(room: SyntheticRoom, index: int)
     assert np.isclose(depth[rows, columns], expected, rtol=0, atol=1e-4).sum() >= 59  # one may lie on an edge
 
 
-def test_the_camera_in_front_of_a_wall(room: SyntheticRoom) -> None:
+# places in each room that see nothing but the wall in the east, above everything
+VIEWS_OF_WALLS = {LIVING_ROOM.name: (3.5, 4.5, 2.3), OFFICE.name: (4.5, 1.75, 2.2)}
+
+
+def test_the_camera_in_front_of_a_wall(plan: RoomPlan, room: SyntheticRoom) -> None:
+    place = VIEWS_OF_WALLS[plan.name]
     pose = np.eye(4)
-    pose[:3] = [[0, 0, 1, 3.5], [-1, 0, 0, 4.5], [0, -1, 0, 2.3]]  # looks east, above everything, at the brick wall
+    pose[:3] = [[0, 0, 1, place[0]], [-1, 0, 0, place[1]], [0, -1, 0, place[2]]]
     camera = Camera(80, 40, 300.0, 300.0, 39.5, 19.5)
     rgb, depth = room.render(camera, pose)
-    np.testing.assert_allclose(depth, 2.5, atol=1e-5)
+    np.testing.assert_allclose(depth, plan.size[0] - place[0], atol=1e-5)
     red, green, blue = rgb.reshape(-1, 3).mean(axis=0)
-    assert red > green > blue
+    assert red > green > blue  # of bricks, of wood
 
 
-def test_colours_agree_between_two_views(room: SyntheticRoom) -> None:
+def test_colours_agree_between_two_views(plan: RoomPlan, room: SyntheticRoom) -> None:
     camera = CAMERA.resized(320, 240)
-    first, second = poses_of("train")[[200, 203]]
+    first, second = poses_of(plan, "train")[[200, 203]]
     rgb_1, depth_1 = room.render(camera, first)
     rgb_2, depth_2 = room.render(camera, second)
     points = apply(invert(second) @ first, (camera.rays() * depth_1[..., None]).reshape(-1, 3))
@@ -94,8 +101,8 @@ def test_colours_agree_between_two_views(room: SyntheticRoom) -> None:
     assert difference.mean() < 0.35 * unrelated.mean()
 
 
-def test_small_images_are_averages_of_large_ones(room: SyntheticRoom) -> None:
-    pose = poses_of("test")[60]
+def test_small_images_are_averages_of_large_ones(plan: RoomPlan, room: SyntheticRoom) -> None:
+    pose = poses_of(plan, "test")[60]
     large, _ = room.render(CAMERA, pose)
     small, _ = room.render(SMALL, pose)
     average = large.reshape(120, 4, 160, 4, 3).mean(axis=(1, 3))
@@ -105,24 +112,24 @@ def test_small_images_are_averages_of_large_ones(room: SyntheticRoom) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "test", "drive"])
-def test_every_ray_ends_in_the_room(room: SyntheticRoom, split: str) -> None:
-    diagonal = float(np.linalg.norm(layout.SIZE))
-    for pose in poses_of(split)[::15]:
+def test_every_ray_ends_in_the_room(plan: RoomPlan, room: SyntheticRoom, split: str) -> None:
+    diagonal = float(np.linalg.norm(plan.size))
+    for pose in poses_of(plan, split)[::15]:
         rgb, depth = room.render(SMALL, pose)
         assert 0.3 < depth.min() <= depth.max() < diagonal
         assert rgb.std() > 20
 
 
-def test_the_room_is_built_the_same_every_time(room: SyntheticRoom) -> None:
-    again = SyntheticRoom(*layout.build())
+def test_the_room_is_built_the_same_every_time(plan: RoomPlan, room: SyntheticRoom) -> None:
+    again = SyntheticRoom(*plan.build())
     np.testing.assert_array_equal(again.pyramids.texels, room.pyramids.texels)
     np.testing.assert_array_equal(again.lightmaps.values, room.lightmaps.values)
     np.testing.assert_array_equal(again.faces.origins, room.faces.origins)
-    assert synthetic_room() is room
+    assert synthetic_room(plan) is room
 
 
-def test_frames_repeat_to_the_byte() -> None:
-    frames, again = open_synthetic_room(None, "small"), open_synthetic_room(None, "train")
+def test_frames_repeat_to_the_byte(plan: RoomPlan) -> None:
+    frames, again = open_dataset(plan.name, None, "small"), open_dataset(plan.name, None, "train")
     index = again.names.index(frames.names[5])
     first, second = frames.frame(5, depth=True), again.frame(index, depth=True)
     assert first.name == second.name
@@ -142,13 +149,13 @@ def test_the_sensor_is_a_little_off_each_time_in_its_own_way() -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "test", "drive"])
-def test_cameras_keep_clear_of_everything(room: SyntheticRoom, split: str) -> None:
+def test_cameras_keep_clear_of_everything(plan: RoomPlan, room: SyntheticRoom, split: str) -> None:
     tree = pytest.importorskip("scipy.spatial").cKDTree(sampled_surface(room))
-    centres = poses_of(split)[:, :3, 3]
+    centres = poses_of(plan, split)[:, :3, 3]
     assert centres[:, 2].min() > 0.5
     assert centres[:, 2].max() < 1.7
     assert tree.query(centres)[0].min() > 0.5
-    assert all(rigid_fault(pose) is None for pose in poses_of(split))
+    assert all(rigid_fault(pose) is None for pose in poses_of(plan, split))
 
 
 def sampled_surface(room: SyntheticRoom, spacing: float = 0.06) -> Float:
@@ -163,8 +170,8 @@ def sampled_surface(room: SyntheticRoom, spacing: float = 0.06) -> Float:
 
 
 @pytest.mark.parametrize("split", ["test", "drive"])
-def test_other_paths_than_in_training_but_not_far_from_them(split: str) -> None:
-    train, others = poses_of("train"), poses_of(split)
+def test_other_paths_than_in_training_but_not_far_from_them(plan: RoomPlan, split: str) -> None:
+    train, others = poses_of(plan, "train"), poses_of(plan, split)
     nearest = []
     for pose in others:
         metres = np.linalg.norm(train[:, :3, 3] - pose[:3, 3], axis=1)
@@ -180,15 +187,15 @@ def test_other_paths_than_in_training_but_not_far_from_them(split: str) -> None:
     assert degrees.max() < 20
 
 
-def test_training_looks_everywhere() -> None:
-    forward = poses_of("train")[:, :3, 2]
+def test_training_looks_everywhere(plan: RoomPlan) -> None:
+    forward = poses_of(plan, "train")[:, :3, 2]
     heading = np.degrees(np.arctan2(forward[:, 1], forward[:, 0])) % 360
     assert (np.histogram(heading, bins=12, range=(0, 360))[0] > 10).all()
 
 
-def test_the_drive_is_a_ground_robots() -> None:
-    frames = open_synthetic_room(None, "drive")
-    poses = poses_of("drive")
+def test_the_drive_is_a_ground_robots(plan: RoomPlan) -> None:
+    frames = open_dataset(plan.name, None, "drive")
+    poses = poses_of(plan, "drive")
     centres = poses[:, :3, 3]
     assert np.ptp(centres[:, 2]) < 1e-9
     steps = np.diff(centres, axis=0)
@@ -204,29 +211,29 @@ def test_the_drive_is_a_ground_robots() -> None:
 @pytest.mark.parametrize(
     ("split", "count"), [("train", 400), ("test", 120), ("all", 520), ("small", 24), ("drive", 150)]
 )
-def test_splits(split: str, count: int) -> None:
-    frames = open_dataset("synthetic_room", None, split)
+def test_splits(plan: RoomPlan, split: str, count: int) -> None:
+    frames = open_dataset(plan.name, None, split)
     assert len(frames) == len(set(frames.names)) == count
     assert frames.has_depth
     assert frames.camera(count - 1) == CAMERA
 
 
-def test_a_file_of_names_is_a_split(tmp_path: Path) -> None:
+def test_a_file_of_names_is_a_split(plan: RoomPlan, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("test/000007\ndrive/000100\n")
-    frames: RoomFrames = open_synthetic_room(None, str(tmp_path / "mine.txt"))
+    frames = open_dataset(plan.name, None, str(tmp_path / "mine.txt"))
     assert frames.names == ("test/000007", "drive/000100")
-    np.testing.assert_array_equal(frames.map_from_camera(1), poses_of("drive")[100])
+    np.testing.assert_array_equal(frames.map_from_camera(1), poses_of(plan, "drive")[100])
     (tmp_path / "mine.txt").write_text("test/000007\nattic/000001\n")
     with pytest.raises(DatasetError, match="attic/000001"):
-        open_synthetic_room(None, str(tmp_path / "mine.txt"))
+        open_dataset(plan.name, None, str(tmp_path / "mine.txt"))
 
 
-def test_what_it_refuses(room: SyntheticRoom, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no split 'cellar'"):
-        open_synthetic_room(None, "cellar")
+def test_what_it_refuses(plan: RoomPlan, room: SyntheticRoom, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"{plan.name}: no split 'cellar'"):
+        open_dataset(plan.name, None, "cellar")
     with pytest.raises(ConfigError, match="root"):
-        open_synthetic_room(tmp_path, "train")
+        open_dataset(plan.name, tmp_path, "train")
     with pytest.raises(ConfigError, match="poses"):
-        open_synthetic_room(None, "train", "poses.txt")
+        open_dataset(plan.name, None, "train", "poses.txt")
     with pytest.raises(ConfigError, match="distortion"):
-        room.render(Camera(64, 48, 50, 50, 31.5, 23.5, (0.1, 0, 0, 0)), poses_of("train")[0])
+        room.render(Camera(64, 48, 50, 50, 31.5, 23.5, (0.1, 0, 0, 0)), poses_of(plan, "train")[0])

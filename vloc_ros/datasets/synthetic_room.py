@@ -1,4 +1,4 @@
-"""The synthetic room: a furnished room that is rendered on demand, with exact depth, as a data set without files."""
+"""Synthetic rooms: furnished rooms that are rendered on demand, with exact depth, as data sets without files."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.drive import robot_mounting
 from vloc_ros.datasets.files import read_words
-from vloc_ros.datasets.room import layout, paths
+from vloc_ros.datasets.room import paths
 from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
+from vloc_ros.datasets.room.living_room import LIVING_ROOM
+from vloc_ros.datasets.room.office import OFFICE
+from vloc_ros.datasets.room.plan import RoomPlan
 from vloc_ros.datasets.room.render import render
 from vloc_ros.datasets.room.sensor import expose
 from vloc_ros.datasets.types import Frame
@@ -22,13 +26,14 @@ Float = NDArray[np.float64]
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 _BUILDING = Lock()  # so that threads that all want the first frame wait for one room
+DRIVE, DRIVE_FRAMES = "drive", 150  # of the ground robot
 FRAME_INTERVAL_NS = 100_000_000  # 10 Hz
 SMALL_STRIDE = 17  # through the training frames, so that "small" looks in all directions
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticRoom:
-    """A lit, textured room of 6 x 5 x 2.7 m in the map frame: x east, y north, z up, a corner of the floor at 0."""
+    """A lit, textured room in the map frame, metres: x east, y north, z up, a corner of the floor at 0."""
 
     faces: Faces
     pyramids: Pyramids
@@ -44,20 +49,21 @@ class SyntheticRoom:
 
 
 @cache
-def _built() -> SyntheticRoom:
-    return SyntheticRoom(*layout.build())
+def _built(plan: RoomPlan) -> SyntheticRoom:
+    return SyntheticRoom(*plan.build())
 
 
-def synthetic_room() -> SyntheticRoom:
-    """The room; built (in a few seconds) once per process, always the same."""
+def synthetic_room(plan: RoomPlan = LIVING_ROOM) -> SyntheticRoom:
+    """The room of a plan; built (in a few seconds) once per process, always the same."""
     with _BUILDING:
-        return _built()
+        return _built(plan)
 
 
 @dataclass(frozen=True, eq=False)
 class RoomFrames:
     """A Dataset of frames rendered when asked for; `poses` (N, 4, 4) and `stamps_ns` (N,) are theirs."""
 
+    plan: RoomPlan
     names: tuple[str, ...]
     poses: Float
     stamps_ns: tuple[int, ...]
@@ -70,6 +76,15 @@ class RoomFrames:
     def has_depth(self) -> bool:
         return True
 
+    @property
+    def base_from_camera(self) -> Float | None:
+        """Of the ground robot, if all frames are of its drive; None where somebody carried the camera."""
+        driven = all(name.startswith(f"{DRIVE}/") for name in self.names)
+        return robot_mounting(self.plan.drive) if driven else None
+
+    def scene(self, index: int) -> str:
+        return ""
+
     def camera(self, index: int) -> Camera:
         return self.intrinsics
 
@@ -78,26 +93,22 @@ class RoomFrames:
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         name, pose = self.names[index], self.poses[index]
-        rgb, exact_depth = synthetic_room().render(self.intrinsics, pose)
+        rgb, exact_depth = synthetic_room(self.plan).render(self.intrinsics, pose)
         image = CameraImage(expose(rgb, name), self.intrinsics, self.stamps_ns[index])
         return Frame(name, image, pose, exact_depth if depth else None)
 
 
 @cache
-def _paths() -> dict[str, Float]:
+def _paths(plan: RoomPlan) -> dict[str, Float]:
     return {
-        "train": paths.train_poses(),
-        "test": paths.revisit_poses(),
-        "drive": paths.drive_poses(),
+        "train": paths.mapping_poses(plan.walks),
+        "test": paths.revisit_poses(plan.walks),
+        DRIVE: plan.drive.poses(DRIVE_FRAMES),
     }
 
 
-def _names(path: str) -> list[str]:
-    return [f"{path}/{index:06d}" for index in range(len(_paths()[path]))]
-
-
-def _split_names(split: str) -> list[str]:
-    splits = {path: _names(path) for path in _paths()}
+def _split_names(plan: RoomPlan, split: str) -> list[str]:
+    splits = {path: [f"{path}/{index:06d}" for index in range(len(poses))] for path, poses in _paths(plan).items()}
     splits["all"] = splits["train"] + splits["test"]
     splits["small"] = splits["train"][::SMALL_STRIDE]
     if split in splits:
@@ -105,27 +116,37 @@ def _split_names(split: str) -> list[str]:
     path = Path(split)
     if not path.suffix and len(path.parts) == 1:
         raise DatasetError(
-            f"synthetic_room: no split '{split}'; it has {', '.join(sorted(splits))}; or give a file of names"
+            f"{plan.name}: no split '{split}'; it has {', '.join(sorted(splits))}; or give a file of names"
         )
     names = read_words(path)
-    known = set(splits["all"] + splits["drive"])
+    known = set(splits["all"] + splits[DRIVE])
     if unknown := [name for name in names if name not in known]:
-        raise DatasetError(f"{path}: the synthetic room has no frame '{unknown[0]}'")
+        raise DatasetError(f"{path}: {plan.name} has no frame '{unknown[0]}'")
     return names
 
 
-def open_synthetic_room(root: Path | None, split: str, poses: Path | str | None = None) -> RoomFrames:
-    """Open a split: "train" (400 frames), "test" (120, on paths of their own), "all" (both), "small" (24 of train),
-    "drive" (150 of a ground robot at 10 Hz), or a file of frame names. Raises ConfigError when `root` or `poses` is
-    given, for the room has no files, DatasetError for an unknown split."""
+def _open(plan: RoomPlan, root: Path | None, split: str, poses: Path | str | None) -> RoomFrames:
     if root is not None:
-        raise ConfigError(f"synthetic_room: it has no files, so no root directory either; given is {root}")
+        raise ConfigError(f"{plan.name}: it has no files, so no root directory either; given is {root}")
     if poses is not None:
-        raise ConfigError(f"synthetic_room: its poses are built in; given is {poses}")
-    names = _split_names(split)
+        raise ConfigError(f"{plan.name}: its poses are built in; given is {poses}")
+    names = _split_names(plan, split)
     places = [(path, int(index)) for path, index in (name.split("/") for name in names)]
     return RoomFrames(
+        plan=plan,
         names=tuple(names),
-        poses=np.stack([_paths()[path][index] for path, index in places]),
+        poses=np.stack([_paths(plan)[path][index] for path, index in places]),
         stamps_ns=tuple(index * FRAME_INTERVAL_NS for _, index in places),
     )
+
+
+def open_synthetic_room(root: Path | None, split: str, poses: Path | str | None = None) -> RoomFrames:
+    """Open a split of the living room: "train" (400 frames), "test" (120, on paths of their own), "all" (both), "small"
+    (24 of train), "drive" (150 of a ground robot at 10 Hz), or a file of frame names. Raises ConfigError when `root` or
+    `poses` is given, for the room has no files, DatasetError for an unknown split."""
+    return _open(LIVING_ROOM, root, split, poses)
+
+
+def open_synthetic_office(root: Path | None, split: str, poses: Path | str | None = None) -> RoomFrames:
+    """Open a split of the office, as `open_synthetic_room`."""
+    return _open(OFFICE, root, split, poses)

@@ -1,1 +1,1 @@
-"""How the synthetic room is built, lit, walked through and rendered."""
+"""How synthetic rooms are planned, built, lit, walked through and rendered."""

@@ -1,4 +1,4 @@
-"""Builds the scene of the synthetic room from boxes, prisms and panels: walls, furniture and what stands on it."""
+"""Builds the scene of a rendered room from boxes, prisms and panels: walls, furniture and what stands on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the synthetic room is drawn from: textured, lit quads and triangles."""
+"""What a rendered room is drawn from: textured, lit quads and triangles."""
 
 from dataclasses import dataclass
 

@@ -1,24 +1,11 @@
-"""Furniture for the synthetic room. A piece stands centred in its own frame, its back at y = 0, facing -y (south)."""
+"""Furniture for rendered rooms. A piece stands centred in its own frame, its back at y = 0, facing -y (south)."""
 
 import numpy as np
 from numpy.random import Generator
 
 from vloc_ros.datasets.room.builder import SceneBuilder, Tint
 
-BOOKS = 64  # spines side by side in the picture "books"
-
-
-def picture(
-    room: SceneBuilder, width: float, height: float, image: str, frame: str = "dark_wood", glow: float = 0.0
-) -> None:
-    """A framed picture, centred at the frame's origin, its back on y = 0."""
-    room.box((-width / 2 - 0.03, -0.025, -height / 2 - 0.03), (width / 2 + 0.03, 0, height / 2 + 0.03), frame, north="")
-    room.panel((0, -0.028, 0), "south", width, height, image, glow=glow)
-
-
-def curtain(room: SceneBuilder, width: float, height: float, image: str) -> None:
-    """Folded cloth that hangs down from z = 0."""
-    room.box((-width / 2, -0.07, -height), (width / 2, -0.01, 0), "red_cloth", south=image)
+SPINES = 64  # side by side in a picture of books or binders
 
 
 def plant(room: SceneBuilder, rng: Generator, height: float) -> None:
@@ -37,17 +24,26 @@ def plant(room: SceneBuilder, rng: Generator, height: float) -> None:
             room.triangle(a, c, b, "leaf", tint=(shade, shade, shade))
 
 
-def books(room: SceneBuilder, rng: Generator, left: float, right: float, space: float, back: float = -0.02) -> None:
+def books(
+    room: SceneBuilder,
+    rng: Generator,
+    left: float,
+    right: float,
+    space: float,
+    back: float = -0.02,
+    spines: str = "books",
+    widths: tuple[float, float] = (0.02, 0.05),
+) -> None:
     """A row of upright books from x = left to right under `space` metres of air, gaps between some of them."""
     x = left
     while x < right - 0.05:
         if rng.random() < 0.07:
             x += rng.uniform(0.03, 0.12)
             continue
-        width, height, depth = rng.uniform(0.02, 0.05), space * rng.uniform(0.62, 0.95), rng.uniform(0.14, 0.2)
+        width, height, depth = rng.uniform(*widths), space * rng.uniform(0.62, 0.95), rng.uniform(0.14, 0.2)
         room.box((x, back - depth, 0), (x + width, back, height), "paper", south="", bottom="", north="")
-        spine = (int(rng.integers(BOOKS)) / BOOKS, 0.0, 1 / BOOKS, 1.0)
-        room.face((x, back - depth, height), (width, 0, 0), (0, 0, -height), "books", window=spine)
+        spine = (int(rng.integers(SPINES)) / SPINES, 0.0, 1 / SPINES, 1.0)
+        room.face((x, back - depth, height), (width, 0, 0), (0, 0, -height), spines, window=spine)
         x += width + 0.001
 
 
@@ -92,16 +88,16 @@ def chair(room: SceneBuilder, wood: str, cloth: str) -> None:
         room.box((-0.175, 0.17, z), (0.175, 0.195, z + 0.07), wood)
 
 
-def office_chair(room: SceneBuilder) -> None:
+def office_chair(room: SceneBuilder, cloth: str = "ochre") -> None:
     """A swivel chair, centred, its back to the south."""
     for k in range(5):
         with room.at(0, 0, yaw=72 * k):
             room.box((0, -0.02, 0.04), (0.28, 0.02, 0.08), "metal")
             room.box((0.25, -0.025, 0), (0.3, 0.025, 0.05), "black")
     room.prism((0, 0, 0.06), 0.03, 0.03, 0.36, "metal", sides=8)
-    room.box((-0.23, -0.22, 0.42), (0.23, 0.23, 0.5), "ochre")
+    room.box((-0.23, -0.22, 0.42), (0.23, 0.23, 0.5), cloth)
     room.box((-0.03, -0.25, 0.45), (0.03, -0.22, 0.66), "metal")
-    room.box((-0.21, -0.29, 0.6), (0.21, -0.23, 1.02), "ochre")
+    room.box((-0.21, -0.29, 0.6), (0.21, -0.23, 1.02), cloth)
 
 
 def sofa(room: SceneBuilder, rng: Generator, width: float) -> None:
@@ -136,7 +132,7 @@ def cabinet(room: SceneBuilder, size: tuple[float, float, float], wood: str, doo
         room.box((handle, -depth - 0.045, height * 0.5), (handle + 0.02, -depth - 0.018, height * 0.5 + 0.14), "metal")
 
 
-def desk(room: SceneBuilder, width: float) -> None:
+def desk(room: SceneBuilder, width: float, screen: str = "code_screen") -> None:
     """A desk with drawers, and on it monitor, keyboard, mug, lamp and papers."""
     with room.at(0, -0.35):
         table(room, (width, 0.7, 0.74), "wood")
@@ -147,7 +143,7 @@ def desk(room: SceneBuilder, width: float) -> None:
         room.box((-0.13, -0.1, 0), (0.13, 0.1, 0.015), "black")
         room.box((-0.03, 0, 0), (0.03, 0.03, 0.2), "black")
         room.box((-0.34, -0.03, 0.12), (0.34, 0.0, 0.52), "black")
-        room.panel((0, -0.032, 0.32), "south", 0.64, 0.36, "code_screen", glow=0.9)
+        room.panel((0, -0.032, 0.32), "south", 0.64, 0.36, screen, glow=0.9)
     with room.at(-0.1, -0.52, 0.74, yaw=3):
         room.box((-0.22, -0.07, 0), (0.22, 0.07, 0.025), "black", top="keyboard")
     with room.at(-width / 2 + 0.25, -0.4, 0.74, yaw=12):
@@ -157,17 +153,6 @@ def desk(room: SceneBuilder, width: float) -> None:
         room.prism((0, 0, 0), 0.08, 0.07, 0.02, "black", sides=10)
         room.prism((0, 0, 0.02), 0.012, 0.012, 0.36, "metal", sides=6)
         room.prism((0, -0.05, 0.34), 0.1, 0.05, 0.12, "ochre", sides=10)
-
-
-def door(room: SceneBuilder, width: float, height: float) -> None:
-    """A closed door with its frame, a handle and a light switch beside it."""
-    room.panel((0, -0.025, height / 2), "south", width, height, "door")
-    for x in (-width / 2 - 0.07, width / 2):
-        room.box((x, -0.05, 0), (x + 0.07, 0, height + 0.07), "white", north="")
-    room.box((-width / 2, -0.05, height), (width / 2, 0, height + 0.07), "white", north="")
-    room.box((width / 2 - 0.1, -0.08, 1.0), (width / 2 - 0.07, -0.025, 1.1), "metal")
-    room.box((width / 2 - 0.2, -0.1, 1.04), (width / 2 - 0.07, -0.08, 1.065), "metal")
-    room.box((width / 2 + 0.16, -0.015, 1.05), (width / 2 + 0.24, 0, 1.13), "white")
 
 
 def carton(room: SceneBuilder, size: tuple[float, float, float], tint: Tint) -> None:

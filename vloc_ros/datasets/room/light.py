@@ -1,4 +1,4 @@
-"""Bakes light into the faces of the synthetic room: lamps, window, sun, ambient occlusion, marching through voxels."""
+"""Bakes light into the faces of a rendered room: lamps, window, sun, ambient occlusion, marching through voxels."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,8 @@ GAMMA = 2.2
 @dataclass(frozen=True, eq=False)
 class Lights:
     """Point samples of all lamps: positions (N, 3), linear RGB powers (N, 3), axes (N, 3) the way a sample faces (zero:
-    all ways). The sun falls in direction `sun` through the opening [low, high] (2, 3) with linear RGB `sun_power`."""
+    all ways). The sun falls in direction `sun` with linear RGB `sun_power` through the opening [low, high] (2, 3),
+    which is in a plane x or y = constant."""
 
     positions: Float
     powers: Float
@@ -152,14 +153,16 @@ def _lamp_shares(points, normals, lamps, axes, occupied, size):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def _sun_shares(points, normals, sun, opening, occupied, size):  # type: ignore[no-untyped-def]
-    """Cosine (L,) of the sun where it comes in through the opening, which is in a plane x = constant, else 0."""
+    """Cosine (L,) of the sun where it comes in through the opening, in a plane x or y = constant, else 0."""
+    across = 0 if opening[0, 0] == opening[1, 0] else 1  # the axis through the opening
+    along = 1 - across
     shares = np.zeros(len(points))
     for n in range(len(points)):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         cosine = -sun[0] * normals[n, 0] - sun[1] * normals[n, 1] - sun[2] * normals[n, 2]
-        travel = (x - opening[0, 0]) / sun[0]
-        entry_y, entry_z = y - travel * sun[1], z - travel * sun[2]
-        inside = opening[0, 1] < entry_y < opening[1, 1] and opening[0, 2] < entry_z < opening[1, 2]
+        travel = (points[n, across] - opening[0, across]) / sun[across]
+        entry, entry_z = points[n, along] - travel * sun[along], z - travel * sun[2]
+        inside = opening[0, along] < entry < opening[1, along] and opening[0, 2] < entry_z < opening[1, 2]
         reach = max(travel - 0.15, 0.0)
         if cosine > 0 and inside and _march(x, y, z, -sun[0], -sun[1], -sun[2], reach, occupied, size) >= reach:
             shares[n] = cosine

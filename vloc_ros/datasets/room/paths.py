@@ -1,4 +1,4 @@
-"""Camera paths through the synthetic room: smooth loops that keep clear of the furniture."""
+"""Camera paths through a rendered room: smooth loops that keep clear of the furniture."""
 
 from dataclasses import dataclass, replace
 
@@ -59,28 +59,15 @@ def _pose(position: Float, yaw: float, pitch: float, roll: float) -> Float:
     return pose
 
 
-# what a mapping run records: a robot's low round both ways, hand-held ones looking out, in, and all around
-LOOPS = (
-    Loop(centre=(2.35, 2.3), radii=(1.22, 0.8), height=0.7, bob=0.08, gaze=0.0, pitch=0.0),
-    Loop(centre=(2.4, 2.35), radii=(1.15, 0.75), height=0.85, bob=0.1, gaze=180.0, pitch=-2.0),
-    Loop(centre=(2.7, 2.4), radii=(1.38, 0.85), height=1.5, bob=0.1, gaze=-90.0, pitch=-8.0),
-    Loop(centre=(2.7, 2.4), radii=(1.35, 0.85), height=1.42, bob=0.12, gaze=90.0, pitch=-12.0),
-    Loop(centre=(2.5, 2.4), radii=(1.0, 0.6), height=1.25, bob=0.15, gaze=40.0, turns=1, pitch=-5.0),
-)
-# a ground robot on an errand: constant height, looking where it goes
-DRIVE = Loop(centre=(2.38, 2.32), radii=(1.1, 0.72), height=0.75, bob=0.0, gaze=0.0, pitch=-1.0, shake=0.0)
+# a ground robot on an errand, about the origin: constant height, looking where it goes
+DRIVE = Loop(centre=(0.0, 0.0), radii=(1.0, 1.0), height=0.75, bob=0.0, gaze=0.0, pitch=-1.0, shake=0.0)
 
 
-def train_poses(count: int = 80) -> Float:
+def mapping_poses(walks: tuple[Loop, ...], count: int = 80) -> Float:
     """`count` poses of every loop, (N, 4, 4)."""
-    return np.concatenate([loop.poses(count, start=k) for k, loop in enumerate(LOOPS)])
+    return np.concatenate([loop.poses(count, start=k) for k, loop in enumerate(walks)])
 
 
-def revisit_poses(count: int = 24) -> Float:
+def revisit_poses(walks: tuple[Loop, ...], count: int = 24) -> Float:
     """`count` poses of every loop, walked again by somebody who strays from it."""
-    return np.concatenate([replace(loop, stray=1.0).poses(count, start=k + 0.5) for k, loop in enumerate(LOOPS)])
-
-
-def drive_poses(count: int = 150) -> Float:
-    """One round of a ground robot, (N, 4, 4)."""
-    return DRIVE.poses(count)
+    return np.concatenate([replace(loop, stray=1.0).poses(count, start=k + 0.5) for k, loop in enumerate(walks)])

@@ -1,13 +1,11 @@
-"""What hangs in the synthetic room: paintings, posters, the view from the window; and the list of all pictures."""
+"""What hangs in the living room: paintings, posters, the view from the window."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from vloc_ros.datasets.room import screens
 from vloc_ros.datasets.room.textures import Image, Shape, finish, gradient, noise, paint, rgb, shades
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -183,22 +181,3 @@ def night(rng: Generator, shape: Shape) -> Image:
             cv2.circle(image, centre, radius, colour, -1, cv2.LINE_AA)
     _hills(image, rng, (0.75, 0.85), (22, 30, 44))
     return image
-
-
-# name -> painter, rows and columns
-PICTURES: dict[str, tuple[Callable[[Generator, Shape], Image], Shape]] = {
-    "landscape": (landscape, (300, 480)),
-    "window_view": (window_view, (400, 560)),
-    "blocks": (blocks, (320, 280)),
-    "circles": (circles, (300, 300)),
-    "concert": (concert, (420, 290)),
-    "world": (world, (360, 600)),
-    "portrait": (portrait, (320, 250)),
-    "night": (night, (260, 360)),
-    "code_screen": (screens.code_screen, (260, 440)),
-    "television": (screens.television, (280, 480)),
-    "keyboard": (screens.keyboard, (60, 190)),
-    "whiteboard": (screens.whiteboard, (320, 480)),
-    "pinboard": (screens.pinboard, (300, 420)),
-    "clock": (screens.clock, (160, 160)),
-}

@@ -1,4 +1,4 @@
-"""Screens, boards and dials of the synthetic room."""
+"""Screens, boards and dials of rendered rooms."""
 
 import cv2
 import numpy as np

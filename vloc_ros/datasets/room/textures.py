@@ -59,6 +59,11 @@ def paint(rng: Generator, shape: Shape, colour: Colour, mottling: float = 0.035)
     return finish(tinted(colour, field, mottling))
 
 
+def plain(_: Generator, shape: Shape, colour: Colour) -> Image:
+    """Nothing but the colour."""
+    return np.full((*shape, 3), colour, dtype=np.uint8)
+
+
 def shades(rng: Generator, colour: Colour, spread: int = 25) -> Colour:
     """A colour near the given one."""
     r, g, b = (int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in colour)
@@ -98,15 +103,21 @@ def _pixel(point: NDArray[np.float64]) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
 
 
-def brick(rng: Generator, shape: Shape) -> Image:
-    """Exposed brickwork, 24 x 8 cm, each brick of its own tone, some painted over or missing their face."""
-    image = paint(rng, shape, (186, 176, 162), 0.06)
+def brick(
+    rng: Generator,
+    shape: Shape,
+    colour: Colour = (168, 96, 74),
+    odd: Colour = (120, 86, 76),
+    mortar: Colour = (186, 176, 162),
+) -> Image:
+    """Exposed brickwork, 24 x 8 cm, each brick of its own tone, one in seven of an odd colour."""
+    image = paint(rng, shape, mortar, 0.06)
     rows, columns = 20, 60
     for row in range(shape[0] // rows + 1):
         left = -int(rng.integers(0, columns)) if row % 2 else -columns // 2 - int(rng.integers(0, columns // 2))
         while left < shape[1]:
             width = int(rng.integers(columns - 8, columns + 5))
-            red = rng.uniform(0.75, 1.2) * np.array((168, 96, 74) if rng.random() < 0.85 else (120, 86, 76))
+            red = rng.uniform(0.75, 1.2) * np.array(colour if rng.random() < 0.85 else odd)
             tone = shades(rng, (int(red[0]), int(red[1]), int(red[2])), 9)
             corners = (left + 2, row * rows + 2), (left + width - 2, (row + 1) * rows - 2)
             cv2.rectangle(image, *corners, tone, -1)

@@ -1,71 +1,67 @@
-"""What the synthetic room contains, where, and in which light: x east 0..6, y north 0..5, z up 0..2.7 metres."""
+"""The plan of the synthetic room, a living room: x east 0..6, y north 0..5, z up 0..2.7 metres."""
+
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from vloc_ros.datasets.room import furniture, textures
+from vloc_ros.datasets.room import fittings, furniture, pictures, screens, textures
 from vloc_ros.datasets.room.builder import SceneBuilder
-from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
-from vloc_ros.datasets.room.light import Lights, bake
-from vloc_ros.datasets.room.pictures import PICTURES
-from vloc_ros.datasets.room.textures import Image
+from vloc_ros.datasets.room.light import Lights
+from vloc_ros.datasets.room.paths import DRIVE, Loop
+from vloc_ros.datasets.room.plan import EAST, NORTH, WEST, RoomPlan
 
 SIZE = np.array([6.0, 5.0, 2.7])
-SEED = 7
 WINDOW = np.array([[0.0, 1.55, 0.95], [0.0, 3.35, 2.25]])  # opposite corners, in the west wall
 CEILING_LAMP = (2.6, 2.4)
 FLOOR_LAMP = (0.5, 0.45)
-SOUTH, EAST, NORTH, WEST = 0.0, 90.0, 180.0, -90.0  # yaw in degrees that makes a piece of furniture face there
 
-
-def build() -> tuple[Faces, Pyramids, Lightmaps]:
-    """The furnished, lit room; the same on every call."""
-    rng = np.random.default_rng(SEED)
-    materials, pictures = _materials(rng), _pictures(rng)
-    room = SceneBuilder(materials, pictures, rng)
-    for furnish in (_shell, _west, _south, _north, _east, _middle):
-        furnish(room, rng)
-    faces = room.faces()
-    lightmaps = bake(faces, SIZE, _lights(), np.array(room.tints), np.array(room.glows))
-    return faces, Pyramids.of([*materials.values(), *pictures.values()]), lightmaps
-
-
-def _materials(rng: Generator) -> dict[str, Image]:
-    square = (520, 520)
-    return {
-        "wood": textures.wood(rng, square, (172, 122, 76)),
-        "dark_wood": textures.wood(rng, square, (104, 68, 46)),
-        "white": textures.paint(rng, square, (226, 222, 212), 0.03),
-        "sofa": textures.fabric(rng, square, (72, 104, 116)),
-        "ochre": textures.fabric(rng, square, (206, 150, 62)),
-        "red_cloth": textures.fabric(rng, square, (164, 62, 54)),
-        "black": textures.paint(rng, square, (44, 44, 50), 0.08),
-        "metal": textures.paint(rng, square, (150, 152, 156), 0.05),
-        "clay": textures.paint(rng, square, (176, 96, 66), 0.08),
-        "blue": textures.paint(rng, square, (66, 106, 160), 0.07),
-        "cardboard": textures.cardboard(rng, square),
-        "leaf": textures.leaf(rng, (256, 256)),
-        "paper": textures.paint(rng, (256, 256), (232, 226, 208), 0.03),
-    }
-
-
-def _pictures(rng: Generator) -> dict[str, Image]:
-    painted = {name: paint(rng, shape) for name, (paint, shape) in PICTURES.items()}
-    return painted | {
-        "floor": textures.planks(rng, (1250, 1500)),
-        "ceiling": textures.paint(rng, (500, 600), (240, 238, 232), 0.025),
-        "wall_south": textures.wallpaper(rng, (675, 1500), (216, 204, 178), 170),
-        "wall_north": textures.wallpaper(rng, (675, 1500), (150, 174, 178), 90),
-        "wall_east": textures.brick(rng, (675, 1250)),
-        "wall_west": textures.wallpaper(rng, (675, 1250), (206, 174, 140), 60),
-        "rug": textures.rug(rng, (430, 620)),
-        "books": textures.book_spines(rng, furniture.BOOKS),
-        "door": textures.door(rng, (510, 225), (206, 196, 174)),
-        "curtain_left": textures.curtain(rng, (560, 110), (164, 84, 66)),
-        "curtain_right": textures.curtain(rng, (560, 110), (164, 84, 66)),
-        "radiator": textures.radiator(rng, (150, 350)),
-        "glow": np.full((8, 8, 3), (255, 246, 222), dtype=np.uint8),
-    }
+SQUARE = (520, 520)
+MATERIALS = {
+    "wood": partial(textures.wood, shape=SQUARE, colour=(172, 122, 76)),
+    "dark_wood": partial(textures.wood, shape=SQUARE, colour=(104, 68, 46)),
+    "white": partial(textures.paint, shape=SQUARE, colour=(226, 222, 212), mottling=0.03),
+    "sofa": partial(textures.fabric, shape=SQUARE, colour=(72, 104, 116)),
+    "ochre": partial(textures.fabric, shape=SQUARE, colour=(206, 150, 62)),
+    "red_cloth": partial(textures.fabric, shape=SQUARE, colour=(164, 62, 54)),
+    "black": partial(textures.paint, shape=SQUARE, colour=(44, 44, 50), mottling=0.08),
+    "metal": partial(textures.paint, shape=SQUARE, colour=(150, 152, 156), mottling=0.05),
+    "clay": partial(textures.paint, shape=SQUARE, colour=(176, 96, 66), mottling=0.08),
+    "blue": partial(textures.paint, shape=SQUARE, colour=(66, 106, 160), mottling=0.07),
+    "cardboard": partial(textures.cardboard, shape=SQUARE),
+    "leaf": partial(textures.leaf, shape=(256, 256)),
+    "paper": partial(textures.paint, shape=(256, 256), colour=(232, 226, 208), mottling=0.03),
+}
+PICTURES = {
+    "landscape": partial(pictures.landscape, shape=(300, 480)),
+    "window_view": partial(pictures.window_view, shape=(400, 560)),
+    "blocks": partial(pictures.blocks, shape=(320, 280)),
+    "circles": partial(pictures.circles, shape=(300, 300)),
+    "concert": partial(pictures.concert, shape=(420, 290)),
+    "world": partial(pictures.world, shape=(360, 600)),
+    "portrait": partial(pictures.portrait, shape=(320, 250)),
+    "night": partial(pictures.night, shape=(260, 360)),
+    "code_screen": partial(screens.code_screen, shape=(260, 440)),
+    "television": partial(screens.television, shape=(280, 480)),
+    "keyboard": partial(screens.keyboard, shape=(60, 190)),
+    "whiteboard": partial(screens.whiteboard, shape=(320, 480)),
+    "pinboard": partial(screens.pinboard, shape=(300, 420)),
+    "clock": partial(screens.clock, shape=(160, 160)),
+    "floor": partial(textures.planks, shape=(1250, 1500)),
+    "ceiling": partial(textures.paint, shape=(500, 600), colour=(240, 238, 232), mottling=0.025),
+    "wall_south": partial(textures.wallpaper, shape=(675, 1500), colour=(216, 204, 178), motifs=170),
+    "wall_north": partial(textures.wallpaper, shape=(675, 1500), colour=(150, 174, 178), motifs=90),
+    "wall_east": partial(textures.brick, shape=(675, 1250)),
+    "wall_west": partial(textures.wallpaper, shape=(675, 1250), colour=(206, 174, 140), motifs=60),
+    "rug": partial(textures.rug, shape=(430, 620)),
+    "books": partial(textures.book_spines, count=furniture.SPINES),
+    "door": partial(textures.door, shape=(510, 225), colour=(206, 196, 174)),
+    "curtain_left": partial(textures.curtain, shape=(560, 110), colour=(164, 84, 66)),
+    "curtain_right": partial(textures.curtain, shape=(560, 110), colour=(164, 84, 66)),
+    "radiator": partial(textures.radiator, shape=(150, 350)),
+    "glow": partial(textures.plain, shape=(8, 8), colour=(255, 246, 222)),
+}
 
 
 def _lights() -> Lights:
@@ -88,16 +84,9 @@ def _lights() -> Lights:
 
 
 def _shell(room: SceneBuilder, rng: Generator) -> None:
-    """Floor, ceiling with beams and a lamp, walls with skirting boards."""
+    """The shell, beams and a lamp under the ceiling."""
     x, y, z = SIZE
-    room.panel((x / 2, y / 2, 0), "top", x, y, "floor")
-    room.panel((x / 2, y / 2, z), "bottom", x, y, "ceiling")
-    room.panel((x / 2, 0, z / 2), "north", x, z, "wall_south")
-    room.panel((x / 2, y, z / 2), "south", x, z, "wall_north")
-    room.panel((x, y / 2, z / 2), "west", y, z, "wall_east")
-    room.panel((0, y / 2, z / 2), "east", y, z, "wall_west")
-    for low, high in (((0, 0), (x, 0.02)), ((0, y - 0.02), (x, y)), ((0, 0), (0.02, y)), ((x - 0.02, 0), (x, y))):
-        room.box((*low, 0), (*high, 0.09), "white")
+    fittings.shell(room, (x, y, z))
     for middle in (1.1, 4.1, 5.3):
         room.box((middle - 0.08, 0, z - 0.15), (middle + 0.08, y, z), "dark_wood", north="", south="", top="")
     room.prism((*CEILING_LAMP, 2.33), 0.24, 0.17, 0.22, "glow", sides=16, glow=1.0)
@@ -123,13 +112,13 @@ def _west(room: SceneBuilder, rng: Generator) -> None:
     room.box((0.06, y0 - 0.5, 2.42), (0.09, y1 + 0.5, 2.45), "dark_wood")
     for name, y in (("curtain_left", y0 - 0.2), ("curtain_right", y1 + 0.2)):
         with room.at(0.04, y, 2.42, EAST):
-            furniture.curtain(room, 0.38, 2.25, name)
+            fittings.curtain(room, 0.38, 2.25, name)
     for y, height, texture in ((1.8, 0.16, "clay"), (2.15, 0.1, "blue"), (3.05, 0.2, "ochre")):
         room.prism((0.12, y, z0 - 0.07), 0.04, 0.055, height, texture, sides=8)
     with room.at(0, 0.6, 1.62, EAST):
-        furniture.picture(room, 0.55, 0.55, "circles")
+        fittings.picture(room, 0.55, 0.55, "circles")
     with room.at(0, 4.35, 1.85, EAST):
-        furniture.picture(room, 0.72, 0.52, "night")
+        fittings.picture(room, 0.72, 0.52, "night")
     with room.at(0.45, 4.3):
         furniture.plant(room, rng, 1.35)
 
@@ -148,11 +137,11 @@ def _south(room: SceneBuilder, rng: Generator) -> None:
         room.prism((0.15, 0.12, 0.52), 0.05, 0.09, 0.22, "clay", sides=10)
     for x, z, width, height, name in ((1.35, 1.62, 0.95, 0.6, "landscape"), (2.3, 1.55, 0.52, 0.66, "portrait")):
         with room.at(x, 0, z, NORTH):
-            furniture.picture(room, width, height, name)
+            fittings.picture(room, width, height, name)
     with room.at(3.15, 0, 1.62, NORTH):
-        furniture.picture(room, 0.62, 0.9, "concert", "black")
+        fittings.picture(room, 0.62, 0.9, "concert", "black")
     with room.at(4.95, 0, 0, NORTH):
-        furniture.door(room, 0.9, 2.04)
+        fittings.door(room, 0.9, 2.04)
     with room.at(4.05, 0, 1.65, NORTH):
         room.box((-0.3, -0.03, -0.05), (0.3, 0, 0.05), "wood")
         for x, texture, length in ((-0.18, "blue", 0.75), (0.12, "ochre", 0.62)):
@@ -171,9 +160,9 @@ def _north(room: SceneBuilder, rng: Generator) -> None:
     with room.at(2.6, 4.12, 0, 25):
         furniture.office_chair(room)
     with room.at(2.75, north, 1.72):
-        furniture.picture(room, 1.2, 0.8, "whiteboard", "metal")
+        fittings.picture(room, 1.2, 0.8, "whiteboard", "metal")
     with room.at(3.85, north, 2.2):
-        furniture.picture(room, 0.3, 0.3, "clock", "black")
+        fittings.picture(room, 0.3, 0.3, "clock", "black")
     with room.at(4.6, north):
         furniture.cabinet(room, (1.3, 0.42, 0.86), "white", 3)
         with room.at(0.05, -0.03, 0.86):
@@ -181,7 +170,7 @@ def _north(room: SceneBuilder, rng: Generator) -> None:
         room.prism((0.42, -0.22, 0.86), 0.06, 0.1, 0.26, "blue", sides=12)
         room.prism((0.2, -0.2, 0.86), 0.08, 0.05, 0.14, "clay", sides=12)
     with room.at(4.6, north, 1.72):
-        furniture.picture(room, 1.15, 0.69, "world", "wood")
+        fittings.picture(room, 1.15, 0.69, "world", "wood")
 
 
 def _east(room: SceneBuilder, rng: Generator) -> None:
@@ -196,9 +185,9 @@ def _east(room: SceneBuilder, rng: Generator) -> None:
         with room.at(east, 2.4 + offset, z, WEST):
             furniture.wall_board(room, rng, 1.2, "wood")
     with room.at(east, 0.85, 1.55, WEST):
-        furniture.picture(room, 0.9, 0.66, "pinboard", "wood")
+        fittings.picture(room, 0.9, 0.66, "pinboard", "wood")
     with room.at(east, 4.05, 1.6, WEST):
-        furniture.picture(room, 0.66, 0.76, "blocks", "black")
+        fittings.picture(room, 0.66, 0.76, "blocks", "black")
     for x, y, z, yaw, size in (
         (5.68, 4.62, 0.0, 4, (0.5, 0.6, 0.42)),
         (5.7, 4.6, 0.42, -8, (0.42, 0.5, 0.34)),
@@ -223,3 +212,25 @@ def _middle(room: SceneBuilder, rng: Generator) -> None:
     for x, y, yaw in ((4.55, 1.62, 172), (4.7, 3.3, -12)):
         with room.at(x, y, 0, yaw):
             furniture.chair(room, "dark_wood", "ochre" if y < 2 else "red_cloth")
+
+
+# what a mapping run records: a robot's low round both ways, hand-held ones looking out, in, and all around
+WALKS = (
+    Loop(centre=(2.35, 2.3), radii=(1.22, 0.8), height=0.7, bob=0.08, gaze=0.0, pitch=0.0),
+    Loop(centre=(2.4, 2.35), radii=(1.15, 0.75), height=0.85, bob=0.1, gaze=180.0, pitch=-2.0),
+    Loop(centre=(2.7, 2.4), radii=(1.38, 0.85), height=1.5, bob=0.1, gaze=-90.0, pitch=-8.0),
+    Loop(centre=(2.7, 2.4), radii=(1.35, 0.85), height=1.42, bob=0.12, gaze=90.0, pitch=-12.0),
+    Loop(centre=(2.5, 2.4), radii=(1.0, 0.6), height=1.25, bob=0.15, gaze=40.0, turns=1, pitch=-5.0),
+)
+
+LIVING_ROOM = RoomPlan(
+    name="synthetic_room",
+    size=SIZE,
+    seed=7,
+    materials=MATERIALS,
+    pictures=PICTURES,
+    furnish=(_shell, _west, _south, _north, _east, _middle),
+    lights=_lights(),
+    walks=WALKS,
+    drive=replace(DRIVE, centre=(2.38, 2.32), radii=(1.1, 0.72)),
+)

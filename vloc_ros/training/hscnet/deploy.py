@@ -1,0 +1,98 @@
+"""HSCNet as the robot runs it: the descent from level to level, leaf centres and confidences inside."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.hierarchy import Hierarchy
+from vloc_ros.training.deploy import DTYPES, Preprocess, deployed_spec
+from vloc_ros.training.fuse import fused
+from vloc_ros.training.hscnet.network import STRIDE, HSCNet
+
+
+def hscnet_spec(network_camera: Camera, camera: Camera) -> NetworkSpec:
+    """`deployed_spec` with the outputs of `DeployedHSCNet`."""
+    spec = deployed_spec(network_camera, STRIDE, camera)
+    return NetworkSpec(spec.width, spec.height, spec.stride, output_names=COORDINATES)
+
+
+class Tree(nn.Module):
+    """A hierarchy's tables: offsets of each level's children, as `Hierarchy.first`, and the leaves' centres."""
+
+    def __init__(self, hierarchy: Hierarchy):
+        super().__init__()
+        self.centers: Tensor
+        self.register_buffer("centers", torch.tensor(hierarchy.leaf_centers, dtype=torch.float32))
+        for level, first in enumerate(hierarchy.first):
+            self.register_buffer(f"first{level}", torch.tensor(first, dtype=torch.int32))
+        self.branching = hierarchy.branching
+        # A level where all nodes have as many children as a path can name needs no mask.
+        self.ragged = [False, *(len(np.unique(np.diff(first))) > 1 for first in hierarchy.first[1:])]
+
+    def first(self, level: int) -> Tensor:
+        """Offsets (N + 1,) int32 of the children of a level's nodes."""
+        return self.get_buffer(f"first{level}")
+
+
+class Descent:
+    """Goes down from level to level by the most likely child of each cell's node; a `Choose` of `HSCNet.forward`.
+
+    nodes (B, h, w) int32: where each cell is, None before the first level. confidences (B, h, w): the probability of
+    the path so far, the product of its levels'.
+    """
+
+    def __init__(self, tree: Tree):
+        self._tree = tree
+        self.nodes: Tensor | None = None
+        self.confidences: Tensor | None = None
+
+    def choose(self, level: int, logits: Tensor) -> Tensor:
+        """The most likely child (B, h, w) int32 of each cell's node, given logits (B, k, h, w)."""
+        logits = logits.float()
+        start = None if self.nodes is None else self._tree.first(level)[self.nodes]
+        if self.nodes is not None and start is not None and self._tree.ragged[level]:
+            counts = (self._tree.first(level)[1:][self.nodes] - start).unsqueeze(1)
+            numbers = torch.arange(self._tree.branching[level], dtype=torch.int32, device=logits.device)
+            logits = torch.where(numbers.view(1, -1, 1, 1) < counts, logits, -1e4)
+        child = logits.argmax(dim=1).to(torch.int32)
+        probability = logits.softmax(dim=1).amax(dim=1)
+        self.nodes = child if start is None else start + child
+        self.confidences = probability if self.confidences is None else self.confidences * probability
+        return child
+
+
+class DeployedHSCNet(nn.Module):
+    """uint8 images (B, H, W, 3) to coordinates (B, h, w, 3) metres, confidences (B, h, w), the probability of the leaf,
+    and regions (B, h, w) int32, the leaf's number plus 1.
+
+    A copy of what was learned, for evaluation only, on the network's device. The input is that of `spec`, a whole
+    number of times the network's own. `precision` is that of the network. One without levels has one leaf, of
+    confidence 1. Raises ConfigError for a hierarchy that is not the network's.
+    """
+
+    def __init__(self, network: HSCNet, hierarchy: Hierarchy, spec: NetworkSpec, precision: Precision = "float32"):
+        super().__init__()
+        if hierarchy.branching != network.branching or (not hierarchy.depth and len(hierarchy.leaf_centers) != 1):
+            raise ConfigError(
+                f"network: made for the branching {network.branching}, the hierarchy has {hierarchy.branching} and "
+                f"{len(hierarchy.leaf_centers)} leaves"
+            )
+        self.dtype = DTYPES[precision]
+        self.preprocess = Preprocess(spec.width, spec.height, spec.stride // network.stride)
+        self.network = fused(network).to(self.dtype)
+        self.tree = Tree(hierarchy)
+        self.to(next(network.parameters()).device)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        descent = Descent(self.tree)
+        output = self.network(self.preprocess(images).to(self.dtype), descent.choose)
+        residuals = output.residuals.float().permute(0, 2, 3, 1)
+        if descent.nodes is None or descent.confidences is None:
+            confidences = residuals[..., 0].clamp(1, 1)
+            nodes = (confidences < 0).to(torch.int32)
+        else:
+            nodes, confidences = descent.nodes, descent.confidences
+        return self.tree.centers[nodes] + residuals, confidences, nodes + 1
