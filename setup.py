@@ -29,6 +29,7 @@ OFFLINE_REQUIREMENTS = [
     "matplotlib",
     "tensorboard",
     "trimesh",
+    "pycolmap>=3.12; platform_machine != 'aarch64'",  # sparse points of a COLMAP model; no wheel for Linux on ARM
 ]
 
 

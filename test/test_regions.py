@@ -1,13 +1,16 @@
-"""Labels by region: coordinates from depth and from rendering agree with the geometry; propagation of sparse labels."""
+"""Dense labels and the landmarks of regions: coordinates from depth and from rendering agree with the geometry."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
 
 from vloc_ros.core.transforms import apply, invert
+from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies
-from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks, propagate
+from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
 
 SCENE = joined(
     plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0)),
@@ -29,14 +32,14 @@ def labeller() -> RegionLabeller:
 
 @pytest.mark.parametrize("measured", [True, False], ids=["from depth", "rendered"])
 def test_coordinates_project_into_their_cells_and_lie_on_the_surface(labeller: RegionLabeller, measured: bool) -> None:
-    pose = DATASET.map_from_camera(5)
-    depth = wall_and_box_depth(CAMERA, pose)
-    leaves, coordinates = labeller.label(CAMERA, pose, depth if measured else None, WIDTH, HEIGHT)
-    assert leaves.dtype == np.int32
+    frame = DATASET.frame(5, depth=measured)
+    pose = frame.map_from_camera
+    coordinates = labeller.label(frame, WIDTH, HEIGHT)
     assert coordinates.dtype == np.float32
-    known = leaves > 0
+    assert coordinates.shape == (HEIGHT, WIDTH, 3)
+    known = np.isfinite(coordinates).all(-1)
     assert known.mean() > 0.5
-    np.testing.assert_array_equal(known, np.isfinite(coordinates).all(-1))
+    np.testing.assert_array_equal(known, np.isfinite(coordinates).any(-1))
     pixels, _ = CAMERA.resized(WIDTH, HEIGHT).project(apply(invert(pose), coordinates[known]))
     np.testing.assert_allclose(pixels, np.argwhere(known)[:, ::-1], atol=1e-3)
     exact = wall_and_box_depth(CAMERA.resized(WIDTH, HEIGHT), pose)[known]
@@ -44,15 +47,13 @@ def test_coordinates_project_into_their_cells_and_lie_on_the_surface(labeller: R
     errors = np.linalg.norm(coordinates[known] - truth, axis=1)
     assert np.median(errors) < VOXEL / 2
     assert (errors < 2 * VOXEL).mean() > 0.9  # all but the edges
-    assert (HIERARCHY.assign(coordinates[known].astype(float)) == leaves[known] - 1).mean() > 0.95
 
 
-def test_depth_that_is_not_on_the_surface_has_no_leaf(labeller: RegionLabeller) -> None:
-    pose = DATASET.map_from_camera(5)
-    passing = 0.6 * wall_and_box_depth(CAMERA, pose)
-    leaves, coordinates = labeller.label(CAMERA, pose, passing, WIDTH, HEIGHT)
-    assert (leaves > 0).mean() < 0.1
-    assert np.isnan(coordinates[leaves == 0]).all()
+def test_depth_that_is_not_on_the_surface_has_no_coordinate(labeller: RegionLabeller) -> None:
+    frame = DATASET.frame(5, depth=True)
+    assert frame.depth is not None
+    passing: Frame = replace(frame, depth=np.float32(0.6) * frame.depth)
+    assert np.isfinite(labeller.label(passing, WIDTH, HEIGHT)).mean() < 0.1
 
 
 def test_landmarks_are_the_leaves() -> None:
@@ -79,22 +80,3 @@ def test_landmarks_of_one_of_several_scenes() -> None:
 def test_a_surface_that_is_not_the_hierarchys_is_refused() -> None:
     with pytest.raises(ConfigError, match="of the scene's 20 leaves"):
         leaf_landmarks(plane((0, 2, 0), (1, 0, 0), (0, 0, 1), (0, -1, 0)), HIERARCHY, DATASET)
-
-
-@pytest.mark.parametrize("reach", [0, 1, 3, 5])
-def test_labels_spread_over_squares_from_the_nearest(reach: int) -> None:
-    known = np.random.default_rng(reach).random((30, 40)) < 0.02
-    assert known.any()
-    rows, columns, reached = propagate(known, reach)
-    sources = np.argwhere(known)
-    for cell in np.ndindex(known.shape):
-        distances = np.abs(sources - cell).max(axis=1)
-        assert reached[cell] == (distances.min() <= reach)
-        if reached[cell]:
-            assert known[rows[cell], columns[cell]]
-            assert max(abs(rows[cell] - cell[0]), abs(columns[cell] - cell[1])) == distances.min()
-    np.testing.assert_array_equal(np.stack([rows[known], columns[known]], axis=1), sources)
-
-
-def test_nothing_known_nothing_spread() -> None:
-    assert not propagate(np.zeros((4, 5), dtype=bool), 3)[2].any()

@@ -1,14 +1,13 @@
-"""What each cell of an image shows of a hierarchy of regions: its leaf and its scene coordinate, dense or sparse."""
+"""What each cell of an image shows of a hierarchy of regions: its leaf and its scene coordinate."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_cdt
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply
-from vloc_ros.datasets.types import Dataset
+from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.hierarchy import Hierarchy
@@ -51,15 +50,11 @@ class RegionLabeller:
         self._labeller = Labeller(surface, landmarks)
         self._numbers = np.arange(1, len(surface) + 1, dtype=np.int32)
 
-    def label(
-        self, camera: Camera, map_from_camera: Float, depth: NDArray[np.float32] | None, width: int, height: int
-    ) -> tuple[Ints, NDArray[np.float32]]:
-        """Leaves (height, width) int32, k for leaf k - 1, 0 for none, of what `camera` (without its distortion) sees,
-        and coordinates (height, width, 3) float32 in metres of the map's frame, NaN where there is no leaf.
-
-        depth (H, W) metres, 0 unknown, in the camera's image (with its distortion), or None; a depth that is not on the
-        surface has no leaf. Cells of unknown depth show the rendered surface. Raises DatasetError as `Labeller.label`.
-        """
+    def label(self, frame: Frame, width: int, height: int) -> NDArray[np.float32]:
+        """Coordinates (height, width, 3), metres of the map's frame, of what the frame's camera (without its
+        distortion) sees; NaN where that is not on the surface, or nothing. Cells of unknown depth show the rendered
+        surface. Raises DatasetError as `Labeller.label`."""
+        camera, map_from_camera, depth = frame.image.camera, frame.map_from_camera, frame.depth
         labels = self._labeller.label(camera, map_from_camera, depth, width, height)
         small = camera.undistorted().resized(width, height)
         seen = self._rendered_depth(small, map_from_camera)
@@ -68,8 +63,7 @@ class RegionLabeller:
             seen = np.where(measured > 0, measured, seen)
         known = (labels > 0) & (seen > 0)
         points = apply(map_from_camera, (small.rays() * seen[..., None]).reshape(-1, 3)).reshape(height, width, 3)
-        coordinates = np.where(known[..., None], points, np.nan).astype(np.float32)
-        return np.where(known, labels, 0).astype(np.int32), coordinates
+        return np.where(known[..., None], points, np.nan).astype(np.float32)
 
     def _rendered_depth(self, camera: Camera, map_from_camera: Float) -> Float:
         """Depth (H, W) of the surface, 0 where there is none: where each pixel's ray meets the plane of the point that
@@ -85,17 +79,3 @@ class RegionLabeller:
         onto_plane = (points * normals).sum(-1) / np.where(steep, toward, 1.0)
         near = np.abs(onto_plane - points[..., 2]) < 2 * self._surface.voxel_size
         return np.where(shown > 0, np.where(steep & near, onto_plane, points[..., 2]), 0.0)
-
-
-def propagate(known: NDArray[np.bool_], reach: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """Label propagation (HSCNet++, section 5): rows (h, w) and columns (h, w) of the known cell that each cell takes
-    its label from, and whether it has one (h, w): a known cell lies in the square of (2 reach + 1)^2 around it.
-
-    Of several the nearest, in the distance whose circles are these squares; known cells keep their own. `known` (h, w).
-    """
-    if not known.any() or reach == 0:
-        sources, reached = np.indices(known.shape, dtype=np.int32), known.copy()
-    else:
-        distance, sources = distance_transform_cdt(~known, metric="chessboard", return_indices=True)
-        reached = distance <= reach
-    return sources[0], sources[1], reached

@@ -1,0 +1,156 @@
+"""COLMAP models, written here by pycolmap itself: names, filters, pixels of other sizes, and models that do not fit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mapping_scenes import CAMERA, WallAndBox, views
+
+from vloc_ros.core.transforms import apply, invert
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.errors import DatasetError
+from vloc_ros.mapping.colmap import match_images, read_colmap
+from vloc_ros.mapping.sparse import SparsePoints
+
+pycolmap = pytest.importorskip("pycolmap", reason="pycolmap, which reads COLMAP models, is not installed")
+
+DATASET = WallAndBox(views(6))
+POINTS = np.random.default_rng(0).uniform((-0.9, 1.9, -0.9), (0.9, 2.0, 0.9), (60, 3))
+SHORT, BAD = 0, 1  # rows of a point that two images see, and of one with a large error
+
+
+def write_model(
+    directory: Path,
+    dataset: WallAndBox = DATASET,
+    names: str = "images/{}.jpg",
+    moved: np.ndarray = POINTS,
+    scale: float = 1.0,
+    distortion: tuple[float, ...] = (),
+    text: bool = False,
+) -> Path:
+    """A model whose images of `scale` times the size have noiseless keypoints of POINTS, which it says are `moved`."""
+    model = pycolmap.Reconstruction()
+    width, height = round(scale * CAMERA.width), round(scale * CAMERA.height)
+    params = [scale * CAMERA.fx, scale * CAMERA.fy, scale * (CAMERA.cx + 0.5), scale * (CAMERA.cy + 0.5)]
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params, camera_id=1)
+    )
+    for index, name in enumerate(dataset.names, start=1):
+        camera_points = apply(invert(dataset.map_from_camera(index - 1)), POINTS)
+        coefficients = np.array(distortion)
+        pixels, _ = cv2.projectPoints(camera_points, np.zeros(3), np.zeros(3), CAMERA.matrix, coefficients)
+        keypoints = (pixels.reshape(-1, 2) + 0.5) * scale
+        image = pycolmap.Image(name=names.format(name), keypoints=keypoints, camera_id=1, image_id=index)
+        pose = pycolmap.Rigid3d(invert(dataset.map_from_camera(index - 1))[:3])
+        model.add_image_with_trivial_frame(image, pose)
+    for row, xyz in enumerate(moved):
+        track = pycolmap.Track()
+        for image_id in range(1, 3 if row == SHORT else len(dataset) + 1):
+            track.add_element(image_id, row)
+        model.points3D[model.add_point3D(xyz, track)].error = 5.0 if row == BAD else 0.5
+    directory.mkdir()
+    (model.write_text if text else model.write_binary)(directory)
+    return directory
+
+
+def rows_of(points: SparsePoints) -> set[int]:
+    """Which of POINTS they are."""
+    distances = np.linalg.norm(points.positions[:, None] - POINTS, axis=-1)
+    assert distances.min(axis=1).max() < 1e-6
+    return set(distances.argmin(axis=1).tolist())
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["bin", "txt"])
+def test_a_model_gives_its_good_points_to_the_frames(tmp_path: Path, text: bool) -> None:
+    points = read_colmap(write_model(tmp_path / "model", text=text), DATASET)
+    assert rows_of(points) == set(range(len(POINTS))) - {SHORT, BAD}
+    assert set(points.seen) == set(DATASET.names)
+    for rows in points.seen.values():
+        np.testing.assert_array_equal(rows, np.arange(len(POINTS) - 2))
+    assert "6 of 6 frames" in points.summary(DATASET)
+
+
+def test_images_of_another_size_are_the_same_images(tmp_path: Path) -> None:
+    assert rows_of(read_colmap(write_model(tmp_path / "model", scale=2.0), DATASET))
+
+
+def test_points_that_no_frame_of_the_data_set_sees_are_left_out(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    few = read_colmap(model, Subset(DATASET, [2, 4]))
+    assert set(few.seen) == {"2", "4"}
+    assert all((points < len(few.positions)).all() for points in few.seen.values())
+
+
+def test_the_data_sets_lens_is_what_counts(tmp_path: Path) -> None:
+    lens = replace(CAMERA, distortion=(-0.6, 0.3, 0.0, 0.0))
+
+    class ThroughLens(WallAndBox):
+        def camera(self, index):
+            return lens
+
+    model = write_model(tmp_path / "model", distortion=lens.distortion)
+    assert rows_of(read_colmap(model, ThroughLens(DATASET.poses)))
+    with pytest.raises(DatasetError, match=r"pixels \(median\)"):
+        read_colmap(model, DATASET)
+
+
+def moved_aside(points: np.ndarray) -> np.ndarray:
+    return points + np.array([0.1, 0, 0])
+
+
+def in_feet(points: np.ndarray) -> np.ndarray:
+    return points / 0.3048
+
+
+def behind(points: np.ndarray) -> np.ndarray:
+    return points - np.array([0, 10, 0])
+
+
+@pytest.mark.parametrize("fault", [moved_aside, in_feet, behind])
+def test_a_model_in_another_frame_is_refused(tmp_path: Path, fault) -> None:
+    with pytest.raises(DatasetError, match=r"pixels \(median\) from where .* at most 1.6"):
+        read_colmap(write_model(tmp_path / "model", moved=fault(POINTS)), DATASET)
+
+
+def test_a_model_of_other_images_is_refused_with_examples(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none of the model's 6 images .* 'elsewhere-0.png' there, '0' here"):
+        read_colmap(write_model(tmp_path / "model", names="elsewhere-{}.png"), DATASET)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such directory"):
+        read_colmap(tmp_path / "missing", DATASET)
+    with pytest.raises(DatasetError, match="not a COLMAP model"):
+        read_colmap(tmp_path, DATASET)
+
+
+def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", text=True)
+    cameras = (model / "cameras.txt").read_text()
+    (model / "cameras.txt").write_text(cameras.replace("160 120", "160 160"))
+    with pytest.raises(DatasetError, match="160x160, those of the data set 160x120"):
+        read_colmap(model, DATASET)
+
+
+@pytest.mark.parametrize(
+    ("names", "images", "expected"),
+    [
+        (["a", "b"], ["b.png", "a.jpg", "c.jpg"], {"a": "a.jpg", "b": "b.png"}),
+        (["seq-01/000"], ["seq-01/000.color.png"], {"seq-01/000": "seq-01/000.color.png"}),
+        (["12.50", "12.75"], ["12.50.png", "12.75.png"], {"12.50": "12.50.png", "12.75": "12.75.png"}),
+        (["a.jpg"], ["a.jpg"], {"a.jpg": "a.jpg"}),
+        (["kitchen/a"], ["a.jpg"], {"kitchen/a": "a.jpg"}),
+        (["a"], ["images/rgb/a.jpg"], {"a": "images/rgb/a.jpg"}),
+        (["a"], ["left/a.jpg", "right/a.jpg"], {}),
+        (["left/a", "right/a"], ["a.jpg"], {}),
+        (["left/a"], ["right/a.jpg"], {}),
+        (["a", "left/a"], ["a.jpg"], {"a": "a.jpg"}),
+        (["a"], ["a.jpg", "left/a.jpg"], {"a": "a.jpg"}),
+        (["a"], ["aa.jpg"], {}),
+        (["t/ab"], ["left/ab.jpg"], {}),
+    ],
+)
+def test_images_are_matched_by_name_if_nothing_else_can_be_meant(names, images, expected) -> None:
+    assert match_images(names, images) == expected
