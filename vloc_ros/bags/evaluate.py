@@ -26,14 +26,14 @@ def evaluate_bag(
     truth. Raises VlocError.
     """
     with open_bag(path) as bag:
-        frames = bag_frames(bag, options, localizer.landmark_map.manifest.frame_id)
+        frames = bag_frames(bag, options, localizer.landmark_map.manifest.frame_of(options.scene))
 
         def count(done: int) -> None:
             if progress:
                 progress(done + frames.skipped, len(frames))
 
         evaluation = evaluate_frames(localizer, frames, count)
-    views = localizer.landmark_map.mapping_views
+    views = localizer.landmark_map.views_of(options.scene)
     return corrected(replace(evaluation, source=frames.to_json()), frames.truth.at, correction, views)
 
 

@@ -24,9 +24,11 @@ class BagFrames:
     """The images of a camera that have ground truth, as frames named by their stamp in seconds, in the order of
     recording. `skipped`: images without ground truth so far. To be iterated over once."""
 
-    def __init__(self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth) -> None:
+    def __init__(
+        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, scene: str = ""
+    ) -> None:
         self.topics, self.calibrations, self.truth, self.skipped = topics, calibrations, truth, 0
-        self._bag = bag
+        self._bag, self._scene = bag, scene
 
     def __len__(self) -> int:
         """All images, with ground truth or without."""
@@ -79,7 +81,7 @@ class BagFrames:
             image = CameraImage(rgb, self.calibrations.at(stamp_ns), stamp_ns, frame_id or "camera")
         except VlocError as error:
             raise DatasetError(f"{self._bag.path}: {message.topic}, image of {name} s: {error}") from error
-        return Frame(name, image, pose)
+        return Frame(name, image, pose, scene=self._scene)
 
 
 def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
@@ -87,7 +89,8 @@ def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
     calibrations = read_calibrations(bag, topics.info, options.rectified)
     _, camera_frame = next(bag.messages([topics.image])).header
-    return BagFrames(bag, topics, calibrations, read_truth(bag, options.truth, camera_frame.lstrip("/"), map_frame))
+    truth = read_truth(bag, options.truth, camera_frame.lstrip("/"), map_frame)
+    return BagFrames(bag, topics, calibrations, truth, options.scene)
 
 
 def _name(message: Message) -> str:

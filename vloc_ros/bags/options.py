@@ -30,10 +30,12 @@ class TruthOptions:
 class BagOptions:
     """What to take from a bag; with an empty name, the only topic that can be meant.
 
-    `rectified`: the images are undistorted already, use camera_info's P, not K and D.
+    `rectified`: the images are undistorted already, use camera_info's P, not K and D. `scene`: where it was recorded,
+    in a map of several.
     """
 
     image_topic: str = ""
     camera_info_topic: str = ""
     rectified: bool = False
     truth: TruthOptions = field(default_factory=TruthOptions)
+    scene: str = ""

@@ -9,7 +9,7 @@ def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | R
     assert estimate.confidence is not None  # of a calibrated estimate
 
     def refuse(reason: RejectionReason, detail: str) -> Rejection:
-        return Rejection(reason, detail, refused=estimate)
+        return Rejection(reason, detail, refused=estimate, scene=estimate.scene)
 
     if estimate.inlier_count < thresholds.min_inliers:
         return refuse(

@@ -1,5 +1,6 @@
 """What map.yaml says of a map: everything that decides how the network is fed and when a pose is believed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -8,6 +9,7 @@ from typing import Any, Literal, get_args
 from vloc_ros.errors import ConfigError
 
 FORMAT_VERSION = 1
+SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # can be part of the name of a frame or a topic
 
 # Of the arithmetic inside a network; its input is bytes and its outputs are as OUTPUT_CELLS says in any case.
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -113,6 +115,8 @@ class Manifest:
     """The typed content of map.yaml, but for the file hashes, which only reading and writing need.
 
     `accuracy` and `training` are summaries for people: figures measured on held-out frames, settings of the training.
+    `scenes`: the names of the places in a map of several, each with a frame of its own; empty for a map of one place.
+    Raises ConfigError for names that cannot be.
     """
 
     method: str
@@ -123,4 +127,15 @@ class Manifest:
     gate: GateThresholds = field(default_factory=GateThresholds)
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    scenes: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if odd := [name for name in self.scenes if not SCENE_NAME.fullmatch(name)]:
+            raise ConfigError(f"scenes: {odd[0]!r} is not made of letters, digits and _, beginning with a letter")
+        if len(set(self.scenes)) != len(self.scenes):
+            raise ConfigError(f"scenes: {list(self.scenes)} must be named once each")
+
+    def frame_of(self, scene: str) -> str:
+        """The frame of a scene's coordinates, FRAME_ID_SCENE; `frame_id` itself for a map of one place, scene ""."""
+        return f"{self.frame_id}_{scene}" if scene else self.frame_id

@@ -15,6 +15,7 @@ from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.pnp import PnpSettings, solve_pnp
+from vloc_ros.core.scenes import likeliest_scene
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 
@@ -60,6 +61,10 @@ class Method(Protocol):
     ) -> Correspondences:
         """From the network's outputs, without batch axis. Pixels are those of the undistorted image of `image.camera`.
         Times its stages on `stopwatch`. Raises ModelError for outputs that are not what the map promises."""
+        ...
+
+    def colors(self, outputs: Outputs, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+        """RGB (h, w, 3) of what each cell shows, for people; black for nothing. Outputs without batch axis."""
         ...
 
 
@@ -139,7 +144,8 @@ def _solve(
 ) -> PoseEstimate | Rejection:
     correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
     with stopwatch.stage("pnp"):
-        result = solve_pnp(correspondences, image.camera.undistorted(), method.pnp)
+        scene, correspondences = likeliest_scene(correspondences, landmark_map)
+        result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), scene=scene)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest
             result = gate(calibrated(result, manifest.calibration), manifest.gate)

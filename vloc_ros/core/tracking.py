@@ -32,11 +32,13 @@ class TrackingOptions:
 
 @dataclass(frozen=True, eq=False)
 class Fix:
-    """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry."""
+    """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
+    of the pose is `map_frame`, which tells the scenes of a map of several apart."""
 
     stamp_ns: int
     map_from_base: Matrix
     odom_from_base: Matrix | None = None
+    map_frame: str = ""
 
     @property
     def map_from_odom(self) -> Matrix | None:
@@ -87,7 +89,10 @@ def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str
 
 
 def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
-    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise ""."""
+    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise "". Another frame is too
+    far: where that is, nobody knows."""
+    if fix.map_frame != previous.map_frame:
+        return f"jump from frame '{previous.map_frame}' to '{fix.map_frame}'"
     expected, allowed_m, allowed_deg = previous.map_from_base, options.max_jump_m, options.max_jump_deg
     if previous.odom_from_base is not None and fix.odom_from_base is not None:
         expected = expected @ invert(previous.odom_from_base) @ fix.odom_from_base

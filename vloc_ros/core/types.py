@@ -1,7 +1,7 @@
 """Frozen value types that travel between the stages; validated when made, never mutated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -15,6 +15,8 @@ from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
 
+PER_LANDMARK = ("ids", "positions", "normals", "extents", "observations")  # arrays of a map with a row for each
+
 
 def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
     expected = tuple("N" if s is None else s for s in shape)
@@ -22,6 +24,15 @@ def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]
         raise ConfigError(f"{name}: shape {array.shape} instead of {expected}")
     if not np.isfinite(array).all():
         raise ConfigError(f"{name}: {int((~np.isfinite(array)).sum())} values are not finite")
+
+
+def _no_indices() -> NDArray[np.int32]:
+    return np.empty(0, dtype=np.int32)
+
+
+def _require_indices(name: str, indices: NDArray[np.int32], count: int) -> None:
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
+        raise ConfigError(f"{name}: indices are {indices.min()} to {indices.max()}, the map has 0 to {count - 1}")
 
 
 def worst_sigma(covariance: Float) -> float:
@@ -52,7 +63,9 @@ class LandmarkMap:
     """What a method needs to know of the place: N landmarks in the frame `manifest.frame_id`, metres.
 
     ids (N,) int32, positions (N, 3), normals (N, 3) unit, extents (N,) patch radius, observations (N,) training images
-    that see it. `method_data`: arrays that only the method knows. For vsnet label k (1..N) is row k - 1.
+    that see it. `mapping_views`: poses (V, 4, 4) of these images. `method_data`: arrays that only the method knows. For
+    vsnet label k (1..N) is row k - 1. In a map of several scenes, coordinates are in the frame of the scene that
+    `scenes` (N,) and `view_scenes` (V,) give as an index into `manifest.scenes`; empty arrays stand for zeros.
     """
 
     ids: NDArray[np.int32]
@@ -63,6 +76,8 @@ class LandmarkMap:
     manifest: Manifest
     mapping_views: Float = field(default_factory=lambda: np.empty((0, 4, 4)))
     method_data: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
+    scenes: NDArray[np.int32] = field(default_factory=_no_indices)
+    view_scenes: NDArray[np.int32] = field(default_factory=_no_indices)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -74,9 +89,40 @@ class LandmarkMap:
         _finite("map: landmark extents", self.extents, (n,))
         _finite("map: landmark observation counts", self.observations, (n,))
         _finite("map: mapping views", self.mapping_views, (None, 4, 4))
+        for name, count in (("scenes", n), ("view_scenes", len(self.mapping_views))):
+            indices = getattr(self, name)
+            if not len(indices) or not (self.manifest.scenes or indices.any()):  # of one place: as many as there are
+                indices = np.zeros(count, dtype=np.int32)
+                object.__setattr__(self, name, indices)
+            _finite(f"map: {name}", indices, (count,))
+            _require_indices(f"map: {name}", indices, max(1, len(self.manifest.scenes)))
+        if empty := set(range(len(self.manifest.scenes))).difference(self.scenes.tolist()):
+            raise ConfigError(f"map: scene '{self.manifest.scenes[min(empty)]}' has no landmarks")
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def views_of(self, scene: str) -> Float:
+        """The mapping views (V, 4, 4) of one scene, none of one that the map lacks; all in a map of one place."""
+        if not self.manifest.scenes:
+            return self.mapping_views
+        index = self.manifest.scenes.index(scene) if scene in self.manifest.scenes else -1
+        views: Float = self.mapping_views[self.view_scenes == index]
+        return views
+
+    def of_scene(self, scene: str) -> "LandmarkMap":
+        """The landmarks and mapping views of one scene as a map of one place, without the method's data; the map itself
+        if it is one, scene "". Raises ConfigError for a scene that it does not have."""
+        if scene not in (self.manifest.scenes or ("",)):
+            raise ConfigError(f"map: it has no scene '{scene}', it has {', '.join(self.manifest.scenes) or 'only one'}")
+        if not scene:
+            return self
+        index = self.manifest.scenes.index(scene)
+        return LandmarkMap(
+            **{name: getattr(self, name)[self.scenes == index] for name in PER_LANDMARK},
+            manifest=replace(self.manifest, frame_id=self.manifest.frame_of(scene), scenes=()),
+            mapping_views=self.views_of(scene),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +159,8 @@ class Correspondences:
 class PoseEstimate:
     """A pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about the
     map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences. `confidence`: the probability that
-    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied."""
+    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied. `scene`: in the frame of
+    which of the map's scenes the pose is; "" for a map of one place."""
 
     map_from_camera: Float
     covariance: Float
@@ -122,6 +169,7 @@ class PoseEstimate:
     reprojection_rmse_px: float
     confidence: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    scene: str = ""
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -162,9 +210,11 @@ class RejectionReason(Enum):
 @dataclass(frozen=True, eq=False)
 class Rejection:
     """No pose, and why. `detail` is one line with the values that decided; `refused` the pose that was not believed,
-    for those who measure the gate, None where there was none."""
+    for those who measure the gate, None where there was none. `scene`: the likeliest of the map's scenes, "" where
+    nothing in the image speaks for any, or the map is of one place."""
 
     reason: RejectionReason
     detail: str
     refused: PoseEstimate | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    scene: str = ""

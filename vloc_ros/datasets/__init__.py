@@ -17,6 +17,8 @@ DATASETS = {
     "seven_scenes": "vloc_ros.datasets.seven_scenes:open_seven_scenes",
     "folder": "vloc_ros.datasets.folder:open_folder",
     "synthetic_room": "vloc_ros.datasets.synthetic_room:open_synthetic_room",
+    "synthetic_office": "vloc_ros.datasets.synthetic_room:open_synthetic_office",
+    "joined": "vloc_ros.datasets.joined:open_joined",
 }
 
 

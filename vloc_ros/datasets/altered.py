@@ -27,6 +27,9 @@ class Altered(ABC):
     def __len__(self) -> int:
         return len(self.parent)
 
+    def scene(self, index: int) -> str:
+        return self.parent.scene(index)
+
     def camera(self, index: int) -> Camera:
         return self.parent.camera(index)
 

@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from vloc_ros.core.transforms import Matrix, invert, rotation_angle
-from vloc_ros.datasets.room.paths import DRIVE
+from vloc_ros.datasets.room.paths import DRIVE, Loop
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
 
@@ -15,9 +16,18 @@ MAP_FRAME, ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "map", "odom", "base_link", "c
 
 # `base_from_camera` of a camera in the hand: x right, y down, z forward, in a base of x forward, y left, z up.
 LOOKING_AHEAD = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-ROOM, ROBOT_FRAMES = "synthetic_room", "drive/"  # the one data set of a ground robot
 CAMERA_AHEAD_M = 0.15  # of the ground robot's centre
 CARRIED_M, CARRIED_DEG = 0.5, 30.0  # from one image to the next no wheel goes farther: somebody carried the robot
+
+
+@runtime_checkable
+class Mounted(Protocol):
+    """A data set that knows what carried its camera."""
+
+    @property
+    def base_from_camera(self) -> Matrix | None:
+        """Of a robot's camera; None where no robot carried it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,19 +74,19 @@ def plan_drive(
     return Drive(tuple(frames), map_from_base, odometry, base_from_camera, carried)
 
 
-def mounting_of(kind: str, dataset: Dataset) -> Matrix:
-    """`base_from_camera` of a data set of this kind: the synthetic room has a ground robot, all else is in the hand."""
-    is_robot = kind == ROOM and all(name.startswith(ROBOT_FRAMES) for name in dataset.names)
-    return robot_mounting() if is_robot else LOOKING_AHEAD
+def mounting_of(dataset: Dataset) -> Matrix:
+    """`base_from_camera` as the data set says it; a camera of which nothing is said is in the hand."""
+    said = dataset.base_from_camera if isinstance(dataset, Mounted) else None
+    return LOOKING_AHEAD if said is None else said
 
 
-def robot_mounting() -> Matrix:
-    """`base_from_camera` of the synthetic room's ground robot: its base is on the floor."""
-    down = -math.radians(DRIVE.pitch)
+def robot_mounting(drive: Loop = DRIVE) -> Matrix:
+    """`base_from_camera` of the ground robot of the synthetic rooms on its drive: its base is on the floor."""
+    down = -math.radians(drive.pitch)
     mount = np.eye(4)
     mount[0, :3] = math.cos(down), 0, math.sin(down)
     mount[2, :3] = -math.sin(down), 0, math.cos(down)
-    mount[:3, 3] = CAMERA_AHEAD_M, 0, DRIVE.height
+    mount[:3, 3] = CAMERA_AHEAD_M, 0, drive.height
     mounted: Matrix = mount @ LOOKING_AHEAD
     return mounted
 

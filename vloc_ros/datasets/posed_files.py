@@ -46,6 +46,9 @@ class PosedFiles:
     def has_depth(self) -> bool:
         return any(path.is_file() for path in self.depths)
 
+    def scene(self, index: int) -> str:
+        return ""
+
     def camera(self, index: int) -> Camera:
         return self.cameras[index]
 

@@ -17,13 +17,15 @@ class Frame:
     """One posed image. `map_from_camera` 4x4 float64, metres, camera x right, y down, z forward.
 
     `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown; None when not asked for or not there.
-    Where the camera is distorted, so are image and depth. Raises DatasetError for a frame that is inconsistent.
+    Where the camera is distorted, so are image and depth. `scene`: which of several places with a map frame each it was
+    taken in, "" where there is one place only. Raises DatasetError for a frame that is inconsistent.
     """
 
     name: str
     image: CameraImage
     map_from_camera: NDArray[np.float64]
     depth: NDArray[np.float32] | None = None
+    scene: str = ""
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -52,6 +54,10 @@ class Dataset(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    def scene(self, index: int) -> str:
+        """Which of several places one frame is of, as `Frame.scene`."""
+        ...
 
     def camera(self, index: int) -> Camera:
         """The camera of one frame, without decoding its image."""

@@ -175,8 +175,12 @@ def against(records: Sequence[FrameRecord], truth: Matrix, mapping_views: Matrix
 
 
 def _accepted(records: Sequence[FrameRecord]) -> tuple[Stamps, Matrix, Matrix]:
-    """Stamps (N,), true poses and estimates (N, 4, 4) of the accepted frames."""
-    accepted = [(r.stamp_ns, r.true_map_from_camera, r.outcome) for r in records if isinstance(r.outcome, Estimated)]
+    """Stamps (N,), true poses and estimates (N, 4, 4) of the accepted frames in the right scene."""
+    accepted = [
+        (r.stamp_ns, r.true_map_from_camera, r.outcome)
+        for r in records
+        if isinstance(r.outcome, Estimated) and r.outcome.error.in_scene
+    ]
     if len(accepted) < LEAST_FRAMES:
         raise DatasetError(f"a fit of the truth needs {LEAST_FRAMES} accepted poses, there are {len(accepted)}")
     stamps, truth, outcomes = zip(*accepted, strict=True)
@@ -203,6 +207,8 @@ def _median_m(truth: Matrix, estimates: Matrix) -> float:
 
 def _against(record: FrameRecord, truth: Matrix, mapping_views: Matrix) -> FrameRecord:
     def measured(estimated: Estimated) -> Estimated:
+        if not estimated.error.in_scene:
+            return estimated
         return replace(estimated, error=pose_error(estimated.map_from_camera, truth))
 
     outcome = record.outcome

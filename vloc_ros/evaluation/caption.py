@@ -27,7 +27,8 @@ def caption_of(result: PoseEstimate | Rejection) -> tuple[str, ...]:
         return ("rejected", *textwrap.wrap(IN_BRACKETS.sub("", result.detail), LINE_LENGTH))
     sigma = f"sigma {100 * result.position_sigma_m:.2g} cm, {math.degrees(result.rotation_sigma_rad):.2g} deg"
     confidence = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
-    return f"localized{confidence}", f"{result.inlier_count} inliers, {sigma}"
+    place = f" in {result.scene}" if result.scene else ""
+    return f"localized{place}{confidence}", f"{result.inlier_count} inliers, {sigma}"
 
 
 def write_caption(picture: Picture, result: PoseEstimate | Rejection) -> None:

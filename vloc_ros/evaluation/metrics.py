@@ -18,18 +18,27 @@ RECALL_LIMITS = {
     "recall_25cm_2deg": (0.25, 2.0),
 }
 WRONG_LIMITS = (0.25, 5.0)
+SCENE_ACCURACY = "scene_accuracy"  # in the summary, for a map of several scenes
 PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True)
 class PoseError:
-    """Distance of the camera centres (m) and angle between the orientations (rad)."""
+    """Distance of the camera centres (m) and angle between the orientations (rad); infinite in the wrong scene."""
 
     translation_m: float
     rotation_rad: float
 
+    @property
+    def in_scene(self) -> bool:
+        """Whether the pose is in the right scene, so that there is a distance at all."""
+        return math.isfinite(self.translation_m)
+
     def within(self, metres: float, degrees: float) -> bool:
         return self.translation_m <= metres and math.degrees(self.rotation_rad) <= degrees
+
+
+WRONG_SCENE = PoseError(math.inf, math.inf)  # its coordinates are in another frame: nothing could be compared
 
 
 def pose_error(map_from_camera: Matrix, true_map_from_camera: Matrix) -> PoseError:
@@ -76,6 +85,9 @@ def comparison_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[list[str
     rows.append(["median", *map(median_text, summaries.values())])
     for name, (metres, degrees) in RECALL_LIMITS.items():
         rows.append([f"within {100 * metres:g} cm, {degrees:g} deg", *(f"{s[name]:.1%}" for s in summaries.values())])
+    if any(SCENE_ACCURACY in summary for summary in summaries.values()):
+        shares = [s.get(SCENE_ACCURACY) for s in summaries.values()]
+        rows.append(["right scene", *("none" if share is None else f"{share:.1%}" for share in shares)])
     rows.append(["rejected", *(str(s["rejected"]) for s in summaries.values())])
     rows.append(["wrong accepted", *(str(s["wrong_accepted"]) for s in summaries.values())])
     totals = [s["latency_ms"].get("total") for s in summaries.values()]

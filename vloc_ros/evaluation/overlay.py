@@ -1,4 +1,4 @@
-"""Draws what a pose was made of: landmark segments and votes, voted landmarks, and where the pose puts them."""
+"""Draws what a pose was made of: what cells show, correspondences, and where the pose puts their points."""
 
 import math
 from pathlib import Path
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from vloc_ros.core.pipeline import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.caption import GREEN, RED, WHITE, write_caption
 from vloc_ros.evaluation.output import write_bytes
 from vloc_ros.localizer import Localizer
+from vloc_ros.methods.colors import position_colors
 
 Picture = NDArray[np.uint8]
 
@@ -22,33 +23,41 @@ MIN_WIDTH = 960  # small images are enlarged, so that lines stay thin
 TINT = 0.4
 VOTE_SPACING, VOTE_LENGTH = 12.0, 9.0  # picture pixels
 BLACK = (0, 0, 0)
+MANY = 300  # correspondences
+DOT = 2.5  # picture pixels, radius
 SUBPIXEL_BITS = 4  # of cv2's drawing functions
-GOLDEN_RATIO = 0.618033988749895
-HUES = cv2.cvtColor(np.array([[(hue, 170, 255) for hue in range(180)]], dtype=np.uint8), cv2.COLOR_HSV2RGB)[0]
 
 
 def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
     """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it.
 
-    Tints: cells of one landmark; strokes: their votes; discs: voted landmarks, green for inliers of the pose and red
-    for the others; white crosses, tied to the discs: the landmarks as the pose projects them. Runs the network again.
+    Tints: the method's colours of what cells show; strokes: votes, if it has any; discs: correspondences, green for
+    inliers of the pose and red for the others; white crosses, tied to the discs: where the pose projects their points.
+    Runs the network again.
     """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
     outputs = run_one(localizer.session, localizer.method.prepare(image, localizer.session.spec))
-    _tint(picture, outputs["labels"])
-    _draw_votes(picture, outputs["labels"], outputs["votes"])
+    colors = localizer.method.colors(outputs, localizer.landmark_map)
+    _tint(picture, colors)
+    if "votes" in outputs:
+        _draw_votes(picture, colors, outputs["votes"])
     if isinstance(result, Rejection):
         voted = localizer.method.correspond(outputs, image, localizer.landmark_map, Stopwatch())
-        _draw_landmarks(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
+        _draw_correspondences(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
     _draw_result(picture, image, result, scale)
     return picture
 
 
-def draw_result(image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
-    """As `draw_overlay`, but only the landmarks of the pose, or why there is none: fast enough for a live view."""
+def draw_result(image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
+    """As `draw_overlay`, but only what the pose was made of, or why there is none: fast enough for a live view.
+
+    More than MANY correspondences are scene coordinates: around each, a tint of the colour of its place in the map.
+    """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
+    if isinstance(result, PoseEstimate) and len(result.correspondences) > MANY:
+        _tint_places(picture, result.correspondences, landmark_map.of_scene(result.scene).positions, scale)
     _draw_result(picture, image, result, scale)
     return picture
 
@@ -70,7 +79,7 @@ def _scale(image: CameraImage) -> int:
 
 def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Rejection, scale: int) -> None:
     if isinstance(result, PoseEstimate):
-        _draw_landmarks(picture, result.correspondences, result.inliers, scale)
+        _draw_correspondences(picture, result.correspondences, result.inliers, scale)
         _draw_reprojection(picture, image, result, scale)
     write_caption(picture, result)
 
@@ -80,41 +89,50 @@ def _enlarged(rgb: Picture, scale: int) -> Picture:
     return np.array(cv2.resize(rgb, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def label_colours(labels: NDArray[np.int32]) -> Picture:
-    """A bright colour per label, RGB (..., 3); neighbouring numbers get hues that are far apart."""
-    colours: Picture = HUES[(labels * GOLDEN_RATIO % 1.0 * len(HUES)).astype(np.intp)]
-    return colours
-
-
-def _tint(picture: Picture, labels: NDArray[np.int32]) -> None:
+def _tint(picture: Picture, colors: Picture) -> None:
+    """Colours (h, w, 3) over the picture, which is darkened where they are black."""
     size = picture.shape[1], picture.shape[0]
-    seen = cv2.resize((labels > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)[..., np.newaxis]
-    colours = cv2.resize(label_colours(labels), size, interpolation=cv2.INTER_NEAREST)
-    picture[:] = np.where(seen, (1 - TINT) * picture + TINT * colours, picture * (1 - TINT)).astype(np.uint8)
+    tint = cv2.resize(colors, size, interpolation=cv2.INTER_NEAREST)
+    picture[:] = ((1 - TINT) * picture + TINT * tint).astype(np.uint8)
 
 
-def _draw_votes(picture: Picture, labels: NDArray[np.int32], votes: NDArray[np.float32]) -> None:
+def _draw_votes(picture: Picture, colors: Picture, votes: NDArray[np.float32]) -> None:
     """A stroke from every few cells towards the landmark that they vote for."""
-    cell = picture.shape[1] / labels.shape[1]
+    cell = picture.shape[1] / colors.shape[1]
     step = max(1, round(VOTE_SPACING / cell))
-    rows, columns = np.nonzero(labels[step // 2 :: step, step // 2 :: step])
+    rows, columns = np.nonzero(colors[step // 2 :: step, step // 2 :: step].any(axis=-1))
     rows, columns = rows * step + step // 2, columns * step + step // 2
     starts = (np.stack([columns, rows], axis=1) + 0.5) * cell - 0.5
     ends = starts + votes[rows, columns] * VOTE_LENGTH
-    for start, end, colour in zip(starts, ends, label_colours(labels[rows, columns]), strict=True):
+    for start, end, colour in zip(starts, ends, colors[rows, columns], strict=True):
         _line(picture, start, end, tuple(colour.tolist()))
 
 
-def _draw_landmarks(picture: Picture, voted: Correspondences, inliers: NDArray[np.bool_], scale: int) -> None:
-    for pixel, sigma, inlier in zip(_scaled(voted.pixels, scale), voted.sigmas * scale, inliers, strict=True):
+def _tint_places(picture: Picture, found: Correspondences, within: NDArray[np.float64], scale: int) -> None:
+    """Squares that just do not overlap where correspondences lie on a full grid, coloured by where their points are."""
+    reach = max(1, round(math.sqrt(picture.shape[0] * picture.shape[1] / len(found)) / 2))
+    tint = np.zeros_like(picture)
+    for pixel, color in zip(_scaled(found.pixels, scale), position_colors(found.points, within), strict=True):
+        x, y = np.rint(pixel).astype(int)
+        tint[max(0, y - reach) : max(0, y + reach), max(0, x - reach) : max(0, x + reach)] = color
+    _tint(picture, tint)
+
+
+def _draw_correspondences(picture: Picture, found: Correspondences, inliers: NDArray[np.bool_], scale: int) -> None:
+    """A disc of the size of its sigma each; dots where there are many."""
+    many = len(found) > MANY
+    for pixel, sigma, inlier in zip(_scaled(found.pixels, scale), found.sigmas * scale, inliers, strict=True):
         colour = GREEN if inlier else RED
         centre, one = _fixed(pixel), 1 << SUBPIXEL_BITS
-        radius = round(float(np.clip(sigma, 3, 12)) * one)
+        radius = round((DOT if many else float(np.clip(sigma, 3, 12))) * one)
         cv2.circle(picture, centre, radius, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
-        cv2.circle(picture, centre, radius, BLACK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+        if not many:
+            cv2.circle(picture, centre, radius, BLACK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _draw_reprojection(picture: Picture, image: CameraImage, estimate: PoseEstimate, scale: int) -> None:
+    if len(estimate.correspondences) > MANY:  # crosses would hide everything
+        return
     voted = estimate.correspondences[estimate.inliers]
     projected, _ = image.camera.undistorted().project(apply(invert(estimate.map_from_camera), voted.points))
     for pixel, target in zip(_scaled(voted.pixels, scale), _scaled(projected, scale), strict=True):

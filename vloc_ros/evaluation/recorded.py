@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,7 @@ from vloc_ros.core.transforms import Matrix, moved_covariance
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, nearest_view
 from vloc_ros.evaluation.trajectory import from_line
 
@@ -57,8 +57,9 @@ def read_recording(directory: Path) -> Recording:
     )
 
 
-def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix) -> Evaluation:
-    """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took.
+def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix, scene: str = "") -> Evaluation:
+    """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took. `scene`: that
+    of the truth and the views, where the map is of several.
 
     Raises DatasetError where there is none. `source` says how many images were left out.
     """
@@ -67,9 +68,10 @@ def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views:
     with_truth = [(stamp, pose) for stamp, pose, is_known in zip(stamps, poses, known, strict=True) if is_known]
     records = []
     for stamp_ns, truth in with_truth:
-        outcome = _outcome(recording, stamp_ns, truth)
+        outcome = _outcome(recording, stamp_ns, truth, scene)
         if outcome is not None:
-            records.append(_record(recording.statuses[stamp_ns], stamp_ns, truth, outcome, mapping_views))
+            record = _record(recording.statuses[stamp_ns], stamp_ns, truth, outcome, mapping_views)
+            records.append(replace(record, true_scene=scene))
     if not records:
         raise DatasetError(f"{recording.where}: none of {len(stamps)} images has ground truth")
     source = {
@@ -93,10 +95,11 @@ def _record(
         timings_ms={"total": float(localize_ms)} if localize_ms else {},
         nearest_view=nearest_view(mapping_views, truth),
         state=State(status["state"]),
+        scene=status.get("scene", ""),
     )
 
 
-def _outcome(recording: Recording, stamp_ns: int, truth: Matrix) -> Estimated | Rejected | None:
+def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, scene: str) -> Estimated | Rejected | None:
     """None for a pose that was announced but not recorded."""
     status = recording.statuses[stamp_ns]
     if status["rejection"]:
@@ -111,7 +114,7 @@ def _outcome(recording: Recording, stamp_ns: int, truth: Matrix) -> Estimated | 
         map_from_camera=camera,
         covariance=covariance,
         confidence=float(status["confidence"]),
-        error=pose_error(camera, truth),
+        error=pose_error(camera, truth) if status.get("scene", "") == scene else WRONG_SCENE,
         inliers=int(status["inliers"]),
         inlier_ratio=float(status["inlier_ratio"]),
         reprojection_rmse_px=float(status["reprojection_rmse_px"]),

@@ -11,7 +11,7 @@ from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.metrics import PoseError, pose_error
+from vloc_ros.evaluation.metrics import WRONG_SCENE, PoseError, pose_error
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class Estimated:
     rotation_sigma_deg: float
 
     def to_json(self) -> dict[str, Any]:
-        """In JSON's types; `pose` is x y z qx qy qz qw, `covariance` the 36 numbers row by row."""
+        """In JSON's types; `pose` is x y z qx qy qz qw, `covariance` the 36 numbers row by row. Errors are None in
+        the wrong scene, where they are infinite."""
+        in_scene = self.error.in_scene
         return {
             "pose": _pose_to_json(self.map_from_camera),
             "covariance": self.covariance.ravel().tolist(),
             "confidence": self.confidence,
-            "translation_error_m": self.error.translation_m,
-            "rotation_error_deg": math.degrees(self.error.rotation_rad),
+            "translation_error_m": self.error.translation_m if in_scene else None,
+            "rotation_error_deg": math.degrees(self.error.rotation_rad) if in_scene else None,
             "inliers": self.inliers,
             "inlier_ratio": self.inlier_ratio,
             "reprojection_rmse_px": self.reprojection_rmse_px,
@@ -50,7 +52,9 @@ class Estimated:
             map_from_camera=_pose_from_json(node["pose"]),
             covariance=np.array(node["covariance"], dtype=np.float64).reshape(6, 6),
             confidence=float(node["confidence"]),
-            error=PoseError(float(node["translation_error_m"]), math.radians(node["rotation_error_deg"])),
+            error=WRONG_SCENE
+            if node["translation_error_m"] is None
+            else PoseError(float(node["translation_error_m"]), math.radians(node["rotation_error_deg"])),
             inliers=int(node["inliers"]),
             inlier_ratio=float(node["inlier_ratio"]),
             reprojection_rmse_px=float(node["reprojection_rmse_px"]),
@@ -79,7 +83,9 @@ class NearestView:
 @dataclass(frozen=True)
 class FrameRecord:
     """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
-    live run, what the robot believed once the frame was done; None for images localized one by one."""
+    live run, what the robot believed once the frame was done; None for images localized one by one. `true_scene`: which
+    of the map's scenes the frame is of, `scene`: the likeliest, of a rejected frame too, "" where nothing speaks for
+    any; both "" for a map of one place."""
 
     name: str
     stamp_ns: int
@@ -88,6 +94,8 @@ class FrameRecord:
     timings_ms: Mapping[str, float]
     nearest_view: NearestView | None = None
     state: State | None = None
+    scene: str = ""
+    true_scene: str = ""
 
     @property
     def error(self) -> PoseError | None:
@@ -111,6 +119,8 @@ class FrameRecord:
             "nearest_view_deg": view.angle_deg if view else None,
             "latency_ms": dict(self.timings_ms),
             "state": self.state.value if self.state else None,
+            "scene": self.scene,
+            "true_scene": self.true_scene,
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -137,17 +147,23 @@ class FrameRecord:
                 timings_ms={str(stage): float(ms) for stage, ms in node["latency_ms"].items()},
                 nearest_view=None if view is None else NearestView(float(view), float(node["nearest_view_deg"])),
                 state=None if state is None else State(state),
+                scene=str(node.get("scene", "")),
+                true_scene=str(node.get("true_scene", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
 
 
-def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix) -> Estimated | Rejected:
-    """What is kept of a result."""
-    if isinstance(result, Rejection):
-        refused = _estimated(result.refused, true_map_from_camera) if result.refused else None
-        return Rejected(result.reason.value, result.detail, refused)
-    return _estimated(result, true_map_from_camera)
+def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_scene: str = "") -> Estimated | Rejected:
+    """What is kept of a result; a pose in another scene than the true one is infinitely wrong."""
+
+    def estimated(estimate: PoseEstimate) -> Estimated:
+        error = pose_error(estimate.map_from_camera, true_map_from_camera)
+        return _estimated(estimate, error if result.scene == true_scene else WRONG_SCENE)
+
+    if isinstance(result, PoseEstimate):
+        return estimated(result)
+    return Rejected(result.reason.value, result.detail, estimated(result.refused) if result.refused else None)
 
 
 def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
@@ -161,13 +177,13 @@ def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView 
     return NearestView(float(distances[nearest]), math.degrees(angles[nearest]))
 
 
-def _estimated(estimate: PoseEstimate, true_map_from_camera: Matrix) -> Estimated:
+def _estimated(estimate: PoseEstimate, error: PoseError) -> Estimated:
     assert estimate.confidence is not None  # `localize` calibrates all its poses
     return Estimated(
         map_from_camera=estimate.map_from_camera,
         covariance=estimate.covariance,
         confidence=estimate.confidence,
-        error=pose_error(estimate.map_from_camera, true_map_from_camera),
+        error=error,
         inliers=estimate.inlier_count,
         inlier_ratio=estimate.inlier_ratio,
         reprojection_rmse_px=estimate.reprojection_rmse_px,

@@ -14,8 +14,8 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.caption import GREEN, RED
 from vloc_ros.evaluation.metrics import pose_error
-from vloc_ros.evaluation.overlay import label_colours
 from vloc_ros.localizer import Localizer
+from vloc_ros.methods.colors import label_colors
 
 JPEG_QUALITY = 80
 TRUTH, ESTIMATE = "truth", "estimate"
@@ -46,12 +46,13 @@ def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -
         _log_image(rr, stream, frame, result)
         paths[TRUTH].append(frame.map_from_camera)
         _log_camera(rr, stream, TRUTH, frame, frame.map_from_camera, TRUTH_COLOUR)
-        if isinstance(result, PoseEstimate):
+        if isinstance(result, PoseEstimate) and result.scene == frame.scene:
             paths[ESTIMATE].append(result.map_from_camera)
             _log_camera(rr, stream, ESTIMATE, frame, result.map_from_camera, ESTIMATE_COLOUR)
             _log_estimate(rr, stream, frame, result)
         else:
-            stream.log("rejections", rr.TextLog(f"{frame.name}: {result.detail}", level=rr.TextLogLevel.WARN))
+            why = result.detail if isinstance(result, Rejection) else f"taken for scene {result.scene}"
+            stream.log("rejections", rr.TextLog(f"{frame.name}: {why}", level=rr.TextLogLevel.WARN))
             stream.log(f"world/{ESTIMATE}", rr.Clear(recursive=True))
     for name, colour in ((TRUTH, TRUTH_COLOUR), (ESTIMATE, ESTIMATE_COLOUR)):
         centres = [pose[:3, 3] for pose in paths[name]]
@@ -83,7 +84,7 @@ def _blueprint() -> Any:
 
 
 def _log_map(rr: Any, stream: Any, landmark_map: LandmarkMap) -> None:
-    colours = label_colours(np.arange(1, len(landmark_map) + 1, dtype=np.int32))
+    colours = label_colors(np.arange(1, len(landmark_map) + 1, dtype=np.int32))
     landmarks = rr.Points3D(landmark_map.positions, colors=colours, radii=POINT_SHARE * landmark_map.extents)
     stream.log("world/landmarks", landmarks, static=True)
     views = landmark_map.mapping_views[:, :3, 3]

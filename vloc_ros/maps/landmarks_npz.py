@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.types import LandmarkMap
+from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
 
 METHOD_PREFIX = "method_"
@@ -18,9 +18,10 @@ MAX_ROUNDING_M = 1e-4
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, MemoryError, RuntimeError)
 REAL = (np.dtype(np.float32), np.dtype(np.float64))
 COUNT = (np.dtype(np.int32),)
-ARRAYS = {"ids": COUNT, "positions": REAL, "normals": REAL, "extents": REAL, "observations": COUNT}
+ARRAYS = {name: COUNT if name in ("ids", "observations") else REAL for name in PER_LANDMARK}
 VIEWS = "mapping_views"  # (V, 3, 4), without the last row of each pose
-KNOWN = (*ARRAYS, VIEWS)
+SCENES = {"scenes": COUNT, "view_scenes": COUNT}  # only in a map of several scenes
+KNOWN = (*ARRAYS, VIEWS, *SCENES)
 
 
 def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
@@ -28,7 +29,7 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
     arrays: dict[str, NDArray[Any]] = {
         f"{METHOD_PREFIX}{name}": array for name, array in landmark_map.method_data.items()
     }
-    for name, kinds in ARRAYS.items():
+    for name, kinds in {**ARRAYS, **(SCENES if landmark_map.manifest.scenes else {})}.items():
         arrays[name] = np.asarray(getattr(landmark_map, name), dtype=kinds[0])
     arrays[VIEWS] = np.asarray(landmark_map.mapping_views[:, :3], dtype=np.float32)
     rounding = np.abs(arrays["positions"] - landmark_map.positions).max()
@@ -44,7 +45,7 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
 def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
     """The landmark map of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
     arrays = _load(content)
-    for name, kinds in {**ARRAYS, VIEWS: REAL}.items():
+    for name, kinds in {**ARRAYS, VIEWS: REAL, **(SCENES if manifest.scenes else {})}.items():
         if name not in arrays:
             raise MapError(f"array {name!r} is missing")
         if arrays[name].dtype not in kinds:
@@ -72,6 +73,7 @@ def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
             manifest=manifest,
             mapping_views=_with_last_row(arrays[VIEWS]),
             method_data=method_data,
+            **{name: arrays[name] for name in SCENES if name in arrays},
         )
     except ConfigError as error:
         raise MapError(str(error)) from error

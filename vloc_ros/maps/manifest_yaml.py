@@ -41,6 +41,8 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
     Raises MapError for a summary value that plain YAML cannot hold, NaN and infinity included.
     """
     fields = _plain(manifest, "map.yaml")
+    if not manifest.scenes:  # as before there were any: older programs read it
+        del fields["scenes"]
     document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -58,6 +60,7 @@ def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
     if sealed is None or hashlib.sha256(sealed[1]).hexdigest() != sealed[2].decode():
         raise MapError("content does not match the sha256 in its last line: damaged, or edited without renewing it")
     del document["sha256"]
+    document.setdefault("scenes", [])
     records = _typed(document.pop("files", None), Mapping[str, Any], "files")
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
     return _build(Manifest, document, ""), files

@@ -12,6 +12,7 @@ from vloc_ros.core.pnp import PnpSettings
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.errors import ModelError
+from vloc_ros.methods.colors import position_colors
 from vloc_ros.methods.network_io import checked_output, image_pixels, network_input
 
 # The papers': 256 hypotheses from all correspondences, inliers within 10 px of a Kinect image.
@@ -57,6 +58,12 @@ class HscNet:
                 sigmas=scale * self.sigma_px / np.sqrt(confidences[rows, columns].astype(np.float64)),
                 landmark_ids=landmark_map.ids[regions[rows, columns] - 1],
             )
+
+    def colors(self, outputs: Outputs, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+        """Coordinates as colours (HSCNet, figure 4), black where the network is not sure."""
+        sure = outputs["confidences"] >= self.min_confidence
+        colors = position_colors(np.nan_to_num(outputs["coordinates"]), landmark_map.positions)
+        return np.where(sure[..., None], colors, np.uint8(0)).astype(np.uint8)
 
 
 def spread(weights: NDArray[Any], most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -11,6 +11,7 @@ from vloc_ros.core.pnp import FEW_PRECISE, PnpSettings
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.core.voting import VotedLandmarks, VoteField, VotingConfig, vote
+from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.network_io import checked_output, image_pixels, network_input
 
 VSNET_OUTPUTS = tuple(field.name for field in fields(VoteField))
@@ -36,6 +37,10 @@ class VsNet:
         with stopwatch.stage("voting"):
             voted = vote(vote_field(outputs, spec), len(landmark_map), spec.stride, self.voting)
             return _to_correspondences(voted, landmark_map, image, spec)
+
+    def colors(self, outputs: Outputs, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+        """A colour for each landmark."""
+        return label_colors(outputs["labels"])
 
 
 def vote_field(outputs: Outputs, spec: NetworkSpec) -> VoteField:

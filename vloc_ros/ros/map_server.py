@@ -6,6 +6,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.maps import StoredMap, pack_map, read_map
 from vloc_ros.maps.reader import MANIFEST_FILE
@@ -15,7 +16,8 @@ from vloc_ros.ros.parameters import MapServerParameters
 
 
 class MapServer(VlocNode[MapServerParameters]):
-    """Publishes `map/manifest`, `map/landmarks` and `map/data`, each reliable and transient local.
+    """Publishes `map/manifest`, `map/landmarks` and `map/data`, each reliable and transient local; the landmarks of a
+    map of several scenes on `map/landmarks/SCENE`, each in its scene's frame, and none on `map/landmarks`.
 
     Setting the parameter `map` loads that map, or is refused with the reason and the old map stays.
     """
@@ -28,6 +30,7 @@ class MapServer(VlocNode[MapServerParameters]):
         self._stored = self._load(self.parameters.map)
         self._manifest = self.publisher(scope, String, "map/manifest", LATCHED)
         self._landmarks = self.publisher(scope, PointCloud2, "map/landmarks", LATCHED)
+        self._of_scenes = scope.enter_context(ExitStack())  # the publishers that only the present map needs
         self._data = self.publisher(scope, UInt8MultiArray, "map/data", LATCHED)
         scope.callback(self.destroy_service, self.create_service(Trigger, "~/reload", self._on_reload))
 
@@ -47,6 +50,18 @@ class MapServer(VlocNode[MapServerParameters]):
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
         return read_map(resolve_map(uri))
 
+    def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
+        now_ns, manifest = self.get_clock().now().nanoseconds, landmark_map.manifest
+        self._of_scenes.close()
+        for scene in manifest.scenes:
+            publisher = self.create_publisher(PointCloud2, f"map/landmarks/{scene}", LATCHED)
+            self._of_scenes.callback(self.destroy_publisher, publisher)
+            part = landmark_map.of_scene(scene)
+            publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
+        shown = slice(0) if manifest.scenes else slice(None)
+        cloud = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[shown], landmark_map.ids[shown])
+        self._landmarks.publish(cloud)
+
     def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             self._publish(self._load(self.parameters.map))
@@ -57,12 +72,12 @@ class MapServer(VlocNode[MapServerParameters]):
 
     def _publish(self, stored: StoredMap) -> None:
         landmarks = stored.landmark_map
-        where = header(self.get_clock().now().nanoseconds, landmarks.manifest.frame_id)
         self._stored = stored
         self._manifest.publish(String(data=stored.files[MANIFEST_FILE].decode()))
-        self._landmarks.publish(to_cloud(where, landmarks.positions, landmarks.ids))
+        self._publish_landmarks(landmarks)
         self._data.publish(to_bytes_message(pack_map(stored)))
+        frames = ", ".join(repr(landmarks.manifest.frame_of(scene)) for scene in landmarks.manifest.scenes or ("",))
         self.get_logger().info(
-            f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in frame "
-            f"{landmarks.manifest.frame_id!r}, {stored.size_bytes / 1e6:.1f} MB"
+            f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "
+            f"{stored.size_bytes / 1e6:.1f} MB"
         )

@@ -14,7 +14,7 @@ from visualization_msgs.msg import Marker
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.tracking import Fix
 from vloc_ros.core.transforms import Matrix, apply, invert, moved_covariance, planar
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.evaluation.overlay import draw_result
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
 from vloc_ros.ros.frames import FramesAtStamp
@@ -28,9 +28,8 @@ FRUSTUMS_SHOWN = 200
 
 @dataclass(frozen=True, eq=False)
 class LocatedBase:
-    """Where the robot's base was, `map_from_base` 4x4 with its 6x6 covariance, in the frame `map_frame`."""
+    """Where the robot's base was, with its 6x6 covariance in the frame `fix.map_frame`."""
 
-    map_frame: str
     fix: Fix
     covariance: Matrix
 
@@ -42,8 +41,9 @@ def locate_base(
     map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
     lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
     covariance = moved_covariance(estimate.covariance, lever)
-    fix = Fix(stamp_ns, planar(map_from_base) if two_d_mode else map_from_base, frames.odom_from_base)
-    return LocatedBase(map_frame, fix, covariance)
+    placed = planar(map_from_base) if two_d_mode else map_from_base
+    fix = Fix(stamp_ns, placed, frames.odom_from_base, map_frame)
+    return LocatedBase(fix, covariance)
 
 
 class Outputs:
@@ -62,7 +62,7 @@ class Outputs:
 
     def publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
         """`~/pose` of the base, `~/camera_pose`; inliers and frustum if somebody listens."""
-        where = header(base.fix.stamp_ns, base.map_frame)
+        where = header(base.fix.stamp_ns, base.fix.map_frame)
         self._pose.publish(_with_covariance(base))
         self._camera_pose.publish(PoseStamped(header=where, pose=to_pose(estimate.map_from_camera)))
         if self._inliers.get_subscription_count():
@@ -72,9 +72,9 @@ class Outputs:
     def publish_initialpose(self, base: LocatedBase) -> None:
         self._initialpose.publish(_with_covariance(base))
 
-    def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, map_frame: str) -> None:
+    def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
         """The debug image and the frustum, each only if somebody looks."""
-        where = header(image.stamp_ns, map_frame)
+        where = header(image.stamp_ns, landmark_map.manifest.frame_of(result.scene))
         if isinstance(result, PoseEstimate) and self._frustum.get_subscription_count():
             self._frustums = (self._frustums + 1) % FRUSTUMS_SHOWN
             self._frustum.publish(
@@ -90,7 +90,8 @@ class Outputs:
                 )
             )
         if self._debug_image.get_subscription_count():
-            self._debug_image.publish(to_image(header(image.stamp_ns, image.frame_id), draw_result(image, result)))
+            picture = draw_result(image, result, landmark_map)
+            self._debug_image.publish(to_image(header(image.stamp_ns, image.frame_id), picture))
 
     def broadcast_drift(self, map_from_odom: Matrix, map_frame: str, odom_frame: str, stamp_ns: int) -> None:
         """map -> odom, dated `stamp_ns`."""
@@ -106,12 +107,12 @@ class Outputs:
             child, pose = camera_frame, estimate.map_from_camera
         else:
             return
-        self._broadcaster.sendTransform(to_transform_stamped(pose, base.map_frame, child, base.fix.stamp_ns))
+        self._broadcaster.sendTransform(to_transform_stamped(pose, base.fix.map_frame, child, base.fix.stamp_ns))
 
 
 def _with_covariance(base: LocatedBase) -> PoseWithCovarianceStamped:
     pose = PoseWithCovariance(pose=to_pose(base.fix.map_from_base), covariance=base.covariance.ravel())
-    return PoseWithCovarianceStamped(header=header(base.fix.stamp_ns, base.map_frame), pose=pose)
+    return PoseWithCovarianceStamped(header=header(base.fix.stamp_ns, base.fix.map_frame), pose=pose)
 
 
 def _uniform(size: float) -> Vector3:

@@ -49,8 +49,9 @@ class Outcome:
         """One line for people."""
         if self.rejection or not isinstance(self.result, PoseEstimate):
             return self.rejection
+        place = f"in {self.result.scene}, " if self.result.scene else ""
         return (
-            f"{self.result.inlier_count} inliers, reprojection {self.result.reprojection_rmse_px:.2f} px, "
+            f"{place}{self.result.inlier_count} inliers, reprojection {self.result.reprojection_rmse_px:.2f} px, "
             f"sigma {self.result.position_sigma_m * 100:.1f} cm, latency {self.latency_ms:.0f} ms"
         )
 
@@ -64,6 +65,7 @@ class Outcome:
             "inlier_ratio": f"{pose.inlier_ratio:.3f}" if pose else "",
             "reprojection_rmse_px": f"{pose.reprojection_rmse_px:.3f}" if pose else "",
             "confidence": f"{pose.confidence:.3f}" if pose else "",
+            "scene": self.result.scene if self.result else "",
             "latency_ms": f"{self.latency_ms:.1f}",
             "localize_ms": "" if self.localize_ms is None else f"{self.localize_ms:.1f}",
             "rejection": self.rejection,
@@ -105,7 +107,11 @@ class Relocalization:
 
     @property
     def map_frame(self) -> str:
-        return self._localizer.landmark_map.manifest.frame_id if self._localizer else ""
+        """The frame of the last fix: in a map of several scenes, that of its scene; the map's own before any fix."""
+        localizer, fix = self._localizer, self._track.fix
+        if localizer is None:
+            return ""
+        return fix.map_frame if fix else localizer.landmark_map.manifest.frame_id
 
     @property
     def backend(self) -> str:
@@ -179,7 +185,7 @@ class Relocalization:
             self._complain("bad_input", rejection)
         latency_ms = (self._now_ns() - stamp_ns) * 1e-6
         if result is not None:
-            self._outputs.publish_views(image, result, self.map_frame)
+            self._outputs.publish_views(image, result, localizer.landmark_map)
         return Outcome(stamp_ns, latency_ms, result, rejection)
 
     def broadcast_drift(self) -> None:
@@ -187,10 +193,10 @@ class Relocalization:
         parameters = self._node.parameters
         fix = self._track.fix
         drift = fix.map_from_odom if fix else None
-        if parameters.tf_mode == MAP_TO_ODOM and drift is not None:
+        if parameters.tf_mode == MAP_TO_ODOM and fix and drift is not None:
             drift = planar(drift) if parameters.two_d_mode else drift
             ahead_ns = self._now_ns() + int(parameters.transform_tolerance * 1e9)
-            self._outputs.broadcast_drift(drift, self.map_frame, parameters.odom_frame, ahead_ns)
+            self._outputs.broadcast_drift(drift, fix.map_frame, parameters.odom_frame, ahead_ns)
 
     def _begin(self, stamp_ns: int) -> tuple[Localizer, Track]:
         """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
@@ -228,7 +234,7 @@ class Relocalization:
             frames = frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
         except TransformMissingError as error:
             raise RefusedError("no_transform", str(error)) from error
-        map_frame = localizer.landmark_map.manifest.frame_id
+        map_frame = localizer.landmark_map.manifest.frame_of(estimate.scene)
         base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
         track, contradiction = follow(before, base.fix, parameters.tracking)
         now_ns = self._now_ns()

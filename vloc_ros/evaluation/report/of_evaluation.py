@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.types import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import PERCENTILES, comparison_rows, median_text
+from vloc_ros.evaluation.metrics import PERCENTILES, SCENE_ACCURACY, comparison_rows, median_text
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.overlay import draw_overlay
 from vloc_ros.evaluation.records import Estimated, FrameRecord
@@ -31,8 +32,9 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
     with plotting():
         sections = [
             tiles(_tiles(summary)),
-            _where(records, localizer),
+            *(_where(scene, part.records, localizer) for scene, part in evaluation.by_scene().items()),
             _how_good({title: evaluation}),
+            _scenes(evaluation),
             _how_sure(records),
             _how_fast({title: evaluation}),
             _frames(records, localizer, load),
@@ -52,7 +54,9 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     wrong = summary["wrong_accepted"]
     total = summary["latency_ms"].get("total", {})
     squares, inside = summary["nees"], summary["coverage_95"]
+    scenes = {"right scene": (f"{summary[SCENE_ACCURACY]:.1%}", "")} if SCENE_ACCURACY in summary else {}
     return {
+        **scenes,
         "median error": (median_text(summary), ""),
         "within 5\u00a0cm and 5\u00a0deg": (f"{summary['recall_5cm_5deg']:.1%}", ""),
         "rejected": (str(summary["rejected"]), ""),
@@ -63,15 +67,33 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _where(records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+def _where(scene: str, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+    if scene not in (localizer.landmark_map.manifest.scenes or ("",)):
+        return ""  # a place that the map knows nothing of
+    landmark_map = localizer.landmark_map.of_scene(scene)
     captions = {
         "from above": "Truth, and estimates coloured by their error; grey: the map's landmarks.",
         "from the front": places.UP_IS,
     }
     return section(
-        "Where",
-        *(plot(places.path(records, localizer.landmark_map, side), caption) for side, caption in captions.items()),
+        f"Where, in scene {scene}" if scene else "Where",
+        *(plot(places.path(records, landmark_map, side), caption) for side, caption in captions.items()),
     )
+
+
+def _scenes(evaluation: Evaluation) -> str:
+    """Each scene by itself, and what it was taken for; nothing for a map of one place."""
+    parts = evaluation.by_scene()
+    if "" in parts:
+        return ""
+    head, *rows = comparison_rows({scene: part.summary() for scene, part in parts.items()})
+    taken_for = dict.fromkeys([*parts, *(record.scene for record in evaluation.records)])
+    counts = [
+        (scene, *(str(sum(record.scene == other for record in part.records)) for other in taken_for))
+        for scene, part in parts.items()
+    ]
+    titles = ("frames of, taken for", *(other or "none" for other in taken_for))
+    return section("Scene by scene", table(head, rows), table(titles, counts))
 
 
 def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
@@ -185,6 +207,8 @@ def _describe(title: str, record: FrameRecord) -> str:
     estimate = record.outcome
     if not isinstance(estimate, Estimated):
         return f"{title}: {record.name}, {estimate.detail}"
+    if not estimate.error.in_scene:
+        return f"{title}: {record.name}, taken for scene {record.scene}, confidence {estimate.confidence:.2f}"
     error = estimate.error
     return (
         f"{title}: {record.name}, {100 * error.translation_m:.2f} cm, {math.degrees(error.rotation_rad):.2f} deg, "
@@ -194,17 +218,21 @@ def _describe(title: str, record: FrameRecord) -> str:
 
 def _map_card(localizer: Localizer) -> list[tuple[str, str]]:
     landmark_map, manifest = localizer.landmark_map, localizer.landmark_map.manifest
-    size = np.ptp(landmark_map.positions, axis=0)
+    scenes = manifest.scenes or ("",)
     return [
         ("map", localizer.map_id),
         ("method", manifest.method),
         ("made", manifest.created),
         ("landmarks", str(len(landmark_map))),
-        ("box", " x ".join(f"{metres:.1f}" for metres in size) + " m"),
+        *((f"box {scene}".strip(), _box(landmark_map.of_scene(scene))) for scene in scenes),
         ("made from", f"{len(landmark_map.mapping_views)} images"),
         ("network input", f"{manifest.network.width} x {manifest.network.height}"),
         ("gate", ", ".join(f"{name} {value:g}" for name, value in vars(manifest.gate).items())),
     ]
+
+
+def _box(landmark_map: LandmarkMap) -> str:
+    return " x ".join(f"{metres:.1f}" for metres in np.ptp(landmark_map.positions, axis=0)) + " m"
 
 
 def _source(evaluation: Evaluation) -> list[tuple[str, str]]:

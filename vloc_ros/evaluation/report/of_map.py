@@ -39,11 +39,13 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     whose mapping.json is not one."""
     landmark_map = stored.landmark_map
     curves, held_out = _past(stored)
+    scenes = landmark_map.manifest.scenes or ("",)
     with plotting():
         sections = [
             tiles(_tiles(stored, held_out)),
-            _landmarks(stored),
-            _accuracy(landmark_map, held_out),
+            *(_landmarks(scene, landmark_map.of_scene(scene)) for scene in scenes),
+            _preview(stored),
+            *(_accuracy(scene, landmark_map.of_scene(scene), held_out) for scene in scenes),
             _training(curves),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
@@ -71,36 +73,40 @@ def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[st
     }
 
 
-def _landmarks(stored: StoredMap) -> str:
-    landmark_map = stored.landmark_map
+def _landmarks(scene: str, landmark_map: LandmarkMap) -> str:
     seen = landmark_map.observations.astype(np.float64)
     cameras = landmark_map.mapping_views
     return section(
-        "Landmarks",
+        _titled("Landmarks", scene),
         *(
             plot(places.landmarks(landmark_map, seen, SEEN, side, cameras, least_high=1, few_is_bad=True), caption)
             for side, caption in zip(places.SIDES, LANDMARK_CAPTIONS, strict=True)
         ),
-        *_preview(stored),
         plot(plots.histogram(100 * landmark_map.extents, "radius, cm"), "How large the patches are."),
         plot(plots.histogram(seen, SEEN), "How often they are seen."),
     )
 
 
-def _preview(stored: StoredMap) -> list[str]:
+def _titled(title: str, scene: str) -> str:
+    return f"{title}: scene {scene}" if scene else title
+
+
+def _preview(stored: StoredMap) -> str:
     encoded = np.frombuffer(stored.files.get("preview.png", b""), dtype=np.uint8)
     bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
     if bgr is None:
-        return []
-    return [picture(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8), "The preview in the map's directory.")]
+        return ""
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8)
+    return section("Preview", picture(rgb, "The preview in the map's directory."))
 
 
-def _accuracy(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> str:
+def _accuracy(scene: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
+    held_out = [record for record in all_held_out if record.true_scene == scene]
     if not held_out:
         return ""
     errors, cameras = _error_of_views(landmark_map, held_out), np.array([r.true_map_from_camera for r in held_out])
     return section(
-        "Where will it fail?",
+        _titled("Where will it fail?", scene),
         *(
             plot(
                 places.landmarks(
@@ -118,7 +124,7 @@ def _accuracy(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> str:
 def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> NDArray[np.float64]:
     """For each landmark the mean error, cm, of the held-out frames that look at its front; NaN where none does.
 
-    A rejected frame counts as REJECTED_CM. What stands in the way is not known.
+    A rejected frame, and one taken for another scene, counts as REJECTED_CM. What stands in the way is not known.
     """
     total, count = np.zeros(len(landmark_map)), np.zeros(len(landmark_map))
     for record in held_out:
@@ -126,10 +132,15 @@ def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> N
         towards = landmark_map.positions - pose[:3, 3]
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         looked_at = (towards @ pose[:3, 2] > IN_VIEW) & ((towards * landmark_map.normals).sum(axis=1) < 0)
-        total += looked_at * (100 * record.error.translation_m if record.error else REJECTED_CM)
+        total += looked_at * (REJECTED_CM if (cm := _distance_cm(record)) is None else cm)
         count += looked_at
     total[count == 0] = np.nan
     return total / np.maximum(1, count)
+
+
+def _distance_cm(record: FrameRecord) -> float | None:
+    """The error, None where there is none: rejected, or taken for another scene."""
+    return 100 * record.error.translation_m if record.error and record.error.in_scene else None
 
 
 def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
@@ -137,12 +148,18 @@ def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
     return [
         (
             record.name,
-            f"{100 * record.error.translation_m:.2f}" if record.error else "rejected",
-            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error else "",
+            _verdict(record),
+            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error and record.error.in_scene else "",
             f"{record.solved.confidence:.2f}" if record.solved else "",
         )
         for record in ranked[:WORST_FRAMES]
     ]
+
+
+def _verdict(record: FrameRecord) -> str:
+    if record.error is None:
+        return "rejected"
+    return f"{100 * record.error.translation_m:.2f}" if record.error.in_scene else f"taken for {record.scene}"
 
 
 def _training(curves: dict[str, Any]) -> str:

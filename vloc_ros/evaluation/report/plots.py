@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vloc_ros.core.tracking import State
-from vloc_ros.evaluation.metrics import RECALL_LIMITS
+from vloc_ros.evaluation.metrics import RECALL_LIMITS, PoseError
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.svg import (
     BLUE,
@@ -57,7 +57,7 @@ def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
         axis.plot(when, values, ".", ms=size, mew=0, color=BLUE)
         logarithmic(axis, "y")
         axis.set(ylabel=f"error, {unit}")
-    if any(record.error is None for record in records):
+    if any(_why_no_error(record) for record in records):
         handles, labels = centimetres.get_legend_handles_labels()
         for stroke in figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8).get_lines():
             stroke.set_linewidth(LEGEND_STROKE)
@@ -212,7 +212,8 @@ def _scatter_against_error(
         chosen = [
             (x, max(LEAST_CM, 100 * r.solved.error.translation_m))
             for r in records
-            if r.solved is not None and isinstance(r.outcome, Estimated) is accepted and (x := value(r)) is not None
+            if r.solved is not None and r.solved.error.in_scene
+            if isinstance(r.outcome, Estimated) is accepted and (x := value(r)) is not None
         ]
         if chosen:
             points = thinned(np.array(chosen, dtype=np.float64))
@@ -230,15 +231,20 @@ def _when(records: Sequence[FrameRecord]) -> tuple[Float, str]:
 
 
 def _mark_rejections(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
-    """A stroke over the whole height for each rejected frame, in a colour for each reason."""
-    reasons = [record.outcome.reason if isinstance(record.outcome, Rejected) else "" for record in records]
+    """A stroke over the whole height for each frame without an error, in a colour for each reason."""
+    reasons = [_why_no_error(record) for record in records]
     width = max(0.8, PLOT_WIDTH / len(records))  # neighbours touch
     for reason, colour in zip(sorted(set(reasons) - {""}), REASON_COLOURS * len(reasons), strict=False):
         x = when[[given == reason for given in reasons]]
-        label = f"rejected: {reason.replace('_', ' ')}"
         axis.vlines(
-            x, 0, 1, transform=axis.get_xaxis_transform(), colors=colour, alpha=0.35, linewidth=width, label=label
+            x, 0, 1, transform=axis.get_xaxis_transform(), colors=colour, alpha=0.35, linewidth=width, label=reason
         )
+
+
+def _why_no_error(record: FrameRecord) -> str:
+    if isinstance(record.outcome, Rejected):
+        return f"rejected: {record.outcome.reason.replace('_', ' ')}"
+    return "" if record.outcome.error.in_scene else "in the wrong scene"
 
 
 def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
@@ -260,11 +266,17 @@ def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> Non
 
 
 def _centimetres(records: Sequence[FrameRecord]) -> Float:
-    return np.array([max(LEAST_CM, 100 * r.error.translation_m) if r.error else np.nan for r in records])
+    return np.array([max(LEAST_CM, 100 * e.translation_m) if e and e.in_scene else np.nan for e in _errors(records)])
 
 
 def _degrees(records: Sequence[FrameRecord]) -> Float:
-    return np.array([max(LEAST_DEG, math.degrees(r.error.rotation_rad)) if r.error else np.nan for r in records])
+    return np.array(
+        [max(LEAST_DEG, math.degrees(e.rotation_rad)) if e and e.in_scene else np.nan for e in _errors(records)]
+    )
+
+
+def _errors(records: Sequence[FrameRecord]) -> list[PoseError | None]:
+    return [record.error for record in records]
 
 
 def _colours(runs: Mapping[str, object]) -> list[str]:

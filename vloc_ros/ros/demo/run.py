@@ -113,8 +113,8 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     """
     load_localizer(map_dir).warm_up()  # a map that is wrong is told at once; compiles what a first start compiles
     isolate()
-    with _interruptible() as check_interrupted, ExitStack() as scope:
-        heard = _hear(scope, check_interrupted, map_dir, make_player, out)
+    with _interruptible() as interruption, ExitStack() as scope:
+        heard = _hear(scope, interruption, map_dir, make_player, out)
     result = score(heard.answers, heard.first_fix_s)
     print(table(result))
     picture = out / "demo.png"
@@ -126,19 +126,20 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
 
 
 def _hear(
-    scope: ExitStack, check_interrupted: Check, map_dir: Path, make_player: Callable[[Node], Player], out: Path
+    scope: ExitStack, interruption: "_Interruption", map_dir: Path, make_player: Callable[[Node], Player], out: Path
 ) -> Heard:
     """Play once; what was started ends with `scope`."""
 
     def alive(program: Program) -> Check:
         def check() -> None:
-            check_interrupted()
+            interruption.check()
             program.check()
 
         return check
 
     map_argument = f"map:={json.dumps(str(map_dir.resolve()))}"
-    server = _started(scope, Program("map_server", ["-p", map_argument], out / "map_server.log"))
+    with interruption.held():
+        server = _started(scope, Program("map_server", ["-p", map_argument], out / "map_server.log"))
     node = _spinning_node(scope)
     player = make_player(node)
     scope.callback(player.close)
@@ -146,7 +147,8 @@ def _hear(
     _prepare(player)
     _wait_until(lambda: listener.landmarks is not None, alive(server))
     started_s = time.monotonic()
-    relocalizer = _started(scope, Program("relocalizer", player.relocalizer_arguments, out / "relocalizer.log"))
+    with interruption.held():
+        relocalizer = _started(scope, Program("relocalizer", player.relocalizer_arguments, out / "relocalizer.log"))
     played = _play(player, listener, alive(relocalizer))
     first_fix_s = None if listener.first_fix_s is None else listener.first_fix_s - started_s
     landmarks = listener.landmarks
@@ -221,26 +223,44 @@ def _wait_until(condition: Callable[[], bool], check: Check, timeout_s: float = 
         time.sleep(0.02)
 
 
+class _Interruption:
+    """What a signal raises: at once, or at the end of `held`, or, where rclpy has just been calling back from C and
+    lost it, at the next `check`."""
+
+    def __init__(self) -> None:
+        self._received: list[BaseException] = []
+        self._is_held = False
+
+    def receive(self, number: int, _: object) -> None:
+        """The handler of signals."""
+        self._received.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+        if not self._is_held:
+            raise self._received[-1]
+
+    def check(self) -> None:
+        """Raise what was received."""
+        if self._received:
+            raise self._received[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around what must not be half done, such as starting a program and remembering to stop it."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        self.check()
+
+
 @contextmanager
-def _interruptible() -> Iterator[Check]:
-    """Being interrupted, terminated, or losing the terminal cleans up as any other end does.
-
-    What the signal raises is lost where rclpy is just calling back from C. So the function given raises it again.
-    """
-    received: list[BaseException] = []
-
-    def end(number: int, _: object) -> None:
-        received.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
-        raise received[-1]
-
-    def check() -> None:
-        if received:
-            raise received[0]
-
+def _interruptible() -> Iterator[_Interruption]:
+    """Being interrupted, terminated, or losing the terminal cleans up as any other end does."""
+    interruption = _Interruption()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, end) for number in signals]
+    before = [signal.signal(number, interruption.receive) for number in signals]
     try:
-        yield check
+        yield interruption
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)

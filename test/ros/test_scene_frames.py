@@ -1,0 +1,67 @@
+"""A map of several scenes on a robot: every scene has a frame of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from graph import LATCHED, Graph
+from robot import ODOM_FRAME, Robot, matrix_of
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+
+from vloc_ros.datasets import Frame
+from vloc_ros.maps import read_map, write_map
+
+SCENES = ("room", "attic")
+OF_ATTIC = 3  # landmarks, those of the room that fewest images see
+
+
+@pytest.fixture(scope="module")
+def joined_map(shipped_map: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped map as one of two scenes, of which the second has hardly anything."""
+    stored = read_map(shipped_map)
+    room = stored.landmark_map
+    scenes = np.zeros(len(room), np.int32)
+    scenes[np.argsort(room.observations)[:OF_ATTIC]] = 1
+    joined = replace(room, manifest=replace(room.manifest, scenes=SCENES), scenes=scenes)
+    directory = tmp_path_factory.mktemp("maps") / "joined"
+    write_map(directory, joined, stored.networks, np.zeros((2, 2, 3), np.uint8))
+    return directory
+
+
+def test_poses_are_in_the_frame_of_their_scene(module_graph: Graph, joined_map: Path, frames: list[Frame]) -> None:
+    module_graph.start("relocalizer", map=joined_map, threads=1, tf_timeout=5.0, lost_after=1000.0)
+    robot = Robot(module_graph, frames)
+    robot.mount_camera()
+    robot.wait_for_relocalizer()
+    with module_graph.listening_to_tf("map_room") as transforms:
+        answer = robot.localize()
+        module_graph.wait_for(lambda: transforms)
+    assert answer["scene"] == "room"
+    assert answer["map_frame"] == "map_room"
+    assert {t.child_frame_id for t in transforms} == {ODOM_FRAME}
+    camera = robot.camera_pose_of(answer)
+    assert camera.header.frame_id == robot.pose_of(answer).header.frame_id == "map_room"
+    np.testing.assert_allclose(matrix_of(camera.pose)[:3, 3], frames[0].map_from_camera[:3, 3], atol=0.1)
+
+
+def test_landmarks_are_published_by_scene(module_graph: Graph, joined_map: Path, shipped_map: Path) -> None:
+    module_graph.start("map_server", map=joined_map)
+    clouds = {scene: module_graph.listen(PointCloud2, f"/map/landmarks/{scene}", LATCHED) for scene in SCENES}
+    module_graph.wait_for(lambda: all(clouds.values()))
+    landmark_map = read_map(joined_map).landmark_map
+    for scene in SCENES:
+        assert clouds[scene][0].header.frame_id == f"map_{scene}"
+        np.testing.assert_array_equal(
+            point_cloud2.read_points(clouds[scene][0])["id"], landmark_map.of_scene(scene).ids
+        )
+    together = module_graph.listen(PointCloud2, "/map/landmarks", LATCHED)
+    module_graph.wait_for(lambda: together)
+    assert together[-1].width * together[-1].height == 0
+    assert module_graph.set_parameter("/map_server", "map", str(shipped_map)).successful
+    module_graph.wait_for(lambda: together[-1].width > 0)
+    assert together[-1].header.frame_id == "map"

@@ -1,0 +1,285 @@
+"""Maps of several scenes, from the correspondences to the report: which scene, and what a wrong one counts."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vloc_ros.cli.inspect import _places
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.pipeline import localize
+from vloc_ros.core.pnp import FEW_PRECISE
+from vloc_ros.core.scenes import likeliest_scene
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.caption import caption_of
+from vloc_ros.evaluation.evaluate import Evaluation, evaluate_frames
+from vloc_ros.evaluation.metrics import comparison_rows
+from vloc_ros.evaluation.records import FrameRecord, Rejected, kept
+from vloc_ros.evaluation.requirements import figures, parse_requirements
+from vloc_ros.evaluation.uncertainty import is_right
+from vloc_ros.localizer import Localizer
+from vloc_ros.maps import StoredMap
+
+SCENES = ("hall", "attic")
+CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
+COUNT = 40  # landmarks of each scene
+SCHEMA = Path(__file__).parent.parent / "docs" / "evaluation.schema.json"
+
+
+def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) -> LandmarkMap:
+    """Two scenes that overlap in space; ids are neither numbered from 0 nor in order."""
+    rng = np.random.default_rng(0)
+    n = 2 * COUNT
+    gate = GateThresholds(4, 0.1, math.inf, min_confidence)
+    return LandmarkMap(
+        ids=rng.permutation(n).astype(np.int32) + 7,
+        positions=rng.uniform((-1, -1, 2), (1, 1, 4), (n, 3)),
+        normals=np.tile([0.0, 0, -1], (n, 1)),
+        extents=np.ones(n),
+        observations=np.ones(n, np.int32),
+        manifest=Manifest("fake", "map", "today", NetworkSpec(64, 48, 4), gate=gate, scenes=scenes),
+        mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
+        scenes=np.repeat(np.arange(2, dtype=np.int32), COUNT) if scenes else np.empty(0, np.int32),
+        view_scenes=np.array([0, 1, 1], np.int32) if scenes else np.empty(0, np.int32),
+    )
+
+
+def shifted(metres: float) -> np.ndarray:
+    pose = np.eye(4)
+    pose[0, 3] = metres
+    return pose
+
+
+def seen(landmark_map: LandmarkMap, rows: np.ndarray, sigma: float) -> Correspondences:
+    """What a camera at the origin sees of some landmarks, exactly."""
+    pixels, _ = CAMERA.project(landmark_map.positions[rows])
+    return Correspondences(
+        pixels, landmark_map.positions[rows], np.full(len(rows), sigma), landmark_map.ids[rows].astype(np.int32)
+    )
+
+
+def together(*parts: Correspondences) -> Correspondences:
+    return Correspondences(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
+
+
+class FakeMethod:
+    """Sees what it is told to."""
+
+    pnp = FEW_PRECISE
+
+    def __init__(self, found: Correspondences) -> None:
+        self.found = found
+
+    def prepare(self, image: CameraImage, spec: NetworkSpec) -> np.ndarray:
+        return image.rgb
+
+    def correspond(self, *_: object) -> Correspondences:
+        return self.found
+
+
+class FakeSession:
+    spec, backend, max_batch = NetworkSpec(64, 48, 4), "fake", 1
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {}
+
+
+def image() -> CameraImage:
+    return CameraImage(np.zeros((48, 64, 3), np.uint8), CAMERA)
+
+
+def located(landmark_map: LandmarkMap, found: Correspondences) -> PoseEstimate | Rejection:
+    return localize(image(), landmark_map, FakeMethod(found), FakeSession())  # type: ignore[arg-type]
+
+
+HALL, ATTIC = np.arange(COUNT), np.arange(COUNT, 2 * COUNT)
+
+
+@pytest.mark.parametrize(("rows", "others", "scene"), [(HALL, ATTIC[:15], "hall"), (ATTIC, HALL[:15], "attic")])
+def test_only_landmarks_of_the_likeliest_scene_become_the_pose(rows, others, scene) -> None:
+    landmark_map = joined_map()
+    found = together(seen(landmark_map, others, 1.0), seen(landmark_map, rows, 1.0))
+    result = located(landmark_map, found)
+    assert isinstance(result, PoseEstimate)
+    assert result.scene == scene
+    assert set(result.correspondences.landmark_ids) == set(landmark_map.ids[rows])
+    assert result.map_from_camera == pytest.approx(np.eye(4), abs=1e-6)
+
+
+def test_certain_landmarks_speak_louder_than_many_uncertain_ones() -> None:
+    landmark_map = joined_map()
+    few, many = seen(landmark_map, HALL[:10], 0.5), seen(landmark_map, ATTIC, 2.0)
+    scene, chosen = likeliest_scene(together(many, few), landmark_map)
+    assert (scene, len(chosen)) == ("hall", 10)
+
+
+def test_the_frame_is_that_of_the_scene() -> None:
+    manifest = joined_map().manifest
+    assert [manifest.frame_of(scene) for scene in ("", *SCENES)] == ["map", "map_hall", "map_attic"]
+
+
+def test_a_map_of_one_place_has_no_scene() -> None:
+    landmark_map = joined_map(scenes=())
+    found = seen(landmark_map, np.arange(2 * COUNT), 1.0)
+    assert likeliest_scene(found, landmark_map)[1] is found
+    result = located(landmark_map, found)
+    assert isinstance(result, PoseEstimate)
+    assert (result.scene, len(result.correspondences)) == ("", 2 * COUNT)
+
+
+def test_rejections_say_the_scene_as_far_as_it_is_known() -> None:
+    landmark_map = joined_map(min_confidence=1.0)
+    refused = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
+    assert isinstance(refused, Rejection)
+    assert refused.refused is not None
+    assert refused.scene == refused.refused.scene == "attic"
+    few = located(landmark_map, seen(landmark_map, HALL[:2], 1.0))
+    assert isinstance(few, Rejection)
+    assert (few.reason, few.scene) == (RejectionReason.TOO_FEW_LANDMARKS, "hall")
+    nothing = located(landmark_map, Correspondences.empty())
+    assert nothing.scene == ""
+
+
+class Sequence:
+    """A localizer's method that answers one image after the other; the first is the warm-up's."""
+
+    def __init__(self, answers: list[Correspondences]) -> None:
+        self.answers = iter([Correspondences.empty(), *answers])
+
+    pnp, prepare = FakeMethod.pnp, FakeMethod.prepare
+
+    def correspond(self, *_: object) -> Correspondences:
+        return next(self.answers)
+
+
+def evaluated() -> Evaluation:
+    """Right, taken for the other scene though the pose agrees, rejected in the right scene, nothing seen at all."""
+    landmark_map = joined_map()
+    hall, attic = seen(landmark_map, HALL, 1.0), seen(landmark_map, ATTIC, 1.0)
+    answers = [hall, attic, hall[np.arange(2)], Correspondences.empty()]
+    frames = [Frame(f"hall/{i}", image(), np.eye(4), scene="hall") for i in range(4)]
+    localizer = Localizer(landmark_map, Sequence(answers), FakeSession())  # type: ignore[arg-type]
+    return evaluate_frames(localizer, frames)
+
+
+def test_a_pose_in_the_wrong_scene_has_failed() -> None:
+    right, wrong, rejected, blind = evaluated().records
+    assert [record.scene for record in (right, wrong, rejected, blind)] == ["hall", "attic", "hall", ""]
+    assert right.error is not None
+    assert right.error.translation_m < 1e-6
+    assert wrong.error is not None
+    assert not wrong.error.in_scene
+    assert not wrong.error.within(1e9, 360)
+    assert wrong.solved is not None
+    assert not is_right(wrong.solved)
+    summary = evaluated().summary()
+    assert summary["scene_accuracy"] == 0.5  # of all frames, the rejected one among the right ones
+    assert (summary["wrong_accepted"], summary["rejected"], summary["recall_25cm_2deg"]) == (1, 2, 0.25)
+    assert summary["median_translation_m"] is None
+    assert summary["coverage_95"] == 1.0  # what is in another frame cannot be inside or outside
+
+
+def test_a_refused_pose_in_the_wrong_scene_is_wrong_for_the_calibration() -> None:
+    """`training.calibrate` asks the error alone, of accepted and refused poses."""
+    landmark_map = joined_map(min_confidence=1.0)
+    result = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
+    for scene, right in (("attic", True), ("hall", False)):
+        outcome = kept(result, np.eye(4), scene)
+        assert isinstance(outcome, Rejected)
+        assert outcome.refused is not None
+        assert is_right(outcome.refused) is right
+
+
+def test_the_nearest_view_is_one_of_the_same_scene() -> None:
+    records = evaluated().records
+    assert {record.nearest_view.distance_m for record in records if record.nearest_view} == {0.0}
+    landmark_map = joined_map()
+    assert [len(landmark_map.views_of(scene)) for scene in (*SCENES, "cellar")] == [1, 2, 0]
+
+
+def test_truth_that_is_in_no_frame_of_the_map_is_refused() -> None:
+    joined = Localizer(joined_map(), FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    single = replace(joined, landmark_map=joined_map(scenes=()))
+    frame = Frame("7", image(), np.eye(4))
+    with pytest.raises(ConfigError, match="7: the frame does not say of which scene it is, the map is of the scenes"):
+        evaluate_frames(joined, [frame])
+    with pytest.raises(ConfigError, match="7: the frame is of scene 'hall', the map is of one place"):
+        evaluate_frames(single, [replace(frame, scene="hall")])
+    assert evaluate_frames(joined, [replace(frame, scene="cellar")]).summary()["scene_accuracy"] == 0
+
+
+def test_json_is_as_its_schema_says_and_is_read_back(tmp_path: Path) -> None:
+    evaluation = evaluated()
+    evaluation.write_json(tmp_path / "run.json")
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert [frame["true_scene"] for frame in report["per_frame"]] == ["hall"] * 4
+    assert report["per_frame"][1]["translation_error_m"] is None
+    again = Evaluation.read_json(tmp_path / "run.json")
+    assert again.summary()["scene_accuracy"] == report["scene_accuracy"] == 0.5
+    assert [record.scene for record in again.records] == [record.scene for record in evaluation.records]
+    assert again.records[1].error == evaluation.records[1].error
+    before_scenes = {name: value for name, value in report["per_frame"][0].items() if "scene" not in name}
+    assert FrameRecord.from_json(before_scenes).true_scene == ""
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+
+
+def test_requirements_know_the_scene_accuracy() -> None:
+    values = figures(evaluated().summary())
+    held, missed = parse_requirements("scene_accuracy>=0.5,scene_accuracy>=0.98")
+    assert held.failure(values) is None
+    assert missed.failure(values) == "scene_accuracy>=0.98: it is 0.5"
+    of_one_place = figures(Evaluation(()).summary())
+    assert held.failure(of_one_place) == "scene_accuracy>=0.5: it is not there"
+
+
+def test_tables_have_the_scene_only_where_there_are_several() -> None:
+    evaluation = evaluated()
+    rows = comparison_rows({"joined": evaluation.summary(), "single": Evaluation(()).summary()})
+    assert ["right scene", "50.0%", "none"] in rows
+    assert not [row for row in comparison_rows({"single": Evaluation(()).summary()}) if "scene" in row[0]]
+    assert {scene: len(part.records) for scene, part in evaluation.by_scene().items()} == {"hall": 4}
+
+
+def test_the_caption_names_the_scene() -> None:
+    landmark_map = joined_map()
+    assert caption_of(located(landmark_map, seen(landmark_map, HALL, 1.0)))[0].startswith("localized in hall")
+
+
+def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from vloc_ros.evaluation.report.of_evaluation import write_comparison, write_report
+    from vloc_ros.evaluation.report.of_map import write_map_report
+
+    evaluation, landmark_map = evaluated(), joined_map()
+    localizer = Localizer(landmark_map, FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    write_report(tmp_path / "run.html", "run", evaluation, localizer, lambda names: ())
+    page = (tmp_path / "run.html").read_text()
+    for words in ("right scene", "50.0%", "Scene by scene", "Where, in scene hall", "box attic", "in the wrong scene"):
+        assert words in page
+    assert "Where, in scene attic" not in page  # no frame is of it
+    write_comparison(tmp_path / "both.html", {"one": evaluation, "other": evaluation})
+    held_out = json.dumps({"held_out": [record.to_json() for record in evaluation.records]}).encode()
+    stored = StoredMap(landmark_map, {"mapping.json": held_out}, "0123456789ab")
+    write_map_report(tmp_path / "map.html", "house", stored)
+    page = (tmp_path / "map.html").read_text()
+    for words in (
+        "Landmarks: scene hall",
+        "Landmarks: scene attic",
+        "Where will it fail?: scene hall",
+        "taken for attic",
+    ):
+        assert words in page
+
+
+def test_inspect_describes_each_scene() -> None:
+    places = _places(joined_map())
+    assert list(places) == [f"landmarks of scene {scene}, frame map_{scene}" for scene in SCENES]
+    assert [rows["count"] for rows in places.values()] == [COUNT, COUNT]
+    assert list(_places(joined_map(scenes=()))) == ["landmarks"]
