@@ -9,39 +9,26 @@ a run that was interrupted goes on. Every number is of one run: differences of a
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from vloc_ros.cli.options import add_dataset
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 from vloc_ros.training.build_map import build_map
-from vloc_ros.training.map_options import MapOptions, SegmentationLoss, SegmentationLossName, TrainingOptions
+from vloc_ros.training.map_options import MapOptions, TrainingOptions
+from vloc_ros.training.vsnet.options import VsNetOptions
 
-
-def variants(base: MapOptions) -> dict[str, MapOptions]:
-    """Name -> options; each changes one thing of `base`."""
-
-    def with_training(**changes: Any) -> MapOptions:
-        return replace(base, training=replace(base.training, **changes))
-
-    def with_weights(**changes: Any) -> MapOptions:
-        return with_training(weights=replace(base.training.weights, **changes))
-
-    def with_loss(name: SegmentationLossName) -> MapOptions:
-        return with_weights(segmentation=SegmentationLoss(name))
-
-    return {
-        "base": base,
-        "landmarks 500": replace(base, landmarks=500),
-        "landmarks 2000": replace(base, landmarks=2000),
-        "triplet, mined negatives (paper)": with_loss("triplet"),
-        "triplet, random negatives": with_loss("triplet_random"),
-        "no direction loss": with_weights(direction=0.0),
-        "votes at stride 2": with_training(stride=2),
-        "votes at stride 8": with_training(stride=8),
-        "full cross-entropy": with_loss("cross_entropy"),
-    }
+VARIANTS = {  # each changes one thing
+    "base": VsNetOptions(),
+    "landmarks 500": VsNetOptions(landmarks=500),
+    "landmarks 2000": VsNetOptions(landmarks=2000),
+    "triplet, mined negatives (paper)": VsNetOptions(loss="triplet"),
+    "triplet, random negatives": VsNetOptions(loss="triplet_random"),
+    "no direction loss": VsNetOptions(direction=0.0),
+    "votes at stride 2": VsNetOptions(stride=2),
+    "votes at stride 8": VsNetOptions(stride=8),
+    "full cross-entropy": VsNetOptions(loss="cross_entropy"),
+}
 
 
 def main() -> None:
@@ -57,18 +44,19 @@ def main() -> None:
         split="train",
         out=options.workdir / "base",
         workdir=options.workdir / "base.work",
+        method=VARIANTS["base"],
         poses=options.poses,
         training=TrainingOptions(epochs=options.epochs),
     )
     test = open_dataset(options.dataset, options.root, "test", options.poses)
     print("| variant | landmarks | iterations | minutes | median cm | median deg | 5 cm 5 deg | rejected |")
     print("|---" * 8 + "|")
-    for name, variant in variants(base).items():
+    for name, method in VARIANTS.items():
         if options.only and name not in options.only:
             continue
         folder = name.replace(" ", "_").replace(",", "")
         out, workdir = options.workdir / folder, options.workdir / f"{folder}.work"
-        build_map(replace(variant, out=out, workdir=workdir))
+        build_map(replace(base, method=method, out=out, workdir=workdir))
         localizer = load_localizer(out)
         training = localizer.landmark_map.manifest.training
         s = evaluate(localizer, test).summary()

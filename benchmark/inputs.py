@@ -1,10 +1,13 @@
-"""What most of the benchmarks are given: a map, and posed images to try it on."""
+"""What most of the benchmarks are given: a map, posed images to try it on, or what made it."""
 
 import argparse
+import json
+from pathlib import Path
 
 from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.training.method_options import MethodOptions, make_options
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -20,3 +23,10 @@ def opened(options: argparse.Namespace) -> tuple[Localizer, Dataset]:
     """The map and the images of the options."""
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     return load_localizer(options.map), dataset
+
+
+def method_of(workdir: Path) -> MethodOptions:
+    """The method's options of the run of `vloc map` that a work directory is of."""
+    settings = json.loads((workdir / "options.json").read_text())["method"]
+    name = settings.pop("name")
+    return make_options(name, {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()})

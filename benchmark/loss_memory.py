@@ -12,8 +12,8 @@ import resource
 
 import torch
 
-from vloc_ros.training.losses import segmentation_loss
-from vloc_ros.training.map_options import SegmentationLoss, SegmentationLossName
+from vloc_ros.training.vsnet.losses import segmentation_loss
+from vloc_ros.training.vsnet.options import SegmentationLoss, SegmentationLossName
 
 LOSSES: tuple[SegmentationLossName, ...] = ("triplet", "softmax", "cross_entropy")
 

@@ -6,13 +6,13 @@ ONNX Runtime's CPU computes float16 files in float32 and has no bfloat16 convolu
 torch, from the checkpoint in the work directory: sums in float32, every result rounded to 16 bits.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from inputs import parser_of
+from inputs import method_of, parser_of
 
 from vloc_ros.core.pipeline import Session
 from vloc_ros.datasets import open_dataset
@@ -21,16 +21,17 @@ from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map
 from vloc_ros.training.deploy import TorchSession
-from vloc_ros.training.map_options import LossWeights
-from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.method_options import load_recipe
+from vloc_ros.training.objective import Objective
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.scene import load_scene
 
 
-def learned(workdir: Path) -> VSNetObjective:
+def learned(workdir: Path) -> Objective:
     """What a run of `vloc map` has learned."""
-    training = json.loads((workdir / "options.json").read_text())["training"]
+    recipe: Recipe = load_recipe(method_of(workdir))
+    objective = recipe.objective(load_scene(workdir / "scene.npz"))
     state = torch.load(workdir / "checkpoint.pt", map_location="cpu", weights_only=True)["objective"]
-    prototypes = torch.zeros_like(state["prototypes"])
-    objective = VSNetObjective(training["preset"], prototypes, LossWeights(), training["stride"])
     objective.load_state_dict(state)
     return objective
 
@@ -57,9 +58,10 @@ def main() -> None:
         evaluation = evaluate(replace(localizer, session=session), dataset)
         summary = evaluation.summary()
         errors = [100 * record.error.translation_m for record in evaluation.records if record.error]
+        median, degrees = (summary[f"median_{name}"] or np.inf for name in ("translation_m", "rotation_deg"))
         print(
-            f"{name:24} {100 * summary['median_translation_m']:10.3f} {summary['median_rotation_deg']:7.3f} "
-            f"{sum(errors) / len(errors):9.3f} {100 * summary['recall_5cm_5deg']:10.1f} % "
+            f"{name:24} {100 * median:10.3f} {degrees:7.3f} "
+            f"{np.mean(errors or [np.inf]):9.3f} {100 * summary['recall_5cm_5deg']:10.1f} % "
             f"{100 * summary['recall_2cm_1deg']:10.1f} % {summary['rejected']:10d} {summary['wrong_accepted']:7d}",
             flush=True,
         )

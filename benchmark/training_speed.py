@@ -2,9 +2,9 @@
 
 python benchmark/training_speed.py --workdir maps/office.work [--preset resnet50] [--batch-size 24] [--compile]
 
-The work directory is one of `vloc map`, with its labelled frames. `data`: batches are made and thrown away; `network`:
-forward, backward and update on one and the same batch; `both`: as training does it. Where `both` is near the slower of
-the two, they overlap; where `data` is the slower one, the network waits for it.
+The work directory is one of `vloc map`, with its labelled frames; the method is that map's. `data`: batches are made
+and thrown away; `network`: forward, backward and update on one and the same batch; `both`: as training does it. Where
+`both` is near the slower of the two, they overlap; where `data` is the slower one, the network waits for it.
 """
 
 import argparse
@@ -12,18 +12,19 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import torch
+from inputs import method_of
 
-from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import Batch, BatchSource
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.frames import open_frames
-from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, Preset, TrainingOptions
-from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, TrainingOptions
+from vloc_ros.training.method_options import load_recipe
+from vloc_ros.training.recipe import Recipe
 from vloc_ros.training.scene import load_scene
 from vloc_ros.training.trainer import PREPARED_BATCHES, Trainer
 
@@ -55,7 +56,7 @@ def endless(source: BatchSource) -> Iterator[Batch]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True)
-    parser.add_argument("--preset", choices=get_args(Preset), default="mobile")
+    parser.add_argument("--preset", help="default: as in the work directory")
     parser.add_argument("--batch-size", type=int, help=f"default: {BASE_BATCH} on a CPU, {GPU_BATCH} on a GPU")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, help="default: 10 on a CPU, 200 on a GPU")
@@ -63,14 +64,16 @@ def main() -> None:
     device = choose_device()
     gpu = device.type == "cuda"
     batch_size, steps = options.batch_size or (GPU_BATCH if gpu else BASE_BATCH), options.steps or (200 if gpu else 10)
-    training = TrainingOptions(preset=options.preset, epochs=1, batch_size=batch_size, accumulate=1)
+    training = TrainingOptions(epochs=1, batch_size=batch_size, accumulate=1)
 
-    frames, (_, landmarks) = open_frames(options.workdir / "frames"), load_scene(options.workdir / "scene.npz")
-    objective = VSNetObjective(
-        training.preset, torch.randn(len(landmarks), training.embedding), training.weights, training.stride
-    )
-    arguments = (frames, landmarks.positions, training.stride, batch_size)
-    source = make_source(*arguments, training.seed, device)
+    method = method_of(options.workdir)
+    if options.preset:
+        method = replace(method, preset=options.preset)  # type: ignore[type-var]
+    recipe: Recipe = load_recipe(method)
+    frames, scene = open_frames(options.workdir / "frames"), load_scene(options.workdir / "scene.npz")
+    objective = recipe.objective(scene)
+    arguments = (frames, method.stride, batch_size, recipe.augmentation, training.seed)
+    source = make_source(*arguments, device)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(objective, source, training, Path(directory), Workers())
     objective.train()
@@ -84,11 +87,12 @@ def main() -> None:
         "both": lambda: trainer.step(objective, used),
     }
     if gpu:
-        on_cpu = endless(BatchSource(*arguments, Augmentation(), training.seed))
+        on_cpu = endless(BatchSource(*arguments))
         rows["data, by the CPU"] = lambda: next(on_cpu)
     name = torch.cuda.get_device_name(device) if gpu else f"CPU, {torch.get_num_threads()} threads"
     height, width = frames.images.shape[1:3]
-    print(f"{name}; {options.preset}, {width}x{height}, {batch_size} images a step, {len(landmarks)} landmarks")
+    what = f"{method.method} {method.preset}, {width}x{height}, {batch_size} images a step"
+    print(f"{name}; {what}, {len(scene.positions)} landmarks")
     for row, step in rows.items():
         print(f"{row:<18} {images_per_second(step, batch_size, steps):9.1f} images/s", flush=True)
     for batches in (made, used):

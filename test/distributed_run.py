@@ -18,13 +18,15 @@ from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import BatchSource
 from vloc_ros.training.device import Workers
-from vloc_ros.training.map_options import LossWeights, SegmentationLoss, TrainingOptions
-from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VsNetOptions
 
 STEPS, HALF = 4, 2
 WEIGHTS = LossWeights(segmentation=SegmentationLoss(pixels=256, random_prototypes=3, neighbours=2))  # draws by chance
-OPTIONS = TrainingOptions(epochs=STEPS, batch_size=2, accumulate=4, embedding=8, weights=WEIGHTS, warmup_iterations=3)
+METHOD = VsNetOptions(embedding=8)
+OPTIONS = TrainingOptions(epochs=STEPS, batch_size=2, accumulate=4, warmup_iterations=3)
 
 
 def make_trainer(directory: Path, workers: Workers) -> Trainer:
@@ -33,8 +35,8 @@ def make_trainer(directory: Path, workers: Workers) -> Trainer:
     In float64: the first steps of an untrained network make 10,000 of a rounding error, and here it is to stay small.
     """
     torch.manual_seed(0)
-    objective = VSNetObjective("mobile", torch.randn(16, OPTIONS.embedding), WEIGHTS, OPTIONS.stride).double()
-    source = BatchSource(make_frames(8), landmarks(), OPTIONS.stride, OPTIONS.batch_size, Augmentation(), OPTIONS.seed)
+    objective = VSNetObjective(METHOD, landmarks(), WEIGHTS).double()
+    source = BatchSource(make_frames(8), METHOD.stride, OPTIONS.batch_size, Augmentation(), OPTIONS.seed)
     trainer = Trainer(objective, source, OPTIONS, directory, workers)
     trainer.resume()
     return trainer

@@ -209,11 +209,18 @@ def test_the_same_data_set_gives_the_same_bag(drive: Dataset, raw: Path, tmp_pat
     assert (tmp_path / "raw/raw.mcap").read_bytes() == (raw / "raw.mcap").read_bytes()
 
 
-def test_only_the_synthetic_rooms_drive_is_a_robots(drive: Dataset) -> None:
-    np.testing.assert_array_equal(mounting_of("synthetic_room", drive), robot_mounting())
-    np.testing.assert_array_equal(mounting_of("folder", drive), LOOKING_AHEAD)
-    test = open_dataset("synthetic_room", None, "test")
-    np.testing.assert_array_equal(mounting_of("synthetic_room", test), LOOKING_AHEAD)
+@pytest.mark.parametrize("room", ["synthetic_room", "synthetic_office"])
+def test_a_rooms_drive_is_a_robots_and_all_else_is_in_the_hand(room: str, tmp_path: Path) -> None:
+    drive = open_dataset(room, None, "drive")
+    mounting = mounting_of(drive)
+    np.testing.assert_array_equal(mounting, robot_mounting())
+    bases = np.stack([drive.map_from_camera(index) for index in range(len(drive))]) @ invert(mounting)
+    np.testing.assert_allclose(bases[:, 2, 3], 0, atol=1e-9)  # on the floor
+    np.testing.assert_allclose(bases[:, 2, 2], 1, atol=1e-9)  # upright
+    (tmp_path / "both.txt").write_text("drive/000000\ntest/000000\n")
+    for split in ("test", str(tmp_path / "both.txt")):
+        np.testing.assert_array_equal(mounting_of(open_dataset(room, None, split)), LOOKING_AHEAD)
+    np.testing.assert_array_equal(mounting_of(Subset(drive, [0, 1])), LOOKING_AHEAD)  # it says nothing of it
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(drive: Dataset, tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,59 +12,31 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 
+from map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick  # noqa: E402
+
 from vloc_ros.core.types import CameraImage  # noqa: E402
 from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
+from vloc_ros.datasets.altered import Altered  # noqa: E402
 from vloc_ros.datasets.subset import Subset  # noqa: E402
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
 from vloc_ros.inference import SessionOptions  # noqa: E402
 from vloc_ros.localizer import load_localizer  # noqa: E402
-from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
 from vloc_ros.training import build_map as build_map_module  # noqa: E402
-from vloc_ros.training import trainer as trainer_module  # noqa: E402
+from vloc_ros.training import recipe as recipe_module  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
 from vloc_ros.training.console import TrainingBar  # noqa: E402
 from vloc_ros.training.frames import build_frames, open_frames  # noqa: E402
-from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
-from vloc_ros.training.scene import load_scene  # noqa: E402
-from vloc_ros.training.trainer import Trainer  # noqa: E402
-
-TRAINING = TrainingOptions(epochs=1, batch_size=4, embedding=8)
-PATCH_SIZE, VOXEL = 0.8, 0.06
-HEIGHT = 128  # 160 x 120 in multiples of 16
-
-
-def options_in(directory: Path) -> MapOptions:
-    return MapOptions(
-        dataset="synthetic_room",
-        root=None,
-        split="small",
-        out=directory / "map",
-        workdir=directory / "work",
-        landmarks=None,
-        patch_size_m=PATCH_SIZE,
-        width=160,
-        training=TRAINING,
-    )
+from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.map_options import MapOptions  # noqa: E402
+from vloc_ros.training.scene import MappedPlace, Scene, load_scene  # noqa: E402
+from vloc_ros.training.vsnet.recipe import VsNetRecipe  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _quick() -> "pytest.MonkeyPatch":  # type: ignore[misc]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "LOG_EVERY", 1)
-        patch.setattr(build_map_module, "VALIDATIONS", 2)
-        for surface_maker in (fuse_depth, surface_from_mesh):
-            coarse = partial(surface_maker, voxel_size=VOXEL)
-            patch.setattr(build_map_module, surface_maker.__name__, coarse)
-        yield patch
-
-
-def interrupted_at(iteration: int) -> Callable[..., None]:
-    def report(_: TrainingBar, trainer: Trainer, losses: object) -> None:
-        if trainer.progress.iteration >= iteration:
-            raise KeyboardInterrupt
-
-    return report
+def _quick() -> Iterator[None]:
+    with quick():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +57,12 @@ def place(interrupted: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def mapped_in(directory: Path) -> MappedPlace:
+    """The one place of the scene in a work directory."""
+    (mapped,) = load_scene(directory / "work" / "scene.npz").places
+    return mapped
+
+
 def iteration_in(directory: Path) -> int:
     return int(torch.load(directory / "work" / "checkpoint.pt", weights_only=True)["progress"]["iteration"])
 
@@ -100,25 +77,25 @@ def refusal(options: MapOptions, kind: type[VlocError]) -> str:
 def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
     assert iteration_in(interrupted) == 3
     assert not (interrupted / "map").exists()
-    _, landmarks = load_scene(interrupted / "work" / "scene.npz")
     frames = open_frames(interrupted / "work" / "frames")
-    assert frames.images.shape == (len(frames), HEIGHT, 160, 3)
-    assert frames.labels.shape == (len(frames), HEIGHT // 2, 80)
+    assert frames.images.shape == (len(frames), HEIGHT, WIDTH, 3)
+    assert frames.cells.shape == (len(frames), HEIGHT // 2, WIDTH // 2)
     assert len(frames) == 22  # of 24, two are held out
-    assert (frames.labels > 0).mean() > 0.5
-    assert frames.labels.max() <= len(landmarks)
+    assert (frames.cells > 0).mean() > 0.5
+    assert frames.cells.max() <= len(mapped_in(interrupted).landmarks)
+    assert not frames.scenes.any()
 
 
 def test_labels_show_their_landmarks(interrupted: Path) -> None:
     """The point that a pixel shows is within its landmark's extent, by the true depth of the frame."""
-    _, landmarks = load_scene(interrupted / "work" / "scene.npz")
+    landmarks = mapped_in(interrupted).landmarks
     frames, dataset = open_frames(interrupted / "work" / "frames"), open_dataset("synthetic_room", None, "small")
     frame = dataset.frame(dataset.names.index(frames.names[0]), depth=True)
     assert frame.depth is not None
     points = frame.image.camera.rays() * frame.depth[..., None]
     points = points @ frame.map_from_camera[:3, :3].T + frame.map_from_camera[:3, 3]
     rows = ((np.arange(HEIGHT // 2) + 0.5) * 480 / (HEIGHT // 2)).astype(int)
-    seen, labels = points[rows][:, 4::8], frames.labels[0].astype(int)
+    seen, labels = points[rows][:, 4::8], frames.cells[0].astype(int)
     distance = np.linalg.norm(seen - landmarks.positions[labels - 1], axis=-1)
     assert (distance < landmarks.extents[labels - 1] + 2 * VOXEL)[labels > 0].mean() > 0.98
 
@@ -130,8 +107,10 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
     assert (place / "work" / "scene.npz").stat().st_mtime_ns == scene.st_mtime_ns
     assert iteration_in(place) == 5
     manifest = read_map(place / "map").landmark_map.manifest
-    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (160, HEIGHT, 4)
+    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 4)
     assert manifest.training["iterations"] == 5
+    assert (manifest.training["preset"], manifest.training["loss"]) == ("mobile", "softmax")
+    assert manifest.scenes == ()
     assert manifest.accuracy["held_out_frames"] == 2
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
     image = open_dataset("synthetic_room", None, "small").frame(0).image
@@ -153,25 +132,28 @@ def test_a_finished_run_can_be_given_more_networks(place: Path) -> None:
 
 def test_other_options_on_the_same_work_directory(place: Path) -> None:
     options = options_in(place)
-    line = refusal(replace(options, patch_size_m=0.5), ConfigError)
-    assert f"patch_size_m={PATCH_SIZE}, now it is 0.5" in line
+    line = refusal(replace(options, method=replace(VSNET, patch_size=0.5)), ConfigError)
+    assert f"method.patch_size={VSNET.patch_size}, now it is 0.5" in line
     assert "--fresh" in line
-    assert "training.seed=0" in refusal(replace(options, training=replace(TRAINING, seed=1)), ConfigError)
+    other_seed = replace(options.training, seed=1)
+    assert "training.seed=0" in refusal(replace(options, training=other_seed), ConfigError)
+    assert "method.name=vsnet, now it is hscnet" in refusal(replace(options, method=HscNetOptions()), ConfigError)
     assert iteration_in(place) == 3
 
 
 def test_fresh_starts_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    surface, landmarks = load_scene(place / "work" / "scene.npz")
-    monkeypatch.setattr(build_map_module, "fuse_depth", lambda *_, **__: surface)  # it takes its time, and did before
+    before = mapped_in(place)
+    # it takes its time, and did before
+    monkeypatch.setattr(recipe_module, "fuse_depth", lambda *_, **__: before.surface)
     monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
     with pytest.raises(KeyboardInterrupt):
-        build_map(replace(options_in(place), fresh=True, patch_size_m=1.2))
+        build_map(options_in(place, fresh=True, method=replace(VSNET, patch_size=1.2)))
     assert iteration_in(place) == 1
-    assert json.loads((place / "work" / "options.json").read_text())["patch_size_m"] == 1.2
-    assert len(load_scene(place / "work" / "scene.npz")[1]) < len(landmarks)
+    assert json.loads((place / "work" / "options.json").read_text())["method"]["patch_size"] == 1.2
+    assert len(mapped_in(place).landmarks) < len(before.landmarks)
 
 
-@pytest.mark.parametrize("file", ["scene.npz", "frames/cameras.npz", "frames/labels.npy", "checkpoint.pt"])
+@pytest.mark.parametrize("file", ["scene.npz", "frames/cameras.npz", "frames/cells.npy", "checkpoint.pt"])
 def test_a_damaged_work_directory(place: Path, file: str) -> None:
     path = place / "work" / file
     path.write_bytes(path.read_bytes()[:100])
@@ -201,26 +183,18 @@ def test_a_work_directory_that_cannot_be_made(tmp_path: Path) -> None:
     assert str(tmp_path / "work") in refusal(options_in(tmp_path), ConfigError)
 
 
-class Changed:
-    """The small synthetic room, in some respect made worse."""
+@dataclass(frozen=True, eq=False)
+class Changed(Altered):
+    """Black images; depth that is not there or says nothing."""
 
-    def __init__(self, dataset: Dataset, has_depth: bool = True):
-        self._dataset = dataset
-        self.names = dataset.names
-        self.has_depth = has_depth
-        self.camera = dataset.camera
-        self.map_from_camera = dataset.map_from_camera
-
-    def __len__(self) -> int:
-        return len(self._dataset)
+    has_depth: bool = True
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         assert self.has_depth or not depth
         camera = self.camera(index)
         image = CameraImage(np.zeros((camera.height, camera.width, 3), np.uint8), camera)
-        return Frame(
-            str(index), image, self.map_from_camera(index), np.zeros((camera.height, camera.width), np.float32)
-        )
+        unknown = np.zeros((camera.height, camera.width), np.float32)
+        return Frame(str(index), image, self.map_from_camera(index), unknown)
 
 
 @pytest.mark.parametrize(
@@ -252,14 +226,15 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
     with pytest.raises(KeyboardInterrupt):
         build_map(replace(options_in(tmp_path), mesh=tmp_path / "floor.ply"))
-    _, landmarks = load_scene(tmp_path / "work" / "scene.npz")
+    landmarks = mapped_in(tmp_path).landmarks
     assert len(landmarks) > 10
     np.testing.assert_allclose(landmarks.positions[:, 2], 0, atol=0.02)
-    assert (open_frames(tmp_path / "work" / "frames").labels > 0).any(axis=(1, 2)).mean() > 0.5
+    assert (open_frames(tmp_path / "work" / "frames").cells > 0).any(axis=(1, 2)).mean() > 0.5
 
 
 def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    room, labeller = open_dataset("synthetic_room", None, "small"), VsNetRecipe(VSNET).labeller(Scene(()), ())
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
-        build_frames(open_dataset("synthetic_room", None, "small"), None, 320, 240, tmp_path / "frames")  # type: ignore[arg-type]
+        build_frames({"": room}, labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()

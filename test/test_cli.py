@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError
 from vloc_ros.maps import write_map
 from vloc_ros.shipped import shipped
+from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.vsnet.options import VsNetOptions
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -325,17 +328,57 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main([*arguments, "--epochs", "2", "--patch-size", "0.3", "--workdir", str(tmp_path / "w"), "--fresh"]) == 0
     default, chosen = seen
     assert default.workdir == tmp_path / "room.work"
-    assert (default.training.minutes, default.training.epochs, default.patch_size_m) == (40.0, None, None)
-    assert (chosen.training.minutes, chosen.training.epochs, chosen.landmarks) == (None, 2, None)
-    assert chosen.fresh
+    assert default.method == VsNetOptions()
+    assert (default.training.minutes, default.training.epochs) == (40.0, None)
+    assert chosen.method == VsNetOptions(patch_size=0.3)
+    assert (chosen.training.minutes, chosen.training.epochs, chosen.fresh) == (None, 2, True)
+
+
+def test_map_hands_another_methods_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_map = pytest.importorskip("vloc_ros.training.build_map")
+    seen = []
+    monkeypatch.setattr(build_map, "build_map", seen.append)
+    arguments = ["map", "--dataset", "synthetic_office", "--out", str(tmp_path / "office"), "--method", "hscnet"]
+    assert main(arguments) == 0
+    chosen = ["--preset", "small++", "--branching", "9x9x4", "--sparsify", "300", "--reach", "3", "--regression", "2"]
+    assert main([*arguments, *chosen]) == 0
+    assert main([*arguments, "--branching", "none", "--sparse", "model"]) == 0
+    assert [options.method for options in seen] == [
+        HscNetOptions(),
+        HscNetOptions("small++", (9, 9, 4), sparsify=300, reach=3, regression=2.0),
+        HscNetOptions(branching=(), sparse=Path("model")),
+    ]
+
+
+def test_help_of_map_says_whose_an_option_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["map", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--branching NxN hscnet: " in text
+    assert "(default: 25x25)" in text
+    assert "vsnet: make about this many landmarks (default: 1000)" in text
+    assert re.search(r"--preset \w+ vsnet: .*\(mobile, resnet50; default: mobile\); hscnet: .*default: small\)", text)
 
 
 @pytest.mark.parametrize(
-    "wrong", [("--minutes", "-1"), ("--epochs", "0"), ("--landmarks", "0"), ("--minutes", "1", "--epochs", "1")]
+    ("wrong", "message"),
+    [
+        ("--minutes -1", "positive"),
+        ("--epochs 0", "positive"),
+        ("--landmarks 0", "positive"),
+        ("--minutes 1 --epochs 1", "not allowed with"),
+        ("--method pram", "'pram'"),
+        ("--branching 9x9", "--branching is an option of hscnet, the method is vsnet"),
+        ("--method hscnet --landmarks 500", "--landmarks is an option of vsnet, the method is hscnet"),
+        ("--method hscnet --branching 9by9", "branching '9by9' is not like 25x25"),
+        ("--method hscnet --preset mobile", "preset 'mobile' is unknown, known are small, "),
+        ("--patch-size wide", "invalid float value: 'wide'"),
+    ],
 )
 def test_map_refuses_what_makes_no_sense(
-    wrong: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    refusal(capsys, "map", "--dataset", "synthetic_room", "--out", tmp_path / "room", *wrong)
+    line = refusal(capsys, "map", "--dataset", "synthetic_room", "--out", tmp_path / "room", *wrong.split())
+    assert message in line
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The network as the robot runs it: what its outputs mean, its pre-processing and its 16-bit arithmetic."""
+"""Networks as the robot runs them: their input, the way torch runs them, fused and in 16-bit arithmetic."""
 
 import cv2
 import numpy as np
@@ -7,11 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vloc_ros.core.camera import Camera  # noqa: E402
-from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
-from vloc_ros.training.deploy import DeployedVSNet, Preprocess, TorchSession, deployed_spec  # noqa: E402
+from vloc_ros.core.manifest import COORDINATES, VOTES, NetworkSpec  # noqa: E402
+from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec  # noqa: E402
 from vloc_ros.training.fuse import fused  # noqa: E402
-from vloc_ros.training.map_options import LossWeights, Preset  # noqa: E402
-from vloc_ros.training.objective import Normalize, VSNetObjective  # noqa: E402
+from vloc_ros.training.objective import Normalize  # noqa: E402
+from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.vsnet.options import Preset  # noqa: E402
 
 from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
@@ -26,22 +27,6 @@ def images() -> np.ndarray:
     return coarse_images(3, SMALL.width, SMALL.height)
 
 
-def test_outputs_mean_what_they_should(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = TorchSession(objective, SMALL).run(images)
-    assert outputs["labels"].min() >= 1
-    assert outputs["labels"].max() <= 40
-    assert len(np.unique(outputs["labels"])) > 1
-    assert 0 <= outputs["confidences"].min() <= outputs["confidences"].max() <= 1
-    np.testing.assert_allclose(np.linalg.norm(outputs["votes"], axis=-1), 1, atol=1e-4)
-    objective.eval()
-    with torch.no_grad():
-        output = objective.network(objective.normalize(torch.from_numpy(images)))
-    objective.train()
-    offsets = output.offsets.permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(outputs["votes"] * outputs["distances"][..., None], offsets, atol=1e-3)
-    np.testing.assert_allclose(outputs["scales"], output.log_scales.exp().numpy(), rtol=1e-3)
-
-
 def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, images: np.ndarray) -> None:
     session = TorchSession(objective, SMALL)
     together = session.run(images)
@@ -49,30 +34,6 @@ def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, im
         alone = session.run(images[index : index + 1])
         for name in SMALL.output_names:
             np.testing.assert_allclose(together[name][index], alone[name][0], rtol=1e-3, atol=1e-4)
-
-
-def test_a_session_keeps_what_was_learned_until_it_is_updated(objective: VSNetObjective, images: np.ndarray) -> None:
-    session = TorchSession(objective, SMALL)
-    before = session.run(images)["labels"]
-    kept = objective.prototypes.detach().clone()
-    with torch.no_grad():
-        objective.prototypes.copy_(kept.flip(0))
-    np.testing.assert_array_equal(session.run(images)["labels"], before)
-    session.update()
-    np.testing.assert_array_equal(session.run(images)["labels"], 41 - before)
-    with torch.no_grad():
-        objective.prototypes.copy_(kept)
-
-
-@pytest.mark.parametrize("count", [1, 5, 32, 40, 100])
-def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
-    torch.manual_seed(count)
-    objective = VSNetObjective("mobile", torch.randn(count, 16), LossWeights(), stride=4)
-    embeddings = torch.nn.functional.normalize(torch.randn(60, 16), dim=-1)
-    similarity, nearest = DeployedVSNet(objective, SMALL).nearest(embeddings)
-    expected, place = (embeddings @ torch.nn.functional.normalize(objective.prototypes, dim=-1).T).max(dim=-1)
-    assert (nearest == place).all()
-    torch.testing.assert_close(similarity, expected)
 
 
 @pytest.mark.parametrize("preset", ["mobile", "resnet50"])
@@ -100,17 +61,6 @@ def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -
     torch.testing.assert_close(found, Normalize()(torch.from_numpy(small)), rtol=0, atol=rounding)
 
 
-def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
-    objective: VSNetObjective, images: np.ndarray
-) -> None:
-    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride)
-    expected = TorchSession(objective, SMALL).run(images)
-    found = TorchSession(objective, double).run(images.repeat(2, axis=1).repeat(2, axis=2))
-    assert (found["labels"] == expected["labels"]).mean() > 0.999
-    for name, factor in {"confidences": 1, "votes": 1, "distances": 2, "scales": 2}.items():
-        np.testing.assert_allclose(found[name], factor * expected[name], rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("camera_size", "spec"),
     [
@@ -128,7 +78,11 @@ def test_whole_images_are_the_input_where_they_are_a_small_multiple(
 ) -> None:
     width, height = camera_size
     network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
-    assert deployed_spec(network_camera, 4, Camera(width, height, 300.0, 300.0, 1.0, 1.0)) == spec
+    camera = Camera(width, height, 300.0, 300.0, 1.0, 1.0)
+    assert deployed_spec(network_camera, 4, camera, VOTES) == spec
+    other = deployed_spec(network_camera, 8, camera, COORDINATES)
+    assert (other.stride, other.output_names) == (2 * spec.stride, COORDINATES)
+    assert (other.width, other.height) == (spec.width, spec.height)
 
 
 def test_float16_sums_convolutions_in_float32(objective: VSNetObjective, images: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from vloc_ros.training.build_map import _settled  # noqa: E402
 from vloc_ros.training.device import Workers  # noqa: E402
 from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
+from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
 
 State = dict[str, "torch.Tensor"]
 
@@ -101,7 +102,7 @@ def test_one_process_goes_on_where_ctrl_c_stopped_two(alone: State, together: Pa
 @pytest.fixture
 def options(tmp_path: Path) -> MapOptions:
     (tmp_path / "work").mkdir()
-    return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work")
+    return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work", VsNetOptions())
 
 
 def claimed(options: MapOptions, processes: int) -> TrainingOptions:
@@ -123,9 +124,8 @@ def test_another_number_of_processes_goes_on_with_the_same_steps(options: MapOpt
         claimed(options, 3)
 
 
-def test_a_run_of_an_older_version_has_one_batch_a_step(options: MapOptions) -> None:
-    (options.workdir / "options.json").write_text('{"training": {"batch_size": 6}}')
-    training = _settled(options, Workers()).training
-    assert (training.batch_size, training.accumulate) == (6, 1)
-    (options.workdir / "options.json").write_text("damaged")
-    assert _settled(options, Workers(0, 2)).training.accumulate == 2  # claiming the directory refuses it afterwards
+@pytest.mark.parametrize("settings", ["damaged", "[]", '{"training": 3}', '{"training": {"batch_size": 6}}'])
+def test_settings_that_are_not_whole_settle_nothing(options: MapOptions, settings: str) -> None:
+    """Claiming the directory refuses them afterwards."""
+    (options.workdir / "options.json").write_text(settings)
+    assert _settled(options, Workers(0, 2)).training.accumulate == 2

@@ -9,14 +9,15 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
 from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision  # noqa: E402
 from vloc_ros.core.pipeline import Session  # noqa: E402
-from vloc_ros.errors import ModelError  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
-from vloc_ros.training.export import export_onnx  # noqa: E402
-from vloc_ros.training.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.parity import check_networks, parity  # noqa: E402
+from vloc_ros.training.export import export_onnx, halve_weights  # noqa: E402
+from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.vsnet.recipe import parity  # noqa: E402
 
 from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
@@ -103,41 +104,29 @@ def test_convolutions_are_in_the_precision_and_tensorrt_can_take_the_rest(
     assert not any(tensor.data_type == onnx.TensorProto.INT64 for tensor in model.graph.initializer)
 
 
-def test_networks_that_agree_are_let_through_and_others_are_named(
-    objective: VSNetObjective, networks: Mapping[Precision, bytes], images: np.ndarray
-) -> None:
-    inputs = [("first.png", images[0])]
-    check_networks({name: networks[name] for name in ("float32", "float16")}, objective, SMALL, inputs)
-    other = export_onnx(settled_objective("mobile", seed=1), SMALL)
-    with pytest.raises(ModelError, match=r"float32, on first.png: .* % of the labels agree"):
-        check_networks({"float32": other}, objective, SMALL, inputs)
-
-
-def test_a_network_that_says_nothing_is_not_let_through(images: np.ndarray) -> None:
-    objective = settled_objective("mobile")
-    network = export_onnx(objective, SMALL)
-    with torch.no_grad():
-        next(objective.network.voting.parameters()).fill_(torch.nan)
-    with pytest.raises(ModelError, match="differs"):
-        check_networks({"float32": network}, objective, SMALL, [("first.png", images[0])])
-
-
-def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = TorchSession(objective, SMALL).run(images[:1])
-    assert parity(outputs, outputs, SMALL) == (1.0, pytest.approx(0, abs=1e-3))
-    outputs = {**outputs, "distances": outputs["distances"] + 10}
-    turned = outputs["votes"] @ np.array([[np.cos(0.1), np.sin(0.1)], [-np.sin(0.1), np.cos(0.1)]])
-    labels = outputs["labels"].copy()
-    labels[:, : SMALL.height // SMALL.stride // 2] += 1
-    agreement, degrees = parity(outputs, {**outputs, "labels": labels, "votes": turned}, SMALL)
-    assert agreement == pytest.approx(0.5, abs=0.01)
-    assert degrees == pytest.approx(np.degrees(0.1), abs=0.01)
-
-
-def test_parity_is_of_votes_away_from_their_landmark(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = dict(TorchSession(objective, SMALL).run(images[:1]))
-    beside = np.zeros_like(outputs["distances"])
-    assert parity({**outputs, "distances": beside}, {**outputs, "votes": -outputs["votes"]}, SMALL) == (1.0, 0.0)
-    far = beside + 100
-    lost = {**outputs, "votes": np.full_like(outputs["votes"], np.nan)}
-    assert np.isnan(parity({**outputs, "distances": far}, lost, SMALL)[1])
+def test_large_weights_are_halved_and_tables_are_not() -> None:
+    """Of a graph that multiplies rows of a table with a weight and adds a bias."""
+    rng = np.random.default_rng(0)
+    values = {
+        "table": rng.uniform(0, 100, (64, 32)).astype(np.float32),
+        "weight": rng.normal(size=(32, 64)).astype(np.float32),
+        "bias": rng.normal(size=64).astype(np.float32),
+    }
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Gather", ["table", "rows"], ["found"]),
+            onnx.helper.make_node("MatMul", ["found", "weight"], ["product"]),
+            onnx.helper.make_node("Add", ["product", "bias"], ["sum"]),
+        ],
+        "lookup",
+        [onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.INT32, [3])],
+        [onnx.helper.make_tensor_value_info("sum", onnx.TensorProto.FLOAT, [3, 64])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    halve_weights(graph)
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    assert kinds == {"table": TYPES["float32"], "bias": TYPES["float32"], "weight_float16": TYPES["float16"]}
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    (found,) = ReferenceEvaluator(model).run(None, {"rows": np.array([1, 5, 9], np.int32)})
+    rounded = values["table"][[1, 5, 9]] @ values["weight"].astype(np.float16).astype(np.float32) + values["bias"]
+    np.testing.assert_allclose(found, rounded, rtol=1e-4, atol=1e-3)

@@ -6,14 +6,16 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from vloc_ros.core.camera import Camera  # noqa: E402
 from vloc_ros.core.manifest import COORDINATES, NetworkSpec  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
-from vloc_ros.training.export import export_network  # noqa: E402
-from vloc_ros.training.hscnet import PRESETS, HSCNet, most_likely  # noqa: E402
-from vloc_ros.training.hscnet_deploy import DeployedHSCNet, hscnet_spec  # noqa: E402
+from vloc_ros.training.deploy import TorchSession  # noqa: E402
+from vloc_ros.training.export import export_onnx  # noqa: E402
+from vloc_ros.training.hscnet.deploy import DeployedHSCNet  # noqa: E402
+from vloc_ros.training.hscnet.network import HSCNet, most_likely  # noqa: E402
+from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
+from vloc_ros.training.hscnet.options import HscNetOptions, Preset  # noqa: E402
 
 from training_scenes import coarse_images  # isort: skip  # noqa: E402
 
@@ -26,13 +28,17 @@ RAGGED = join_hierarchies([build_hierarchy(POINTS, (4, 6)), build_hierarchy(POIN
 FLAT = build_hierarchy(POINTS, ())
 
 
-def made(hierarchy: Hierarchy, preset: str = "small") -> HSCNet:
+def made(hierarchy: Hierarchy, preset: Preset = "small") -> HSCNetObjective:
     torch.manual_seed(0)
-    network = HSCNet(hierarchy.branching, PRESETS[preset])
+    objective = HSCNetObjective(HscNetOptions(preset), hierarchy)
     with torch.no_grad():
-        for branch in network.classifiers:
+        for branch in objective.network.classifiers:
             branch.output.weight.mul_(5)  # untrained networks are sure of nothing
-    return network
+    return objective
+
+
+def deployed(objective: HSCNetObjective, spec: NetworkSpec) -> DeployedHSCNet:
+    return DeployedHSCNet(objective.network, objective.hierarchy, spec)
 
 
 def slow(network: HSCNet, hierarchy: Hierarchy, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,15 +63,12 @@ def slow(network: HSCNet, hierarchy: Hierarchy, images: np.ndarray) -> tuple[np.
 
 @pytest.mark.parametrize("preset", ["small", "small++"])
 @pytest.mark.parametrize("hierarchy", [EVEN, FLAT], ids=["three levels", "regression only"])
-def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, preset: str) -> None:
-    network, images = made(hierarchy, preset), coarse_images(3, SPEC.width, SPEC.height)
-    expected = dict(zip(COORDINATES, slow(network, hierarchy, images), strict=True))
-    deployed = DeployedHSCNet(network, hierarchy, SPEC)
-    with torch.no_grad():
-        in_torch = {n: v.numpy() for n, v in zip(COORDINATES, deployed(torch.from_numpy(images)), strict=True)}
-    session = open_session(
-        {"float32": export_network(deployed, SPEC)}, SPEC, SessionOptions("onnxruntime", max_batch=3)
-    )
+def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, preset: Preset) -> None:
+    objective, images = made(hierarchy, preset), coarse_images(3, SPEC.width, SPEC.height)
+    expected = dict(zip(COORDINATES, slow(objective.network, hierarchy, images), strict=True))
+    in_torch = TorchSession(objective, SPEC).run(images)
+    network = export_onnx(objective, SPEC)
+    session = open_session({"float32": network}, SPEC, SessionOptions("onnxruntime", max_batch=3))
     alone = [session.run(images[i : i + 1]) for i in range(3)]
     joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in COORDINATES}
     # weights are rounded to 16 bits in the file, and untrained residuals are metres
@@ -74,13 +77,13 @@ def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, 
         assert same.mean() > 0.98
         for name in ("coordinates", "confidences"):
             np.testing.assert_allclose(found[name][same], expected[name][same], atol=tolerance)
-    assert network.branching == () or len(np.unique(expected["regions"])) > 5
+    assert hierarchy.branching == () or len(np.unique(expected["regions"])) > 5
 
 
 @pytest.mark.parametrize("preset", ["small", "small++"])
 @pytest.mark.parametrize("hierarchy", [EVEN, RAGGED, FLAT], ids=["even", "ragged", "flat"])
-def test_the_file_is_one_graph_that_tensorrt_can_take(hierarchy: Hierarchy, preset: str) -> None:
-    model = onnx.load_from_string(export_network(DeployedHSCNet(made(hierarchy, preset), hierarchy, DOUBLE), DOUBLE))
+def test_the_file_is_one_graph_that_tensorrt_can_take(hierarchy: Hierarchy, preset: Preset) -> None:
+    model = onnx.load_from_string(export_onnx(made(hierarchy, preset), DOUBLE))
     onnx.checker.check_model(model, full_check=True)
     nodes = model.graph.node
     (first,) = [node for node in nodes if "image" in node.input]
@@ -96,20 +99,23 @@ def test_the_file_is_one_graph_that_tensorrt_can_take(hierarchy: Hierarchy, pres
 
 
 def test_metres_are_not_rounded() -> None:
-    model = onnx.load_from_string(export_network(DeployedHSCNet(made(EVEN), EVEN, SPEC), SPEC))
-    shape = EVEN.leaf_centers.shape
-    kept = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if tuple(t.dims) == shape]
-    assert len(kept) == 1
-    np.testing.assert_array_equal(kept[0], EVEN.leaf_centers.astype(np.float32))
+    """The table that the leaves' centres are looked up in, the last of all tables, has all its digits."""
+    graph = onnx.load_from_string(export_onnx(made(EVEN), SPEC)).graph
+    tables = {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    tables |= {tensor.name: tensor for tensor in graph.initializer}
+    last = [node for node in graph.node if node.op_type == "Gather"][-1]
+    kept = onnx.numpy_helper.to_array(tables[last.input[0]])
+    np.testing.assert_array_equal(kept, EVEN.leaf_centers.astype(np.float32))
 
 
 def test_a_cell_is_never_sent_to_a_child_that_its_node_has_not() -> None:
     images = coarse_images(3, SPEC.width, SPEC.height)
-    network = made(RAGGED)
+    objective = made(RAGGED)
+    coarse, fine = objective.network.classifiers
     with torch.no_grad():
-        network.classifiers[0].output.bias[4:] += 100  # all go to the scene of few points
-        network.classifiers[1].output.bias[-1] += 3  # and would like to go on to the last of six children
-        coordinates, confidences, regions = DeployedHSCNet(network, RAGGED, SPEC)(torch.from_numpy(images))
+        coarse.output.bias[4:] += 100  # all go to the scene of few points
+        fine.output.bias[-1] += 3  # and would like to go on to the last of six children
+        coordinates, confidences, regions = deployed(objective, SPEC)(torch.from_numpy(images))
     leaves = regions.numpy() - 1
     assert (RAGGED.scenes(leaves) == 1).all()
     assert leaves.max() < len(RAGGED.leaf_centers)
@@ -118,20 +124,18 @@ def test_a_cell_is_never_sent_to_a_child_that_its_node_has_not() -> None:
     assert coordinates.isfinite().all()
 
 
-def test_a_larger_input_is_shrunk_and_its_size_is_the_cameras() -> None:
-    small, camera = Camera(128, 80, 100.0, 100.0, 64.0, 40.0), Camera(256, 160, 200.0, 200.0, 128.0, 80.0)
-    assert hscnet_spec(small, camera) == DOUBLE
-    network, images = made(EVEN), coarse_images(2, SPEC.width, SPEC.height)
+def test_a_larger_input_is_shrunk() -> None:
+    objective, images = made(EVEN), coarse_images(2, SPEC.width, SPEC.height)
     with torch.no_grad():
-        expected = DeployedHSCNet(network, EVEN, SPEC)(torch.from_numpy(images))
+        expected = deployed(objective, SPEC)(torch.from_numpy(images))
         doubled = torch.from_numpy(images.repeat(2, axis=1).repeat(2, axis=2))
-        found = DeployedHSCNet(network, EVEN, DOUBLE)(doubled)
+        found = deployed(objective, DOUBLE)(doubled)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
 
 
 def test_another_hierarchy_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"made for the branching \(5, 30, 4\), the hierarchy has \(7, 6\)"):
-        DeployedHSCNet(made(EVEN), RAGGED, SPEC)
+        DeployedHSCNet(made(EVEN).network, RAGGED, SPEC)
     with pytest.raises(ConfigError, match="2 leaves"):
-        DeployedHSCNet(made(FLAT), join_hierarchies([FLAT, FLAT]), SPEC)
+        DeployedHSCNet(made(FLAT).network, join_hierarchies([FLAT, FLAT]), SPEC)

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from vloc_ros.training import hscnet_losses as losses  # noqa: E402
-from vloc_ros.training.hscnet import HSCNetOutput  # noqa: E402
-from vloc_ros.training.hscnet_losses import SPARSE, HSCNetTruth, HSCNetWeights, hscnet_losses  # noqa: E402
+from vloc_ros.training.hscnet import losses  # noqa: E402
+from vloc_ros.training.hscnet.losses import SPARSE, HSCNetTruth, HSCNetWeights, hscnet_losses  # noqa: E402
+from vloc_ros.training.hscnet.network import HSCNetOutput  # noqa: E402
 
 COUNT, HEIGHT, WIDTH, BRANCHING = 2, 5, 6, (4, 3)
 

@@ -42,8 +42,8 @@ EXTERNAL: dict[str, set[str]] = {
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},
     "localizer": {"numpy"},
-    "datasets": {"numpy", "numba", "cv2"},
-    "mapping": {"numpy", "numba", "cv2", "scipy", "sklearn", "trimesh"},
+    "datasets": {"numpy", "numba", "cv2", "yaml"},
+    "mapping": {"numpy", "numba", "cv2", "pycolmap", "scipy", "sklearn", "trimesh"},
     "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "scipy", "tqdm"},
     "bags": {"numpy", "cv2", "rosbags"},
     "training": {"numpy", "cv2", "scipy", "tensorboard", "torch", "onnx", "tqdm", "yaml"},
@@ -116,6 +116,7 @@ def test_the_rules_themselves(layer: str, source: str, wrong: bool) -> None:
 
 @pytest.mark.parametrize("module", ["vloc_ros.localizer", "vloc_ros.evaluation", "vloc_ros.cli"])
 def test_the_robot_never_loads_what_only_training_needs(module: str) -> None:
-    heavy = "{'torch', 'onnx', 'sklearn', 'trimesh', 'matplotlib', 'rclpy'}"  # scipy: numba loads it where it is there
+    # not scipy: numba loads it where it is there
+    heavy = "{'torch', 'onnx', 'sklearn', 'trimesh', 'pycolmap', 'matplotlib', 'rclpy'}"
     check = f"import sys, {module}; loaded = {heavy} & set(sys.modules); assert not loaded, loaded"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)

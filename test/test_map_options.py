@@ -1,5 +1,6 @@
 """What making a map can be told: refused in one line before anything heavy is loaded."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,21 +9,20 @@ from pathlib import Path
 import pytest
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.map_options import LossWeights, MapOptions, SegmentationLoss, TrainingOptions, flatten
+from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.map_options import MapOptions, TrainingOptions, flatten
+from vloc_ros.training.vsnet.options import VsNetOptions
 
-OPTIONS = MapOptions("folder", Path("room"), "train", Path("out"), Path("out.work"))
+OPTIONS = MapOptions("folder", Path("room"), "train", Path("out"), Path("out.work"), VsNetOptions())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "hscnet"}, "hscnet"),
-        ({"landmarks": None}, "patches"),
-        ({"patch_size_m": 0.3}, "patches"),
-        ({"landmarks": 0}, "positive"),
-        ({"landmarks": None, "patch_size_m": float("nan")}, "positive"),
         ({"width": 48}, "at least 64"),
         ({"width": 330}, "multiple of 16"),
+        ({"false_positive_rate": 1.5}, "1.5 must be in 0 .. 1"),
+        ({"false_positive_rate": float("nan")}, "nan must be in 0 .. 1"),
     ],
 )
 def test_a_map_that_makes_no_sense(changes: dict[str, object], message: str) -> None:
@@ -39,11 +39,9 @@ def test_a_map_that_makes_no_sense(changes: dict[str, object], message: str) -> 
         ({"minutes": float("nan")}, "positive"),
         ({"minutes": float("inf")}, "finite"),
         ({"epochs": -1}, "positive"),
-        ({"epochs": 1, "preset": "huge"}, "known are mobile, resnet50"),
         ({"epochs": 1, "batch_size": -1}, "batch size -1"),
         ({"epochs": 1, "accumulate": -2}, "accumulate -2"),
         ({"epochs": 1, "seed": -1}, "seed -1"),
-        ({"epochs": 1, "pretrained": Path("w.pth")}, "preset resnet50"),
     ],
 )
 def test_a_training_that_makes_no_sense(changes: dict[str, object], message: str) -> None:
@@ -51,18 +49,38 @@ def test_a_training_that_makes_no_sense(changes: dict[str, object], message: str
         TrainingOptions(**changes)  # type: ignore[arg-type]
 
 
-def test_an_unknown_loss() -> None:
-    with pytest.raises(ConfigError, match="loss 'hinge' is unknown"):
-        SegmentationLoss("hinge")  # type: ignore[arg-type]
+def changed(one: MapOptions, other: MapOptions) -> set[str]:
+    """What makes two runs different."""
+    before, after = flatten(one.fingerprint()), flatten(other.fingerprint())
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def test_the_fingerprint_is_of_what_is_learned_and_not_of_where_it_is_written() -> None:
-    same = replace(OPTIONS, out=Path("a"), workdir=Path("b"), fresh=True)
-    assert same.fingerprint() == OPTIONS.fingerprint()
-    weights = LossWeights(SegmentationLoss("triplet"))
-    other = replace(OPTIONS, training=replace(OPTIONS.training, weights=weights))
-    before, after = flatten(OPTIONS.fingerprint()), flatten(other.fingerprint())
-    assert {name for name in before if before[name] != after[name]} == {"training.weights.segmentation.name"}
+    same = replace(
+        OPTIONS, out=Path("a"), workdir=Path("b"), fresh=True, false_positive_rate=0.1, precisions=("float16",)
+    )
+    longer = replace(OPTIONS, training=TrainingOptions(epochs=7, compile=True))
+    assert not changed(OPTIONS, same)
+    assert not changed(OPTIONS, longer)
+    assert changed(OPTIONS, replace(OPTIONS, width=640)) == {"width"}
+    accumulating = replace(OPTIONS, training=replace(OPTIONS.training, accumulate=2))
+    assert changed(OPTIONS, accumulating) == {"training.accumulate"}
+
+
+def test_the_methods_options_are_part_of_the_fingerprint() -> None:
+    assert changed(OPTIONS, replace(OPTIONS, method=VsNetOptions(loss="triplet"))) == {"method.loss"}
+    dense = replace(OPTIONS, method=HscNetOptions())
+    assert "method.name" in changed(OPTIONS, dense)
+    assert changed(dense, replace(dense, method=HscNetOptions(branching=(4, 5)))) == {"method.branching"}
+    assert json.loads(json.dumps(dense.fingerprint())) == dense.fingerprint()  # as it is read from the work directory
+
+
+def test_paths_are_the_same_from_wherever_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = HscNetOptions(sparse=Path("model"))
+    one = replace(OPTIONS, method=method)
+    other = replace(one, root=tmp_path / "room", method=replace(method, sparse=tmp_path / "model"))
+    assert not changed(one, other)
 
 
 def test_sizes_of_batches_that_were_left_open_are_settled_and_the_others_kept() -> None:
@@ -72,19 +90,9 @@ def test_sizes_of_batches_that_were_left_open_are_settled_and_the_others_kept() 
 
 
 def test_the_rate_grows_with_the_root_of_the_images_a_step() -> None:
-    rates = [
-        TrainingOptions(epochs=1, batch_size=b, accumulate=a).scaled_learning_rate for b, a in ((6, 1), (6, 4), (24, 1))
-    ]
-    assert rates == pytest.approx([2e-3, 4e-3, 4e-3])
-
-
-def test_the_fingerprint_is_blind_to_what_learns_the_same() -> None:
-    """Compiled or not; and a run of one batch a step is the run that it was before there was a choice."""
-    one = replace(OPTIONS, training=replace(OPTIONS.training, accumulate=1))
-    compiled = replace(one, training=replace(one.training, compile=True))
-    two = replace(one, training=replace(one.training, accumulate=2))
-    assert one.fingerprint() == compiled.fingerprint() != two.fingerprint()
-    assert "accumulate" not in one.fingerprint()["training"]
+    sizes = ((6, 1), (6, 4), (24, 1))
+    scales = [TrainingOptions(epochs=1, batch_size=size, accumulate=count).rate_scale for size, count in sizes]
+    assert scales == pytest.approx([1, 2, 2])
 
 
 @pytest.mark.parametrize("image", [(640, 480), (1280, 720), (1920, 1080), (752, 480), (480, 640), (1000, 20)])
@@ -97,6 +105,7 @@ def test_the_networks_input_follows_the_images_shape(image: tuple[int, int], wid
     assert abs(height - width * image[1] / image[0]) <= 16
 
 
-def test_options_load_nothing_heavy() -> None:
-    check = "import sys, vloc_ros.training.map_options; assert not {'torch', 'numpy', 'cv2'} & set(sys.modules)"
+@pytest.mark.parametrize("module", ["map_options", "method_options", "vsnet.options", "hscnet.options"])
+def test_options_load_nothing_heavy(module: str) -> None:
+    check = f"import sys, vloc_ros.training.{module}; assert not {{'torch', 'numpy', 'cv2'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).resolve().parents[1])

@@ -477,3 +477,81 @@ def test_a_packed_map_with_a_missing_file(office: Path) -> None:
         archive.writestr("map.yaml", (office / "map.yaml").read_bytes())
     with pytest.raises(MapError, match=r"^map/data/\S+: missing$"):
         unpack_map(packed.getvalue(), "map/data")
+
+
+def joined_map() -> LandmarkMap:
+    """Landmarks 0, 2, 4 and views 0, 2 are of the hall, the others of the attic."""
+    indices = np.arange(5, dtype=np.int32) % 2
+    one = make_map()
+    manifest = replace(one.manifest, scenes=("hall", "attic"))
+    return replace(one, manifest=manifest, scenes=indices, view_scenes=indices[:3])
+
+
+def test_scenes_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
+    original = joined_map()
+    swapped = replace(original, scenes=1 - original.scenes)
+    for name, landmark_map in {"original": original, "swapped": swapped, "again": original}.items():
+        write_map(tmp_path / name, landmark_map, {"float32": NETWORK}, PREVIEW)
+    stored = {name: read_map(tmp_path / name) for name in ("original", "swapped", "again")}
+    found = stored["original"].landmark_map
+    assert found.manifest.scenes == ("hall", "attic")
+    np.testing.assert_array_equal(found.scenes, original.scenes)
+    np.testing.assert_array_equal(found.view_scenes, original.view_scenes)
+    assert stored["original"].map_id == stored["again"].map_id != stored["swapped"].map_id
+    assert set(found.method_data) == {"radii"}
+
+
+def test_a_map_of_one_place_is_written_as_before_there_were_scenes(office: Path) -> None:
+    assert "scenes" not in yaml.safe_load((office / "map.yaml").read_bytes())
+    assert not [name for name in np.load(office / "landmarks.npz").files if "scene" in name]
+    found = read_map(office).landmark_map
+    assert found.manifest.scenes == ()
+    assert not found.scenes.any()
+    assert len(found.scenes) == len(found)
+    assert not found.view_scenes.any()
+    assert len(found.view_scenes) == len(found.mapping_views)
+    assert found.of_scene("") is found
+
+
+def test_a_scene_is_a_map_of_one_place() -> None:
+    joined = joined_map()
+    hall = joined.of_scene("hall")
+    np.testing.assert_array_equal(hall.ids, joined.ids[[0, 2, 4]])
+    np.testing.assert_array_equal(hall.positions, joined.positions[[0, 2, 4]])
+    np.testing.assert_array_equal(hall.mapping_views, joined.mapping_views[[0, 2]])
+    assert (hall.manifest.frame_id, hall.manifest.scenes) == ("map_hall", ())
+    with pytest.raises(ConfigError, match=r"no scene 'cellar'.*hall, attic"):
+        joined.of_scene("cellar")
+    with pytest.raises(ConfigError, match="no scene 'hall'"):
+        make_map().of_scene("hall")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scenes": np.array([0, 1, 2, 0, 1], np.int32)}, "scenes: indices are 0 to 2, the map has 0 to 1"),
+        ({"scenes": np.array([0, 1, -1, 0, 1], np.int32)}, "scenes: indices are -1 to 1"),
+        ({"scenes": np.array([0, 1], np.int32)}, r"scenes: shape \(2,\)"),
+        ({"scenes": np.zeros(5, np.int32)}, "scene 'attic' has no landmarks"),
+        ({"view_scenes": np.array([0, 1, 2], np.int32)}, "view_scenes: indices are 0 to 2"),
+    ],
+)
+def test_scenes_that_cannot_be_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(joined_map(), **change)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "message"), [(("a", "a"), "once each"), (("a b",), "'a b' is not made of letters"), (("",), "''")]
+)
+def test_names_of_scenes_that_cannot_be_are_refused(scenes: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_map(scenes=scenes)
+
+
+def test_a_joined_map_needs_the_scene_of_every_landmark() -> None:
+    one, joined = make_map(), joined_map()
+    with pytest.raises(MapError, match="'scenes' is missing"):
+        decode_landmarks(encode_landmarks(one), joined.manifest)
+    with pytest.raises(MapError, match="scenes: indices are 0 to 1"):
+        decode_landmarks(encode_landmarks(joined), one.manifest)

@@ -67,6 +67,24 @@ def test_fixes_that_contradict_each_other_never_place_the_robot() -> None:
     assert track.placements == 1
 
 
+def test_another_frame_is_a_jump_however_near_its_coordinates() -> None:
+    hall = Fix(0, pose(0), pose(0), "map_hall")
+    attic = [Fix(k * SECOND, pose(0.1 * k), pose(0.1 * k), "map_attic") for k in range(1, 5)]
+    track, accepted = followed(hall, *attic)
+    assert accepted == [True, False, False, True, True]
+    assert track.placements == 2
+    assert track.fix is attic[-1]
+    words = "jump from frame 'map_hall' to 'map_attic'; 1 of 3 fixes agree on that"
+    assert follow(followed(hall)[0], attic[0], OPTIONS)[1] == words
+
+
+def test_fixes_in_turns_in_two_other_frames_never_agree() -> None:
+    turns = [Fix(k * SECOND, pose(0), pose(0), f"map_{'bc'[k % 2]}") for k in range(1, 20)]
+    track, accepted = followed(Fix(0, pose(0), pose(0), "map_a"), *turns)
+    assert accepted == [True] + [False] * 19
+    assert track.placements == 1
+
+
 def test_without_odometry_the_time_between_two_fixes_allows_for_motion() -> None:
     walking = TrackingOptions(max_jump_m=0.5, max_speed_m_per_s=1.5)
     assert followed(Fix(0, pose(0)), Fix(2 * SECOND, pose(3.4)), options=walking)[1] == [True, True]

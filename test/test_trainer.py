@@ -19,14 +19,16 @@ from vloc_ros.training import trainer as trainer_module  # noqa: E402
 from vloc_ros.training.augment import Augmentation  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource, Prepared  # noqa: E402
 from vloc_ros.training.device import Workers  # noqa: E402
-from vloc_ros.training.map_options import LossWeights, SegmentationLoss, TrainingOptions  # noqa: E402
-from vloc_ros.training.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.resnet import ResNet50  # noqa: E402
+from vloc_ros.training.map_options import TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
+from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.resnet import ResNet50  # noqa: E402
 
+OPTIONS = TrainingOptions(epochs=2, batch_size=3, accumulate=1, warmup_iterations=5)
+SOFTMAX = VsNetOptions(embedding=8)
 # Nothing in this loss is drawn by chance, so that runs can be compared.
-EXACT = LossWeights(segmentation=SegmentationLoss("cross_entropy"))
-OPTIONS = TrainingOptions(epochs=2, batch_size=3, accumulate=1, embedding=8, weights=EXACT, warmup_iterations=5)
+EXACT = replace(SOFTMAX, loss="cross_entropy")
 ITERATIONS = 8  # of two epochs of 12 frames, 3 at a time
 
 
@@ -45,12 +47,15 @@ class RecordingSource(BatchSource):
         return super().prepare(number)
 
 
-def make_trainer(directory: Path, options: TrainingOptions = OPTIONS) -> tuple[Trainer, RecordingSource]:
+def make_trainer(
+    directory: Path,
+    options: TrainingOptions = OPTIONS,
+    method: VsNetOptions = EXACT,
+    weights: LossWeights | None = None,
+) -> tuple[Trainer, RecordingSource]:
     torch.manual_seed(0)
-    objective = VSNetObjective(options.preset, torch.randn(16, options.embedding), options.weights, options.stride)
-    source = RecordingSource(
-        make_frames(12), landmarks(), objective.network.stride, options.batch_size, Augmentation(), options.seed
-    )
+    objective = VSNetObjective(method, landmarks(), weights or method.weights)
+    source = RecordingSource(make_frames(12), method.stride, options.batch_size, Augmentation(), options.seed)
     source.asked = set()
     directory.mkdir(exist_ok=True)
     return Trainer(objective, source, options, directory, Workers()), source
@@ -140,18 +145,16 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, fault: str)
     elif fault == "other progress":
         state = torch.load(trainer.checkpoint_path, weights_only=True)
         torch.save({**state, "progress": {"steps": 3}}, trainer.checkpoint_path)
-    options = (
-        TrainingOptions(epochs=2, batch_size=3, accumulate=1, embedding=16) if fault == "other network" else OPTIONS
-    )
+    method = replace(EXACT, embedding=16) if fault == "other network" else EXACT
     with pytest.raises(ModelError) as error:
-        make_trainer(tmp_path, options)[0].resume()
+        make_trainer(tmp_path, method=method)[0].resume()
     assert str(trainer.checkpoint_path) in str(error.value)
     assert "--fresh" in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_budget_of_minutes_ends_by_the_clock_and_measuring_is_free(tmp_path: Path) -> None:
-    options = TrainingOptions(minutes=1.5 / 60, batch_size=2, accumulate=1, embedding=8, weights=EXACT)
+    options = TrainingOptions(minutes=1.5 / 60, batch_size=2, accumulate=1)
     trainer, _ = make_trainer(tmp_path, options)
     measured = []
 
@@ -183,7 +186,7 @@ def test_epochs_end_exactly_and_are_measured_at_even_marks(tmp_path: Path) -> No
 
 
 def test_training_learns(tmp_path: Path) -> None:
-    trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, accumulate=1, embedding=8))
+    trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, accumulate=1), SOFTMAX)
     totals: list[float] = []
     trainer.train(lambda _, losses: totals.append(losses["segmentation"]), no_validation, 0)
     assert sum(totals[-5:]) < 0.7 * sum(totals[:5])
@@ -205,33 +208,18 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint_before(tmp_pat
     assert all(value.isfinite().all() for value in weights_of(resumed).values())
 
 
-def test_a_batch_without_landmarks_is_survived(tmp_path: Path) -> None:
-    trainer, source = make_trainer(tmp_path)
-    batch = source.batch(0).to(trainer.objective.prototypes.device)
-    losses = trainer.objective(Batch(batch.images, torch.zeros_like(batch.labels), batch.landmark_pixels))
-    losses["total"].backward()
-    assert all(value.item() == 0 for value in losses.values())
-    behind = Batch(batch.images, batch.labels, torch.full_like(batch.landmark_pixels, torch.nan))
-    losses = trainer.objective(behind)
-    assert losses["offset"].item() == losses["direction"].item() == 0 < losses["segmentation"].item()
-
-
 def test_rate_warms_up_and_falls(tmp_path: Path) -> None:
     trainer, _ = make_trainer(tmp_path)
-    rates = []
-    trainer.train(
-        lambda t, _: rates.append(t._optimizer.param_groups[0]["lr"] / OPTIONS.scaled_learning_rate), no_validation, 0
-    )
+    rates, base = [], EXACT.learning_rate * OPTIONS.rate_scale
+    trainer.train(lambda t, _: rates.append(t._optimizer.param_groups[0]["lr"] / base), no_validation, 0)
     expected = [min(1, (i + 1) / 5) * (1 - i / ITERATIONS) ** 0.9 for i in range(ITERATIONS)]
     assert rates == pytest.approx(expected)
 
 
 def test_a_pretrained_backbone_learns_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
     torch.save(ResNet50().state_dict(), tmp_path / "weights.pth")
-    options = TrainingOptions(
-        preset="resnet50", epochs=1, batch_size=3, accumulate=1, embedding=8, pretrained=tmp_path / "weights.pth"
-    )
-    trainer, _ = make_trainer(tmp_path, options)
+    method = replace(EXACT, preset="resnet50", pretrained=tmp_path / "weights.pth")
+    trainer, _ = make_trainer(tmp_path, method=method)
     heads, backbone = trainer._optimizer.param_groups
     assert backbone["lr"] == pytest.approx(heads["lr"] / 10)
     assert trainer.objective.network.backbone is not None
@@ -268,14 +256,13 @@ def test_batches_of_a_step_count_the_same(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_is_drawn_in_the_loss_depends_on_the_batch_alone(tmp_path: Path) -> None:
     """So a run with losses that draw ends as if it had not been interrupted, too."""
     weights = LossWeights(segmentation=SegmentationLoss(random_prototypes=2, neighbours=1, pixels=64))
-    options = replace(OPTIONS, weights=weights)
-    whole, _ = make_trainer(tmp_path / "whole", options)
+    whole, _ = make_trainer(tmp_path / "whole", weights=weights)
     whole.train(no_report, no_validation, 0)
-    first, _ = make_trainer(tmp_path / "parts", options)
+    first, _ = make_trainer(tmp_path / "parts", weights=weights)
     with pytest.raises(KeyboardInterrupt):
         first.train(at_iteration(3, interrupt), no_validation, 0)
     torch.manual_seed(123)
-    second, _ = make_trainer(tmp_path / "parts", options)
+    second, _ = make_trainer(tmp_path / "parts", weights=weights)
     second.resume()
     second.train(no_report, no_validation, 0)
     for name, value in weights_of(whole).items():
@@ -304,6 +291,7 @@ def test_steps_that_nobody_waits_for_learn_the_same(tmp_path: Path, monkeypatch:
 def poisoning(source: RecordingSource, number: int, then: Callable[[], None] = lambda: None) -> None:
     """From its batch `number` on, where every landmark lies is beyond all numbers, so that the loss is not finite."""
     prepare = source.prepare
+    far_off = torch.tensor([[0, 0, 3e38], [0, 0, 3e38], [0, 0, 1]], dtype=torch.float64)
 
     def poisoned(n: int) -> Prepared:
         batch = prepare(n)()
@@ -313,7 +301,7 @@ def poisoning(source: RecordingSource, number: int, then: Callable[[], None] = l
         def finish() -> Batch:
             if n > number:
                 then()
-            return Batch(batch.images, batch.labels, torch.full_like(batch.landmark_pixels, 3e38))
+            return replace(batch, warped_from_camera=far_off.expand_as(batch.warped_from_camera))
 
         return finish
 
@@ -431,8 +419,8 @@ def test_a_checkpoint_of_a_gpu_resumes_on_a_cpu(tmp_path: Path) -> None:
 
 
 def test_batches_that_cannot_be_shared_evenly(tmp_path: Path) -> None:
-    source = BatchSource(make_frames(12), landmarks(), 4, 3, Augmentation(), 0)
-    objective = VSNetObjective("mobile", torch.randn(16, 8), EXACT, 4)
+    source = BatchSource(make_frames(12), 4, 3, Augmentation(), 0)
+    objective = VSNetObjective(EXACT, landmarks(), EXACT.weights)
     with pytest.raises(ConfigError, match="3 batches a step cannot be shared evenly by 2 processes"):
         Trainer(objective, source, replace(OPTIONS, accumulate=3), tmp_path, Workers(0, 2))
 
@@ -440,7 +428,7 @@ def test_batches_that_cannot_be_shared_evenly(tmp_path: Path) -> None:
 def test_bfloat16_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU does by default: the network in bfloat16, the loss and the weights in float32."""
     monkeypatch.setattr(trainer_module, "precision", lambda device: torch.autocast(device.type, torch.bfloat16))
-    trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, accumulate=1, embedding=8))
+    trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, accumulate=1), SOFTMAX)
     totals: list[float] = []
     trainer.train(lambda _, losses: totals.append(losses["segmentation"]), no_validation, 0)
     assert sum(totals[-5:]) < 0.7 * sum(totals[:5])

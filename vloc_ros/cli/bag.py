@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     )
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
-        mounting = mounting_of(options.dataset, dataset)
+        mounting = mounting_of(dataset)
         write_dataset(options.out, dataset, mounting, wanted, lambda done, _: bar.update(done - bar.n))
     print(f"{options.out}: {len(dataset)} images")
     return 0

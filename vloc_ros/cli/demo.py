@@ -5,12 +5,12 @@ from pathlib import Path
 
 from vloc_ros.cli.options import SubCommands, add_camera_topics
 from vloc_ros.datasets import DATASETS, open_dataset
-from vloc_ros.datasets.drive import ROOM, mounting_of
+from vloc_ros.datasets.drive import mounting_of
 from vloc_ros.errors import ConfigError
 from vloc_ros.shipped import shipped
 
-DRIVE = "drive"  # a split of the synthetic room
-SHIPPED_MAP_DIR = "maps/demo_room"
+# What is there without options: a map, the data set that it is of, and a split of that.
+SHIPPED_MAP_DIR, SHIPPED_DATASET, SHIPPED_SPLIT = "maps/demo_room", "synthetic_room", "drive"
 
 
 def register(commands: SubCommands) -> None:
@@ -23,13 +23,17 @@ def register(commands: SubCommands) -> None:
     )
     parser.add_argument("--map", type=Path, metavar="DIR", help="map directory (default: the synthetic room's)")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--dataset", choices=tuple(DATASETS), default=ROOM, help="play posed images of this kind")
+    source.add_argument(
+        "--dataset", choices=tuple(DATASETS), help=f"play posed images of this kind (default: {SHIPPED_DATASET})"
+    )
     source.add_argument("--bag", type=Path, metavar="FILE", help="play a ROS 2 bag instead")
     add_camera_topics(parser)
     parser.add_argument("--root", type=Path, metavar="DIR", help="where the posed images are")
     parser.add_argument("--poses", metavar="FILE", help="file of poses to use instead of the data set's own")
     parser.add_argument(
-        "--split", metavar="NAME_OR_FILE", help=f"which images, in order (default: test; {DRIVE} in the synthetic room)"
+        "--split",
+        metavar="NAME_OR_FILE",
+        help=f"which images, in order (default: test; {SHIPPED_SPLIT} if no --dataset)",
     )
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default: %(default)g)")
     parser.add_argument("--kidnap", action="store_true", help="carry the robot to another place midway")
@@ -55,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.bag:
         topics = options.image_topic, options.camera_info_topic
         return 0 if demo.play_bag(map_dir, options.bag, *topics, options.out) else 1
-    split = options.split or (DRIVE if options.dataset == ROOM else "test")
-    dataset = open_dataset(options.dataset, options.root, split, options.poses)
-    mounting, limits = mounting_of(options.dataset, dataset), SHIPPED_MAP if options.map is None else ANY_MAP
+    split = options.split or ("test" if options.dataset else SHIPPED_SPLIT)
+    dataset = open_dataset(options.dataset or SHIPPED_DATASET, options.root, split, options.poses)
+    mounting, limits = mounting_of(dataset), SHIPPED_MAP if options.map is None else ANY_MAP
     drive = demo.DriveOptions(mounting, options.rate, options.kidnap, limits)
     return 0 if demo.play_dataset(map_dir, dataset, drive, options.out) else 1
 
@@ -68,5 +72,5 @@ def check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--rate {options.rate:g}: must be 0.1 to 100 images a second")
     if options.bag and options.kidnap:
         raise ConfigError("--kidnap: a bag is played as it was recorded")
-    if options.map is None and (options.bag or options.dataset != ROOM):
-        raise ConfigError("give --map: the map that is shipped is of the synthetic room")
+    if options.map is None and (options.bag or options.dataset not in (None, SHIPPED_DATASET)):
+        raise ConfigError(f"give --map: the map that is shipped is of {SHIPPED_DATASET}")

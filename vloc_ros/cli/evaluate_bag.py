@@ -66,6 +66,9 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     group.add_argument(
         "--truth-gap", type=float, default=0.25, metavar="SECONDS", help="interpolate no longer (default: %(default)g)"
     )
+    group.add_argument(
+        "--scene", default="", metavar="NAME", help="which of the scenes it was recorded in, for a map of several"
+    )
     return group
 
 
@@ -77,7 +80,16 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
     except ModuleNotFoundError as error:
         raise needs(error) from error
     bag = scope.enter_context(open_bag(options.bag))
-    return bag_frames(bag, _bag_options(options, 0.0), localizer.landmark_map.manifest.frame_id)
+    return bag_frames(bag, _bag_options(options, 0.0), _map_frame(options, localizer))
+
+
+def _map_frame(options: argparse.Namespace, localizer: Localizer) -> str:
+    """The frame of the ground truth. Raises ConfigError for a scene that the map does not have."""
+    manifest = localizer.landmark_map.manifest
+    if options.scene not in (manifest.scenes or ("",)):
+        known = f"it has {', '.join(manifest.scenes)}" if manifest.scenes else "it is of one place"
+        raise ConfigError(f"--scene '{options.scene}': the map has no such scene, {known}")
+    return manifest.frame_of(options.scene)
 
 
 def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
@@ -87,11 +99,11 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     """
     if options.occlude:
         raise ConfigError("--occlude is for data sets")
+    map_frame = _map_frame(options, localizer)
     try:
         evaluation = _recording(localizer, options) if options.recorded else _bag(localizer, options)
     except ModuleNotFoundError as error:
         raise needs(error) from error
-    map_frame = localizer.landmark_map.manifest.frame_id
     print(description(evaluation.source, map_frame))
 
     def load(names: Collection[str]) -> Iterable[Frame]:
@@ -125,22 +137,22 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
     recording, wanted = read_recording(options.recorded), _bag_options(options, _correction(options).offset_s)
-    landmark_map = localizer.landmark_map
+    views = localizer.landmark_map.views_of(options.scene)
     if options.bag:
         with open_bag(options.bag) as bag:
-            truth = bag_frames(bag, wanted, landmark_map.manifest.frame_id).truth
+            truth = bag_frames(bag, wanted, _map_frame(options, localizer)).truth
     elif options.truth:
         truth = read_tum_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
-    evaluation = evaluate_recording(recording, truth.at, landmark_map.mapping_views)
+    evaluation = evaluate_recording(recording, truth.at, views, options.scene)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
-    return corrected(evaluation, truth.at, _correction(options), landmark_map.mapping_views)
+    return corrected(evaluation, truth.at, _correction(options), views)
 
 
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
-    return BagOptions(options.image_topic, options.camera_info_topic, options.rectified, truth)
+    return BagOptions(options.image_topic, options.camera_info_topic, options.rectified, truth, options.scene)
 
 
 def _correction(options: argparse.Namespace) -> "Correction":

@@ -8,7 +8,7 @@ from typing import Any
 
 from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import RECALL_LIMITS
+from vloc_ros.evaluation.metrics import RECALL_LIMITS, SCENE_ACCURACY
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.localizer import Localizer
@@ -72,6 +72,8 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         ("accepted, but wrong", f"{summary['wrong_accepted']}"),
         ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100)} %"),
     ]
+    if SCENE_ACCURACY in summary:
+        rows.append(("right scene", f"{summary[SCENE_ACCURACY]:.1%}"))
     rows += [
         (f"latency, {stage}", "  ".join(f"{name} {ms:.1f} ms" for name, ms in percentiles.items()))
         for stage, percentiles in summary["latency_ms"].items()

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     manifest = stored.landmark_map.manifest
     sections: dict[str, Mapping[str, object]] = {
         str(options.map): _general(stored),
-        "landmarks": _landmarks(stored.landmark_map),
+        **_places(stored.landmark_map),
         "gate": vars(manifest.gate),
         "calibration": vars(manifest.calibration),
         "training": manifest.training,
@@ -50,12 +50,26 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "id": stored.map_id,
         "method": manifest.method,
         "frame": manifest.frame_id,
+        **({"scenes": manifest.scenes} if manifest.scenes else {}),
         "created": manifest.created,
         "format version": manifest.format_version,
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
         "networks": ", ".join(f"{name} {len(file) / 1e6:.2f} MB" for name, file in stored.networks.items()),
         "network input": f"{network.width} x {network.height}",
         "network outputs": f"{', '.join(network.output_names)}, one cell per {network.stride} pixels",
+    }
+
+
+def _places(landmark_map: LandmarkMap) -> dict[str, Mapping[str, object]]:
+    """The landmarks, by scene where there are several: boxes mean something in a scene's own frame only."""
+    scenes = landmark_map.manifest.scenes
+    if not scenes:
+        return {"landmarks": _landmarks(landmark_map)}
+    return {
+        f"landmarks of scene {name}, frame {landmark_map.manifest.frame_of(name)}": _landmarks(
+            landmark_map.of_scene(name)
+        )
+        for name in scenes
     }
 
 

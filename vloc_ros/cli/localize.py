@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     localizer = load_localizer(options.map, session_options(options))
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
-    frame_id = localizer.landmark_map.manifest.frame_id
+    frame_id = localizer.landmark_map.manifest.frame_of(result.scene)
     if options.json:
         print(json.dumps(_to_json(result, frame_id), indent=1, allow_nan=False))
     else:
@@ -87,9 +87,9 @@ def _parse_camera(text: str, width: int, height: int) -> Camera:
 
 
 def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:
-    latency = {"latency_ms": dict(result.timings_ms)}
+    common = {**({"scene": result.scene} if result.scene else {}), "latency_ms": dict(result.timings_ms)}
     if isinstance(result, Rejection):
-        return {"status": "rejected", "reason": result.reason.value, "detail": result.detail, **latency}
+        return {"status": "rejected", "reason": result.reason.value, "detail": result.detail, **common}
     return {
         "status": "localized",
         "frame_id": frame_id,
@@ -102,14 +102,15 @@ def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:
         "inlier_ratio": result.inlier_ratio,
         "reprojection_rmse_px": result.reprojection_rmse_px,
         "confidence": result.confidence,
-        **latency,
+        **common,
     }
 
 
 def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
     latency = "latency     " + ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
+    scene = f"scene       {result.scene}\n" if result.scene else ""
     if isinstance(result, Rejection):
-        return f"rejected    {result.reason.value}: {result.detail}\n{latency}"
+        return f"rejected    {result.reason.value}: {result.detail}\n{scene}{latency}"
     sigmas = np.sqrt(np.diag(result.covariance))
     rows = [
         f"position    {_numbers(result.map_from_camera[:3, 3], 4)} m, camera in frame '{frame_id}'",
@@ -121,7 +122,7 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
         f"confidence  {result.confidence:.3f} to be within 5 cm and 5 deg",
         latency,
     ]
-    return "\n".join(rows)
+    return scene + "\n".join(rows)
 
 
 def _numbers(values: NDArray[np.float64], digits: int) -> str:

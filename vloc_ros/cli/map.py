@@ -2,11 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from vloc_ros.cli.options import SubCommands, add_dataset, add_split
 from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.errors import ConfigError
+from vloc_ros.methods import DEFAULT_METHOD, METHODS
 
 ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "float32")
 
@@ -25,9 +25,6 @@ def register(commands: SubCommands) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="map directory to write")
     _add(parser, "--frame-id", MapOptions.frame_id, "name of the poses' frame")
     parser.add_argument("--mesh", type=Path, metavar="FILE", help="surface of the place, instead of fusing depth")
-    patches = parser.add_mutually_exclusive_group()
-    _add(patches, "--landmarks", MapOptions.landmarks, "make about this many landmarks", type=int, metavar="COUNT")
-    patches.add_argument("--patch-size", type=float, metavar="METRES", help="make landmark patches of this size")
     rate = MapOptions.false_positive_rate
     _add(
         parser, "--false-positive-rate", rate, "share of wrong poses that the gate may pass", type=float, metavar="RATE"
@@ -41,32 +38,34 @@ def register(commands: SubCommands) -> None:
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
+    _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
     parser.set_defaults(run=run)
 
 
-def _add_training(group: "argparse._ArgumentGroup") -> None:
-    from vloc_ros.training.map_options import (
-        BASE_BATCH,
-        DEFAULT_MINUTES,
-        GPU_BATCH,
-        MapOptions,
-        Preset,
-        SegmentationLoss,
-        SegmentationLossName,
-        TrainingOptions,
-    )
+def _add_methods(parser: argparse.ArgumentParser) -> None:
+    """The options of all methods; one that several have stands once, and what is not given is not set."""
+    from vloc_ros.training.method_options import flags_of, options_class
 
-    _add(group, "--method", MapOptions.method, "localization method")
-    presets, losses = get_args(Preset), get_args(SegmentationLossName)
-    _add(group, "--preset", TrainingOptions.preset, "mobile is for CPUs, resnet50 the paper's", choices=presets)
-    group.add_argument("--pretrained", type=Path, metavar="FILE", help="torchvision's ResNet-50 weights, for resnet50")
+    group = parser.add_argument_group("the method")
+    _add(group, "--method", DEFAULT_METHOD, "localization method", choices=tuple(METHODS))
+    flags = {method: flags_of(options_class(method)) for method in METHODS}
+    for name in dict.fromkeys(name for each in flags.values() for name in each):
+        owners = {method: each[name] for method, each in flags.items() if name in each}
+        flag = next(iter(owners.values()))
+        group.add_argument(
+            flag.name, dest=name, type=flag.parse, metavar=flag.metavar or name.upper(), default=argparse.SUPPRESS,
+            help="; ".join(f"{method}: {each.describe()}" for method, each in owners.items()),
+        )  # fmt: skip
+
+
+def _add_training(group: "argparse._ArgumentGroup") -> None:
+    from vloc_ros.training.map_options import BASE_BATCH, DEFAULT_MINUTES, GPU_BATCH, MapOptions, TrainingOptions
+
     _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
-    _add(group, "--loss", SegmentationLoss.name, "of the labels; triplet is the paper's", choices=losses)
     length = group.add_mutually_exclusive_group()
     _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
-    _add(group, "--stride", TrainingOptions.stride, "network input pixels per output cell", type=int, metavar="PIXELS")
     group.add_argument(
         "--batch-size", type=int, default=0, metavar="COUNT",
         help=f"images that go through the network together (default: {BASE_BATCH} on a CPU, {GPU_BATCH} on a GPU)",
@@ -85,18 +84,18 @@ def _add(group: "argparse._ActionsContainer", name: str, default: object, help: 
 
 
 def run(options: argparse.Namespace) -> int:
-    from vloc_ros.training.map_options import LossWeights, MapOptions, SegmentationLoss, TrainingOptions
+    from vloc_ros.training.map_options import MapOptions, TrainingOptions
+    from vloc_ros.training.method_options import flags_of, make_options, options_class
 
+    methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
     map_options = MapOptions(
         dataset=options.dataset,
         root=options.root,
         split=options.split,
         out=options.out,
         workdir=options.workdir or Path(f"{options.out.resolve()}.work"),
+        method=make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own}),
         poses=options.poses,
-        method=options.method,
-        landmarks=options.landmarks if options.patch_size is None else None,
-        patch_size_m=options.patch_size,
         mesh=options.mesh,
         width=options.width,
         frame_id=options.frame_id,
@@ -104,15 +103,11 @@ def run(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         precisions=tuple(dict.fromkeys(options.precision)),
         training=TrainingOptions(
-            preset=options.preset,
             minutes=options.minutes if options.epochs is None else None,
             epochs=options.epochs,
             batch_size=options.batch_size,
             accumulate=options.accumulate,
             compile=options.compile,
-            stride=options.stride,
-            weights=LossWeights(segmentation=SegmentationLoss(name=options.loss)),
-            pretrained=options.pretrained,
             seed=options.seed,
         ),
     )

@@ -43,7 +43,9 @@ def note(line: str) -> None:
 
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--dataset", required=required, choices=tuple(DATASETS), help="kind of posed images")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="where they are (the synthetic room needs none)")
+    parser.add_argument(
+        "--root", type=Path, metavar="PATH", help="directory, or the file of joined scenes, where they are"
+    )
     parser.add_argument(
         "--poses", metavar="FILE", help="file of poses to use instead of the data set's own, e.g. poses_sfm.txt"
     )

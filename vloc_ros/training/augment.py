@@ -5,6 +5,7 @@ with torch.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,8 +53,8 @@ class Changes:
 @dataclass(frozen=True)
 class Augmentation:
     """Ranges, each drawn uniformly in +- its value: `pan_deg` and `tilt_deg` turn the camera about its own centre,
-    which is exact for any scene, `roll_deg` about its axis; `zoom` and `stretch` are log scales, `shift` a share of the
-    size.
+    which is exact for any scene, `roll_deg` about its axis; `stretch` is a log scale, `shift` a share of the size,
+    `shear_deg` how far upright lines lean; `zoom` is the range of a log scale.
 
     Light: `gain` per image and `tint` per channel (log), `offset` of 255; `noise` at most (one sigma, of 255); `blur`
     is the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width:
@@ -63,9 +64,10 @@ class Augmentation:
     pan_deg: float = 10.0
     tilt_deg: float = 10.0
     roll_deg: float = 15.0
-    zoom: float = 0.3
+    zoom: tuple[float, float] = (-0.3, 0.3)
     stretch: float = 0.05
     shift: float = 0.05
+    shear_deg: float = 0.0
     gain: float = 0.25
     tint: float = 0.05
     offset: float = 0.08
@@ -88,10 +90,13 @@ class Augmentation:
         fx, fy, cx, cy = intrinsics.T
         axis_angles = np.radians(_uniform(rng, len(intrinsics), self.tilt_deg, self.pan_deg, self.roll_deg))
         rotations = np.stack([cv2.Rodrigues(axis_angle)[0] for axis_angle in axis_angles])
-        zoom, stretch = np.exp(_uniform(rng, len(intrinsics), self.zoom, self.stretch)).T
+        zoom = np.exp(rng.uniform(*self.zoom, len(intrinsics)))
+        stretch = np.exp(_uniform(rng, len(intrinsics), self.stretch)[:, 0])
         shift_x, shift_y = _uniform(rng, len(intrinsics), self.shift * width, self.shift * height).T
-        zoomed = _calibrations(fx * zoom * stretch, fy * zoom / stretch, cx + shift_x, cy + shift_y)
-        warps = zoomed @ rotations @ np.linalg.inv(_calibrations(fx, fy, cx, cy))
+        zoomed = calibrations(fx * zoom * stretch, fy * zoom / stretch, cx + shift_x, cy + shift_y)
+        lean = np.tan(np.radians(_uniform(rng, len(intrinsics), self.shear_deg)[:, 0]))
+        zoomed[:, 0, 1] = zoomed[:, 0, 0] * lean
+        warps = zoomed @ rotations @ np.linalg.inv(calibrations(fx, fy, cx, cy))
         normalized: Float = warps / warps[:, 2:, 2:]
         return normalized
 
@@ -125,7 +130,7 @@ def _uniform(rng: np.random.Generator, count: int, *ranges: float) -> Float:
     return drawn
 
 
-def _calibrations(fx: Float, fy: Float, cx: Float, cy: Float) -> Float:
+def calibrations(fx: Float, fy: Float, cx: Float, cy: Float) -> Float:
     """Camera matrices (B, 3, 3)."""
     zero, one = np.zeros_like(fx), np.ones_like(fx)
     return np.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], axis=-1).reshape(-1, 3, 3)
@@ -143,13 +148,13 @@ def alter_light(image: Image, light: Light, index: int, rng: np.random.Generator
 
 
 def occlude(
-    image: Image, labels: NDArray[np.int64], occluders: Occluders, index: int, rng: np.random.Generator
-) -> tuple[Image, NDArray[np.int64]]:
-    """The image behind the `index`-th occluder, if it is one; the labels of what it covers become 0."""
+    image: Image, cells: NDArray[Any], occluders: Occluders, index: int, rng: np.random.Generator
+) -> tuple[Image, NDArray[Any]]:
+    """The image behind the `index`-th occluder, if it is one; the cells that it covers show nothing."""
     kind, (y, x, h, w) = occluders.kinds[index], occluders.boxes[index]
     if kind == NO_OCCLUDER:
-        return image, labels
-    image, labels = image.copy(), labels.copy()
+        return image, cells
+    image, cells = image.copy(), cells.copy()
     if kind == NOISE:
         image[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
     elif kind == COLOR:
@@ -157,9 +162,14 @@ def occlude(
     else:
         v, u = occluders.parts[index]
         image[y : y + h, x : x + w] = image[v : v + h, u : u + w].copy()
-    top, left, bottom, right = covered_cells(occluders.boxes[index : index + 1], image.shape, labels.shape)[0]
-    labels[top:bottom, left:right] = 0
-    return image, labels
+    top, left, bottom, right = covered_cells(occluders.boxes[index : index + 1], image.shape, cells.shape)[0]
+    cells[top:bottom, left:right] = nothing(cells.dtype)
+    return image, cells
+
+
+def nothing(dtype: np.dtype[Any]) -> float:
+    """What stands for a cell that shows nothing: 0 among labels, NaN among measures."""
+    return np.nan if np.issubdtype(dtype, np.floating) else 0
 
 
 def covered_cells(boxes: NDArray[np.int64], image: tuple[int, ...], cells: tuple[int, ...]) -> NDArray[np.int64]:
@@ -176,15 +186,17 @@ def warp_image(image: Image, warp: Float) -> Image:
     return np.asarray(warped, dtype=np.uint8)
 
 
-def warp_labels(labels: NDArray[np.integer], warp: Float, width: int, height: int, stride: int) -> NDArray[np.int64]:
-    """Labels of any resolution of the image under `warp`, read at the (height / stride, width / stride) output cells.
+def warp_cells(cells: NDArray[Any], warp: Float, width: int, height: int, stride: int) -> NDArray[Any]:
+    """Labels or measures (h, w, ...) of any resolution of the image under `warp`, read at the (height / stride, width /
+    stride) output cells: int64 or float32.
 
-    `warp` is in pixels of the width x height image. Nearest neighbour, 0 outside.
+    `warp` is in pixels of the width x height image. Nearest neighbour, nothing outside.
     """
     size = (width // stride, height // stride)
-    matrix = label_warps(warp, labels.shape, width, height, stride)
-    warped = cv2.warpPerspective(labels.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST, borderValue=0)
-    return warped.astype(np.int64)
+    matrix = label_warps(warp, cells.shape[:2], width, height, stride)
+    border = (nothing(cells.dtype),) * 4
+    warped = cv2.warpPerspective(cells.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST, borderValue=border)
+    return warped if np.issubdtype(cells.dtype, np.floating) else warped.astype(np.int64)
 
 
 def label_warps(warps: Float, labels: tuple[int, ...], width: int, height: int, stride: int) -> Float:
@@ -193,14 +205,6 @@ def label_warps(warps: Float, labels: tuple[int, ...], width: int, height: int, 
     target = _pixels_from_cells(stride, stride)
     matrices: Float = np.linalg.inv(target) @ warps @ source
     return matrices
-
-
-def warp_points(points: Float, warp: Float) -> Float:
-    """Pixels (N, 2) under a homography; NaN where they go behind the warped camera."""
-    homogeneous = np.column_stack([points, np.ones(len(points))]) @ warp.T
-    depth = np.where(homogeneous[:, 2:] > 1e-6, homogeneous[:, 2:], np.nan)
-    warped: Float = homogeneous[:, :2] / depth
-    return warped
 
 
 def _pixels_from_cells(scale_x: float, scale_y: float) -> Float:

@@ -12,16 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vloc_ros.training.augment import COLOR, GREY, NO_OCCLUDER, NOISE, Changes, covered_cells, label_warps
+from vloc_ros.training.geometry import NEAR
 
-NEAR = 1e-6  # as `Camera.project` and `warp_points` have it
 OUTSIDE = -1e6  # a pixel that is in no image
 
 
 @dataclass(frozen=True)
 class DeviceChanges:
-    """`Changes` of B images as tensors (B, ...) on a device, the warps inverted: from warped pixels to pixels."""
+    """`Changes` of B images as tensors (B, ...) on a device, the warps inverted."""
 
-    warps: Tensor  # (B, 3, 3), not inverted, for points
     pixels_from_warped: Tensor  # (B, 3, 3)
     labels_from_cells: Tensor  # (B, 3, 3), to pixels of the label images
     blurred: Tensor
@@ -67,7 +66,6 @@ def columns_of(changes: Changes, image: tuple[int, int], labels: tuple[int, int]
     light, occluders = changes.light, changes.occluders
     cells = covered_cells(occluders.boxes, image, (height // stride, width // stride))
     return [
-        changes.warps,
         np.linalg.inv(changes.warps),
         np.linalg.inv(label_warps(changes.warps, labels, width, height, stride)),
         light.blurred, light.gains, light.offsets, light.noise,
@@ -86,14 +84,23 @@ def warp_images(images: Tensor, pixels_from_warped: Tensor) -> Tensor:
     return (warped + GREY).round()
 
 
-def warp_labels(labels: Tensor, labels_from_cells: Tensor, height: int, width: int) -> Tensor:
-    """Label images (B, h, w) under homographies, read at height x width cells: nearest neighbour, 0 outside; int64."""
-    count, rows, columns = labels.shape
-    x, y = _sources(labels_from_cells, height, width).round().long().unbind(dim=-1)
+def warp_cells(cells: Tensor, cells_from_targets: Tensor, height: int, width: int) -> Tensor:
+    """Labels or measures (B, h, w, ...) under homographies, read at height x width cells: nearest neighbour, nothing
+    outside; integers become int64."""
+    count, rows, columns = cells.shape[:3]
+    x, y = _sources(cells_from_targets, height, width).round().long().unbind(dim=-1)
     inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-    index = (y * columns + x).masked_fill(~inside, 0).flatten(1)
-    found = labels.flatten(1).gather(1, index).view(count, height, width).long()
-    return found.masked_fill(~inside, 0)
+    index = (y * columns + x).masked_fill(~inside, 0)
+    images = torch.arange(count, device=cells.device)[:, None, None]
+    found = cells.flatten(1, 2)[images, index]
+    found = found if found.is_floating_point() else found.long()
+    return _without(found, ~inside)
+
+
+def _without(cells: Tensor, hidden: Tensor) -> Tensor:
+    """Cells (B, h, w, ...) with nothing where hidden (B, h, w)."""
+    hidden = hidden.view(*hidden.shape, *(1 for _ in cells.shape[3:]))
+    return cells.masked_fill(hidden, torch.nan if cells.is_floating_point() else 0)
 
 
 def _sources(sources_from_targets: Tensor, height: int, width: int) -> Tensor:
@@ -118,10 +125,8 @@ def alter_light(images: Tensor, changes: DeviceChanges, generator: torch.Generat
     return altered.clamp(0, 255).to(torch.uint8)
 
 
-def occlude(
-    images: Tensor, labels: Tensor, changes: DeviceChanges, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Images (B, H, W, 3) uint8 behind their occluders; the labels (B, h, w) of what these cover become 0."""
+def occlude(images: Tensor, cells: Tensor, changes: DeviceChanges, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images (B, H, W, 3) uint8 behind their occluders; the cells (B, h, w, ...) that these cover show nothing."""
     count, height, width, _ = images.shape
     kinds = _wide(changes.kinds.long())
     top, left, box_height, box_width = (_wide(v) for v in changes.boxes.long().unbind(dim=1)[:4])
@@ -138,10 +143,10 @@ def occlude(
     noise = torch.randint(0, 256, images.shape, dtype=torch.uint8, device=images.device, generator=generator)
     filled = torch.where(kinds == COLOR, colors, torch.where(kinds == NOISE, noise, filled))
 
-    row, column = _grid(labels.shape[1], labels.shape[2], images.device)
-    cells = (value[:, None, None] for value in changes.cells.unbind(dim=1))
-    hidden = _inside(row, column, *cells) & (kinds[..., 0] != NO_OCCLUDER)
-    return torch.where(covered, filled, images), labels.masked_fill(hidden, 0)
+    row, column = _grid(cells.shape[1], cells.shape[2], images.device)
+    box = (value[:, None, None] for value in changes.cells.unbind(dim=1))
+    hidden = _inside(row, column, *box) & (kinds[..., 0] != NO_OCCLUDER)
+    return torch.where(covered, filled, images), _without(cells, hidden)
 
 
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -157,13 +162,3 @@ def _inside(row: Tensor, column: Tensor, top: Tensor, left: Tensor, bottom: Tens
 def _wide(values: Tensor) -> Tensor:
     """(B,) as (B, 1, 1, 1)."""
     return values.view(-1, 1, 1, 1)
-
-
-def project(landmarks: Tensor, map_from_camera: Tensor, intrinsics: Tensor, warps: Tensor) -> Tensor:
-    """Where landmarks (K, 3) are in the warped images of B cameras: (B, K, 2) float32, NaN behind either camera."""
-    points = (landmarks - map_from_camera[:, None, :3, 3]) @ map_from_camera[:, :3, :3]
-    depth = points[..., 2:]
-    fx_fy, cx_cy = intrinsics[:, None, :2], intrinsics[:, None, 2:]
-    pixels = torch.where(depth > NEAR, points[..., :2] / depth, torch.nan) * fx_fy + cx_cy
-    warped = torch.cat([pixels, torch.ones_like(depth)], dim=-1) @ warps.mT
-    return torch.where(warped[..., 2:] > NEAR, warped[..., :2] / warped[..., 2:], torch.nan).float()

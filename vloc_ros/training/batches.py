@@ -6,30 +6,55 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vloc_ros.core.transforms import apply, invert
-from vloc_ros.training.augment import Augmentation, Changes, alter_light, occlude, warp_image, warp_labels, warp_points
+from vloc_ros.training.augment import (
+    Augmentation,
+    Changes,
+    alter_light,
+    calibrations,
+    occlude,
+    warp_cells,
+    warp_image,
+)
 from vloc_ros.training.frames import TrainingFrames
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images (B, H, W, 3) uint8; labels (B, h, w) int64, 0 none; landmark_pixels (B, K, 2) float32, where each landmark
-    of the map is in each image, in network pixels, NaN behind the camera."""
+    """What B images show, after augmentation.
+
+    images (B, H, W, 3) uint8; cells (B, h, w, ...), what the method's labeller says of each output cell: int64 with 0
+    for nothing, or float32 with NaN. map_from_camera (B, 4, 4) and warped_from_camera (B, 3, 3), float64: the latter
+    from points in the camera's frame to homogeneous pixels of the augmented image. scenes (B,) int64: number of the
+    scene that each is of. epochs (B,) int64: how often the frame was shown before.
+    """
 
     images: Tensor
-    labels: Tensor
-    landmark_pixels: Tensor
+    cells: Tensor
+    map_from_camera: Tensor
+    warped_from_camera: Tensor
+    scenes: Tensor
+    epochs: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device."""
-        return Batch(*(t.to(device, non_blocking=True) for t in (self.images, self.labels, self.landmark_pixels)))
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Of B frames: their indices, how often each was shown before, the changes, and what draws the rest."""
+
+    indices: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    changes: Changes
+    rng: np.random.Generator
 
 
 Prepared: TypeAlias = Callable[[], Batch]  # what is left to do, in the thread that trains
@@ -42,14 +67,12 @@ class BatchSource:
     def __init__(
         self,
         frames: TrainingFrames,
-        landmarks: NDArray[np.float64],
         stride: int,
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
     ):
         self.frames = frames
-        self.landmarks = landmarks
         self.stride = stride
         self.batch_size = batch_size
         self._augmentation = augmentation
@@ -71,33 +94,36 @@ class BatchSource:
 
     def prepare(self, number: int) -> Prepared:
         """Everything about a batch that may happen in another thread."""
-        indices, changes, rng = self.draw(number)
-        samples = [self._sample(index, changes, place, rng) for place, index in enumerate(indices.tolist())]
-        images, labels, pixels = (np.stack(parts) for parts in zip(*samples, strict=True))
-        tensors = (torch.from_numpy(values) for values in (images, labels, pixels.astype(np.float32)))
-        batch = Batch(*tensors)
+        drawn = self.draw(number)
+        samples = [self._sample(index, drawn, place) for place, index in enumerate(drawn.indices.tolist())]
+        images, cells = (torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True))
+        views = (torch.from_numpy(values) for values in self.views(drawn))
+        batch = Batch(images, cells, *views)
         return lambda: batch
 
-    def draw(self, number: int) -> tuple[NDArray[np.int64], Changes, np.random.Generator]:
+    def draw(self, number: int) -> Drawn:
         """Which frames are in a batch, what happens to them, and what draws the rest."""
         positions = number * self.batch_size + np.arange(self.batch_size)
         epochs, places = np.divmod(positions, len(self.frames))
         indices = np.array([self._order(epoch)[place] for epoch, place in zip(epochs.tolist(), places, strict=True)])
         rng = np.random.default_rng((self._seed, number, 1))  # three numbers: no stream of an epoch's order
         height, width = self.frames.images.shape[1:3]
-        return indices, self._augmentation.draw(self.frames.intrinsics[indices], width, height, rng), rng
+        changes = self._augmentation.draw(self.frames.intrinsics[indices], width, height, rng)
+        return Drawn(indices, epochs, changes, rng)
+
+    def views(self, drawn: Drawn) -> tuple[NDArray[Any], ...]:
+        """What Batch has beside images and cells, in its order."""
+        frames, indices = self.frames, drawn.indices
+        warped_from_camera = drawn.changes.warps @ calibrations(*frames.intrinsics[indices].T)
+        return frames.map_from_camera[indices], warped_from_camera, frames.scenes[indices], drawn.epochs
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng((self._seed, epoch)).permutation(len(self.frames))
 
-    def _sample(
-        self, index: int, changes: Changes, place: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]:
-        frames, warp = self.frames, changes.warps[place]
+    def _sample(self, index: int, drawn: Drawn, place: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        frames, changes, rng = self.frames, drawn.changes, drawn.rng
         height, width = frames.images.shape[1:3]
+        warp = changes.warps[place]
         image = alter_light(warp_image(frames.images[index], warp), changes.light, place, rng)
-        labels = warp_labels(frames.labels[index], warp, width, height, self.stride)
-        image, labels = occlude(image, labels, changes.occluders, place, rng)
-        camera_points = apply(invert(frames.map_from_camera[index]), self.landmarks)
-        pixels = frames.camera(index).project(camera_points)[0]
-        return image, labels, warp_points(pixels, warp)
+        cells = warp_cells(frames.cells[index], warp, width, height, self.stride)
+        return occlude(image, cells, changes.occluders, place, rng)

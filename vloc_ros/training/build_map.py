@@ -14,19 +14,15 @@ from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.joined import scene_parts
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
-from vloc_ros.mapping.labels import Labeller
-from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
-from vloc_ros.mapping.supervoxels import segment, segment_to_count
-from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
-from vloc_ros.methods.network_io import network_input
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves
@@ -36,17 +32,17 @@ from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MapOptions, flatten
-from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
-from vloc_ros.training.scene import load_scene, save_scene
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.scene import Place, Scene, load_scene, save_scene
 from vloc_ros.training.trainer import LOGS, Trainer
 
 MIN_FRAMES = 10
 SETTINGS = "options.json"  # what the work directory is of, in it
-DEPTH_FILE = "depth.json"  # the depth correction, in the work directory
+SCENE_FILE = "scene.npz"
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
-MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
 CHECKED_IMAGES = 4  # of what is exported
 
 
@@ -64,21 +60,22 @@ def build_map(options: MapOptions) -> None:
             f"at least {MIN_FRAMES}"
         )
     training, held_out = split_held_out(dataset)
+    recipe: Recipe = load_recipe(options.method)
     if workers.rank == 0:
         require_replaceable(options.out)
         options = _settled(options, workers)
         _claim_workdir(options)
-        _prepare(options, training)
+        _prepare(options, recipe, training)
     workers.barrier()
     options = _settled(replace(options, fresh=False), workers)  # for the others: as the first one has claimed it
-    _, landmarks = load_scene(options.workdir / "scene.npz")
+    scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
-    trainer = _make_trainer(options, frames, landmarks, workers)
-    blank = _blank_map(options, trainer, frames, landmarks, training.camera(0))
+    trainer = _make_trainer(options, recipe, scene, frames, workers)
+    blank = _blank_map(options, recipe, scene, frames, training.camera(0))
     _train(trainer, blank, held_out, workers)
     workers.leave()
     if workers.rank == 0:
-        _finish(options, trainer, blank, held_out)
+        _finish(options, recipe, trainer, blank, held_out)
 
 
 def _settled(options: MapOptions, workers: Workers) -> MapOptions:
@@ -86,7 +83,7 @@ def _settled(options: MapOptions, workers: Workers) -> MapOptions:
     the number of processes. Raises ConfigError if the processes cannot share them evenly."""
     try:
         earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())["training"]
-        known = {"batch_size": earlier["batch_size"], "accumulate": earlier.get("accumulate", 1)}
+        known = {name: earlier[name] for name in ("batch_size", "accumulate")}
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
         gpu = choose_device().type == "cuda"
         known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
@@ -128,27 +125,30 @@ def _require_same_options(options: MapOptions, settings: Path) -> None:
             )
 
 
-def _prepare(options: MapOptions, training: Subset) -> None:
-    """Surface, landmarks and labelled frames, unless an earlier run made them."""
-    scene_path, frames_path = options.workdir / "scene.npz", options.workdir / "frames"
+def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
+    """Landmarks and labelled frames, unless an earlier run made them."""
+    scene_path, frames_path = options.workdir / SCENE_FILE, options.workdir / "frames"
     if scene_path.exists() and frames_path.exists():
         return
-    corrected = _with_corrected_depth(options, training)
+    parts = {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(training)}
+    if options.mesh is not None and len(parts) > 1:
+        raise ConfigError(f"{options.mesh}: one mesh for {len(parts)} scenes")
+    places = [Place(name, part, options.mesh) for name, part in parts.items()]
     if not scene_path.exists():
-        surface, landmarks = _make_scene(options, corrected)
-        save_scene(scene_path, surface, landmarks)
+        save_scene(scene_path, recipe.make_scene(places))
     if not frames_path.exists():
-        surface, landmarks = load_scene(scene_path)
-        width, height = options.input_size(training.camera(0).width, training.camera(0).height)
+        scene = load_scene(scene_path)
+        size = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            build_frames(corrected, Labeller(surface, landmarks), width, height, frames_path, progress)
+            labeller = recipe.labeller(scene, places)
+            build_frames(parts, labeller, *size, frames_path, progress)
 
 
-def _with_corrected_depth(options: MapOptions, training: Dataset) -> Dataset:
-    """The frames with their depth corrected as found now, or by an earlier run."""
+def _with_corrected_depth(options: MapOptions, scene: str, training: Dataset) -> Dataset:
+    """The frames of a scene with their depth corrected as found now, or by an earlier run."""
     if not training.has_depth:
         return training
-    path = options.workdir / DEPTH_FILE
+    path = options.workdir / (f"depth_{scene}.json" if scene else "depth.json")
     if not path.exists():
         with bar("depth") as progress:
             correction = calibrate_depth(training, progress)
@@ -157,34 +157,14 @@ def _with_corrected_depth(options: MapOptions, training: Dataset) -> Dataset:
     return CorrectedDepth(training, DepthCorrection.load(path))
 
 
-def _make_scene(options: MapOptions, training: Dataset) -> tuple[Surface, Landmarks]:
-    if options.mesh is not None:
-        surface = surface_from_mesh(options.mesh)
-    else:
-        with bar("surface") as progress:
-            surface = fuse_depth(training, progress=progress)
-    if options.landmarks is not None:
-        patches, size = segment_to_count(surface, options.landmarks)
-    else:
-        assert options.patch_size_m is not None
-        patches, size = segment(surface, options.patch_size_m), options.patch_size_m
-    with bar("landmarks") as progress:
-        landmarks = build_landmarks(surface, patches, training, progress=progress)
-    if not MIN_LANDMARKS <= len(landmarks) <= MAX_LANDMARKS:
-        limits = f"{MIN_LANDMARKS} to {MAX_LANDMARKS}"
-        raise ConfigError(f"patches of {size:.3g} m: {len(landmarks)} landmarks, a map has {limits}")
-    say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
-    return surface, landmarks
-
-
-def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landmarks, workers: Workers) -> Trainer:
+def _make_trainer(
+    options: MapOptions, recipe: Recipe, scene: Scene, frames: TrainingFrames, workers: Workers
+) -> Trainer:
     training = options.training
-    prototypes = torch.randn(len(landmarks), training.embedding)
-    objective = VSNetObjective(training.preset, prototypes, training.weights, training.stride)
     source = make_source(
-        frames, landmarks.positions, objective.network.stride, training.batch_size, training.seed, choose_device()
+        frames, options.method.stride, training.batch_size, recipe.augmentation, training.seed, choose_device()
     )
-    trainer = Trainer(objective, source, training, options.workdir, workers)
+    trainer = Trainer(recipe.objective(scene), source, training, options.workdir, workers)
     if trainer.resume() and workers.rank == 0:
         say(f"going on from iteration {trainer.progress.iteration}, {100 * trainer.fraction:.0f} % done")
     if training.compile and (fault := trainer.compile()) is not None:
@@ -193,24 +173,27 @@ def _make_trainer(options: MapOptions, frames: TrainingFrames, landmarks: Landma
 
 
 def _blank_map(
-    options: MapOptions, trainer: Trainer, frames: TrainingFrames, landmarks: Landmarks, camera: Camera
+    options: MapOptions, recipe: Recipe, scene: Scene, frames: TrainingFrames, camera: Camera
 ) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
     manifest = Manifest(
-        method=options.method,
+        method=options.method.method,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        network=deployed_spec(frames.camera(0), trainer.objective.network.stride, camera),
+        network=deployed_spec(frames.camera(0), options.method.stride, camera, recipe.outputs),
         gate=OPEN_GATE,
+        scenes=tuple(filter(None, scene.names)),
     )
     return LandmarkMap(
-        ids=np.arange(len(landmarks), dtype=np.int32),
-        positions=landmarks.positions,
-        normals=landmarks.normals,
-        extents=landmarks.extents,
-        observations=landmarks.observations,
+        ids=np.arange(len(scene.positions), dtype=np.int32),
+        positions=scene.positions,
+        normals=scene.of_landmarks("normals"),
+        extents=scene.of_landmarks("extents"),
+        observations=scene.of_landmarks("observations"),
         manifest=manifest,
         mapping_views=frames.map_from_camera,
+        scenes=scene.scene_of_landmark,
+        view_scenes=frames.scenes.astype(np.int32),
     )
 
 
@@ -226,14 +209,14 @@ def _train(trainer: Trainer, blank: LandmarkMap, held_out: Subset, workers: Work
         trainer.train(display.report, display.announced(validate), VALIDATIONS)
 
 
-def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out: Subset) -> None:
+def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: LandmarkMap, held_out: Subset) -> None:
     """Export, check the export against torch, calibrate the gate, measure, write."""
     say("exporting and checking")
     method, spec = get_method(blank.manifest.method), blank.manifest.network
     networks = {name: export_onnx(trainer.objective, spec, name) for name in ("float32", *options.precisions)}
     checked = range(0, len(held_out), max(1, len(held_out) // CHECKED_IMAGES))
-    inputs = ((held_out.names[index], network_input(held_out.frame(index).image, spec)) for index in checked)
-    check_networks(networks, trainer.objective, spec, inputs)
+    inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, spec)) for index in checked)
+    check_networks(networks, recipe, trainer.objective, spec, inputs)
     session = open_session(networks, spec, SessionOptions("onnxruntime"))
     with bar("calibration") as progress:
         samples = collect_samples(Localizer(blank, method, session), held_out, progress)
@@ -245,9 +228,9 @@ def _finish(options: MapOptions, trainer: Trainer, blank: LandmarkMap, held_out:
     manifest = replace(
         gated.manifest,
         accuracy={"held_out_frames": len(held_out), **figures},
-        training=_training_summary(options, trainer),
+        training=_training_summary(options, recipe, trainer),
     )
-    preview = draw_preview(session, held_out.frame(len(held_out) // 2).image)
+    preview = draw_preview(Localizer(gated, method, session), held_out.frame(len(held_out) // 2).image)
     mapping = {
         "curves": read_curves(options.workdir / LOGS),
         "held_out": [record.to_json() for record in evaluation.records],
@@ -264,15 +247,17 @@ def _figures(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
-def _training_summary(options: MapOptions, trainer: Trainer) -> dict[str, object]:
-    training, depth_path = options.training, options.workdir / DEPTH_FILE
-    depth = {"depth_correction": asdict(DepthCorrection.load(depth_path))} if depth_path.exists() else {}
+def _training_summary(options: MapOptions, recipe: Recipe, trainer: Trainer) -> dict[str, object]:
+    training = options.training
+    depth = {
+        path.stem.replace("depth", "depth_correction", 1): asdict(DepthCorrection.load(path))
+        for path in sorted(options.workdir.glob("depth*.json"))
+    }
     return {
         **depth,
         "dataset": options.dataset,
         "split": options.split,
-        "preset": training.preset,
-        "loss": training.weights.segmentation.name,
+        **recipe.summary(),
         "iterations": trainer.progress.iteration,
         "minutes": round(trainer.progress.seconds / 60, 2),
         "batch_size": training.batch_size,

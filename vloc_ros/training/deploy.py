@@ -1,6 +1,5 @@
-"""The network as the robot runs it: pre-processing, prototypes and arg-max inside."""
+"""What all networks have in common on the robot: what they take, and how torch runs them."""
 
-import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -14,12 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.training.fuse import fused
-from vloc_ros.training.networks import VSNet
-from vloc_ros.training.objective import PIXEL_MEAN, PIXEL_STD, VSNetObjective
+from vloc_ros.training.objective import PIXEL_MEAN, PIXEL_STD, Objective
 
 MAX_SHRINK = 3  # more takes a CPU over a millisecond longer than shrinking the image before
-GROUP = 32  # prototypes that are compared first among themselves, see `DeployedVSNet.nearest`
 DTYPES: Mapping[Precision, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -27,13 +23,14 @@ DTYPES: Mapping[Precision, torch.dtype] = {
 }
 
 
-def deployed_spec(network_camera: Camera, stride: int, camera: Camera) -> NetworkSpec:
+def deployed_spec(network_camera: Camera, stride: int, camera: Camera, outputs: tuple[str, ...]) -> NetworkSpec:
     """What the deployed network takes: the whole images of `camera` where they are MAX_SHRINK times or less the size
     that the network learned from, so that nothing is left to do with them before; else images of that size."""
     shrink = camera.width // network_camera.width
     whole = (shrink * network_camera.width, shrink * network_camera.height) == (camera.width, camera.height)
     shrink = shrink if whole and shrink <= MAX_SHRINK else 1
-    return NetworkSpec(shrink * network_camera.width, shrink * network_camera.height, shrink * stride)
+    size = shrink * network_camera.width, shrink * network_camera.height
+    return NetworkSpec(*size, shrink * stride, output_names=outputs)
 
 
 class Preprocess(nn.Module):
@@ -63,52 +60,6 @@ class Preprocess(nn.Module):
         return planes * self.scale + self.offset
 
 
-class DeployedVSNet(nn.Module):
-    """uint8 images (B, H, W, 3) to labels (B, h, w) int32, confidences (B, h, w), votes (B, h, w, 2) unit directions,
-    distances (B, h, w) to the landmark and scales (B, h, w), the distance's expected error, in pixels of the input.
-
-    A copy of what was learned, for evaluation only. The input is that of `spec`, a whole number of times the network's
-    own. `precision` is that of the network; before and behind it, where digits matter and time does not, it is float32.
-    """
-
-    def __init__(self, objective: VSNetObjective, spec: NetworkSpec, precision: Precision = "float32"):
-        super().__init__()
-        self.dtype = DTYPES[precision]
-        self.shrink = spec.stride // objective.network.stride
-        self.preprocess = Preprocess(spec.width, spec.height, self.shrink)
-        self.network: VSNet = fused(objective.network).to(self.dtype)
-        self.count = len(objective.prototypes)
-        self.prototypes: Tensor
-        # full groups, the last one filled up from the beginning
-        filled = torch.arange(math.ceil(self.count / GROUP) * GROUP) % self.count
-        units = F.normalize(objective.prototypes.detach().float(), dim=-1)[filled.to(objective.prototypes.device)]
-        self.register_buffer("prototypes", units.T.contiguous())
-        self.to(objective.prototypes.device)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        output = self.network(self.preprocess(images).to(self.dtype))
-        embeddings = output.embeddings.float().permute(0, 2, 3, 1)
-        units = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        similarities, nearest = self.nearest(units.reshape(-1, units.shape[-1]))
-        offsets = self.shrink * output.offsets.float()
-        distances = offsets.norm(dim=1)
-        votes = offsets.permute(0, 2, 3, 1) / distances.clamp_min(1e-6).unsqueeze(-1)
-        labels, confidences = nearest + 1, similarities.clamp(0, 1)
-        scales = self.shrink * output.log_scales.float().exp()
-        return labels.reshape_as(distances), confidences.reshape_as(distances), votes, distances, scales
-
-    def nearest(self, units: Tensor) -> tuple[Tensor, Tensor]:
-        """Largest cosine similarity of each unit embedding (N, E) to a prototype, and the index of that prototype.
-
-        ONNX Runtime finds a maximum several times faster than its place: so first the best group, then the place in it.
-        """
-        similarities = (units @ self.prototypes).reshape(-1, self.prototypes.shape[1] // GROUP, GROUP)
-        similarity, group = similarities.amax(dim=-1).max(dim=-1)
-        rows = torch.arange(group.shape[0], device=group.device) * similarities.shape[1] + group
-        place = similarities.reshape(-1, GROUP)[rows].argmax(dim=-1)
-        return similarity, (group.to(torch.int32) * GROUP + place.to(torch.int32)) % self.count
-
-
 class _Float32Convolutions(TorchFunctionMode):
     """Convolutions of 16-bit tensors as tensor cores do them: summed in float32, rounded once. On CPUs that know no
     float16, and these are most, it is also fifty times faster than torch's own."""
@@ -131,21 +82,21 @@ class TorchSession:
 
     def __init__(
         self,
-        objective: VSNetObjective,
+        objective: Objective,
         spec: NetworkSpec,
         device: torch.device | None = None,
         precision: Precision = "float32",
     ):
         self.spec = spec
         self._objective = objective
-        self._device = device or objective.prototypes.device
+        self._device = device or objective.device
         self._precision: Precision = precision
         self.backend = f"torch on {self._device}, {precision}"
         self.update()
 
     def update(self) -> None:
         """Take over what was learned since."""
-        self._network = DeployedVSNet(self._objective, self.spec, self._precision).to(self._device)
+        self._network = self._objective.deployed(self.spec, self._precision).to(self._device)
 
     @torch.no_grad()
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:

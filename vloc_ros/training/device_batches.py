@@ -28,7 +28,6 @@ class DeviceBatchSource(BatchSource):
     def __init__(
         self,
         frames: TrainingFrames,
-        landmarks: NDArray[np.float64],
         stride: int,
         batch_size: int,
         augmentation: Augmentation,
@@ -36,61 +35,62 @@ class DeviceBatchSource(BatchSource):
         device: torch.device,
         resident: bool,
     ):
-        super().__init__(frames, landmarks, stride, batch_size, augmentation, seed)
+        super().__init__(frames, stride, batch_size, augmentation, seed)
         self._device = device
-        self._landmarks = torch.from_numpy(landmarks).to(device)
         self._generator = torch.Generator(device)
-        self._resident = (_move(frames.images, device), _move(frames.labels, device)) if resident else None
+        self._resident = (_move(frames.images, device), _move(frames.cells, device)) if resident else None
 
     def prepare(self, number: int) -> Prepared:
-        indices, changes, rng = self.draw(number)
-        frames = self.frames
-        columns: list[NDArray[Any]] = [indices, frames.map_from_camera[indices], frames.intrinsics[indices]]
-        columns += columns_of(changes, frames.images.shape[1:3], frames.labels.shape[1:3], self.stride)
+        drawn = self.draw(number)
+        frames, indices = self.frames, drawn.indices
+        columns: list[NDArray[Any]] = [indices, *self.views(drawn)]
+        columns += columns_of(drawn.changes, frames.images.shape[1:3], frames.cells.shape[1:3], self.stride)
         packed = Packed.of(columns, self._device)
-        raw = None if self._resident else tuple(self._staged(a[indices]) for a in (frames.images, frames.labels))
-        return partial(self._finish, packed, raw, int(rng.integers(2**62)))
+        raw = None if self._resident else tuple(self._staged(a[indices]) for a in (frames.images, frames.cells))
+        return partial(self._finish, packed, raw, int(drawn.rng.integers(2**62)))
 
     def _staged(self, array: NDArray[Any]) -> Tensor:
         return staged(_tensor(array), self._device)
 
     def _finish(self, packed: Packed, raw: tuple[Tensor, ...] | None, seed: int) -> Batch:
         """The device's part: it is only asked here, not waited for."""
-        indices, map_from_camera, intrinsics, *columns = packed.on(self._device)
+        indices, map_from_camera, warped_from_camera, scenes, epochs, *columns = packed.on(self._device)
         if raw is not None:
-            images, labels = (values.to(self._device, non_blocking=True) for values in raw)
+            images, cells = (values.to(self._device, non_blocking=True) for values in raw)
         else:
             assert self._resident is not None
-            images, labels = (values.index_select(0, indices.long()) for values in self._resident)
+            images, cells = (values.index_select(0, indices.long()) for values in self._resident)
         changes = DeviceChanges(*columns)
         self._generator.manual_seed(seed)
         altered = ops.alter_light(ops.warp_images(images, changes.pixels_from_warped), changes, self._generator)
         height, width = (size // self.stride for size in images.shape[1:3])
-        warped = ops.warp_labels(labels.long() & UINT16, changes.labels_from_cells, height, width)
-        pixels = ops.project(self._landmarks, map_from_camera, intrinsics, changes.warps)
-        return Batch(*ops.occlude(altered, warped, changes, self._generator), pixels)
+        if not cells.is_floating_point():
+            cells = cells.long() & UINT16
+        warped = ops.warp_cells(cells, changes.labels_from_cells, height, width)
+        shown = ops.occlude(altered, warped, changes, self._generator)
+        return Batch(*shown, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
 
 
 def make_source(
     frames: TrainingFrames,
-    landmarks: NDArray[np.float64],
     stride: int,
     batch_size: int,
+    augmentation: Augmentation,
     seed: int,
     device: torch.device,
 ) -> BatchSource:
-    """What makes batches fastest for a network on `device`, with the usual augmentation."""
+    """What makes batches fastest for a network on `device`."""
     if device.type == "cpu":  # there OpenCV is ten times as fast
-        return BatchSource(frames, landmarks, stride, batch_size, Augmentation(), seed)
+        return BatchSource(frames, stride, batch_size, augmentation, seed)
     resident = fits(frames, device)
-    return DeviceBatchSource(frames, landmarks, stride, batch_size, Augmentation(), seed, device, resident)
+    return DeviceBatchSource(frames, stride, batch_size, augmentation, seed, device, resident)
 
 
 def fits(frames: TrainingFrames, device: torch.device) -> bool:
     """Whether all frames may stay in the memory of a GPU, or are on the CPU anyway."""
     if device.type != "cuda":
         return True
-    size = frames.images.nbytes + frames.labels.nbytes
+    size = frames.images.nbytes + frames.cells.nbytes
     return size <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 

@@ -8,11 +8,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import version_converter
-from torch import nn
 
 from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.training.deploy import DeployedVSNet
-from vloc_ros.training.objective import VSNetObjective
+from vloc_ros.training.objective import Objective
 
 OPSET = 17
 BFLOAT16_OPSET = 22  # the first whose convolutions know bfloat16
@@ -20,19 +18,11 @@ BATCH_AXIS = "batch"
 MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding would save nothing
 
 
-def export_onnx(objective: VSNetObjective, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
-    """`export_network` of what the objective has learned."""
-    return export_network(DeployedVSNet(objective, spec, precision), spec, precision)
-
-
-def export_network(network: nn.Module, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
-    """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision.
-
-    `network`: from images (B, H, W, 3) uint8 to the outputs of `spec`, in their order and in that precision.
-    """
-    network = network.eval()
+def export_onnx(objective: Objective, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
+    """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
+    network = objective.deployed(spec, precision).eval()
     # Where the network is: float16 on a CPU is slow, and what is exported is the same.
-    device = next(network.parameters()).device
+    device = objective.device
     image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=device)
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():

@@ -1,11 +1,14 @@
 """Training frames at network size on disk: decoded and labelled once, read through memory maps ever after."""
 
 import json
+import math
 import os
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import cv2
@@ -14,23 +17,38 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.labels import Labeller
 
-LABEL_STRIDE = 2  # labels are kept at half the network's resolution: twice as fine as what the network predicts
+CELL_STRIDE = 2  # what cells show is kept at half the network's resolution: at least as fine as what it predicts
+
+
+class FrameLabeller(Protocol):
+    """What a method wants its network to say of a frame."""
+
+    @property
+    def kind(self) -> tuple[str, tuple[int, ...]]:
+        """Element type and trailing shape of a cell: uint16, 0 for nothing, or float32, NaN for nothing."""
+        ...
+
+    def label(self, frame: Frame, width: int, height: int) -> NDArray[Any]:
+        """Cells (height, width, ...) of the frame, undistorted. Raises DatasetError for one that cannot be used."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingFrames:
-    """N frames: images (N, H, W, 3) uint8 RGB, undistorted; labels (N, H/2, W/2) uint16, 0 none, k landmark k - 1;
-    intrinsics (N, 4) fx fy cx cy of the images; map_from_camera (N, 4, 4)."""
+    """N frames: images (N, H, W, 3) uint8 RGB, undistorted; cells (N, H/2, W/2, ...) as the method's labeller makes
+    them; intrinsics (N, 4) fx fy cx cy of the images; map_from_camera (N, 4, 4) in the frame of its scene, scenes (N,)
+    int64 the number of that."""
 
     names: tuple[str, ...]
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint16]
+    cells: NDArray[Any]
     intrinsics: NDArray[np.float64]
     map_from_camera: NDArray[np.float64]
+    scenes: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,37 +61,45 @@ class TrainingFrames:
 
 
 def build_frames(
-    dataset: Dataset, labeller: Labeller, width: int, height: int, directory: Path, progress: Progress = no_progress
+    parts: Mapping[str, Dataset],
+    labeller: FrameLabeller,
+    width: int,
+    height: int,
+    directory: Path,
+    progress: Progress = no_progress,
 ) -> TrainingFrames:
-    """Decode and label every frame into `directory`, all at once or not at all, and open it.
+    """Decode and label every frame of each scene into `directory`, all at once or not at all, and open it.
 
-    A data set without depth is labelled by rendering the surface. Raises DatasetError for a frame that cannot be used,
-    and when there is no room for them all.
+    Raises DatasetError for a frame that cannot be used, and when there is no room for them all.
     """
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    count, label_size = len(dataset), (width // LABEL_STRIDE, height // LABEL_STRIDE)
-    _require_room(partial, count * (3 * width * height + 2 * label_size[0] * label_size[1]))
-    images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, (count, height, width, 3))
-    labels = np.lib.format.open_memmap(partial / "labels.npy", "w+", np.uint16, (count, *label_size[::-1]))
+    places = [(dataset, index) for dataset in parts.values() for index in range(len(dataset))]
+    count, (dtype, trailing) = len(places), labeller.kind
+    shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
+    _require_room(partial, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
+    images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, shapes[0])
+    cells = np.lib.format.open_memmap(partial / "cells.npy", "w+", np.dtype(dtype), shapes[1])
     intrinsics = np.zeros((count, 4))
 
     def prepare(index: int) -> None:
-        frame = dataset.frame(index, depth=dataset.has_depth)
+        dataset, place = places[index]
+        frame = dataset.frame(place, depth=dataset.has_depth)
         camera = frame.image.camera
         small = camera.undistorted().resized(width, height)
         intrinsics[index] = small.fx, small.fy, small.cx, small.cy
         images[index] = cv2.resize(camera.undistort(frame.image.rgb), (width, height), interpolation=cv2.INTER_AREA)
-        labels[index] = labeller.label(camera, frame.map_from_camera, frame.depth, *label_size)
+        cells[index] = labeller.label(frame, width // CELL_STRIDE, height // CELL_STRIDE)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(prepare, range(count)), start=1):
             progress(done, count)
-    poses = np.stack([dataset.map_from_camera(i) for i in range(count)])
-    np.savez(partial / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses)
-    (partial / "names.json").write_text(json.dumps(dataset.names))
-    for array in (images, labels):
+    poses = np.stack([dataset.map_from_camera(index) for dataset, index in places])
+    numbers = np.repeat(np.arange(len(parts)), [len(dataset) for dataset in parts.values()])
+    np.savez(partial / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
+    (partial / "names.json").write_text(json.dumps([dataset.names[index] for dataset, index in places]))
+    for array in (images, cells):
         array.flush()
     shutil.rmtree(directory, ignore_errors=True)
     partial.rename(directory)
@@ -93,9 +119,10 @@ def open_frames(directory: Path) -> TrainingFrames:
             return TrainingFrames(
                 names=tuple(json.loads((directory / "names.json").read_text())),
                 images=np.load(directory / "images.npy", mmap_mode="r"),
-                labels=np.load(directory / "labels.npy", mmap_mode="r"),
+                cells=np.load(directory / "cells.npy", mmap_mode="r"),
                 intrinsics=cameras["intrinsics"],
                 map_from_camera=cameras["map_from_camera"],
+                scenes=cameras["scenes"],
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DatasetError(f"{directory}: training frames are missing ({error}); --fresh makes them anew") from error

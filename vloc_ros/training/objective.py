@@ -1,4 +1,4 @@
-"""What training minimises: VS-Net's overall loss (equation 4) of one batch, in one module that holds all parameters."""
+"""What training minimises, whatever the method: the loss of one batch, in one module that holds all parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.training.batches import Batch
-from vloc_ros.training.losses import direction_l1, offset_l1, scale_likelihood, segmentation_loss
-from vloc_ros.training.map_options import LossWeights, Preset
-from vloc_ros.training.networks import PRESETS, VSNet, VSNetOutput
 
 # The usual ImageNet statistics, of 255: what pretrained encoders expect.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -32,63 +30,53 @@ class Normalize(nn.Module):
         return normalized
 
 
-class VSNetObjective(nn.Module):
-    """Network, prototypes (K, E) and loss."""
+class Objective(nn.Module):
+    """A network and its loss. `network` is what `compile_network` speeds up; `forward` has it run by `run_network`.
 
-    def __init__(self, preset: Preset, prototypes: Tensor, weights: LossWeights, stride: int):
+    `learning_rate`: of steps of BASE_BATCH images.
+    """
+
+    def __init__(self, network: nn.Module, learning_rate: float):
         super().__init__()
         self.normalize = Normalize()
-        self.network: VSNet = PRESETS[preset](prototypes.shape[1], stride)
-        self.prototypes = nn.Parameter(prototypes)
-        self.weights = weights
-        self._run_network: Callable[[Tensor], VSNetOutput] = self.network.forward
+        self.network = network
+        self.learning_rate = learning_rate
+        self.run_network: Callable[..., Any] = self.apply_network
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def apply_network(self, images: Tensor, batch: Batch) -> Any:
+        """The network's output for normalised images (B, 3, H, W)."""
+        return self.network(images)
 
     def compile_network(self, backend: str | Callable[..., Any]) -> None:
         """Run the network through torch.compile from now on; what fails, fails at the next batch."""
-        self._run_network = torch.compile(self.network.forward, backend=backend)
+        self.run_network = torch.compile(self.apply_network, backend=backend)
 
     def run_eagerly(self) -> None:
         """Run the network as it is written."""
-        self._run_network = self.network.forward
+        self.run_network = self.apply_network
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with their learning rates, as torch's optimizers take them."""
+        return [{"params": list(self.parameters()), "lr": self.learning_rate}]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the loss by name: segmentation, direction, offset, scale, and total."""
-        output = self._run_network(self.normalize(batch.images))
-        with torch.autocast(batch.images.device.type, enabled=False):  # cosines at a low temperature need all digits
-            precise = (values.to(torch.promote_types(values.dtype, torch.float32)) for values in output)
-            return self._losses(VSNetOutput(*precise), batch)
+        """The terms of the loss by name, `total` among them."""
+        output = self.run_network(self.normalize(batch.images), batch)
+        with torch.autocast(batch.images.device.type, enabled=False):  # what losses subtract needs all its digits
+            return self.losses(output, batch)
 
-    def _losses(self, output: VSNetOutput, batch: Batch) -> dict[str, Tensor]:
-        segmentation = self._segmentation(output.embeddings, batch.labels)
-        targets, counts = _targets(batch, self.network.stride)
-        offsets = output.offsets.permute(0, 2, 3, 1)
-        direction = direction_l1(offsets, targets, counts)
-        offset = offset_l1(offsets, targets, counts)
-        scale = scale_likelihood(offsets, targets, output.log_scales, counts)
-        weights = self.weights
-        total = segmentation + weights.direction * direction + weights.offset * offset + weights.scale * scale
-        return {"segmentation": segmentation, "direction": direction, "offset": offset, "scale": scale, "total": total}
+    def losses(self, output: Any, batch: Batch) -> dict[str, Tensor]:
+        """The same of the network's output, which may have any precision."""
+        raise NotImplementedError
 
-    def _segmentation(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Of embeddings (B, E, h, w), where labels (B, h, w) are not 0."""
-        foreground = labels.flatten().nonzero().squeeze(1)  # the one place where a GPU is waited for
-        landmark = labels.flatten().index_select(0, foreground) - 1
-        image = foreground // labels[0].numel()
-        chosen = embeddings.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, foreground)
-        return segmentation_loss(self.weights.segmentation, chosen, landmark, image, self.prototypes)
+    def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
+        """A copy of what was learned, as the robot runs it: from uint8 images (B, H, W, 3) to the outputs of `spec`."""
+        raise NotImplementedError
 
 
-def _targets(batch: Batch, stride: int) -> tuple[Tensor, Tensor]:
-    """Offsets (B, h, w, 2) in network pixels from each cell to its landmark, and which of them (B, h, w) count.
-
-    A landmark behind the warped camera is nowhere to point to.
-    """
-    count, height, width = batch.labels.shape
-    device = batch.labels.device
-    y = torch.arange(height, device=device)[:, None].expand(height, width)
-    x = torch.arange(width, device=device).expand(height, width)
-    cells = torch.stack([x, y], dim=-1) * stride + (0.5 * stride - 0.5)
-    landmark = (batch.labels - 1).clamp_min(0).view(count, -1, 1).expand(-1, -1, 2)
-    targets = batch.landmark_pixels.gather(1, landmark).view(count, height, width, 2) - cells
-    counts = (batch.labels > 0) & targets.isfinite().all(dim=-1)
-    return torch.where(counts[..., None], targets, 0), counts
+def at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

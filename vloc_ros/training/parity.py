@@ -7,24 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.core.pipeline import Outputs, Session, run_one
+from vloc_ros.core.pipeline import Session, run_one
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.training.deploy import TorchSession
-from vloc_ros.training.objective import VSNetObjective
-
-AWAY_CELLS = 2  # of the output, between a cell and its landmark
-# Smallest share of equal labels and largest angle between votes, in degrees; bfloat16 has only 8 binary digits.
-LIMITS: Mapping[Precision, tuple[float, float]] = {
-    "float32": (0.99, 1.0),
-    "float16": (0.99, 1.0),
-    "bfloat16": (0.97, 2.0),
-}
+from vloc_ros.training.objective import Objective
+from vloc_ros.training.recipe import Recipe
 
 
 def check_networks(
     networks: Mapping[Precision, bytes],
-    objective: VSNetObjective,
+    recipe: Recipe,
+    objective: Objective,
     spec: NetworkSpec,
     inputs: Iterable[tuple[str, NDArray[np.uint8]]],
 ) -> None:
@@ -45,25 +39,5 @@ def check_networks(
     for name, pixels in inputs:
         expected = run_one(reference, pixels)
         for precision, session in sessions:
-            _require_parity(expected, run_one(session, pixels), spec, precision, f"{session.backend}, on {name}")
-
-
-def _require_parity(expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision, where: str) -> None:
-    agreement, degrees = parity(expected, found, spec)
-    least, most = LIMITS[precision]
-    if not (agreement >= least and degrees <= most):  # not `<` and `>`: NaN has to fail too
-        raise ModelError(
-            f"export: {where}: differs from what was learned: {100 * agreement:.1f} % of the labels agree, votes are "
-            f"{degrees:.2f} deg apart; at least {100 * least:.0f} % and at most {most:.0f} deg are wanted"
-        )
-
-
-def parity(reference: Outputs, other: Outputs, spec: NetworkSpec) -> tuple[float, float]:
-    """Share of cells with the same label, and the 99th percentile of the angle between votes in degrees, of cells that
-    are not beside their landmark: there any rounding turns a vote, and hardly moves its end."""
-    agreement = float((reference["labels"] == other["labels"]).mean())
-    cosine = (reference["votes"] * other["votes"]).sum(-1)
-    sine = reference["votes"][..., 0] * other["votes"][..., 1] - reference["votes"][..., 1] * other["votes"][..., 0]
-    away = ~(reference["distances"] <= AWAY_CELLS * spec.stride)  # not `>`: NaN has to be seen
-    angles = np.abs(np.arctan2(sine, cosine))[away]
-    return agreement, float(np.degrees(np.percentile(angles, 99))) if angles.size else 0.0
+            if fault := recipe.disagreement(expected, run_one(session, pixels), spec, precision):
+                raise ModelError(f"export: {session.backend}, on {name}: differs from what was learned: {fault}")

@@ -25,8 +25,7 @@ from vloc_ros.errors import ModelError
 from vloc_ros.training.batches import Batch, BatchSource
 from vloc_ros.training.device import Workers, choose_device, precision, set_up, uninterrupted
 from vloc_ros.training.map_options import TrainingOptions
-from vloc_ros.training.objective import VSNetObjective
-from vloc_ros.training.resnet import load_torchvision_weights
+from vloc_ros.training.objective import Objective
 from vloc_ros.training.statistics import RunningStatistics
 
 LOGS = "tensorboard"  # in the work directory
@@ -54,7 +53,7 @@ Validate: TypeAlias = Callable[["Trainer"], Mapping[str, float]]
 
 
 class Trainer:
-    """Trains a VSNetObjective on batches until the budget is spent.
+    """Trains an Objective on batches until the budget is spent.
 
     The first process reports losses, and measures on held-out frames with `validate`, which gives figures to log.
     Raises ConfigError if the batches of a step cannot be shared evenly among the processes.
@@ -62,7 +61,7 @@ class Trainer:
 
     def __init__(
         self,
-        objective: VSNetObjective,
+        objective: Objective,
         source: BatchSource,
         options: TrainingOptions,
         directory: Path,
@@ -81,8 +80,6 @@ class Trainer:
         set_up(self._device)
         self.objective.to(self._device)
         self.objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if options.pretrained is not None and objective.network.backbone is not None:
-            load_torchvision_weights(objective.network.backbone, options.pretrained)
         self._statistics = RunningStatistics(objective)
         self._optimizer = _optimizer(objective, options, self._device)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -281,16 +278,8 @@ def _total(losses: list[Losses]) -> Tensor:
     return torch.stack([terms["total"] for terms in losses]).sum()
 
 
-def _optimizer(objective: VSNetObjective, options: TrainingOptions, device: torch.device) -> torch.optim.AdamW:
-    """AdamW; a backbone that starts from learned weights moves at a tenth of the heads' rate."""
-    backbone = objective.network.backbone if options.pretrained is not None else None
-    slow = [] if backbone is None else list(backbone.parameters())
-    slow_ids = {id(p) for p in slow}
-    fast = [p for p in objective.parameters() if id(p) not in slow_ids]
-    rate = options.scaled_learning_rate
-    groups: list[dict[str, Any]] = [{"params": fast, "lr": rate}]
-    if slow:
-        groups.append({"params": slow, "lr": rate / 10})
+def _optimizer(objective: Objective, options: TrainingOptions, device: torch.device) -> torch.optim.AdamW:
+    groups = [{**group, "lr": group["lr"] * options.rate_scale} for group in objective.parameter_groups()]
     return torch.optim.AdamW(groups, weight_decay=options.weight_decay, fused=True if device.type == "cuda" else None)
 
 

@@ -50,14 +50,20 @@ class LinearTransformer(nn.Module):
         self.project = nn.Conv2d(channels, 3 * width, 1, bias=False)
         self.merge = nn.Conv2d(width, channels, 1)
         self.before_mlp = ChannelNorm(channels)
-        self.mlp = nn.Sequential(nn.Conv2d(channels, 2 * width, 1), nn.ELU(), nn.Conv2d(2 * width, channels, 1))
+        self.expand = nn.Conv2d(channels, 2 * width, 1)
+        self.shrink = nn.Conv2d(2 * width, channels, 1)
+
+    def start_as_identity(self) -> None:
+        """Add nothing at the beginning of training: a short one has no time to unlearn what chance would add."""
+        for last in (self.merge, self.shrink):
+            nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = size_of(x)
         projected = self.project(self.before_attention(x)).reshape(-1, 3, HEADS, self.head_width, height * width)
         attended = linear_attention(projected[:, 0], projected[:, 1], projected[:, 2])
         x = x + self.merge(attended.reshape(-1, HEADS * self.head_width, height, width))
-        y: Tensor = x + self.mlp(self.before_mlp(x))
+        y: Tensor = x + self.shrink(F.elu(self.expand(self.before_mlp(x))))
         return y
 
 

@@ -1,40 +1,15 @@
 """HSCNet as the robot runs it: the descent from level to level, leaf centres and confidences inside."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision
+from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.hierarchy import Hierarchy
-from vloc_ros.training.deploy import DTYPES, Preprocess, deployed_spec
+from vloc_ros.training.deploy import DTYPES, Preprocess
 from vloc_ros.training.fuse import fused
-from vloc_ros.training.hscnet.network import STRIDE, HSCNet
-
-
-def hscnet_spec(network_camera: Camera, camera: Camera) -> NetworkSpec:
-    """`deployed_spec` with the outputs of `DeployedHSCNet`."""
-    spec = deployed_spec(network_camera, STRIDE, camera)
-    return NetworkSpec(spec.width, spec.height, spec.stride, output_names=COORDINATES)
-
-
-class Tree(nn.Module):
-    """A hierarchy's tables: offsets of each level's children, as `Hierarchy.first`, and the leaves' centres."""
-
-    def __init__(self, hierarchy: Hierarchy):
-        super().__init__()
-        self.centers: Tensor
-        self.register_buffer("centers", torch.tensor(hierarchy.leaf_centers, dtype=torch.float32))
-        for level, first in enumerate(hierarchy.first):
-            self.register_buffer(f"first{level}", torch.tensor(first, dtype=torch.int32))
-        self.branching = hierarchy.branching
-        # A level where all nodes have as many children as a path can name needs no mask.
-        self.ragged = [False, *(len(np.unique(np.diff(first))) > 1 for first in hierarchy.first[1:])]
-
-    def first(self, level: int) -> Tensor:
-        """Offsets (N + 1,) int32 of the children of a level's nodes."""
-        return self.get_buffer(f"first{level}")
+from vloc_ros.training.hscnet.network import HSCNet
+from vloc_ros.training.hscnet.tree import Tree
 
 
 class Descent:

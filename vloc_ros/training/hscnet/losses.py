@@ -29,6 +29,7 @@ class HSCNetWeights:
     reprojection: float = 0.0
 
 
+DENSE = HSCNetWeights()
 SPARSE = HSCNetWeights(symmetric=True, reprojection=0.1)
 
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vloc_ros.training.hscnet.attention import encoder, one_hot, size_of
-
-STRIDE = 8
+from vloc_ros.training.hscnet.attention import LinearTransformer, encoder, one_hot, size_of
+from vloc_ros.training.hscnet.options import STRIDE, HscNetOptions, Preset
 
 # What each cell is taken to show of a level, (B, h, w), -1 unknown, given the level's number and logits (B, k, h, w).
 Choose: TypeAlias = Callable[[int, Tensor], Tensor]
@@ -57,7 +56,7 @@ _SMALL = Architecture(
     regressor_generator=(64, 128),
 )
 # "compact" is the papers' small-capacity variant: more, narrower conditioned layers, less than half the size.
-PRESETS: Mapping[str, Architecture] = MappingProxyType(
+PRESETS: Mapping[Preset, Architecture] = MappingProxyType(
     {
         "small": _SMALL,
         "compact": replace(_JOINED, regressor=(768, 768, 768, 768)),
@@ -68,6 +67,15 @@ PRESETS: Mapping[str, Architecture] = MappingProxyType(
         "joined++": replace(_JOINED, regressor=(2048, 2048), transformers=5),
     }
 )
+
+
+def architecture_of(options: HscNetOptions) -> Architecture:
+    """The preset's, without what the variant lacks."""
+    return replace(
+        PRESETS[options.preset],
+        conditioned=options.variant != "unconditioned",
+        residual=options.variant != "classification",
+    )
 
 
 class HSCNetOutput(NamedTuple):
@@ -87,7 +95,6 @@ class HSCNet(nn.Module):
     """
 
     stride = STRIDE
-    backbone = None  # no ImageNet weights to start from
 
     def __init__(self, branching: Sequence[int], architecture: Architecture = _PAPER):
         super().__init__()
@@ -110,6 +117,9 @@ class HSCNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, LinearTransformer):
+                module.start_as_identity()
 
     def forward(self, images: Tensor, choose: Choose) -> HSCNetOutput:
         """`choose` says what to condition on: the truth in training, `most_likely` or the like at test time."""

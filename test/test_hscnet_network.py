@@ -1,5 +1,7 @@
 """HSCNet: sizes and receptive fields of the papers, conditioning, attention against a slow reference, and learning."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -7,8 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from vloc_ros.training.attention import HEADS, LinearTransformer, linear_attention, one_hot  # noqa: E402
-from vloc_ros.training.hscnet import PRESETS, STRIDE, Architecture, HSCNet, most_likely  # noqa: E402
+from vloc_ros.training.hscnet.attention import HEADS, LinearTransformer, linear_attention, one_hot  # noqa: E402
+from vloc_ros.training.hscnet.network import PRESETS, STRIDE, Architecture, HSCNet, most_likely  # noqa: E402
 
 TINY = Architecture(
     stem=(4, 4, 8, 8, 8, 8, 8, 8),
@@ -21,10 +23,10 @@ TINY = Architecture(
 )
 VARIANTS = {
     "hscnet": (TINY, (4, 3)),
-    "hscnet++": (Architecture(**{**vars(TINY), "transformers": 2}), (4, 3)),
+    "hscnet++": (replace(TINY, transformers=2), (4, 3)),
     "three levels": (TINY, (4, 3, 5)),
-    "no conditioning": (Architecture(**{**vars(TINY), "conditioned": False}), (4, 3)),
-    "classification only": (Architecture(**{**vars(TINY), "residual": False}), (4, 3)),
+    "no conditioning": (replace(TINY, conditioned=False), (4, 3)),
+    "classification only": (replace(TINY, residual=False), (4, 3)),
     "regression only": (TINY, ()),
 }
 
@@ -64,6 +66,16 @@ def test_small_ones_have_one_to_two_million_parameters(preset: str) -> None:
     assert 4 < megabytes(HSCNet((25, 25), PRESETS[preset])) < 8
 
 
+def stirred(network: HSCNet) -> HSCNet:
+    """As after some training: transformers, which begin as the identity, do something."""
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, LinearTransformer):
+                for last in (layer.merge, layer.shrink):
+                    last.weight.normal_(std=0.1)
+    return network
+
+
 def seen(network: HSCNet, output: str) -> int:
     """Width in pixels of what one cell of an output depends on, while what it is conditioned on stays as it is."""
     size = 640
@@ -86,7 +98,7 @@ def test_receptive_fields_are_the_papers(output: str, pixels: int) -> None:
 
 def test_a_cell_of_hscnetpp_sees_the_whole_image() -> None:
     torch.manual_seed(0)
-    network = HSCNet(*reversed(VARIANTS["hscnet++"]))
+    network = stirred(HSCNet(*reversed(VARIANTS["hscnet++"])))
     assert all(seen(network, output) == 640 for output in ("residuals", "0", "1"))
 
 
@@ -105,7 +117,7 @@ def test_output_shapes(variant: str, size: tuple[int, int]) -> None:
 def test_every_output_teaches_every_parameter(variant: str) -> None:
     torch.manual_seed(0)
     architecture, branching = VARIANTS[variant]
-    network = HSCNet(branching, architecture)
+    network = stirred(HSCNet(branching, architecture))
     output = network(torch.randn(2, 3, 64, 96), given(truth_of(branching, 8, 12, 2)))
     (output.residuals.square().mean() + sum(logits.square().mean() for logits in output.logits)).backward()
     silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -145,6 +157,17 @@ def test_unknown_labels_are_no_label() -> None:
     assert hot.shape == (1, 3, 1, 3)
     torch.testing.assert_close(hot[..., :2], F.one_hot(labels[..., :2], 3).permute(0, 3, 1, 2).float())
     assert not hot[..., 2].any()
+
+
+def test_transformers_begin_as_the_identity() -> None:
+    """So the network begins as the one without, of the same other weights."""
+    torch.manual_seed(0)
+    architecture, branching = VARIANTS["hscnet++"]
+    network, image = HSCNet(branching, architecture), torch.randn(1, 3, 64, 96)
+    plain = HSCNet(branching, replace(architecture, transformers=0))
+    plain.load_state_dict({n: v for n, v in network.state_dict().items() if "encoder" not in n})
+    for a, b in zip(network(image, most_likely).logits, plain(image, most_likely).logits, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_linear_attention_is_the_quadratic_one_of_its_kernel() -> None:

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from vloc_ros.errors import ModelError  # noqa: E402
-from vloc_ros.training.networks import PRESETS, mobile, resnet50  # noqa: E402
-from vloc_ros.training.resnet import ResNet50, load_torchvision_weights  # noqa: E402
+from vloc_ros.training.vsnet.network import PRESETS, mobile, resnet50  # noqa: E402
+from vloc_ros.training.vsnet.resnet import ResNet50, load_torchvision_weights  # noqa: E402
 
 
 @pytest.mark.parametrize("preset", PRESETS)

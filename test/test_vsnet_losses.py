@@ -1,4 +1,4 @@
-"""Losses: gradients against plain autograd and finite differences, mining against a slow reference, minima at truth."""
+"""Losses of VS-Net: gradients against autograd and differences, mining against a slow reference, minima at truth."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from vloc_ros.training import losses  # noqa: E402
-from vloc_ros.training.losses import (  # noqa: E402
+from vloc_ros.training.vsnet import losses  # noqa: E402
+from vloc_ros.training.vsnet.losses import (  # noqa: E402
     cosine_cross_entropy,
     direction_l1,
     mine_negatives,
@@ -19,7 +19,7 @@ from vloc_ros.training.losses import (  # noqa: E402
     scale_likelihood,
     segmentation_loss,
 )
-from vloc_ros.training.map_options import SegmentationLoss  # noqa: E402
+from vloc_ros.training.vsnet.options import SegmentationLoss  # noqa: E402
 
 PIXELS, CLASSES, EMBEDDING = 200, 30, 8
 

@@ -1,0 +1,98 @@
+"""`vloc map` end to end with every method, of one place and of several: a map comes out that localizes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
+
+from map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick  # noqa: E402
+
+from vloc_ros.core.types import PoseEstimate, Rejection  # noqa: E402
+from vloc_ros.datasets import open_dataset  # noqa: E402
+from vloc_ros.errors import ConfigError  # noqa: E402
+from vloc_ros.localizer import load_localizer  # noqa: E402
+from vloc_ros.maps import read_map  # noqa: E402
+from vloc_ros.training.build_map import build_map  # noqa: E402
+from vloc_ros.training.frames import open_frames  # noqa: E402
+from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.method_options import MethodOptions  # noqa: E402
+from vloc_ros.training.scene import load_scene  # noqa: E402
+
+DENSE = HscNetOptions(branching=(3, 4))
+SPARSE = HscNetOptions("small++", branching=(3, 4), sparsify=60)
+ROOMS = "[{name: living_room, dataset: synthetic_room}, {name: office, dataset: synthetic_office}]"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    with quick():
+        yield
+
+
+def localizes(directory: Path, dataset: str, root: Path | None = None) -> None:
+    """Something is said of an image; one epoch teaches too little for more."""
+    frames = open_dataset(dataset, root, "small")
+    localizer = load_localizer(directory / "map")
+    for index in (0, len(frames) - 1):
+        result = localizer.localize(frames.frame(index).image)
+        assert isinstance(result, PoseEstimate | Rejection)
+
+
+@pytest.mark.parametrize("method", [DENSE, SPARSE], ids=["dense", "sparse"])
+def test_a_map_of_hscnet(method: HscNetOptions, tmp_path: Path) -> None:
+    build_map(options_in(tmp_path, method=method))
+    landmark_map = read_map(tmp_path / "map").landmark_map
+    manifest = landmark_map.manifest
+    assert manifest.method == "hscnet"
+    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 8)
+    assert manifest.network.output_names == ("coordinates", "confidences", "regions")
+    assert manifest.training["branching"] == "3x4"
+    assert manifest.training["supervision"] == ("sparse points, reach 5" if method.is_sparse else "dense")
+    assert len(landmark_map) == 12
+    assert manifest.accuracy["held_out_frames"] == 2
+    (place,) = load_scene(tmp_path / "work" / "scene.npz").places
+    assert (place.surface is None) == method.is_sparse
+    np.testing.assert_allclose(place.landmarks.positions, landmark_map.positions, atol=1e-5)
+    frames = open_frames(tmp_path / "work" / "frames")
+    assert frames.cells.shape == (22, HEIGHT // 2, WIDTH // 2, 3)
+    known = np.isfinite(frames.cells).all(axis=-1)
+    assert 0.02 < known.mean() < (0.3 if method.is_sparse else 1.01)
+    room = frames.cells[known]
+    assert ((room > -0.1) & (room < (6.1, 5.1, 2.8))).all()
+    localizes(tmp_path, "synthetic_room")
+
+
+@pytest.mark.parametrize("method", [VSNET, DENSE], ids=lambda options: options.method)
+def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms.yaml"
+    rooms.write_text(ROOMS)
+    options = options_in(tmp_path, dataset="joined", root=rooms, method=method)
+    build_map(options)
+    landmark_map = read_map(tmp_path / "map").landmark_map
+    assert landmark_map.manifest.scenes == ("living_room", "office")
+    scene = load_scene(tmp_path / "work" / "scene.npz")
+    assert scene.names == ("living_room", "office")
+    np.testing.assert_array_equal(landmark_map.scenes, scene.scene_of_landmark)
+    frames = open_frames(tmp_path / "work" / "frames")
+    owners = [name.split("/")[0] for name in frames.names]
+    assert owners == [scene.names[number] for number in frames.scenes]
+    for name in scene.names:
+        assert (tmp_path / "work" / f"depth_{name}.json").exists()
+        assert f"depth_correction_{name}" in landmark_map.manifest.training
+    np.testing.assert_array_equal(landmark_map.view_scenes, frames.scenes)
+    if method is VSNET:
+        of_first = (frames.cells > 0) & (frames.cells <= len(scene.places[0].landmarks))
+        assert of_first[frames.scenes == 0].mean() > 0.5
+        assert not of_first[frames.scenes == 1].any()
+    localizes(tmp_path, "joined", rooms)
+
+
+def test_one_mesh_cannot_be_of_two_rooms(tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms.yaml"
+    rooms.write_text(ROOMS.replace("synthetic_office", "synthetic_room"))
+    with pytest.raises(ConfigError, match=r"wall.ply: one mesh for 2 scenes"):
+        build_map(options_in(tmp_path, dataset="joined", root=rooms, mesh=tmp_path / "wall.ply"))

@@ -1,0 +1,132 @@
+"""How maps of HSCNet are made: landmarks are leaves, of one place or several; labels; networks too far apart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
+
+torch = pytest.importorskip("torch")
+
+from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision  # noqa: E402
+from vloc_ros.core.transforms import apply, invert  # noqa: E402
+from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
+from vloc_ros.training.hscnet import recipe as recipe_module  # noqa: E402
+from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.recipe import HscNetRecipe  # noqa: E402
+from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa: E402
+
+WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
+DATASET = WallAndBox(views(12))
+DENSE, SPARSE = HscNetRecipe(HscNetOptions(branching=(3, 4))), HscNetRecipe(HscNetOptions(branching=(3, 4), sparsify=9))
+SPEC = NetworkSpec(160, 112, 8, output_names=COORDINATES)
+WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
+
+
+@pytest.fixture(autouse=True)
+def _a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(0, len(WALL), 40)
+    points = SparsePoints(WALL.points[rows], dict.fromkeys(DATASET.names, np.arange(len(rows), dtype=np.int32)))
+    monkeypatch.setattr(recipe_module, "surface_of", lambda place: WALL)
+    monkeypatch.setattr(recipe_module, "sparsified_depth", lambda dataset, corners, progress: points)
+
+
+def places(*names: str) -> list[Place]:
+    return [Place(name, DATASET) for name in names]
+
+
+def reread(scene: Scene, directory: Path) -> Scene:
+    save_scene(directory / "scene.npz", scene)
+    return load_scene(directory / "scene.npz")
+
+
+@pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
+@pytest.mark.parametrize("names", [("",), ("hall", "attic")], ids=["one place", "two places"])
+def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
+    recipe: HscNetRecipe, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    scene = reread(recipe.make_scene(places(*names)), tmp_path)
+    objective = recipe.objective(scene)
+    hierarchy = objective.hierarchy
+    assert hierarchy.branching == (3 * len(names), 4) == objective.network.branching
+    np.testing.assert_array_equal(scene.positions, hierarchy.leaf_centers)
+    numbers = np.arange(len(scene.positions), dtype=np.int32)
+    np.testing.assert_array_equal(scene.scene_of_landmark, hierarchy.scenes(numbers))
+    assert scene.names == names
+    assert [place.surface is None for place in scene.places] == [recipe is SPARSE] * len(names)
+
+
+@pytest.mark.parametrize("branching", [(), (5,), (3, 4), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("names", [("",), ("hall", "attic")], ids=["one place", "two places"])
+def test_the_hierarchy_comes_back_from_the_file(
+    branching: tuple[int, ...], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    recipe = HscNetRecipe(HscNetOptions(branching=branching))
+    scene = recipe.make_scene(places(*names))
+    before, after = (recipe.objective(s).hierarchy for s in (scene, reread(scene, tmp_path)))
+    assert after.depth == len(branching)
+    np.testing.assert_array_equal(after.roots, before.roots)
+    for name in ("centers", "first"):
+        for a, b in zip(getattr(after, name), getattr(before, name), strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert a.dtype == b.dtype
+
+
+@pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
+def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe) -> None:
+    parts = places("hall", "attic")
+    labeller = recipe.labeller(recipe.make_scene(parts), parts)
+    assert labeller.kind == ("float32", (3,))
+    frame = replace(DATASET.frame(5), scene="attic")
+    coordinates = labeller.label(frame, WIDTH, HEIGHT)
+    assert coordinates.dtype == np.float32
+    known = np.isfinite(coordinates).all(-1)
+    assert known.mean() > (0.1 if recipe is SPARSE else 0.5)
+    np.testing.assert_allclose(coordinates[known][:, 1], 2.0, atol=VOXEL)
+    pixels, _ = CAMERA.resized(WIDTH, HEIGHT).project(apply(invert(frame.map_from_camera), coordinates[known]))
+    reach = recipe.options.reach / 2 + 0.5 if recipe is SPARSE else 0.01
+    assert np.abs(pixels - np.argwhere(known)[:, ::-1]).max() <= reach
+    with pytest.raises(KeyError):
+        labeller.label(replace(frame, scene="cellar"), WIDTH, HEIGHT)
+
+
+def outputs() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shape = (14, 20)
+    return {
+        "coordinates": rng.uniform(-2, 2, (*shape, 3)).astype(np.float32),
+        "confidences": rng.uniform(0, 1, shape).astype(np.float32),
+        "regions": rng.integers(1, 12, shape).astype(np.int32),
+    }
+
+
+@pytest.mark.parametrize(("precision", "regions", "metres"), [("float32", 2, 0.009), ("bfloat16", 10, 0.045)])
+def test_networks_that_are_near_enough(precision: Precision, regions: int, metres: float) -> None:
+    expected, found = outputs(), outputs()
+    assert DENSE.disagreement(expected, found, SPEC, precision) is None
+    found["regions"].flat[:regions] += 1
+    found["coordinates"].reshape(-1, 3)[:regions] += 100  # of another region, no wonder
+    found["coordinates"][..., 0].flat[regions:] += metres
+    assert DENSE.disagreement(expected, found, SPEC, precision) is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+def test_networks_that_are_too_far_apart(precision: Precision) -> None:
+    expected = outputs()
+    regions = {**outputs(), "regions": np.where(np.arange(280).reshape(14, 20) % 10 == 0, 99, expected["regions"])}
+    fault = DENSE.disagreement(expected, regions, SPEC, precision)
+    assert fault is not None
+    assert "90.0 % of the regions agree, their coordinates are 0.000 m apart" in fault
+    shifted = {**outputs(), "coordinates": expected["coordinates"] + np.float32(0.1)}
+    assert "0.173 m apart" in str(DENSE.disagreement(expected, shifted, SPEC, precision))
+    lost = {**outputs(), "coordinates": np.full_like(expected["coordinates"], np.nan)}
+    assert "nan m apart" in str(DENSE.disagreement(expected, lost, SPEC, precision))
+    nowhere = {**outputs(), "regions": np.zeros_like(expected["regions"])}
+    assert "0.0 % of the regions" in str(DENSE.disagreement(expected, nowhere, SPEC, precision))
+
+
+def test_what_a_map_says_of_its_making() -> None:
+    assert DENSE.summary() == {"preset": "small", "variant": "full", "branching": "3x4", "supervision": "dense"}
+    assert SPARSE.summary()["supervision"] == "sparse points, reach 5"
+    assert HscNetRecipe(HscNetOptions(branching=())).summary()["branching"] == "none"

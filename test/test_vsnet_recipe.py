@@ -1,0 +1,126 @@
+"""How maps of VS-Net are made: how many landmarks, labels of several places, and when networks are too far apart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
+
+torch = pytest.importorskip("torch")
+
+from training_scenes import SMALL, coarse_images, settled_objective  # noqa: E402
+
+from vloc_ros.core.transforms import apply  # noqa: E402
+from vloc_ros.errors import ConfigError  # noqa: E402
+from vloc_ros.training import recipe as recipe_module  # noqa: E402
+from vloc_ros.training.deploy import TorchSession  # noqa: E402
+from vloc_ros.training.recipe import surface_of  # noqa: E402
+from vloc_ros.training.scene import Place  # noqa: E402
+from vloc_ros.training.vsnet import recipe as vsnet_recipe  # noqa: E402
+from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
+from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.recipe import VsNetRecipe, parity  # noqa: E402
+
+WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
+COARSE = VsNetRecipe(VsNetOptions(patch_size=0.8))
+
+
+@pytest.fixture(scope="module")
+def objective() -> VSNetObjective:
+    return settled_objective("mobile")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return coarse_images(1, SMALL.width, SMALL.height)
+
+
+@pytest.fixture
+def _a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vsnet_recipe, "surface_of", lambda place: WALL)
+
+
+def place(name: str) -> Place:
+    return Place(name, WallAndBox(views(12)))
+
+
+@pytest.mark.usefixtures("_a_wall")
+def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
+    places = [place("hall"), place("attic")]
+    scene = COARSE.make_scene(places)
+    assert scene.names == ("hall", "attic")
+    counts = [len(each.landmarks) for each in scene.places]
+    np.testing.assert_array_equal(scene.scene_of_landmark, np.repeat([0, 1], counts))
+    labeller = COARSE.labeller(scene, places)
+    assert labeller.kind == ("uint16", ())
+    frame = places[0].dataset.frame(5)
+    ray = apply(frame.map_from_camera, CAMERA.resized(80, 60).rays()[40, 30]) - frame.map_from_camera[:3, 3]
+    on_wall = frame.map_from_camera[:3, 3] + ray * ((2.0 - frame.map_from_camera[1, 3]) / ray[1])
+    for name, before in (("hall", 0), ("attic", counts[0])):
+        labels = labeller.label(replace(frame, scene=name), 80, 60)
+        seen = labels[labels > 0]
+        assert len(seen) > 0.5 * labels.size
+        assert before < seen.min() <= seen.max() <= before + counts[0]
+        shown = labels[40, 30] - 1
+        assert np.linalg.norm(scene.positions[shown] - on_wall) < scene.of_landmarks("extents")[shown] + 2 * VOXEL
+    made = COARSE.objective(scene)
+    np.testing.assert_array_equal(made.positions.numpy(), scene.positions)
+    assert len(made.prototypes) == len(scene.positions)
+
+
+@pytest.mark.usefixtures("_a_wall")
+def test_too_few_and_too_many_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"patches: [123] landmarks, a map has 4 to 65535"):
+        VsNetRecipe(VsNetOptions(patch_size=2.0)).make_scene([place("")])
+    monkeypatch.setattr(vsnet_recipe, "MAX_LANDMARKS", 10)
+    with pytest.raises(ConfigError, match="landmarks, a map has 4 to 10"):
+        COARSE.make_scene([place("")])
+
+
+@pytest.mark.usefixtures("_a_wall")
+def test_about_as_many_landmarks_as_wanted() -> None:
+    scene = VsNetRecipe(VsNetOptions(landmarks=40)).make_scene([place("")])
+    assert 28 <= len(scene.positions) <= 52
+
+
+def test_a_surface_is_the_mesh_or_the_depth_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe_module, "surface_from_mesh", lambda path: path)
+    monkeypatch.setattr(recipe_module, "fuse_depth", lambda dataset, progress: dataset)
+    fused, given = place(""), Place("", WallAndBox(views(3)), Path("hall.ply"))
+    assert surface_of(fused) is fused.dataset
+    assert surface_of(given) == Path("hall.ply")
+
+
+def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: np.ndarray) -> None:
+    outputs = TorchSession(objective, SMALL).run(images[:1])
+    assert parity(outputs, outputs, SMALL) == (1.0, pytest.approx(0, abs=1e-3))
+    outputs = {**outputs, "distances": outputs["distances"] + 10}
+    turned = outputs["votes"] @ np.array([[np.cos(0.1), np.sin(0.1)], [-np.sin(0.1), np.cos(0.1)]])
+    labels = outputs["labels"].copy()
+    labels[:, : SMALL.height // SMALL.stride // 2] += 1
+    agreement, degrees = parity(outputs, {**outputs, "labels": labels, "votes": turned}, SMALL)
+    assert agreement == pytest.approx(0.5, abs=0.01)
+    assert degrees == pytest.approx(np.degrees(0.1), abs=0.01)
+
+
+def test_parity_is_of_votes_away_from_their_landmark(objective: VSNetObjective, images: np.ndarray) -> None:
+    outputs = dict(TorchSession(objective, SMALL).run(images[:1]))
+    beside = np.zeros_like(outputs["distances"])
+    assert parity({**outputs, "distances": beside}, {**outputs, "votes": -outputs["votes"]}, SMALL) == (1.0, 0.0)
+    far = beside + 100
+    lost = {**outputs, "votes": np.full_like(outputs["votes"], np.nan)}
+    assert np.isnan(parity({**outputs, "distances": far}, lost, SMALL)[1])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+def test_how_far_networks_may_be_apart(objective: VSNetObjective, images: np.ndarray, precision: str) -> None:
+    recipe, found = VsNetRecipe(VsNetOptions()), TorchSession(objective, SMALL).run(images)
+    expected = {**found, "distances": found["distances"] + 100}
+    assert recipe.disagreement(expected, found, SMALL, precision) is None  # type: ignore[arg-type]
+    labels = np.where(np.arange(found["labels"].size).reshape(found["labels"].shape) % 20 == 0, 99, found["labels"])
+    fault = recipe.disagreement(expected, {**found, "labels": labels}, SMALL, precision)  # type: ignore[arg-type]
+    assert fault is not None
+    assert "95.0 % of the labels agree, votes are 0.00 deg apart" in fault
+    lost = {**found, "votes": np.full_like(found["votes"], np.nan)}
+    assert "nan deg apart" in str(recipe.disagreement(expected, lost, SMALL, precision))  # type: ignore[arg-type]

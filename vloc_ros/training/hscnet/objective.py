@@ -1,0 +1,68 @@
+"""What training of HSCNet minimises, of one batch: the truth of each cell found on the network's device."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.mapping.hierarchy import Hierarchy
+from vloc_ros.training.batches import Batch
+from vloc_ros.training.geometry import focal_lengths, rays
+from vloc_ros.training.hscnet.deploy import DeployedHSCNet
+from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth, apply_poses, hscnet_losses
+from vloc_ros.training.hscnet.network import HSCNet, HSCNetOutput, architecture_of
+from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.hscnet.tree import Tree
+from vloc_ros.training.objective import Objective, at_least_float32
+
+
+class HSCNetObjective(Objective):
+    """Network, hierarchy and loss. Batches have coordinates (B, h, w, 3), metres, NaN where unknown, in their cells."""
+
+    network: HSCNet
+
+    def __init__(self, options: HscNetOptions, hierarchy: Hierarchy):
+        super().__init__(HSCNet(hierarchy.branching, architecture_of(options)), options.learning_rate)
+        self.options = options
+        self.hierarchy = hierarchy
+        self.tree = Tree(hierarchy)
+        self.weights = replace(SPARSE if options.is_sparse else DENSE, regression=options.regression)
+
+    def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
+        return DeployedHSCNet(self.network, self.hierarchy, spec, precision)
+
+    def apply_network(self, images: Tensor, batch: Batch) -> tuple[HSCNetOutput, HSCNetTruth]:
+        """Conditioned on the truth, which is found here: it is the same for the network and for its loss."""
+        truth = self.truth(batch)
+        return self.network(images, lambda level, _: truth.paths[:, level]), truth
+
+    def losses(self, output: tuple[HSCNetOutput, HSCNetTruth], batch: Batch) -> dict[str, Tensor]:
+        """classification, regression, for sparse points reprojection, and total."""
+        (logits, residuals), truth = output
+        precise = HSCNetOutput(tuple(map(at_least_float32, logits)), at_least_float32(residuals))
+        late = self.options.is_sparse and int(batch.epochs.min()) >= self.options.reprojection_from
+        return hscnet_losses(precise, truth, self.weights, reprojection_on=late)
+
+    @torch.no_grad()
+    def truth(self, batch: Batch) -> HSCNetTruth:
+        """What the cells of a batch show."""
+        height, width = batch.cells.shape[1:3]
+        known = batch.cells.isfinite().all(dim=-1)
+        toward = rays(height, width, self.network.stride, batch.warped_from_camera).permute(0, 3, 1, 2)
+        coordinates = batch.cells.to(toward).permute(0, 3, 1, 2)
+        camera_from_map = torch.linalg.inv(batch.map_from_camera)
+        if not self.options.is_sparse:  # a surface point may be moved to where the cell's centre sees it
+            depth = apply_poses(camera_from_map, coordinates)[:, 2:]
+            coordinates = apply_poses(batch.map_from_camera, toward * depth)
+        paths, leaves = self.tree.assign(coordinates.permute(0, 2, 3, 1), batch.scenes)
+        dtype = self.tree.centers.dtype
+        return HSCNetTruth(
+            paths=paths,
+            centers=self.tree.centers[leaves].permute(0, 3, 1, 2),
+            coordinates=coordinates.to(dtype),
+            known=known,
+            rays=toward.to(dtype),
+            camera_from_map=camera_from_map.to(dtype),
+            focal_lengths=focal_lengths(batch.warped_from_camera).to(dtype),
+        )

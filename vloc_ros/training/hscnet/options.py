@@ -1,0 +1,78 @@
+"""What making a map of HSCNet or HSCNet++ can be told."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from vloc_ros.errors import ConfigError
+from vloc_ros.training.method_options import option, require_known
+
+Preset = Literal["small", "compact", "paper", "joined", "small++", "paper++", "joined++"]
+Variant = Literal["full", "unconditioned", "classification"]
+
+STRIDE = 8  # of all presets
+MAX_LEAVES = 65_535
+
+
+def parse_branching(text: str) -> tuple[int, ...]:
+    """`25x25` and the like; `none` for a network that only regresses. Raises ConfigError."""
+    if text == "none":
+        return ()
+    try:
+        return tuple(int(part) for part in text.split("x"))
+    except ValueError:
+        raise ConfigError(f"branching '{text}' is not like 25x25") from None
+
+
+@dataclass(frozen=True)
+class HscNetOptions:
+    """How a map of HSCNet is made; presets with ++ are HSCNet++.
+
+    `branching`: children of each node of the hierarchy, level by level; without any, the regression-only baseline.
+    `variant`, for comparison with `full`: `unconditioned` branches do not know what those before have found,
+    `classification` stays at the leaves' centres. `sparse` (a COLMAP model) or `sparsify` (so many points an image, of
+    its depth): learn from these points alone, with labels that spread over `reach` network pixels, symmetric
+    cross-entropy and, from epoch `reprojection_from` on, reprojection. `regression`: weight of the coordinates' loss;
+    the papers take 10, and 100,000 for joined scenes.
+    Raises ConfigError for values that make no sense.
+    """
+
+    method: ClassVar[str] = "hscnet"
+    stride: ClassVar[int] = STRIDE
+
+    preset: Preset = option(
+        "small", "small is for CPUs, paper the paper's, ++ with transformers", choices=get_args(Preset)
+    )
+    branching: tuple[int, ...] = option(
+        (25, 25),
+        "regions, sub-regions in each, ...; none: only regression",
+        parse=parse_branching,
+        metavar="NxN",
+        shown="25x25",
+    )
+    variant: Variant = option("full", "for comparison", choices=get_args(Variant))
+    sparse: Path | None = option(None, "learn from the points of this COLMAP model", parse=Path, metavar="DIR")
+    sparsify: int | None = option(None, "learn from so many points an image", parse=int, metavar="COUNT")
+    reach: int = option(5, "how far a sparse point's label spreads", parse=int, metavar="PIXELS")
+    regression: float = option(10.0, "weight of the coordinates", parse=float, metavar="WEIGHT")
+    reprojection_from: int = 10
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        require_known("preset", self.preset, get_args(Preset))
+        require_known("variant", self.variant, get_args(Variant))
+        if any(count < 1 for count in self.branching) or math.prod(self.branching) > MAX_LEAVES:
+            raise ConfigError(f"branching {self.branching} must be positive and make at most {MAX_LEAVES} leaves")
+        if self.variant == "classification" and not self.branching:
+            raise ConfigError("training: classification without branching would learn nothing")
+        if self.sparse is not None and self.sparsify is not None:
+            raise ConfigError(f"training: give sparse or sparsify, got {self.sparse} and {self.sparsify}")
+        if self.reach < 0 or (self.sparsify is not None and self.sparsify < 1):
+            raise ConfigError(f"training: sparsify {self.sparsify} or reach {self.reach} is too small")
+        if not 0 < self.regression < math.inf:
+            raise ConfigError(f"training: the regression's weight {self.regression} must be positive and finite")
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.sparse is not None or self.sparsify is not None

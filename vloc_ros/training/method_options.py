@@ -1,0 +1,90 @@
+"""A method's own options when its maps are made: a frozen dataclass, whose fields say how a person gives them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any, Protocol
+
+from vloc_ros.errors import ConfigError
+from vloc_ros.methods import METHODS, require_method
+
+
+class MethodOptions(Protocol):
+    """Plain values; importing them loads nothing heavy. `preset` is the network's size."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def preset(self) -> str: ...
+
+    @property
+    def stride(self) -> int:
+        """Network input pixels per output cell."""
+        ...
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field is given on a command line; `parse` makes its value of the text and raises ConfigError."""
+
+    name: str
+    help: str
+    default: str
+    parse: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+
+    def describe(self) -> str:
+        """For a person who asks for help."""
+        default = f"default: {self.default}" if self.default else ""
+        details = "; ".join(filter(None, [", ".join(self.choices), default]))
+        return f"{self.help} ({details})" if details else self.help
+
+
+def option(default: Any, help: str, *, shown: str = "", **settings: Any) -> Any:
+    """A field of a method's options that a person can set. `shown`: the default, where it does not say itself;
+    `settings` as in Flag."""
+    return field(default=default, metadata={"help": help, "default": shown or str(default or ""), **settings})
+
+
+def flags_of(options: type) -> dict[str, Flag]:
+    """By field of a method's options, how a person gives it."""
+    return {each.name: Flag(_flag_name(each.name), **each.metadata) for each in fields(options) if each.metadata}
+
+
+def options_class(method: str) -> Any:
+    """The class of a method's options. Raises ConfigError for a method that nobody knows."""
+    return _part(method, "options", "Options")
+
+
+def load_recipe(options: MethodOptions) -> Any:
+    """What makes maps of the options' method, a `Recipe`; loads PyTorch."""
+    return _part(options.method, "recipe", "Recipe")(options)
+
+
+def make_options(method: str, given: Mapping[str, Any]) -> MethodOptions:
+    """A method's options from values by field name. Raises ConfigError for one that is another method's."""
+    cls = options_class(method)
+    known = {each.name for each in fields(cls)}
+    if foreign := [name for name in given if name not in known]:
+        owners = [other for other in METHODS if foreign[0] in flags_of(options_class(other))]
+        whose = ", ".join(owners) or "no method"
+        raise ConfigError(f"{_flag_name(foreign[0])} is an option of {whose}, the method is {method}")
+    made: MethodOptions = cls(**given)
+    return made
+
+
+def _flag_name(field_name: str) -> str:
+    return f"--{field_name.replace('_', '-')}"
+
+
+def _part(method: str, module: str, suffix: str) -> Any:
+    require_method(method)
+    return getattr(import_module(f"vloc_ros.training.{method}.{module}"), METHODS[method] + suffix)
+
+
+def require_known(kind: str, name: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError for a name that is not among the known ones."""
+    if name not in known:
+        raise ConfigError(f"training: {kind} '{name}' is unknown, known are {', '.join(known)}")

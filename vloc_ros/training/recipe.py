@@ -1,0 +1,53 @@
+"""What a method brings to the making of its maps; `build_map` does what is the same for all of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.pipeline import Outputs
+from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.console import bar
+from vloc_ros.training.frames import FrameLabeller
+from vloc_ros.training.objective import Objective
+from vloc_ros.training.scene import Place, Scene
+
+
+class Recipe(Protocol):
+    """A method's part, made of its options; `VsNetRecipe` in training/vsnet/recipe.py and so on."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs."""
+        ...
+
+    @property
+    def augmentation(self) -> Augmentation: ...
+
+    def make_scene(self, places: Sequence[Place]) -> Scene:
+        """Landmarks of the places. Raises VlocError for places that cannot be mapped."""
+        ...
+
+    def labeller(self, scene: Scene, places: Sequence[Place]) -> FrameLabeller:
+        """What labels the frames of the scene, which was made of these places."""
+        ...
+
+    def objective(self, scene: Scene) -> Objective:
+        """The untrained network and its loss."""
+        ...
+
+    def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
+        """How far what a network file says is from what was learned, if that is too far for this precision."""
+        ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """Settings, for people who look at the map."""
+        ...
+
+
+def surface_of(place: Place) -> Surface:
+    """The place's mesh, or its depth images fused."""
+    if place.mesh is not None:
+        return surface_from_mesh(place.mesh)
+    with bar("surface") as progress:
+        return fuse_depth(place.dataset, progress=progress)

@@ -1,0 +1,108 @@
+"""How a map of VS-Net is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.manifest import VOTES, NetworkSpec, Precision
+from vloc_ros.core.pipeline import Outputs
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.labels import Labeller
+from vloc_ros.mapping.landmarks import build_landmarks
+from vloc_ros.mapping.supervoxels import segment, segment_to_count
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.console import bar, say
+from vloc_ros.training.recipe import surface_of
+from vloc_ros.training.scene import MappedPlace, Place, Scene
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import DEFAULT_LANDMARKS, VsNetOptions
+
+MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
+AWAY_CELLS = 2  # of the output, between a cell and its landmark
+# Smallest share of equal labels and largest angle between votes, in degrees; bfloat16 has only 8 binary digits.
+LIMITS: Mapping[Precision, tuple[float, float]] = {
+    "float32": (0.99, 1.0),
+    "float16": (0.99, 1.0),
+    "bfloat16": (0.97, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class VsNetRecipe:
+    """Satisfies `vloc_ros.training.recipe.Recipe`."""
+
+    options: VsNetOptions
+
+    outputs = VOTES
+    augmentation = Augmentation()
+
+    def make_scene(self, places: Sequence[Place]) -> Scene:
+        """Patches of each place's surface, their centres the landmarks. Raises ConfigError for too few or too many."""
+        scene = Scene(tuple(self._map(place) for place in places))
+        if not MIN_LANDMARKS <= (count := len(scene.positions)) <= MAX_LANDMARKS:
+            raise ConfigError(f"patches: {count} landmarks, a map has {MIN_LANDMARKS} to {MAX_LANDMARKS}")
+        return scene
+
+    def _map(self, place: Place) -> MappedPlace:
+        surface, options = surface_of(place), self.options
+        if options.patch_size is None:
+            patches, size = segment_to_count(surface, options.landmarks or DEFAULT_LANDMARKS)
+        else:
+            patches, size = segment(surface, options.patch_size), options.patch_size
+        with bar("landmarks") as progress:
+            landmarks = build_landmarks(surface, patches, place.dataset, progress=progress)
+        say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
+        return MappedPlace(place.name, landmarks, surface)
+
+    def labeller(self, scene: Scene, places: Sequence[Place]) -> "LandmarkLabeller":
+        return LandmarkLabeller(scene)
+
+    def objective(self, scene: Scene) -> VSNetObjective:
+        return VSNetObjective(self.options, scene.positions, self.options.weights)
+
+    def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
+        agreement, degrees = parity(expected, found, spec)
+        least, most = LIMITS[precision]
+        if agreement >= least and degrees <= most:  # not `<` and `>`: NaN has to fail too
+            return None
+        return (
+            f"{100 * agreement:.1f} % of the labels agree, votes are {degrees:.2f} deg apart; at least "
+            f"{100 * least:.0f} % and at most {most:.0f} deg are wanted"
+        )
+
+    def summary(self) -> Mapping[str, Any]:
+        return {"preset": self.options.preset, "loss": self.options.loss}
+
+
+class LandmarkLabeller:
+    """Cells show a landmark's patch: uint16, k for landmark k - 1 of the whole map, 0 for none."""
+
+    kind: tuple[str, tuple[int, ...]] = ("uint16", ())
+
+    def __init__(self, scene: Scene) -> None:
+        self._labellers = {}
+        before = 0
+        for place in scene.places:
+            assert place.surface is not None
+            self._labellers[place.name] = before, Labeller(place.surface, place.landmarks)
+            before += len(place.landmarks)
+
+    def label(self, frame: Frame, width: int, height: int) -> NDArray[np.int32]:
+        before, labeller = self._labellers[frame.scene]
+        labels = labeller.label(frame.image.camera, frame.map_from_camera, frame.depth, width, height)
+        return np.where(labels > 0, labels + before, 0).astype(np.int32)
+
+
+def parity(reference: Outputs, other: Outputs, spec: NetworkSpec) -> tuple[float, float]:
+    """Share of cells with the same label, and the 99th percentile of the angle between votes in degrees, of cells that
+    are not beside their landmark: there any rounding turns a vote, and hardly moves its end."""
+    agreement = float((reference["labels"] == other["labels"]).mean())
+    cosine = (reference["votes"] * other["votes"]).sum(-1)
+    sine = reference["votes"][..., 0] * other["votes"][..., 1] - reference["votes"][..., 1] * other["votes"][..., 0]
+    away = ~(reference["distances"] <= AWAY_CELLS * spec.stride)  # not `>`: NaN has to be seen
+    angles = np.abs(np.arctan2(sine, cosine))[away]
+    return agreement, float(np.degrees(np.percentile(angles, 99))) if angles.size else 0.0
