@@ -1,12 +1,13 @@
-"""Short trainings that differ in one thing, as tables 3 and 4 of the VS-Net paper: what each choice is worth.
+"""Short trainings that differ in one thing, as tables 3 and 4 of VS-Net's paper or 8 and 9 of HSCNet++'s.
 
-python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--epochs 5]
+python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--method hscnet] [--epochs 5]
 
-All variants see every image equally often and are measured on the test split; each row is printed when it is there, and
-a run that was interrupted goes on. Every number is of one run: differences of a tenth mean nothing.
+All variants see every image equally often and are measured on the other split; each row is printed when it is there; a
+run that was interrupted goes on. Every number is of one run: differences of a tenth mean nothing.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,25 +16,47 @@ from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 from vloc_ros.training.build_map import build_map
+from vloc_ros.training.hscnet.options import HscNetOptions, Preset
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
+from vloc_ros.training.method_options import MethodOptions
 from vloc_ros.training.vsnet.options import VsNetOptions
 
-VARIANTS = {  # each changes one thing
-    "base": VsNetOptions(),
-    "landmarks 500": VsNetOptions(landmarks=500),
-    "landmarks 2000": VsNetOptions(landmarks=2000),
-    "triplet, mined negatives (paper)": VsNetOptions(loss="triplet"),
-    "triplet, random negatives": VsNetOptions(loss="triplet_random"),
-    "no direction loss": VsNetOptions(direction=0.0),
-    "votes at stride 2": VsNetOptions(stride=2),
-    "votes at stride 8": VsNetOptions(stride=8),
-    "full cross-entropy": VsNetOptions(loss="cross_entropy"),
+CORNERS = 500  # an image, about as many as a sparse reconstruction knows
+
+
+def _sparse(preset: Preset, reach: int) -> HscNetOptions:
+    return HscNetOptions(preset=preset, sparsify=CORNERS, reach=reach)
+
+
+VARIANTS: Mapping[str, Mapping[str, MethodOptions]] = {
+    "vsnet": {  # each changes one thing
+        "base": VsNetOptions(),
+        "landmarks 500": VsNetOptions(landmarks=500),
+        "landmarks 2000": VsNetOptions(landmarks=2000),
+        "triplet, mined negatives (paper)": VsNetOptions(loss="triplet"),
+        "triplet, random negatives": VsNetOptions(loss="triplet_random"),
+        "no direction loss": VsNetOptions(direction=0.0),
+        "votes at stride 2": VsNetOptions(stride=2),
+        "votes at stride 8": VsNetOptions(stride=8),
+        "full cross-entropy": VsNetOptions(loss="cross_entropy"),
+    },
+    "hscnet": {
+        "hscnet": HscNetOptions(),
+        "hscnet++": HscNetOptions(preset="small++"),
+        "no conditioning": HscNetOptions(variant="unconditioned"),
+        "regression only": HscNetOptions(branching=()),
+        "classification only, 25x25x8": HscNetOptions(variant="classification", branching=(25, 25, 8)),
+        **{f"sparse hscnet++, z = {z}": _sparse("small++", z) for z in (0, 3, 5, 9)},
+        "sparse hscnet, z = 5": _sparse("small", 5),
+    },
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_dataset(parser)
+    parser.add_argument("--method", choices=tuple(VARIANTS), default="vsnet")
+    parser.add_argument("--splits", nargs=2, default=("train", "test"), metavar=("TRAIN", "TEST"))
     parser.add_argument("--workdir", type=Path, required=True, help="for the maps and their checkpoints")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--only", nargs="+", help="names of the variants to run")
@@ -41,17 +64,17 @@ def main() -> None:
     base = MapOptions(
         dataset=options.dataset,
         root=options.root,
-        split="train",
+        split=options.splits[0],
         out=options.workdir / "base",
         workdir=options.workdir / "base.work",
-        method=VARIANTS["base"],
+        method=next(iter(VARIANTS[options.method].values())),
         poses=options.poses,
         training=TrainingOptions(epochs=options.epochs),
     )
-    test = open_dataset(options.dataset, options.root, "test", options.poses)
+    test = open_dataset(options.dataset, options.root, options.splits[1], options.poses)
     print("| variant | landmarks | iterations | minutes | median cm | median deg | 5 cm 5 deg | rejected |")
     print("|---" * 8 + "|")
-    for name, method in VARIANTS.items():
+    for name, method in VARIANTS[options.method].items():
         if options.only and name not in options.only:
             continue
         folder = name.replace(" ", "_").replace(",", "")
