@@ -1,7 +1,7 @@
 """Work that is done in threads while the caller uses what came before."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(items: Iterator[T], work: Callable[[T], R], threads: int, window: int) -> Iterator[R]:
+def ahead(items: Iterator[T], work: Callable[[T], R], threads: int, window: int) -> Generator[R, None, None]:
     """`work(item)` of each item in order, done in `threads` while the caller uses what came before.
 
     One more thread takes the items; no more than `window` items are on the way. An error is raised where its item would

@@ -1,11 +1,9 @@
 """Batches of augmented frames, made while the network works on the one before."""
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vloc_ros.core.ahead import ahead
 from vloc_ros.training.augment import (
     Augmentation,
     Changes,
@@ -81,12 +80,9 @@ class BatchSource:
 
     def batches(self, numbers: Iterable[int], workers: int) -> Generator[Batch, None, None]:
         """The batches of these numbers, `workers` of them being prepared ahead."""
-        remaining = iter(numbers)
-        with ThreadPoolExecutor(max_workers=workers) as pool:
-            ahead = deque(pool.submit(self.prepare, number) for number in islice(remaining, workers))
-            while ahead:
-                yield ahead.popleft().result()()
-                ahead.extend(pool.submit(self.prepare, number) for number in islice(remaining, 1))
+        with closing(ahead(iter(numbers), self.prepare, threads=workers, window=workers)) as prepared:
+            for finish in prepared:
+                yield finish()
 
     def batch(self, number: int) -> Batch:
         """One batch: every frame comes once an epoch, in a new order each."""
