@@ -8,21 +8,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vloc_ros.training.hscnet.network import HSCNetOutput
+from vloc_ros.training.hscnet.options import REGRESSION
 
 # In place of log 0 in the reverse cross-entropy: less trusts labels less. The paper says that it is a constant.
 LOG_ZERO = -4.0
-SINGLE_SCENE_REGRESSION = 10.0
-JOINED_SCENES_REGRESSION = 100_000.0
 
 
 @dataclass(frozen=True)
 class HSCNetWeights:
     """Of the terms of the loss. classification: of plain cross-entropy (lambda_1), or with `symmetric`, for labels that
-    may be wrong, of what cross-entropy and its reverse make together. regression (lambda_2): the papers take
-    SINGLE_SCENE_REGRESSION or JOINED_SCENES_REGRESSION. reprojection (lambda_3): 0 where all labels are measured."""
+    may be wrong, of what cross-entropy and its reverse make together. regression (lambda_2). reprojection
+    (lambda_3): 0 where all labels are measured."""
 
     classification: float = 1.0
-    regression: float = SINGLE_SCENE_REGRESSION
+    regression: float = REGRESSION
     symmetric: bool = False
     cross_entropy: float = 0.1
     reverse_cross_entropy: float = 1.0

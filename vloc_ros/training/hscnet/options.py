@@ -13,6 +13,7 @@ Variant = Literal["full", "unconditioned", "classification"]
 
 STRIDE = 8  # of all presets
 MAX_LEAVES = 65_535
+REGRESSION = 10.0  # the papers' weight of the coordinates' loss for one scene; for joined scenes they take 100,000
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
@@ -33,8 +34,7 @@ class HscNetOptions:
     `variant`, for comparison with `full`: `unconditioned` branches do not know what those before have found,
     `classification` stays at the leaves' centres. `sparse` (a COLMAP model) or `sparsify` (so many points an image, of
     its depth): learn from these points alone, with labels that spread over `reach` network pixels, symmetric
-    cross-entropy and, from epoch `reprojection_from` on, reprojection. `regression`: weight of the coordinates' loss;
-    the papers take 10, and 100,000 for joined scenes.
+    cross-entropy and, from epoch `reprojection_from` on, reprojection. `regression`: weight of the coordinates' loss.
     Raises ConfigError for values that make no sense.
     """
 
@@ -55,7 +55,7 @@ class HscNetOptions:
     sparse: Path | None = option(None, "learn from the points of this COLMAP model", parse=Path, metavar="DIR")
     sparsify: int | None = option(None, "learn from so many points an image", parse=int, metavar="COUNT")
     reach: int = option(5, "how far a sparse point's label spreads", parse=int, metavar="PIXELS")
-    regression: float = option(10.0, "weight of the coordinates", parse=float, metavar="WEIGHT")
+    regression: float = option(REGRESSION, "weight of the coordinates", parse=float, metavar="WEIGHT")
     reprojection_from: int = 10
     learning_rate: float = 1e-3
 
