@@ -3,7 +3,7 @@
 python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--method hscnet] [--epochs 5]
 
 All variants see every image equally often and are measured on the other split; each row is printed when it is there; a
-run that was interrupted goes on. Every number is of one run: differences of a tenth mean nothing.
+run that was interrupted goes on. Every number is of one run: differences of a fifth mean nothing.
 """
 
 import argparse
