@@ -13,31 +13,23 @@ def size_of(x: Tensor) -> tuple[int, int]:
 
 
 def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention (B, heads, d, N) with the kernel phi(q) . phi(k), phi(x) = elu(x) + 1, of queries, keys and values
-    (B, heads, d, N): each position's weighted mean of the values (HSCNet++, section 4.2)."""
+    """Attention (B, N, C) with the kernel phi(q) . phi(k), phi(x) = elu(x) + 1, in each of HEADS shares of the channels
+    of queries, keys and values (B, N, C): each position's weighted mean of the values (HSCNet++, section 4.2)."""
+    count, channels = size_of(keys)
     queries, keys = F.elu(queries) + 1, F.elu(keys) + 1
-    count = size_of(values)[1]  # divided by before it is summed: nothing leaves the range of 16 bits
-    summary = (values / count) @ keys.transpose(-1, -2)
-    weight = (keys / count).sum(dim=-1, keepdim=True).transpose(-1, -2) @ queries
-    return (summary @ queries) / weight.clamp_min(1e-6)
-
-
-class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of every cell of (B, C, h, w)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return y
+    keys = keys * (1 / count)  # before they are summed: nothing leaves the range of 16 bits
+    # All pairs of channels, those of two heads masked: less work than taking the heads apart and putting them together.
+    head = torch.arange(channels, device=keys.device) // (channels // HEADS)
+    same_head = (head[:, None] == head).to(keys.dtype)
+    summaries = (keys.transpose(-1, -2) @ values) * same_head
+    weights = queries @ (keys.sum(dim=-2, keepdim=True).transpose(-1, -2) * same_head)
+    return (queries @ summaries) / weights.clamp_min(1e-6)
 
 
 class LinearTransformer(nn.Module):
-    """One encoder layer on cells (B, C, h, w): self-attention over all of them, then each by itself, beside identities.
+    """One encoder layer on tokens (B, N, C): self-attention over all of them, then each by itself, beside identities.
 
-    It knows no positions but those that its input tells of: permuting the cells permutes the output. `width`: channels
+    It knows no positions but those that its input tells of: permuting the tokens permutes the output. `width`: channels
     of the attention and of the layer between, which is what a layer costs where C is large.
     """
 
@@ -45,13 +37,12 @@ class LinearTransformer(nn.Module):
         super().__init__()
         if width % HEADS:
             raise ValueError(f"attention: width {width} is no multiple of {HEADS} heads")
-        self.head_width = width // HEADS
-        self.before_attention = ChannelNorm(channels)
-        self.project = nn.Conv2d(channels, 3 * width, 1, bias=False)
-        self.merge = nn.Conv2d(width, channels, 1)
-        self.before_mlp = ChannelNorm(channels)
-        self.expand = nn.Conv2d(channels, 2 * width, 1)
-        self.shrink = nn.Conv2d(2 * width, channels, 1)
+        self.before_attention = nn.LayerNorm(channels)
+        self.to_queries, self.to_keys, self.to_values = (nn.Linear(channels, width, bias=False) for _ in range(3))
+        self.merge = nn.Linear(width, channels, bias=False)
+        self.before_mlp = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, 2 * width, bias=False)
+        self.shrink = nn.Linear(2 * width, channels, bias=False)
 
     def start_as_identity(self) -> None:
         """Add nothing at the beginning of training: a short one has no time to unlearn what chance would add."""
@@ -59,18 +50,26 @@ class LinearTransformer(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = size_of(x)
-        projected = self.project(self.before_attention(x)).reshape(-1, 3, HEADS, self.head_width, height * width)
-        attended = linear_attention(projected[:, 0], projected[:, 1], projected[:, 2])
-        x = x + self.merge(attended.reshape(-1, HEADS * self.head_width, height, width))
-        y: Tensor = x + self.shrink(F.elu(self.expand(self.before_mlp(x))))
+        normalised = self.before_attention(x)
+        projected = (project(normalised) for project in (self.to_queries, self.to_keys, self.to_values))
+        x = x + self.merge(linear_attention(*projected))
+        y: Tensor = x + self.shrink(F.relu(self.expand(self.before_mlp(x))))
         return y
 
 
-def encoder(channels: int, width: int, layers: int) -> nn.Module:
-    """So many layers one after the other; the identity for none."""
-    inner = min(width, channels)
-    return nn.Sequential(*(LinearTransformer(channels, inner) for _ in range(layers))) if layers else nn.Identity()
+class Encoder(nn.Module):
+    """Transformers, one after the other, on the cells of (B, C, h, w)."""
+
+    def __init__(self, channels: int, width: int, layers: int):
+        super().__init__()
+        self.layers = nn.Sequential(*(LinearTransformer(channels, min(width, channels)) for _ in range(layers)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.permute(0, 2, 3, 1)
+        height, width, channels = (int(size) for size in tokens.shape[1:])
+        tokens = self.layers(tokens.reshape(-1, height * width, channels))
+        cells: Tensor = tokens.reshape(-1, height, width, channels)
+        return cells.permute(0, 3, 1, 2)
 
 
 def one_hot(labels: Tensor, count: int, dtype: torch.dtype) -> Tensor:
