@@ -23,8 +23,10 @@ from vloc_ros.evaluation.metrics import comparison_rows
 from vloc_ros.evaluation.records import FrameRecord, Rejected, kept
 from vloc_ros.evaluation.requirements import figures, parse_requirements
 from vloc_ros.evaluation.uncertainty import is_right
+from vloc_ros.evaluation.view import view_run
 from vloc_ros.localizer import Localizer
 from vloc_ros.maps import StoredMap
+from vloc_ros.methods.vsnet import VsNet
 
 SCENES = ("hall", "attic")
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -43,7 +45,7 @@ def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) ->
         normals=np.tile([0.0, 0, -1], (n, 1)),
         extents=np.ones(n),
         observations=np.ones(n, np.int32),
-        manifest=Manifest("fake", "map", "today", NetworkSpec(64, 48, 4), gate=gate, scenes=scenes),
+        manifest=Manifest("fake", "map", "today", NetworkSpec(64, 48, 4, VsNet.outputs), gate=gate, scenes=scenes),
         mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
         scenes=np.repeat(np.arange(2, dtype=np.int32), COUNT) if scenes else np.empty(0, np.int32),
         view_scenes=np.array([0, 1, 1], np.int32) if scenes else np.empty(0, np.int32),
@@ -84,7 +86,7 @@ class FakeMethod:
 
 
 class FakeSession:
-    spec, backend, max_batch = NetworkSpec(64, 48, 4), "fake", 1
+    spec, backend, max_batch = NetworkSpec(64, 48, 4, VsNet.outputs), "fake", 1
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return {}
@@ -283,3 +285,17 @@ def test_inspect_describes_each_scene() -> None:
     assert list(places) == [f"landmarks of scene {scene}, frame map_{scene}" for scene in SCENES]
     assert [rows["count"] for rows in places.values()] == [COUNT, COUNT]
     assert list(_places(joined_map(scenes=()))) == ["landmarks"]
+
+
+def test_each_scene_has_a_view_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    landmark_map = joined_map()
+    localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), FakeSession())  # type: ignore[arg-type]
+    frames = [Frame(scene, image(), np.eye(4), scene=scene) for scene in ("attic", "hall")]
+    view_run(localizer, frames, tmp_path / "run.rrd")
+    content = (tmp_path / "run.rrd").read_bytes()
+    for scene in SCENES:
+        assert f"world/{scene}/landmarks".encode() in content
+        assert f"world/{scene}/path/truth".encode() in content
+    assert b"world/attic/path/estimate" in content
+    assert b"world/hall/path/estimate" not in content  # the second image is taken for the attic

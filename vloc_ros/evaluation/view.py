@@ -1,7 +1,8 @@
 """A run in 3-D for the rerun viewer: map, camera where it was and where it is said to be, inliers, errors."""
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +32,42 @@ def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -
     """
     rr = _rerun()
     stream = rr.RecordingStream("vloc_ros")
+    landmark_map = localizer.landmark_map
+    scenes = landmark_map.manifest.scenes or ("",)
     try:
         if save is None:
-            stream.spawn(default_blueprint=_blueprint())
+            stream.spawn(default_blueprint=_blueprint(scenes))
         else:
-            stream.save(save, default_blueprint=_blueprint())
+            stream.save(save, default_blueprint=_blueprint(scenes))
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{save or 'rerun'}: the recording cannot be started: {error}") from error
-    _log_map(rr, stream, localizer.landmark_map)
-    paths: dict[str, list[Matrix]] = {TRUTH: [], ESTIMATE: []}
+    for scene in scenes:
+        _log_map(rr, stream, _world(scene), landmark_map.of_scene(scene))
+    paths: dict[str, list[Matrix]] = defaultdict(list)
+    before = ""
     for index, frame in enumerate(frames):
         stream.set_time("frame", sequence=index)
+        world = _world(frame.scene)
+        if frame.scene != before:
+            for name in (TRUTH, ESTIMATE):
+                stream.log(f"{_world(before)}/{name}", rr.Clear(recursive=True))
+            before = frame.scene
         result = localizer.localize(frame.image)
         _log_image(rr, stream, frame, result)
-        paths[TRUTH].append(frame.map_from_camera)
-        _log_camera(rr, stream, TRUTH, frame, frame.map_from_camera, TRUTH_COLOUR)
+        paths[f"{world}/path/{TRUTH}"].append(frame.map_from_camera)
+        _log_camera(rr, stream, f"{world}/{TRUTH}", frame, frame.map_from_camera, TRUTH_COLOUR)
         if isinstance(result, PoseEstimate) and result.scene == frame.scene:
-            paths[ESTIMATE].append(result.map_from_camera)
-            _log_camera(rr, stream, ESTIMATE, frame, result.map_from_camera, ESTIMATE_COLOUR)
-            _log_estimate(rr, stream, frame, result)
+            paths[f"{world}/path/{ESTIMATE}"].append(result.map_from_camera)
+            _log_camera(rr, stream, f"{world}/{ESTIMATE}", frame, result.map_from_camera, ESTIMATE_COLOUR)
+            _log_estimate(rr, stream, f"{world}/{ESTIMATE}", frame, result)
         else:
             why = result.detail if isinstance(result, Rejection) else f"taken for scene {result.scene}"
             stream.log("rejections", rr.TextLog(f"{frame.name}: {why}", level=rr.TextLogLevel.WARN))
-            stream.log(f"world/{ESTIMATE}", rr.Clear(recursive=True))
-    for name, colour in ((TRUTH, TRUTH_COLOUR), (ESTIMATE, ESTIMATE_COLOUR)):
-        centres = [pose[:3, 3] for pose in paths[name]]
-        stream.log(f"world/path/{name}", rr.LineStrips3D([centres], colors=[colour], radii=-1.0), static=True)
+            stream.log(f"{world}/{ESTIMATE}", rr.Clear(recursive=True))
+    for entity, poses in paths.items():
+        colour = TRUTH_COLOUR if entity.endswith(TRUTH) else ESTIMATE_COLOUR
+        centres = [pose[:3, 3] for pose in poses]
+        stream.log(entity, rr.LineStrips3D([centres], colors=[colour], radii=-1.0), static=True)
     stream.flush()
 
 
@@ -68,14 +79,20 @@ def _rerun() -> Any:
     return rerun
 
 
-def _blueprint() -> Any:
+def _world(scene: str) -> str:
+    """Where a scene's things are: each has a frame, and so a view, of its own."""
+    return f"world/{scene}" if scene else "world"
+
+
+def _blueprint(scenes: Sequence[str]) -> Any:
     from rerun import blueprint as rrb
 
+    worlds = [rrb.Spatial3DView(origin=_world(scene), name=scene or None) for scene in scenes]
     plots = [rrb.TimeSeriesView(origin=f"plots/{name}") for name in ("error", "confidence", "inliers")]
     image = rrb.Spatial2DView(origin="image")
     return rrb.Blueprint(
         rrb.Horizontal(
-            rrb.Spatial3DView(origin="world"),
+            rrb.Grid(*worlds),
             rrb.Vertical(image, *plots, rrb.TextLogView(origin="rejections"), row_shares=[3, 1, 1, 1, 1]),
             column_shares=[3, 2],
         ),
@@ -83,12 +100,12 @@ def _blueprint() -> Any:
     )
 
 
-def _log_map(rr: Any, stream: Any, landmark_map: LandmarkMap) -> None:
+def _log_map(rr: Any, stream: Any, world: str, landmark_map: LandmarkMap) -> None:
     colours = label_colors(np.arange(1, len(landmark_map) + 1, dtype=np.int32))
     landmarks = rr.Points3D(landmark_map.positions, colors=colours, radii=POINT_SHARE * landmark_map.extents)
-    stream.log("world/landmarks", landmarks, static=True)
+    stream.log(f"{world}/landmarks", landmarks, static=True)
     views = landmark_map.mapping_views[:, :3, 3]
-    stream.log("world/mapping_views", rr.Points3D(views, colors=[VIEW_COLOUR], radii=-1.5), static=True)
+    stream.log(f"{world}/mapping_views", rr.Points3D(views, colors=[VIEW_COLOUR], radii=-1.5), static=True)
 
 
 def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Rejection) -> None:
@@ -107,9 +124,9 @@ def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Reject
 
 
 def _log_camera(
-    rr: Any, stream: Any, name: str, frame: Frame, map_from_camera: Matrix, colour: tuple[int, int, int]
+    rr: Any, stream: Any, parent: str, frame: Frame, map_from_camera: Matrix, colour: tuple[int, int, int]
 ) -> None:
-    camera, entity = frame.image.camera, f"world/{name}/camera"
+    camera, entity = frame.image.camera, f"{parent}/camera"
     quaternion = rr.Quaternion(xyzw=to_quaternion(map_from_camera[:3, :3]))
     stream.log(entity, rr.Transform3D(translation=map_from_camera[:3, 3], quaternion=quaternion))
     pinhole = rr.Pinhole(
@@ -122,12 +139,12 @@ def _log_camera(
     stream.log(entity, pinhole)
 
 
-def _log_estimate(rr: Any, stream: Any, frame: Frame, result: PoseEstimate) -> None:
+def _log_estimate(rr: Any, stream: Any, parent: str, frame: Frame, result: PoseEstimate) -> None:
     error = pose_error(result.map_from_camera, frame.map_from_camera)
     inliers = result.correspondences.points[result.inliers]
     gap = [frame.map_from_camera[:3, 3], result.map_from_camera[:3, 3]]
-    stream.log(f"world/{ESTIMATE}/inliers", rr.Points3D(inliers, colors=[GREEN], radii=-4.0))
-    stream.log(f"world/{ESTIMATE}/error", rr.LineStrips3D([gap], colors=[RED], radii=-2.0))
+    stream.log(f"{parent}/inliers", rr.Points3D(inliers, colors=[GREEN], radii=-4.0))
+    stream.log(f"{parent}/error", rr.LineStrips3D([gap], colors=[RED], radii=-2.0))
     stream.log("plots/error/cm", rr.Scalars(100 * error.translation_m))
     stream.log("plots/error/deg", rr.Scalars(math.degrees(error.rotation_rad)))
     stream.log("plots/confidence/confidence", rr.Scalars(result.confidence))
