@@ -29,6 +29,7 @@ def parsed() -> argparse.Namespace:
     add_dataset(parser)
     add_split(parser, default="train")
     parser.add_argument("--sparse", type=Path, metavar="MODEL", help="a COLMAP model (default: depth at corners)")
+    parser.add_argument("--corners", type=int, default=500, help="an image, of depth (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=40, help="spread evenly over the split (default: %(default)s)")
     parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="network's input")
     return parser.parse_args()
@@ -67,7 +68,7 @@ def main() -> None:
     chosen = np.unique(np.linspace(0, len(dataset) - 1, options.frames).round().astype(int))
     correction = calibrate_depth(dataset)
     frames = Subset(CorrectedDepth(dataset, correction), chosen.tolist())
-    points = read_colmap(options.sparse, frames) if options.sparse else sparsified_depth(frames)
+    points = read_colmap(options.sparse, frames) if options.sparse else sparsified_depth(frames, options.corners)
     hierarchy = build_hierarchy(point_cloud(points), DEFAULT_BRANCHING)
     size = options.size[0] // 2, options.size[1] // 2
     print(correction.describe())

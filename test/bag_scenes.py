@@ -20,6 +20,7 @@ from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseE
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.localizer import Localizer
+from vloc_ros.methods.vsnet import VsNet
 
 CAMERA = Camera(16, 12, 20.0, 20.0, 7.5, 5.5)
 START_NS = 1_000 * NS
@@ -84,7 +85,7 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
 
     monkeypatch.setattr("vloc_ros.localizer.localize", localize)
     ids = np.zeros(1, np.int32)
-    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4))
+    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
     landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
     return Localizer(landmarks, SimpleNamespace(), session)  # type: ignore[arg-type]

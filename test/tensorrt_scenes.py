@@ -7,8 +7,9 @@ from onnx import TensorProto, helper
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.tensorrt import TensorRtSession
+from vloc_ros.methods.vsnet import VsNet
 
-SPEC = NetworkSpec(width=16, height=8, stride=4)
+SPEC = NetworkSpec(width=16, height=8, stride=4, outputs=VsNet.outputs)
 H, W = 2, 4
 REALS = ("confidences", "distances", "scales")
 

@@ -234,7 +234,7 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    room, labeller = open_dataset("synthetic_room", None, "small"), VsNetRecipe(VSNET).labeller(Scene(()), ())
+    room, labeller = open_dataset("synthetic_room", None, "small"), VsNetRecipe(VSNET).labeller(Scene(()))
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
         build_frames({"": room}, labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()

@@ -16,6 +16,7 @@ from vloc_ros.datasets import open_dataset  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.localizer import load_localizer  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
+from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
 from vloc_ros.training.frames import open_frames  # noqa: E402
 from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
@@ -49,7 +50,7 @@ def test_a_map_of_hscnet(method: HscNetOptions, tmp_path: Path) -> None:
     manifest = landmark_map.manifest
     assert manifest.method == "hscnet"
     assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 8)
-    assert manifest.network.output_names == ("coordinates", "confidences", "regions")
+    assert manifest.network.outputs == HscNet.outputs
     assert manifest.training["branching"] == "3x4"
     assert manifest.training["supervision"] == ("sparse points, reach 5" if method.is_sparse else "dense")
     assert len(landmark_map) == 12

@@ -20,6 +20,7 @@ from vloc_ros.core.transforms import apply, from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError
 from vloc_ros.maps import write_map
+from vloc_ros.methods.vsnet import VsNet
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HscNetOptions
 from vloc_ros.training.vsnet.options import VsNetOptions
@@ -86,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         normals=np.tile((0.0, 0.0, 1.0), (len(pixels), 1)),
         extents=np.full(len(pixels), 0.1),
         observations=np.full(len(pixels), 7, dtype=np.int32),
-        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", NetworkSpec(WIDTH, HEIGHT, STRIDE)),
+        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", NetworkSpec(WIDTH, HEIGHT, STRIDE, VsNet.outputs)),
     )
     write_map(root / "map", landmark_map, {"float32": make_network()}, np.zeros((60, 80, 3), np.uint8))
     names = ("a", "b", "c")

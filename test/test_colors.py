@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.manifest import COORDINATES, VOTES, Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods import get_method
@@ -33,7 +33,7 @@ def make_map(method: str, spec: NetworkSpec) -> LandmarkMap:
 
 
 def specs(method: str) -> NetworkSpec:
-    return NetworkSpec(128, 80, 8, output_names=VOTES if method == "vsnet" else COORDINATES)
+    return NetworkSpec(128, 80, 8, get_method(method).outputs)
 
 
 def test_labels_are_bright_and_neighbours_far_apart() -> None:

@@ -7,7 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vloc_ros.core.camera import Camera  # noqa: E402
-from vloc_ros.core.manifest import COORDINATES, VOTES, NetworkSpec  # noqa: E402
+from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
+from vloc_ros.methods.hscnet import HscNet  # noqa: E402
+from vloc_ros.methods.vsnet import VsNet  # noqa: E402
 from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec  # noqa: E402
 from vloc_ros.training.fuse import fused  # noqa: E402
 from vloc_ros.training.objective import Normalize  # noqa: E402
@@ -32,7 +34,7 @@ def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, im
     together = session.run(images)
     for index in range(len(images)):
         alone = session.run(images[index : index + 1])
-        for name in SMALL.output_names:
+        for name in SMALL.outputs:
             np.testing.assert_allclose(together[name][index], alone[name][0], rtol=1e-3, atol=1e-4)
 
 
@@ -64,13 +66,13 @@ def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -
 @pytest.mark.parametrize(
     ("camera_size", "spec"),
     [
-        ((320, 240), NetworkSpec(320, 240, 4)),
-        ((640, 480), NetworkSpec(640, 480, 8)),
-        ((960, 720), NetworkSpec(960, 720, 12)),
-        ((1280, 960), NetworkSpec(320, 240, 4)),  # too much to send through the network
-        ((480, 360), NetworkSpec(320, 240, 4)),
-        ((640, 400), NetworkSpec(320, 240, 4)),
-        ((160, 120), NetworkSpec(320, 240, 4)),
+        ((320, 240), NetworkSpec(320, 240, 4, VsNet.outputs)),
+        ((640, 480), NetworkSpec(640, 480, 8, VsNet.outputs)),
+        ((960, 720), NetworkSpec(960, 720, 12, VsNet.outputs)),
+        ((1280, 960), NetworkSpec(320, 240, 4, VsNet.outputs)),  # too much to send through the network
+        ((480, 360), NetworkSpec(320, 240, 4, VsNet.outputs)),
+        ((640, 400), NetworkSpec(320, 240, 4, VsNet.outputs)),
+        ((160, 120), NetworkSpec(320, 240, 4, VsNet.outputs)),
     ],
 )
 def test_whole_images_are_the_input_where_they_are_a_small_multiple(
@@ -79,9 +81,9 @@ def test_whole_images_are_the_input_where_they_are_a_small_multiple(
     width, height = camera_size
     network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
     camera = Camera(width, height, 300.0, 300.0, 1.0, 1.0)
-    assert deployed_spec(network_camera, 4, camera, VOTES) == spec
-    other = deployed_spec(network_camera, 8, camera, COORDINATES)
-    assert (other.stride, other.output_names) == (2 * spec.stride, COORDINATES)
+    assert deployed_spec(network_camera, 4, camera, VsNet.outputs) == spec
+    other = deployed_spec(network_camera, 8, camera, HscNet.outputs)
+    assert (other.stride, other.outputs) == (2 * spec.stride, HscNet.outputs)
     assert (other.width, other.height) == (spec.width, spec.height)
 
 
@@ -89,7 +91,7 @@ def test_float16_sums_convolutions_in_float32(objective: VSNetObjective, images:
     """As tensor cores do, whatever torch does on this CPU: the same but for the rounding of the result."""
     expected = TorchSession(objective, SMALL).run(images)
     found = TorchSession(objective, SMALL, precision="float16").run(images)
-    for name in SMALL.output_names:
+    for name in SMALL.outputs:
         assert found[name].dtype == expected[name].dtype
     assert (found["labels"] == expected["labels"]).mean() > 0.98
     np.testing.assert_allclose(found["distances"], expected["distances"], rtol=0.02, atol=0.1)

@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision  # noqa: E402
 from vloc_ros.core.pipeline import Session  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
+from vloc_ros.methods.vsnet import VsNet  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.export import export_onnx, halve_weights  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
@@ -21,7 +22,7 @@ from vloc_ros.training.vsnet.recipe import parity  # noqa: E402
 
 from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
-DOUBLE = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride)
+DOUBLE = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VsNet.outputs)
 TYPES = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 
@@ -55,7 +56,7 @@ def test_onnx_agrees_with_torch_alone_and_in_a_batch(objective: VSNetObjective, 
         agreement, degrees = parity(expected, found, spec)
         assert agreement > 0.995
         assert degrees < 0.1
-        for name in spec.output_names:
+        for name in spec.outputs:
             assert found[name].shape == expected[name].shape == (3, *spec.output_shape(name))
             assert found[name].dtype == expected[name].dtype
         for name in ("confidences", "distances", "scales"):
@@ -83,7 +84,7 @@ def test_each_file_is_one_self_contained_graph_from_bytes_to_floats(
     batch, *size = image.type.tensor_type.shape.dim
     assert batch.dim_param == "batch"
     assert [d.dim_value for d in size] == [SMALL.height, SMALL.width, 3]
-    assert tuple(output.name for output in model.graph.output) == SMALL.output_names
+    assert tuple(output.name for output in model.graph.output) == tuple(SMALL.outputs)
     kinds = [output.type.tensor_type.elem_type for output in model.graph.output]
     assert kinds == [onnx.TensorProto.INT32, *[onnx.TensorProto.FLOAT] * 4]
     assert len(networks[precision]) < 4e6  # 1.3 million weights of 16 bits

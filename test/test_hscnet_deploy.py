@@ -6,10 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from vloc_ros.core.manifest import COORDINATES, NetworkSpec  # noqa: E402
+from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
+from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.export import export_onnx  # noqa: E402
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet  # noqa: E402
@@ -20,8 +21,8 @@ from vloc_ros.training.hscnet.options import HscNetOptions, Preset  # noqa: E402
 from training_scenes import coarse_images  # isort: skip  # noqa: E402
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
-SPEC = NetworkSpec(128, 80, 8, output_names=COORDINATES)
-DOUBLE = NetworkSpec(256, 160, 16, output_names=COORDINATES)
+SPEC = NetworkSpec(128, 80, 8, HscNet.outputs)
+DOUBLE = NetworkSpec(256, 160, 16, HscNet.outputs)
 EVEN = build_hierarchy(POINTS, (5, 30, 4))
 # one scene of many points, one of so few that its leaves have fewer siblings
 RAGGED = join_hierarchies([build_hierarchy(POINTS, (4, 6)), build_hierarchy(POINTS[:9], (3, 6))])
@@ -65,12 +66,12 @@ def slow(network: HSCNet, hierarchy: Hierarchy, images: np.ndarray) -> tuple[np.
 @pytest.mark.parametrize("hierarchy", [EVEN, FLAT], ids=["three levels", "regression only"])
 def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, preset: Preset) -> None:
     objective, images = made(hierarchy, preset), coarse_images(3, SPEC.width, SPEC.height)
-    expected = dict(zip(COORDINATES, slow(objective.network, hierarchy, images), strict=True))
+    expected = dict(zip(HscNet.outputs, slow(objective.network, hierarchy, images), strict=True))
     in_torch = TorchSession(objective, SPEC).run(images)
     network = export_onnx(objective, SPEC)
     session = open_session({"float32": network}, SPEC, SessionOptions("onnxruntime", max_batch=3))
     alone = [session.run(images[i : i + 1]) for i in range(3)]
-    joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in COORDINATES}
+    joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in HscNet.outputs}
     # weights are rounded to 16 bits in the file, and untrained residuals are metres
     for found, tolerance in ((in_torch, 1e-4), (session.run(images), 0.03), (joined, 0.03)):
         same = found["regions"] == expected["regions"]
@@ -92,7 +93,7 @@ def test_the_file_is_one_graph_that_tensorrt_can_take(hierarchy: Hierarchy, pres
     assert not any(tensor.data_type == onnx.TensorProto.INT64 for tensor in model.graph.initializer)
     types = onnx.shape_inference.infer_shapes(model).graph.value_info
     assert all(value.type.tensor_type.elem_type != onnx.TensorProto.DOUBLE for value in types)
-    assert tuple(output.name for output in model.graph.output) == COORDINATES
+    assert tuple(output.name for output in model.graph.output) == tuple(HscNet.outputs)
     kinds = [output.type.tensor_type.elem_type for output in model.graph.output]
     assert kinds == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
     assert {output.type.tensor_type.shape.dim[0].dim_param for output in model.graph.output} == {"batch"}

@@ -9,9 +9,10 @@ from mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 
 torch = pytest.importorskip("torch")
 
-from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision  # noqa: E402
+from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
 from vloc_ros.core.transforms import apply, invert  # noqa: E402
 from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
+from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.hscnet import recipe as recipe_module  # noqa: E402
 from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
 from vloc_ros.training.hscnet.recipe import HscNetRecipe  # noqa: E402
@@ -20,7 +21,7 @@ from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 DATASET = WallAndBox(views(12))
 DENSE, SPARSE = HscNetRecipe(HscNetOptions(branching=(3, 4))), HscNetRecipe(HscNetOptions(branching=(3, 4), sparsify=9))
-SPEC = NetworkSpec(160, 112, 8, output_names=COORDINATES)
+SPEC = NetworkSpec(160, 112, 8, HscNet.outputs)
 WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
 
 
@@ -74,9 +75,8 @@ def test_the_hierarchy_comes_back_from_the_file(
 
 
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
-def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe) -> None:
-    parts = places("hall", "attic")
-    labeller = recipe.labeller(recipe.make_scene(parts), parts)
+def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe, tmp_path: Path) -> None:
+    labeller = recipe.labeller(reread(recipe.make_scene(places("hall", "attic")), tmp_path))
     assert labeller.kind == ("float32", (3,))
     frame = replace(DATASET.frame(5), scene="attic")
     coordinates = labeller.label(frame, WIDTH, HEIGHT)

@@ -18,11 +18,12 @@ from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import write_map
+from vloc_ros.methods.vsnet import VsNet
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
 
-SPEC = NetworkSpec(width=16, height=8, stride=4)
+SPEC = NetworkSpec(width=16, height=8, stride=4, outputs=VsNet.outputs)
 H, W = 2, 4
 REALS = ("confidences", "distances", "scales")
 
@@ -120,7 +121,7 @@ def test_outputs_by_name(backend: str, threads: int) -> None:
     outputs = session.run(images)
     assert session.spec == SPEC
     assert session.max_batch == 1
-    assert set(outputs) == set(SPEC.output_names)
+    assert set(outputs) == set(SPEC.outputs)
     np.testing.assert_array_equal(outputs["labels"], images[:, ::4, ::4, 0])
     for name in REALS:
         np.testing.assert_allclose(outputs[name], images[:, ::4, ::4, 0] / 255, rtol=1e-6)
@@ -199,7 +200,7 @@ def test_networks_with_other_outputs() -> None:
     assert "(1, 2, 4, 3)" in refusal(tiny_network(votes_shape=(1, H, W, 3)))
     assert "(2, 4, 2)" in refusal(tiny_network(votes_shape=(H, W, 2)))
     assert "int64" in refusal(tiny_network(labels_type=TensorProto.INT64))
-    assert "votes" in refusal(tiny_network(), replace(SPEC, output_names=("labels", "confidences")))
+    assert "votes" in refusal(tiny_network(), replace(SPEC, outputs={"labels": "int32", "confidences": "float32"}))
     assert "(1, 2, 4)" in refusal(tiny_network(), replace(SPEC, stride=2))
 
 
@@ -257,3 +258,6 @@ def test_maps_that_cannot_become_a_localizer_are_named(tmp_path: Path) -> None:
     unknown_method = write_tiny_map(tmp_path / "b", tiny_network(), method="magic")
     with pytest.raises(MapError, match=f"^{unknown_method}: .*'magic' is unknown"):
         load_localizer(unknown_method)
+    other_method = write_tiny_map(tmp_path / "c", tiny_network(), method="hscnet")
+    with pytest.raises(MapError, match=rf"^{other_method}: .*'hscnet' needs .*'coordinates' to be float32\[3\]"):
+        load_localizer(other_method)

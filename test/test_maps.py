@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import yaml
 
-from vloc_ros.core.manifest import Calibration, GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
+from vloc_ros.methods.vsnet import VsNet
 
 NETWORK = b"any bytes will do here" * 100
 PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -41,7 +42,7 @@ def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap
         "method": "vsnet",
         "frame_id": "map",
         "created": "2025-06-01T12:00:00Z",
-        "network": NetworkSpec(320, 240, 4),
+        "network": NetworkSpec(320, 240, 4, VsNet.outputs),
         "gate": GateThresholds(min_inliers=9, min_confidence=0.07),
         "training": {"epochs": 3, "loss": np.float32(0.25), "blocks": (1, 2)},
         "accuracy": {"median_translation_m": None, "recall": 0.5},
@@ -152,7 +153,29 @@ def test_a_map_that_is_not_there_or_a_file(tmp_path: Path) -> None:
 
 def test_newer_format_says_which_it_reads(office: Path) -> None:
     edit_manifest(office, lambda d: d.update(format_version=7, something_new={"a": 1}))
-    assert re.search(r"format_version is 7.*up to 1", refusal(office))
+    assert re.search(rf"format_version is 7.*up to {FORMAT_VERSION}", refusal(office))
+
+
+def as_format_1(document: dict) -> None:
+    names = list(document["network"].pop("outputs"))
+    document["network"]["output_names"] = names
+    document["format_version"] = 1
+    del document["scenes"]
+
+
+def test_format_1_says_the_same(office: Path) -> None:
+    expected = read_map(office).landmark_map.manifest
+    edit_manifest(office, as_format_1)
+    found = read_map(office).landmark_map.manifest
+    assert found == expected
+    assert found.format_version == FORMAT_VERSION
+
+
+@pytest.mark.parametrize("names", [None, "labels", ["labels", "secrets"], []])
+def test_format_1_is_checked_too(office: Path, names: object) -> None:
+    edit_manifest(office, as_format_1)
+    edit_manifest(office, lambda d: d["network"].update(output_names=names))
+    assert re.search("output", refusal(office))
 
 
 def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
@@ -175,8 +198,8 @@ def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
         ("network.width", True),
         ("network.stride", 0),
         ("network.stride", 7),
-        ("network.output_names", "labels"),
-        ("network.output_names", ["labels", "secrets"]),
+        ("network.outputs", ["labels"]),
+        ("network.outputs", {"labels": "int64"}),
         ("gate.min_inlier_ratio", 1.5),
         ("gate.min_confidence", float("nan")),
         ("gate.max_reprojection_rmse_px", -1),
@@ -415,7 +438,7 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 2}]
+    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 3}]
 )
 def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, object]) -> None:
     before = state(office.parent)
@@ -425,9 +448,9 @@ def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dic
 
 
 def test_impossible_specs_and_thresholds_are_refused() -> None:
-    for bad in ({"width": 0}, {"stride": 7}, {"output_names": ()}, {"output_names": ("labels", "labels")}):
+    for bad in ({"width": 0}, {"stride": 7}, {"outputs": {}}, {"outputs": {"labels": "int32[0]"}}):
         with pytest.raises(ConfigError, match="network"):
-            replace(NetworkSpec(320, 240, 4), **bad)  # type: ignore[arg-type]
+            replace(NetworkSpec(320, 240, 4, VsNet.outputs), **bad)  # type: ignore[arg-type]
     nan = float("nan")
     thresholds = {"min_inliers": (-1,), "min_confidence": (1.1, nan), "max_reprojection_rmse_px": (0.0, nan)}
     scales = {"position_scale": (0.0, nan), "rotation_scale": (-1.0,), "position_floor_m": (-0.1, nan)}
@@ -501,8 +524,7 @@ def test_scenes_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
     assert set(found.method_data) == {"radii"}
 
 
-def test_a_map_of_one_place_is_written_as_before_there_were_scenes(office: Path) -> None:
-    assert "scenes" not in yaml.safe_load((office / "map.yaml").read_bytes())
+def test_a_map_of_one_place_is_of_no_scene(office: Path) -> None:
     assert not [name for name in np.load(office / "landmarks.npz").files if "scene" in name]
     found = read_map(office).landmark_map
     assert found.manifest.scenes == ()

@@ -7,7 +7,7 @@ import pytest
 from mapping_scenes import views, wall_and_box_depth
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.manifest import COORDINATES, GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.pnp import PnpSettings, reprojection_errors, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
@@ -17,7 +17,7 @@ from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.methods import get_method
 from vloc_ros.methods.hscnet import HscNet, spread
 
-SPEC = NetworkSpec(160, 120, 8, output_names=COORDINATES)
+SPEC = NetworkSpec(160, 120, 8, HscNet.outputs)
 CAMERA = Camera(320, 240, 280.0, 280.0, 159.5, 119.5)
 SHAPE = (SPEC.height // SPEC.stride, SPEC.width // SPEC.stride)
 POSE = views()[11]

@@ -111,7 +111,6 @@ def test_the_weights_of_vsnets_loss() -> None:
         ({"preset": "mobile"}, r"known are small, compact, .*small\+\+"),
         ({"variant": "half"}, "variant 'half' is unknown"),
         ({"branching": (25, 0)}, r"branching \(25, 0\) must be positive"),
-        ({"branching": (1000, 1000)}, "at most 65535 leaves"),
         ({"variant": "classification", "branching": ()}, "would learn nothing"),
         ({"sparse": Path("model"), "sparsify": 500}, "give sparse or sparsify"),
         ({"sparsify": 0}, "sparsify 0"),

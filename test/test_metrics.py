@@ -23,6 +23,7 @@ from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.evaluation.metrics import PoseError, pose_error, summarize
 from vloc_ros.evaluation.trajectory import StampedPose, read_tum, write_tum
 from vloc_ros.localizer import Localizer
+from vloc_ros.methods.vsnet import VsNet
 
 ISSUE_KEYS = {
     "frames",
@@ -178,7 +179,7 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
 def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     monkeypatch.setattr("vloc_ros.localizer.localize", fake_localize)
     ids = np.zeros(1, np.int32)
-    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4))
+    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
     return Localizer(landmark_map, SimpleNamespace(), session)  # type: ignore[arg-type]

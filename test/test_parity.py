@@ -8,9 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision  # noqa: E402
+from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
 from vloc_ros.errors import ModelError  # noqa: E402
 from vloc_ros.mapping.hierarchy import build_hierarchy  # noqa: E402
+from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.export import export_onnx  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
 from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
@@ -24,7 +25,7 @@ from vloc_ros.training.vsnet.recipe import VsNetRecipe  # noqa: E402
 from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 HIERARCHY = build_hierarchy(np.random.default_rng(0).uniform(0, 2, (500, 3)), (4, 5))
-SPECS = {"vsnet": SMALL, "hscnet": NetworkSpec(128, 80, 8, output_names=COORDINATES)}
+SPECS = {"vsnet": SMALL, "hscnet": NetworkSpec(128, 80, 8, HscNet.outputs)}
 RECIPES: Mapping[str, Recipe] = {"vsnet": VsNetRecipe(VsNetOptions()), "hscnet": HscNetRecipe(HscNetOptions())}
 
 

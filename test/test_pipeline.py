@@ -20,7 +20,7 @@ from vloc_ros.methods.network_io import network_input
 from vloc_ros.methods.vsnet import VsNet
 
 SCENE = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmark" / "voting.py"))
-SPEC = NetworkSpec(width=640, height=480, stride=4)
+SPEC = NetworkSpec(width=640, height=480, stride=4, outputs=VsNet.outputs)
 CAMERA: Camera = SCENE["CAMERA"]
 
 
@@ -142,7 +142,7 @@ def test_network_input_is_undistorted_and_scaled():
     rgb = np.zeros((480, 640, 3), np.uint8)
     for x, y in spots[:, 0]:
         cv2.circle(rgb, (round(x * 16), round(y * 16)), 4 * 16, (255, 255, 255), -1, shift=4)
-    spec = NetworkSpec(width=320, height=240, stride=4)
+    spec = NetworkSpec(width=320, height=240, stride=4, outputs=VsNet.outputs)
     seen = network_input(CameraImage(rgb, camera), spec)
     assert seen.shape == (240, 320, 3)
     expected, _ = camera.undistorted().resized(320, 240).project(points)

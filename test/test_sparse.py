@@ -93,7 +93,7 @@ def test_sparsified_depth_is_deterministic(points: SparsePoints) -> None:
 
 def test_a_place_without_corners_has_no_points() -> None:
     with pytest.raises(DatasetError, match="0 points"):
-        sparsified_depth(WallAndBox(views(2)))
+        sparsified_depth(WallAndBox(views(2)), corners=100)
 
 
 def test_the_summary_counts_frames_that_see_nothing(points: SparsePoints) -> None:
@@ -134,7 +134,7 @@ def test_of_several_points_in_a_pixel_the_nearest_is_its_label() -> None:
 def test_points_behind_and_beside_the_camera_are_no_labels() -> None:
     frame = DATASET.frame(0)
     hidden = apply(frame.map_from_camera, np.array([[0.0, 0, -1], [5, 0, 1], [0, -5, 1]]))
-    labeller = SparseLabeller(SparsePoints(hidden, {"0": np.arange(3, dtype=np.int32)}))
+    labeller = SparseLabeller(SparsePoints(hidden, {"0": np.arange(3, dtype=np.int32)}), 5)
     assert np.isnan(labeller.label(frame, WIDTH, HEIGHT)).all()
     assert np.isnan(labeller.label(DATASET.frame(1), WIDTH, HEIGHT)).all()  # which sees nothing
 

@@ -64,8 +64,8 @@ def test_outputs_are_those_of_onnx_runtime(any_trt: None, max_batch: int) -> Non
     for seed, count in enumerate([max_batch, max_batch, max_batch, 1, 1, 1, 1, max_batch]):
         given = images(count, seed)
         outputs, expected = session.run(given), reference.run(given)
-        assert set(outputs) == set(SPEC.output_names)
-        for name in SPEC.output_names:
+        assert set(outputs) == set(SPEC.outputs)
+        for name in SPEC.outputs:
             assert outputs[name].dtype == expected[name].dtype
             np.testing.assert_allclose(outputs[name], expected[name], rtol=1e-6)
     session.close()
@@ -136,7 +136,7 @@ def test_runs_become_a_graph_and_a_new_size_another(trt: FakeTensorRt) -> None:
         np.testing.assert_array_equal(session.run(images(count, seed))["labels"], images(count, seed)[:, ::4, ::4, 0])
         same = seed == 0 or runs[seed - 1] == count
         assert ("cudaGraphLaunch" in trt.cuda.calls) == same
-    assert trt.cuda.calls.count("cudaMemcpyAsync") == 1 + len(SPEC.output_names)  # of the capture
+    assert trt.cuda.calls.count("cudaMemcpyAsync") == 1 + len(SPEC.outputs)  # of the capture
     trt.cuda.calls.clear()
     session.run(images(3))
     assert trt.cuda.calls == ["cudaSetDevice", "cudaGraphLaunch", "cudaStreamSynchronize"]

@@ -21,6 +21,7 @@ from vloc_ros.core.transforms import (
 )
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.methods.vsnet import VsNet
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 319.5, 239.5)
 
@@ -205,7 +206,7 @@ def test_poses_that_cannot_be(change, words):
 
 
 def test_maps_without_landmarks_or_with_nan():
-    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4))
+    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4, VsNet.outputs))
 
     def make(count: int, value: float) -> LandmarkMap:
         rows = np.full((count, 3), value)

@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
+from vloc_ros.methods.vsnet import VsNet  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.vsnet.deploy import DeployedVSNet  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
@@ -68,7 +69,7 @@ def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
 def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
     objective: VSNetObjective, images: np.ndarray
 ) -> None:
-    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride)
+    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VsNet.outputs)
     expected = TorchSession(objective, SMALL).run(images)
     found = TorchSession(objective, double).run(images.repeat(2, axis=1).repeat(2, axis=2))
     assert (found["labels"] == expected["labels"]).mean() > 0.999

@@ -52,7 +52,7 @@ def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
     assert scene.names == ("hall", "attic")
     counts = [len(each.landmarks) for each in scene.places]
     np.testing.assert_array_equal(scene.scene_of_landmark, np.repeat([0, 1], counts))
-    labeller = COARSE.labeller(scene, places)
+    labeller = COARSE.labeller(scene)
     assert labeller.kind == ("uint16", ())
     frame = places[0].dataset.frame(5)
     ray = apply(frame.map_from_camera, CAMERA.resized(80, 60).rays()[40, 30]) - frame.map_from_camera[:3, 3]

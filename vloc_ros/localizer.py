@@ -64,6 +64,11 @@ def open_localizer(
         method = get_method(manifest.method)
     except ConfigError as error:
         raise MapError(f"{where}: {error}") from error
+    for name, cell in method.outputs.items():
+        if (found := manifest.network.outputs.get(name)) != cell:
+            raise MapError(
+                f"{where}: method {manifest.method!r} needs the network output {name!r} to be {cell}, it is {found}"
+            )
     try:
         session = open_session(stored.networks, manifest.network, options, say)
     except ModelError as error:

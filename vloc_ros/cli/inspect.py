@@ -56,7 +56,7 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
         "networks": ", ".join(f"{name} {len(file) / 1e6:.2f} MB" for name, file in stored.networks.items()),
         "network input": f"{network.width} x {network.height}",
-        "network outputs": f"{', '.join(network.output_names)}, one cell per {network.stride} pixels",
+        "network outputs": f"{', '.join(network.outputs)}, one cell per {network.stride} pixels",
     }
 
 

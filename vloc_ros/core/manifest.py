@@ -8,56 +8,54 @@ from typing import Any, Literal, get_args
 
 from vloc_ros.errors import ConfigError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # can be part of the name of a frame or a topic
 
-# Of the arithmetic inside a network; its input is bytes and its outputs are as OUTPUT_CELLS says in any case.
+# Of the arithmetic inside a network; its input is bytes and its outputs are as the map says in any case.
 Precision = Literal["float32", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-# What each named network output holds in every cell: element type and trailing shape.
-OUTPUT_CELLS: Mapping[str, tuple[str, tuple[int, ...]]] = MappingProxyType(
-    {
-        "labels": ("int32", ()),
-        "confidences": ("float32", ()),
-        "votes": ("float32", (2,)),
-        "distances": ("float32", ()),
-        "scales": ("float32", ()),
-        "coordinates": ("float32", (3,)),
-        "regions": ("int32", ()),
-    }
-)
-VOTES = ("labels", "confidences", "votes", "distances", "scales")  # of landmarks
-COORDINATES = ("coordinates", "confidences", "regions")  # of the scene, metres; region k is landmark k - 1, 0 none
+CELL = re.compile(r"(int32|float32)(?:\[([1-9][0-9]{0,3})\])?")
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The network's input (uint8 RGB, width x height; normalisation is part of the graph) and named outputs.
+    """The network's input (uint8 RGB, width x height; normalisation is part of the graph) and outputs.
 
     `stride`: network input pixels per output cell. Output cell (i, j) lies at input pixel x = (j + 0.5) * stride - 0.5,
-    y = (i + 0.5) * stride - 0.5. Raises ConfigError for sizes that do not fit and outputs that nobody knows.
+    y = (i + 0.5) * stride - 0.5. `outputs`: what each of them has in every cell, `int32` or `float32`, `float32[2]` for
+    two. Raises ConfigError for sizes that do not fit and outputs that cannot be.
     """
 
     width: int
     height: int
     stride: int
+    outputs: Mapping[str, str]
     input_name: str = "image"
-    output_names: tuple[str, ...] = VOTES
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.stride < 1:
             raise ConfigError(f"network: size {self.width}x{self.height} with stride {self.stride} must be positive")
         if self.width % self.stride or self.height % self.stride:
             raise ConfigError(f"network: stride {self.stride} does not divide {self.width}x{self.height}")
-        if unknown := [name for name in self.output_names if name not in OUTPUT_CELLS]:
-            raise ConfigError(f"network: unknown output {unknown[0]!r}, known are {list(OUTPUT_CELLS)}")
-        if not self.output_names or len(set(self.output_names)) != len(self.output_names):
-            raise ConfigError(f"network: outputs {list(self.output_names)} must be named once each")
+        if not self.outputs:
+            raise ConfigError("network: has no outputs")
+        for name, cell in self.outputs.items():
+            if not CELL.fullmatch(cell):
+                raise ConfigError(f"network: outputs.{name} is {cell!r}, expected int32, float32 or float32[2]")
+
+    def output_type(self, name: str) -> str:
+        """Element type of an output."""
+        return self._cell(name)[0]
 
     def output_shape(self, name: str) -> tuple[int, ...]:
         """Shape of an output without its batch axis, (height / stride, width / stride, ...)."""
-        return (self.height // self.stride, self.width // self.stride, *OUTPUT_CELLS[name][1])
+        return (self.height // self.stride, self.width // self.stride, *self._cell(name)[1])
+
+    def _cell(self, name: str) -> tuple[str, tuple[int, ...]]:
+        match = CELL.fullmatch(self.outputs[name])
+        assert match is not None
+        return match[1], () if match[2] is None else (int(match[2]),)
 
 
 @dataclass(frozen=True)

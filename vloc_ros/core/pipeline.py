@@ -48,6 +48,11 @@ class Method(Protocol):
     """What a localization method has to offer: from an image to correspondences with the map."""
 
     @property
+    def outputs(self) -> Mapping[str, str]:
+        """What it needs of a network, as `NetworkSpec.outputs`."""
+        ...
+
+    @property
     def pnp(self) -> PnpSettings:
         """How a pose is found in its correspondences."""
         ...

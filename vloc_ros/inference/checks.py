@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
+from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.errors import ModelError
 
 
@@ -21,13 +21,13 @@ def check_images(images: NDArray[np.uint8], spec: NetworkSpec, max_batch: int) -
 
 def check_output_names(names: list[str], spec: NetworkSpec) -> None:
     """Raises ModelError unless the network has exactly the outputs that the map says."""
-    if sorted(names) != sorted(spec.output_names):
-        raise ModelError(f"network: outputs are {names}, the map says {list(spec.output_names)}")
+    if sorted(names) != sorted(spec.outputs):
+        raise ModelError(f"network: outputs are {names}, the map says {list(spec.outputs)}")
 
 
 def check_outputs(outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec, batch: int) -> None:
     """Raises ModelError unless each output has the type and shape that the map says."""
-    for name in spec.output_names:
-        output, kind, shape = outputs[name], OUTPUT_CELLS[name][0], (batch, *spec.output_shape(name))
+    for name in spec.outputs:
+        output, kind, shape = outputs[name], spec.output_type(name), (batch, *spec.output_shape(name))
         if output.dtype != kind or output.shape != shape:
             raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape}, the map says {kind} {shape}")

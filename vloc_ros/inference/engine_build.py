@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
+from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.engine_cache import Say
 from vloc_ros.inference.tensorrt_library import TensorRt
@@ -57,10 +57,10 @@ def check_tensor(library: TensorRt, name: str, dtype: Any, shape: tuple[int, ...
     cells: tuple[int, ...]
     if name == spec.input_name:
         kind, cells = "uint8", (spec.height, spec.width, 3)
-    elif name in spec.output_names:
-        kind, cells = OUTPUT_CELLS[name][0], spec.output_shape(name)
+    elif name in spec.outputs:
+        kind, cells = spec.output_type(name), spec.output_shape(name)
     else:
-        raise ModelError(f"network: has {name!r}, the map says {[spec.input_name, *spec.output_names]}")
+        raise ModelError(f"network: has {name!r}, the map says {[spec.input_name, *spec.outputs]}")
     fits = len(shape) == 1 + len(cells) and all(n in (UNKNOWN, m) for n, m in zip(shape[1:], cells, strict=True))
     if dtype != getattr(library.api, kind) or not fits:
         raise ModelError(f"network: {name!r} is {dtype.name.lower()} {shape}, the map says {kind} {(UNKNOWN, *cells)}")
@@ -84,7 +84,7 @@ def _parse(library: TensorRt, parser: Any, network: bytes) -> None:
 def _check_definition(library: TensorRt, definition: Any, spec: NetworkSpec) -> None:
     inputs = [definition.get_input(index) for index in range(definition.num_inputs)]
     outputs = [definition.get_output(index) for index in range(definition.num_outputs)]
-    for kind, tensors, names in (("inputs", inputs, [spec.input_name]), ("outputs", outputs, spec.output_names)):
+    for kind, tensors, names in (("inputs", inputs, [spec.input_name]), ("outputs", outputs, list(spec.outputs))):
         if sorted(tensor.name for tensor in tensors) != sorted(names):
             raise ModelError(f"network: {kind} are {[tensor.name for tensor in tensors]}, the map says {list(names)}")
     for tensor in (*inputs, *outputs):

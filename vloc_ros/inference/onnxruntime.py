@@ -29,7 +29,7 @@ class OnnxSession:
     def __init__(self, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> None:
         self.spec = spec
         self.backend = f"onnxruntime on the CPU, {settings.precision}"
-        self._output_names = list(spec.output_names)
+        self._output_names = list(spec.outputs)
         self._session = _load(network, settings.threads, self.providers)
         is_dynamic = _check_input(self._session.get_inputs(), spec)
         self.max_batch = settings.max_batch if is_dynamic else 1

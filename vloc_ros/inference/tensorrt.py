@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
+from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.checks import check_images, check_outputs
@@ -82,7 +82,7 @@ class TensorRtSession:
             self._graph = self._capture() if self._graph is None else self._graph
             self._launch()
         self._cuda.call("cudaStreamSynchronize", self._stream)
-        return {name: self._tensors[name].host[:batch].copy() for name in self.spec.output_names}
+        return {name: self._tensors[name].host[:batch].copy() for name in self.spec.outputs}
 
     def close(self) -> None:
         """Free the GPU's memory, in whatever state the GPU is; a second time does nothing."""
@@ -100,8 +100,8 @@ class TensorRtSession:
         """Check the engine's tensors, whose sizes decide what is read and written where, and its batch axis."""
         spec = self.spec
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        if sorted(names) != sorted([spec.input_name, *spec.output_names]):
-            raise ModelError(f"network: has {names}, the map says {[spec.input_name, *spec.output_names]}")
+        if sorted(names) != sorted([spec.input_name, *spec.outputs]):
+            raise ModelError(f"network: has {names}, the map says {[spec.input_name, *spec.outputs]}")
         for name in names:
             shape = tuple(engine.get_tensor_shape(name))
             check_tensor(self._library, name, engine.get_tensor_dtype(name), shape, spec)
@@ -116,7 +116,7 @@ class TensorRtSession:
         self._context = require("creating an execution context", engine.create_execution_context)
         spec = self.spec
         cells: dict[str, tuple[str, tuple[int, ...]]] = {spec.input_name: ("uint8", (spec.height, spec.width, 3))}
-        cells |= {name: (OUTPUT_CELLS[name][0], spec.output_shape(name)) for name in spec.output_names}
+        cells |= {name: (spec.output_type(name), spec.output_shape(name)) for name in spec.outputs}
         self._tensors = {}
         for name, (dtype, shape) in cells.items():
             host = self._cuda.allocate_pinned((self.max_batch, *shape), dtype)
@@ -135,7 +135,7 @@ class TensorRtSession:
         name, context = self.spec.input_name, self._context
         shape = (batch, *self._tensors[name].host.shape[1:])
         self._library.require(f"setting a batch of {batch}", context.set_input_shape, name, shape)
-        for output in self.spec.output_names:
+        for output in self.spec.outputs:
             expected = (batch, *self.spec.output_shape(output))
             if (found := tuple(context.get_tensor_shape(output))) != expected:
                 raise ModelError(f"network: output {output!r} is {found}, the map says {expected}")
@@ -147,7 +147,7 @@ class TensorRtSession:
         image = self._tensors[self.spec.input_name]
         self._cuda.copy_to_gpu(image.address, image.host[:batch], stream)
         self._library.require("running the network", self._context.execute_async_v3, int(stream))
-        for name in self.spec.output_names:
+        for name in self.spec.outputs:
             output = self._tensors[name]
             self._cuda.copy_to_host(output.host[:batch], output.address, stream)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,8 +21,6 @@ from vloc_ros.mapping.voxels import cells_of, keys_of
 Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
-DEFAULT_REACH = 5  # pixels of the network's input: the paper's z
-DEFAULT_CORNERS = 500  # about what a reconstruction keeps of an image of 640x480
 CORNER_QUALITY = 0.01  # of the strongest corner's; weaker ones are noise
 THINNED_VOXEL = 0.02  # metres: one point of the cloud in each
 NETWORK_SCALE = 2  # labels are kept at half the resolution of the network's input
@@ -44,6 +43,22 @@ class SparsePoints:
                 f"sparse points: {len(self.positions)} points seen by {len(self.seen)} frames, none left"
             )
 
+    def as_arrays(self) -> dict[str, NDArray[Any]]:
+        """The same as arrays, to be kept in a file."""
+        rows = list(self.seen.values())
+        return {
+            "positions": self.positions,
+            "frames": np.array(list(self.seen)),
+            "ends": np.cumsum([len(each) for each in rows]),
+            "rows": np.concatenate(rows),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "SparsePoints":
+        """What `as_arrays` gave."""
+        rows = np.split(arrays["rows"], arrays["ends"][:-1])
+        return cls(arrays["positions"], dict(zip(arrays["frames"].tolist(), rows, strict=True)))
+
     def summary(self, dataset: Dataset) -> str:
         """How many there are and how many of the data set's frames see any, in one line."""
         counts = [len(self.seen[name]) for name in dataset.names if name in self.seen]
@@ -54,9 +69,7 @@ class SparsePoints:
         )
 
 
-def sparsified_depth(
-    dataset: Dataset, corners: int = DEFAULT_CORNERS, progress: Progress = no_progress
-) -> SparsePoints:
+def sparsified_depth(dataset: Dataset, corners: int, progress: Progress = no_progress) -> SparsePoints:
     """What would be known of frames with depth if it were known at corners of the image alone, at most `corners` each.
 
     Corners are where a sparse reconstruction has its points. Each gives a point of its own: nothing is matched between
@@ -94,7 +107,7 @@ def _points_at_corners(frame: Frame, count: int) -> Float:
 class SparseLabeller:
     """Labels images with coordinates of sparse points, spread to pixels nearby; safe to share between threads."""
 
-    def __init__(self, points: SparsePoints, reach: int = DEFAULT_REACH) -> None:
+    def __init__(self, points: SparsePoints, reach: int) -> None:
         """`reach`: how far a label spreads each way, in pixels of the network's input. Raises ConfigError if < 0."""
         if reach < 0:
             raise ConfigError(f"labels: reach {reach} must not be negative")

@@ -7,6 +7,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
@@ -17,6 +18,17 @@ from vloc_ros.errors import ConfigError, MapError
 
 T = TypeVar("T")
 
+FORMAT_1_OUTPUTS = MappingProxyType(
+    {
+        "labels": "int32",
+        "confidences": "float32",
+        "votes": "float32[2]",
+        "distances": "float32",
+        "scales": "float32",
+        "coordinates": "float32[3]",
+        "regions": "int32",
+    }
+)
 SEAL = re.compile(rb"(.*\n)sha256: ([0-9a-f]{64})\n", re.DOTALL)
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -41,8 +53,6 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
     Raises MapError for a summary value that plain YAML cannot hold, NaN and infinity included.
     """
     fields = _plain(manifest, "map.yaml")
-    if not manifest.scenes:  # as before there were any: older programs read it
-        del fields["scenes"]
     document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -60,10 +70,20 @@ def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
     if sealed is None or hashlib.sha256(sealed[1]).hexdigest() != sealed[2].decode():
         raise MapError("content does not match the sha256 in its last line: damaged, or edited without renewing it")
     del document["sha256"]
-    document.setdefault("scenes", [])
     records = _typed(document.pop("files", None), Mapping[str, Any], "files")
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
-    return _build(Manifest, document, ""), files
+    return _build(Manifest, document if version > 1 else _from_format_1(document), ""), files
+
+
+def _from_format_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 named the network's outputs without saying what they hold, and scenes only where there are several."""
+    network = _typed(document.get("network"), Mapping[str, Any], "network")
+    names = _typed(network.get("output_names"), tuple[str, ...], "network.output_names")
+    if unknown := [name for name in names if name not in FORMAT_1_OUTPUTS]:
+        raise MapError(f"network.output_names: format 1 has no output {unknown[0]!r}")
+    kept = {key: value for key, value in network.items() if key != "output_names"}
+    outputs = {name: FORMAT_1_OUTPUTS[name] for name in names}
+    return {"scenes": [], **document, "network": {**kept, "outputs": outputs}, "format_version": FORMAT_VERSION}
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -113,7 +133,7 @@ def _build(cls: type[T], node: object, where: str) -> T:
 
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
-    """`value` as `kind`: int, float, str, tuple of str, mapping with str keys, or a dataclass."""
+    """`value` as `kind`: int, float, str, tuple of str, mapping of str to str or to anything, or a dataclass."""
     if dataclasses.is_dataclass(kind):
         return _build(kind, value, where)  # type: ignore[arg-type]
     if kind is float and type(value) in (int, float) and math.isfinite(value):
@@ -123,6 +143,12 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if kind == Mapping[str, Any] and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value
+    if (
+        kind == Mapping[str, str]
+        and isinstance(value, dict)
+        and all(isinstance(x, str) for x in (*value, *value.values()))
+    ):
         return value
     expected = {int: "an integer", float: "a finite number", str: "a text", tuple[str, ...]: "a list of texts"}
     raise MapError(f"{where} is {reprlib.repr(value)}, expected {expected.get(kind, 'keys and values')}")

@@ -1,7 +1,9 @@
 """HSCNet (Li et al., CVPR 2020) and HSCNet++ (Wang et al., IJCV 2024): a scene coordinate for each cell."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from vloc_ros.errors import ModelError
 from vloc_ros.methods.colors import position_colors
 from vloc_ros.methods.network_io import checked_output, image_pixels, network_input
 
+# Coordinates in the frame of their scene, metres, how likely the region is the right one, and the region: k is landmark
+# k - 1, 0 none.
+OUTPUTS = MappingProxyType({"coordinates": "float32[3]", "confidences": "float32", "regions": "int32"})
 # The papers': 256 hypotheses from all correspondences, inliers within 10 px of a Kinect image.
 MANY_ROUGH = PnpSettings(max_inlier_angle_rad=0.019, ransac_points=10_000, min_iterations=256, max_iterations=256)
 
@@ -27,6 +32,8 @@ class HscNet:
     left; none below `min_confidence`. A cell of confidence c has a standard deviation of `sigma_px` / sqrt(c) network
     pixels an axis: right as a proportion, the map's calibration knows how much it is worth.
     """
+
+    outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     min_confidence: float = 0.05
     max_correspondences: int = 1600

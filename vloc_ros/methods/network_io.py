@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import OUTPUT_CELLS, NetworkSpec
+from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.pipeline import Outputs
 from vloc_ros.core.types import CameraImage
 from vloc_ros.errors import ConfigError, ModelError
@@ -32,7 +32,7 @@ def checked_output(outputs: Outputs, name: str, spec: NetworkSpec) -> NDArray[An
     """The output called `name`. Raises ModelError where it is missing, or not of the shape and type promised."""
     if name not in outputs:
         raise ModelError(f"network: no output {name!r}, it has {', '.join(sorted(outputs))}")
-    output, shape, dtype = outputs[name], spec.output_shape(name), np.dtype(OUTPUT_CELLS[name][0])
+    output, shape, dtype = outputs[name], spec.output_shape(name), np.dtype(spec.output_type(name))
     if output.shape != shape or output.dtype != dtype:
         raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape} instead of {dtype} {shape}")
     return np.ascontiguousarray(output)

@@ -1,6 +1,9 @@
 """VS-Net (Huang et al., CVPR 2021): landmark labels and votes from the network, intersected to landmarks."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +17,17 @@ from vloc_ros.core.voting import VotedLandmarks, VoteField, VotingConfig, vote
 from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.network_io import checked_output, image_pixels, network_input
 
-VSNET_OUTPUTS = tuple(field.name for field in fields(VoteField))
+# Those of VoteField, which says what they mean.
+OUTPUTS = MappingProxyType(
+    {"labels": "int32", "confidences": "float32", "votes": "float32[2]", "distances": "float32", "scales": "float32"}
+)
 
 
 @dataclass(frozen=True)
 class VsNet:
     """The method `vsnet`; satisfies `vloc_ros.core.pipeline.Method`."""
+
+    outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     voting: VotingConfig = field(default_factory=VotingConfig)
     pnp: PnpSettings = FEW_PRECISE
@@ -45,7 +53,7 @@ class VsNet:
 
 def vote_field(outputs: Outputs, spec: NetworkSpec) -> VoteField:
     """The network's outputs. Raises ModelError for a missing output, another shape or type."""
-    return VoteField(**{name: checked_output(outputs, name, spec) for name in VSNET_OUTPUTS})
+    return VoteField(**{name: checked_output(outputs, name, spec) for name in OUTPUTS})
 
 
 def _to_correspondences(

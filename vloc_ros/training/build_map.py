@@ -71,7 +71,7 @@ def build_map(options: MapOptions) -> None:
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
-    blank = _blank_map(options, recipe, scene, frames, training.camera(0))
+    blank = _blank_map(options, scene, frames, training.camera(0))
     _train(trainer, blank, held_out, workers)
     workers.leave()
     if workers.rank == 0:
@@ -140,7 +140,7 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
         scene = load_scene(scene_path)
         size = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            labeller = recipe.labeller(scene, places)
+            labeller = recipe.labeller(scene)
             build_frames(parts, labeller, *size, frames_path, progress)
 
 
@@ -172,15 +172,14 @@ def _make_trainer(
     return trainer
 
 
-def _blank_map(
-    options: MapOptions, recipe: Recipe, scene: Scene, frames: TrainingFrames, camera: Camera
-) -> LandmarkMap:
+def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, camera: Camera) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
+    name, stride = options.method.method, options.method.stride
     manifest = Manifest(
-        method=options.method.method,
+        method=name,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        network=deployed_spec(frames.camera(0), options.method.stride, camera, recipe.outputs),
+        network=deployed_spec(frames.camera(0), stride, camera, get_method(name).outputs),
         gate=OPEN_GATE,
         scenes=tuple(filter(None, scene.names)),
     )

@@ -23,14 +23,14 @@ DTYPES: Mapping[Precision, torch.dtype] = {
 }
 
 
-def deployed_spec(network_camera: Camera, stride: int, camera: Camera, outputs: tuple[str, ...]) -> NetworkSpec:
+def deployed_spec(network_camera: Camera, stride: int, camera: Camera, outputs: Mapping[str, str]) -> NetworkSpec:
     """What the deployed network takes: the whole images of `camera` where they are MAX_SHRINK times or less the size
     that the network learned from, so that nothing is left to do with them before; else images of that size."""
     shrink = camera.width // network_camera.width
     whole = (shrink * network_camera.width, shrink * network_camera.height) == (camera.width, camera.height)
     shrink = shrink if whole and shrink <= MAX_SHRINK else 1
     size = shrink * network_camera.width, shrink * network_camera.height
-    return NetworkSpec(*size, shrink * stride, output_names=outputs)
+    return NetworkSpec(*size, shrink * stride, outputs)
 
 
 class Preprocess(nn.Module):
@@ -103,4 +103,4 @@ class TorchSession:
         """Outputs by name, each with a leading batch axis, of RGB images (B, H, W, 3)."""
         with _Float32Convolutions() if self._device.type == "cpu" else nullcontext():
             outputs = self._network(torch.from_numpy(images).to(self._device))
-        return {name: output.cpu().numpy() for name, output in zip(self.spec.output_names, outputs, strict=True)}
+        return {name: output.cpu().numpy() for name, output in zip(self.spec.outputs, outputs, strict=True)}

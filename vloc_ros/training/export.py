@@ -33,8 +33,8 @@ def export_onnx(objective: Objective, spec: NetworkSpec, precision: Precision = 
             (image,),
             buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
             input_names=[spec.input_name],
-            output_names=list(spec.output_names),
-            dynamic_axes={name: {0: BATCH_AXIS} for name in (spec.input_name, *spec.output_names)},
+            output_names=list(spec.outputs),
+            dynamic_axes={name: {0: BATCH_AXIS} for name in (spec.input_name, *spec.outputs)},
             opset_version=OPSET,
             dynamo=False,
         )

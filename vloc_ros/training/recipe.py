@@ -17,19 +17,14 @@ class Recipe(Protocol):
     """A method's part, made of its options; `VsNetRecipe` in training/vsnet/recipe.py and so on."""
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the network's outputs."""
-        ...
-
-    @property
     def augmentation(self) -> Augmentation: ...
 
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """Landmarks of the places. Raises VlocError for places that cannot be mapped."""
         ...
 
-    def labeller(self, scene: Scene, places: Sequence[Place]) -> FrameLabeller:
-        """What labels the frames of the scene, which was made of these places."""
+    def labeller(self, scene: Scene) -> FrameLabeller:
+        """What labels the frames of the scene."""
         ...
 
     def objective(self, scene: Scene) -> Objective:

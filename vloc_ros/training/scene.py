@@ -80,18 +80,19 @@ def load_scene(path: Path) -> Scene:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
         names: Sequence[str] = arrays["names"].tolist()
-        return Scene(tuple(_place(arrays, number, name) for number, name in enumerate(names)), _group(arrays, "extras"))
+        return Scene(tuple(_place(arrays, number, name) for number, name in enumerate(names)), group(arrays, "extras"))
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ConfigError) as error:
         raise DatasetError(f"{path}: not a complete scene ({error}); --fresh makes it anew") from error
 
 
 def _place(arrays: Mapping[str, NDArray[Any]], number: int, name: str) -> MappedPlace:
-    surface: dict[str, Any] = _group(arrays, f"{number}/Surface")
+    surface: dict[str, Any] = group(arrays, f"{number}/Surface")
     if surface:
         surface["voxel_size"] = float(surface["voxel_size"])
-    landmarks = Landmarks(**_group(arrays, f"{number}/Landmarks"))
+    landmarks = Landmarks(**group(arrays, f"{number}/Landmarks"))
     return MappedPlace(name, landmarks, Surface(**surface) if surface else None)
 
 
-def _group(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+def group(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+    """Those whose names begin with PREFIX/, without it."""
     return {name.removeprefix(f"{prefix}/"): value for name, value in arrays.items() if name.startswith(f"{prefix}/")}

@@ -12,7 +12,6 @@ Preset = Literal["small", "compact", "paper", "joined", "small++", "paper++", "j
 Variant = Literal["full", "unconditioned", "classification"]
 
 STRIDE = 8  # of all presets
-MAX_LEAVES = 65_535
 REGRESSION = 10.0  # the papers' weight of the coordinates' loss for one scene; for joined scenes they take 100,000
 
 
@@ -62,8 +61,8 @@ class HscNetOptions:
     def __post_init__(self) -> None:
         require_known("preset", self.preset, get_args(Preset))
         require_known("variant", self.variant, get_args(Variant))
-        if any(count < 1 for count in self.branching) or math.prod(self.branching) > MAX_LEAVES:
-            raise ConfigError(f"branching {self.branching} must be positive and make at most {MAX_LEAVES} leaves")
+        if any(count < 1 for count in self.branching):
+            raise ConfigError(f"branching {self.branching} must be positive")
         if self.variant == "classification" and not self.branching:
             raise ConfigError("training: classification without branching would learn nothing")
         if self.sparse is not None and self.sparsify is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import COORDINATES, NetworkSpec, Precision
+from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.core.pipeline import Outputs
 from vloc_ros.datasets.types import Frame
 from vloc_ros.mapping.colmap import read_colmap
@@ -20,7 +20,7 @@ from vloc_ros.training.console import bar, say
 from vloc_ros.training.hscnet.objective import HSCNetObjective
 from vloc_ros.training.hscnet.options import HscNetOptions
 from vloc_ros.training.recipe import surface_of
-from vloc_ros.training.scene import MappedPlace, Place, Scene
+from vloc_ros.training.scene import MappedPlace, Place, Scene, group
 
 # Section 4 of the paper: shifts, turns, scales and shears of the image, and its brightness; nothing else.
 PAPERS = Augmentation(
@@ -41,7 +41,6 @@ class HscNetRecipe:
 
     options: HscNetOptions
 
-    outputs = COORDINATES
     augmentation = PAPERS
 
     def make_scene(self, places: Sequence[Place]) -> Scene:
@@ -50,7 +49,8 @@ class HscNetRecipe:
         trees = [build_hierarchy(_cloud(each), self.options.branching) for each in known]
         hierarchy = join_hierarchies(trees)
         mapped = (self._map(*each, hierarchy, number) for number, each in enumerate(zip(places, known, strict=True)))
-        return Scene(tuple(mapped), _as_arrays(hierarchy))
+        points = {n: each.as_arrays() for n, each in enumerate(known) if isinstance(each, SparsePoints)}
+        return Scene(tuple(mapped), _flat({"hierarchy": _as_arrays(hierarchy), **points}))
 
     def _known(self, place: Place) -> "Surface | SparsePoints":
         return self._points(place) if self.options.is_sparse else surface_of(place)
@@ -72,15 +72,17 @@ class HscNetRecipe:
         say(f"{len(known)} surface points, {len(landmarks)} regions of {np.median(landmarks.extents):.2f} m")
         return MappedPlace(place.name, landmarks, known)
 
-    def labeller(self, scene: Scene, places: Sequence[Place]) -> "CoordinateLabeller":
-        if self.options.is_sparse:
-            return CoordinateLabeller(
-                {place.name: SparseLabeller(self._points(place), self.options.reach) for place in places}
-            )
-        return CoordinateLabeller({place.name: _dense_labeller(place) for place in scene.places})
+    def labeller(self, scene: Scene) -> "CoordinateLabeller":
+        return CoordinateLabeller({place.name: self._labeller(scene, n) for n, place in enumerate(scene.places)})
+
+    def _labeller(self, scene: Scene, number: int) -> "RegionLabeller | SparseLabeller":
+        place = scene.places[number]
+        if place.surface is not None:
+            return RegionLabeller(place.surface, place.landmarks)
+        return SparseLabeller(SparsePoints.from_arrays(group(scene.extras, str(number))), self.options.reach)
 
     def objective(self, scene: Scene) -> HSCNetObjective:
-        return HSCNetObjective(self.options, _from_arrays(scene.extras))
+        return HSCNetObjective(self.options, _from_arrays(group(scene.extras, "hierarchy")))
 
     def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
         same = expected["regions"] == found["regions"]
@@ -116,13 +118,13 @@ class CoordinateLabeller:
         return self._labellers[frame.scene].label(frame, width, height)
 
 
-def _dense_labeller(place: MappedPlace) -> RegionLabeller:
-    assert place.surface is not None
-    return RegionLabeller(place.surface, place.landmarks)
-
-
 def _cloud(known: "Surface | SparsePoints") -> NDArray[np.float64]:
     return known.points if isinstance(known, Surface) else point_cloud(known)
+
+
+def _flat(groups: Mapping[Any, Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """What `group` takes apart again."""
+    return {f"{prefix}/{name}": value for prefix, arrays in groups.items() for name, value in arrays.items()}
 
 
 def _as_arrays(hierarchy: Hierarchy) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import VOTES, NetworkSpec, Precision
+from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.core.pipeline import Outputs
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
@@ -37,7 +37,6 @@ class VsNetRecipe:
 
     options: VsNetOptions
 
-    outputs = VOTES
     augmentation = Augmentation()
 
     def make_scene(self, places: Sequence[Place]) -> Scene:
@@ -58,7 +57,7 @@ class VsNetRecipe:
         say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
         return MappedPlace(place.name, landmarks, surface)
 
-    def labeller(self, scene: Scene, places: Sequence[Place]) -> "LandmarkLabeller":
+    def labeller(self, scene: Scene) -> "LandmarkLabeller":
         return LandmarkLabeller(scene)
 
     def objective(self, scene: Scene) -> VSNetObjective:
