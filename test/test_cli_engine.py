@@ -13,7 +13,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.maps import write_map
 
 pytest.importorskip("onnx")
-from tensorrt_scenes import SPEC, network
+from tiny_networks import SPEC, network
 
 if TYPE_CHECKING:
     from fake_tensorrt import FakeTensorRt

@@ -16,7 +16,8 @@ from vloc_ros.errors import ModelError
 from vloc_ros.inference.engine_cache import CacheEntry, EngineCache, EngineKey, cache_directory
 
 pytest.importorskip("onnx")
-from tensorrt_scenes import Said, images, network, open_tensorrt
+from tensorrt_scenes import Said, open_tensorrt
+from tiny_networks import images, network
 
 if TYPE_CHECKING:
     from fake_tensorrt import FakeTensorRt

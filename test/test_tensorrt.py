@@ -19,7 +19,8 @@ pytest.importorskip("onnx")
 from fake_cuda import CudaError
 from fake_tensorrt import FakeTensorRt, installed
 from onnx import TensorProto
-from tensorrt_scenes import SPEC, Said, images, network, open_tensorrt
+from tensorrt_scenes import Said, open_tensorrt
+from tiny_networks import SPEC, images, network
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
@@ -240,7 +241,7 @@ def test_every_error_of_the_parser_is_reported(trt: FakeTensorRt) -> None:
 def test_networks_that_are_not_what_the_map_says(trt: FakeTensorRt) -> None:
     assert "arrows" in failure(trt, content=network(votes_name="arrows"))
     assert "int64" in failure(trt, content=network(labels_type=TensorProto.INT64))
-    assert re.search(r"12, 16, 3", failure(trt, content=network(height=12)))
+    assert re.search(r"12, 16, 3", failure(trt, content=network(image=(12, 16, 3))))
     assert "(-1, 4, 8)" in failure(trt, spec=replace(SPEC, stride=2))
     assert "build_serialized_network" not in trt.calls  # which takes minutes
 
