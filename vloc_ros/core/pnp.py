@@ -17,6 +17,7 @@ Float = NDArray[np.float64]
 MIN_POINTS = 4  # three give a pose, the fourth tells which and leaves something to judge it by
 CAUCHY = 2.5  # residuals of so many standard deviations weigh half
 RAYLEIGH_MEDIAN = float(np.sqrt(2 * np.log(2)))  # of the length of a 2-D residual of unit variance per axis
+MAX_ROUNDS = 3  # of choosing inliers and refining; later ones change nothing that can be measured
 MIN_CONDITION = 1e-12  # smaller over larger eigenvalue of the scaled information matrix
 
 
@@ -52,8 +53,9 @@ def solve_pnp(
 ) -> PoseEstimate | Rejection:
     """The pose that explains the correspondences best. `camera` is that of their pixels; its distortion is not applied.
 
-    The covariance is s^2 (J^T W J)^-1 of the refinement over the inliers, W the inverse pixel variances times robust
-    weights, s^2 = max(1, chi^2 / degrees of freedom): sigmas that turn out too small give no overconfident pose.
+    Inliers are chosen and the pose is refined over them in turn, until they settle. The covariance is s^2 (J^T W J)^-1
+    of the last refinement, W the inverse pixel variances times robust weights, s^2 = max(1, chi^2 / degrees of
+    freedom): sigmas that turn out too small give no overconfident pose.
     Rejects fewer than MIN_POINTS correspondences and those that no single pose explains or that leave it undetermined.
     """
     if len(correspondences) < MIN_POINTS:
@@ -62,18 +64,7 @@ def solve_pnp(
         )
     max_error_px = settings.max_inlier_angle_rad * float(np.sqrt(camera.fx * camera.fy))
     start = _ransac(_most_certain(correspondences, settings.ransac_points), camera, max_error_px, settings)
-    inliers = reprojection_errors(start, correspondences, camera) <= max_error_px
-    if inliers.sum() < MIN_POINTS:
-        return Rejection(
-            RejectionReason.NO_POSE, f"no pose explains more than {int(inliers.sum())} of {len(inliers)} landmarks"
-        )
-    map_from_camera, covariance = _refine(start, correspondences[inliers], camera)
-    if covariance is None:
-        return Rejection(RejectionReason.NO_POSE, f"{int(inliers.sum())} inlier landmarks leave the pose undetermined")
-    errors = reprojection_errors(map_from_camera, correspondences, camera)
-    inliers = errors <= max_error_px
-    rmse_px = float(np.sqrt(np.mean(errors[inliers] ** 2))) if inliers.any() else float(max_error_px)
-    return PoseEstimate(map_from_camera, covariance, correspondences, inliers, rmse_px)
+    return _settled(start, correspondences, camera, max_error_px)
 
 
 def reprojection_errors(map_from_camera: Float, correspondences: Correspondences, camera: Camera) -> Float:
@@ -109,6 +100,30 @@ def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: floa
         {},
     )
     return invert(np.vstack([pose.Rt, [0.0, 0.0, 0.0, 1.0]]))
+
+
+def _settled(
+    pose: Float, correspondences: Correspondences, camera: Camera, max_error_px: float
+) -> PoseEstimate | Rejection:
+    errors, covariance = reprojection_errors(pose, correspondences, camera), None
+    inliers = errors <= max_error_px
+    for _ in range(MAX_ROUNDS):
+        if inliers.sum() < MIN_POINTS:
+            return Rejection(
+                RejectionReason.NO_POSE, f"no pose explains more than {int(inliers.sum())} of {len(inliers)} landmarks"
+            )
+        pose, covariance = _refine(pose, correspondences[inliers], camera)
+        if covariance is None:
+            return Rejection(
+                RejectionReason.NO_POSE, f"{int(inliers.sum())} inlier landmarks leave the pose undetermined"
+            )
+        errors = reprojection_errors(pose, correspondences, camera)
+        before, inliers = inliers, errors <= max_error_px
+        if np.array_equal(inliers, before):
+            break
+    assert covariance is not None
+    rmse_px = float(np.sqrt(np.mean(errors[inliers] ** 2))) if inliers.any() else float(max_error_px)
+    return PoseEstimate(pose, covariance, correspondences, inliers, rmse_px)
 
 
 def _refine(start: Float, correspondences: Correspondences, camera: Camera) -> tuple[Float, Float | None]:
