@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames  # noqa: E402
 
@@ -14,7 +15,7 @@ from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies  # noqa
 from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
 from vloc_ros.training.geometry import focal_lengths, project, rays  # noqa: E402
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth  # noqa: E402
-from vloc_ros.training.hscnet.network import HSCNetOutput  # noqa: E402
+from vloc_ros.training.hscnet.network import Choose, HSCNetOutput  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
 from vloc_ros.training.hscnet.options import STRIDE, HscNetOptions  # noqa: E402
 from vloc_ros.training.hscnet.recipe import PAPERS  # noqa: E402
@@ -92,7 +93,7 @@ def test_the_right_answer_costs_nothing(batch: Batch, options: HscNetOptions) ->
     objective = made(options)
     truth = objective.truth(batch)
     logits = tuple(
-        100 * F.one_hot(truth.paths[:, level], k).permute(0, 3, 1, 2).float()
+        100 * F.one_hot(truth.paths[:, level].clamp_min(0), k).permute(0, 3, 1, 2).float()
         for level, k in enumerate(HIERARCHY.branching)
     )
     residuals = torch.where(truth.known.unsqueeze(1), truth.coordinates - truth.centers, 5.0)
@@ -112,6 +113,26 @@ def test_reprojection_comes_from_its_epoch_on_and_only_where_labels_are_sparse(
     if expected:  # a batch between two epochs is of the earlier one
         later.epochs[0] = 2
         assert "reprojection" not in made(SPARSELY)(later)
+
+
+def test_cells_are_conditioned_on_the_truth_and_where_there_is_none_on_what_the_network_says(batch: Batch) -> None:
+    objective = made(DENSELY)
+    truth = objective.truth(batch)
+    assert 0.05 < truth.known.float().mean() < 0.95
+    assert (truth.paths[:, 0][~truth.known] == -1).all()
+    chosen = []
+
+    def network(images: Tensor, choose: Choose) -> None:
+        for level, k in enumerate(HIERARCHY.branching):
+            logits = torch.zeros(6, k, *truth.known.shape[1:])
+            logits[:, k - 1] = 1
+            chosen.append((choose(level, logits), k - 1))
+
+    objective.network.forward = network  # type: ignore[method-assign, assignment]
+    objective.apply_network(objective.normalize(batch.images), batch)
+    for level, (found, likeliest) in enumerate(chosen):
+        assert (found[~truth.known] == likeliest).all()
+        torch.testing.assert_close(found[truth.known], truth.paths[:, level][truth.known])
 
 
 def test_weights_are_the_options() -> None:

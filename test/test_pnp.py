@@ -13,6 +13,7 @@ from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.pnp_kernels import damped_step, normal_equations, perturb
 from vloc_ros.core.transforms import apply, from_quaternion, invert, rotation_angle
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.methods.hscnet import MANY_ROUGH
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 317.0, 243.0)
 MAP_FROM_CAMERA = from_quaternion([0.3, -0.5, 0.2, 0.8], [4.0, -2.0, 1.5])
@@ -62,6 +63,15 @@ def test_outliers_are_found_and_the_result_repeats():
     assert estimate.inliers[wrong].sum() <= 2
     assert np.linalg.norm(pose_error(estimate.map_from_camera)[:3]) < 0.02
     assert np.array_equal(estimate.map_from_camera, solved(correspondences).map_from_camera)
+
+
+def test_of_equally_certain_ones_hypotheses_come_from_the_whole_image():
+    """In the order of rows, as a method may find them, the first ones are wrong."""
+    found = exact(1200)
+    wrong = np.where(np.arange(1200)[:, None] < 400, np.roll(found.pixels, 7, axis=0), found.pixels)
+    result = solve_pnp(replace(found, pixels=wrong), CAMERA, MANY_ROUGH)
+    assert isinstance(result, PoseEstimate)
+    np.testing.assert_allclose(result.map_from_camera, MAP_FROM_CAMERA, atol=1e-6)
 
 
 def test_sigmas_weigh():

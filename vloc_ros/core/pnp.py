@@ -75,8 +75,10 @@ def reprojection_errors(map_from_camera: Float, correspondences: Correspondences
 
 
 def _most_certain(correspondences: Correspondences, count: int) -> Correspondences:
-    """The `count` of least sigma, in their order."""
-    return correspondences[np.sort(np.argsort(correspondences.sigmas, kind="stable")[:count])]
+    """The `count` of least sigma, in their order; of equal ones some from all over the image, always the same."""
+    order = np.random.default_rng(0).permutation(len(correspondences))
+    least = np.argsort(correspondences.sigmas[order], kind="stable")[:count]
+    return correspondences[np.sort(order[least])]
 
 
 def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float, settings: PnpSettings) -> Float:

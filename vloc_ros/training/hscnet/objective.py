@@ -33,9 +33,14 @@ class HSCNetObjective(Objective):
         return DeployedHSCNet(self.network, self.hierarchy, spec, precision)
 
     def apply_network(self, images: Tensor, batch: Batch) -> tuple[HSCNetOutput, HSCNetTruth]:
-        """Conditioned on the truth, which is found here: it is the same for the network and for its loss."""
+        """Conditioned on the truth, which is found here: it is the same for the network and for its loss. Where nothing
+        is known, on what the network says itself, as when it is used: transformers look at these cells too."""
         truth = self.truth(batch)
-        return self.network(images, lambda level, _: truth.paths[:, level]), truth
+
+        def choose(level: int, logits: Tensor) -> Tensor:
+            return torch.where(truth.known, truth.paths[:, level], logits.argmax(dim=1))
+
+        return self.network(images, choose), truth
 
     def losses(self, output: tuple[HSCNetOutput, HSCNetTruth], batch: Batch) -> dict[str, Tensor]:
         """classification, regression, for sparse points reprojection, and total."""
@@ -58,7 +63,7 @@ class HSCNetObjective(Objective):
         paths, leaves = self.tree.assign(coordinates.permute(0, 2, 3, 1), batch.scenes)
         dtype = self.tree.centers.dtype
         return HSCNetTruth(
-            paths=paths,
+            paths=paths.masked_fill(~known.unsqueeze(1), -1),
             centers=self.tree.centers[leaves].permute(0, 3, 1, 2),
             coordinates=coordinates.to(dtype),
             known=known,
