@@ -3,7 +3,8 @@
 python benchmark/ablation.py --dataset seven_scenes --root DIR --poses FILE --workdir DIR [--method hscnet] [--epochs 5]
 
 All variants see every image equally often and are measured on the other split; each row is printed when it is there; a
-run that was interrupted goes on. Every number is of one run: differences of a fifth mean nothing.
+run that was interrupted goes on. Where points are sparse, their reprojection sets in at half of the epochs. Every
+number is of one run: differences of a fifth mean nothing.
 """
 
 import argparse
@@ -79,6 +80,8 @@ def main() -> None:
             continue
         folder = name.replace(" ", "_").replace(",", "")
         out, workdir = options.workdir / folder, options.workdir / f"{folder}.work"
+        if isinstance(method, HscNetOptions) and method.is_sparse:
+            method = replace(method, reprojection_from=options.epochs // 2)
         build_map(replace(base, method=method, out=out, workdir=workdir))
         localizer = load_localizer(out)
         training = localizer.landmark_map.manifest.training

@@ -14,11 +14,11 @@ from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.export import export_onnx  # noqa: E402
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet  # noqa: E402
-from vloc_ros.training.hscnet.network import HSCNet, most_likely  # noqa: E402
+from vloc_ros.training.hscnet.network import HSCNet  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
 from vloc_ros.training.hscnet.options import HscNetOptions, Preset  # noqa: E402
 
-from training_scenes import coarse_images  # isort: skip  # noqa: E402
+from training_scenes import coarse_images, most_likely  # isort: skip  # noqa: E402
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
 SPEC = NetworkSpec(128, 80, 8, HscNet.outputs)

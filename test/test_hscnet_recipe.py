@@ -11,10 +11,11 @@ torch = pytest.importorskip("torch")
 
 from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
 from vloc_ros.core.transforms import apply, invert  # noqa: E402
+from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
 from vloc_ros.methods.hscnet import HscNet  # noqa: E402
 from vloc_ros.training.hscnet import recipe as recipe_module  # noqa: E402
-from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.options import REACH, HscNetOptions  # noqa: E402
 from vloc_ros.training.hscnet.recipe import HscNetRecipe  # noqa: E402
 from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa: E402
 
@@ -58,8 +59,13 @@ def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
     assert [place.surface is None for place in scene.places] == [recipe is SPARSE] * len(names)
 
 
-@pytest.mark.parametrize("branching", [(), (5,), (3, 4), (2, 3, 4)], ids=str)
-@pytest.mark.parametrize("names", [("",), ("hall", "attic")], ids=["one place", "two places"])
+@pytest.mark.parametrize(
+    ("branching", "names"),
+    [
+        ((), ("",)),
+        *((branching, names) for branching in ((5,), (3, 4), (2, 3, 4)) for names in (("",), ("hall", "attic"))),
+    ],
+)
 def test_the_hierarchy_comes_back_from_the_file(
     branching: tuple[int, ...], names: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -85,10 +91,33 @@ def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe, tmp_path: P
     assert known.mean() > (0.1 if recipe is SPARSE else 0.5)
     np.testing.assert_allclose(coordinates[known][:, 1], 2.0, atol=VOXEL)
     pixels, _ = CAMERA.resized(WIDTH, HEIGHT).project(apply(invert(frame.map_from_camera), coordinates[known]))
-    reach = recipe.options.reach / 2 + 0.5 if recipe is SPARSE else 0.01
+    reach = REACH / 2 + 0.5 if recipe is SPARSE else 0.01
     assert np.abs(pixels - np.argwhere(known)[:, ::-1]).max() <= reach
     with pytest.raises(KeyError):
         labeller.label(replace(frame, scene="cellar"), WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (HscNetOptions(branching=()), "without branching 2 scenes cannot be told apart"),
+        (HscNetOptions(sparse=Path("model")), "^model: one COLMAP model for 2 scenes"),
+    ],
+)
+def test_what_is_for_one_place_only(options: HscNetOptions, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        HscNetRecipe(options).make_scene(places("hall", "attic"))
+
+
+def test_sparse_points_are_of_no_mesh() -> None:
+    with pytest.raises(ConfigError, match=r"room\.ply: a mesh is of no use"):
+        SPARSE.make_scene([Place("", DATASET, Path("room.ply"))])
+
+
+def test_depth_is_read_unless_a_reconstruction_takes_its_place() -> None:
+    assert DENSE.reads_depth
+    assert SPARSE.reads_depth
+    assert not HscNetRecipe(HscNetOptions(sparse=Path("model"))).reads_depth
 
 
 def outputs() -> dict[str, np.ndarray]:

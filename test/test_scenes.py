@@ -299,3 +299,5 @@ def test_each_scene_has_a_view_of_its_own(tmp_path: Path) -> None:
         assert f"world/{scene}/path/truth".encode() in content
     assert b"world/attic/path/estimate" in content
     assert b"world/hall/path/estimate" not in content  # the second image is taken for the attic
+    with pytest.raises(ConfigError, match="does not say of which scene it is, the map is of the scenes hall, attic"):
+        view_run(localizer, [Frame("7", image(), np.eye(4))], tmp_path / "other.rrd")

@@ -27,6 +27,11 @@ DISTANCE, TILE = 2.0, 0.5
 COLORS = np.random.default_rng(0).integers(30, 226, (16, 3), dtype=np.uint8)
 
 
+def most_likely(level: int, logits: torch.Tensor) -> torch.Tensor:
+    """For `HSCNet.forward`: the arg-max (B, h, w) of logits (B, k, h, w)."""
+    return logits.argmax(dim=1)
+
+
 def landmarks() -> NDArray[np.float64]:
     """(16, 3): the tiles' centres, 4 by 4."""
     place = (np.arange(4) - 1.5) * TILE

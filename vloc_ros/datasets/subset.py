@@ -41,6 +41,14 @@ class Subset:
         return self.parent.frame(self.indices[index], depth=depth)
 
 
+class WithoutDepth(Subset):
+    """Frames whose depth, if there is any, is of no use."""
+
+    @property
+    def has_depth(self) -> bool:
+        return False
+
+
 def split_held_out(dataset: Dataset, share: float = 0.05, block: int = 5, most: int = 40) -> tuple[Subset, Subset]:
     """(training, held-out) parts. Held-out frames come in blocks spread evenly over the sequence, because a single
     frame between its two neighbours would measure nothing but memory."""

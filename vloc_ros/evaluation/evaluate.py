@@ -123,7 +123,7 @@ def evaluate_frames(
     localizer.warm_up()  # so that times are true
     scenes = localizer.landmark_map.manifest.scenes
     for frame, result in _results(localizer, frames):
-        _require_scene(frame, scenes)
+        require_scene(frame, scenes)
         records.append(_record(localizer, frame, result))
         if progress:
             progress(len(records))
@@ -181,7 +181,7 @@ def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection
     )
 
 
-def _require_scene(frame: Frame, scenes: Sequence[str]) -> None:
+def require_scene(frame: Frame, scenes: Sequence[str]) -> None:
     """Raise ConfigError for truth in no frame of the map's: errors would mean nothing."""
     if bool(frame.scene) != bool(scenes):
         here = f"is of scene '{frame.scene}'" if frame.scene else "does not say of which scene it is"

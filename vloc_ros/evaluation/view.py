@@ -14,6 +14,7 @@ from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.caption import GREEN, RED
+from vloc_ros.evaluation.evaluate import require_scene
 from vloc_ros.evaluation.metrics import pose_error
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.colors import label_colors
@@ -28,7 +29,8 @@ POINT_SHARE = 0.15  # a landmark's dot against its patch
 def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -> None:
     """Localize the frames and show what comes of them, or write it to the file `save` (.rrd) for later.
 
-    Raises ConfigError where rerun is not installed, or when the file cannot be written.
+    Raises ConfigError where rerun is not installed, when the file cannot be written, and for frames of no scene of the
+    map's.
     """
     rr = _rerun()
     stream = rr.RecordingStream("vloc_ros")
@@ -47,6 +49,7 @@ def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -
     before = ""
     for index, frame in enumerate(frames):
         stream.set_time("frame", sequence=index)
+        require_scene(frame, landmark_map.manifest.scenes)
         world = _world(frame.scene)
         if frame.scene != before:
             for name in (TRUTH, ESTIMATE):

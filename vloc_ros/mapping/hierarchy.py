@@ -103,6 +103,20 @@ class Hierarchy:
         return reversed(found[: self.depth])
 
 
+def divide(hierarchy: Hierarchy, points: Float, scene: int) -> tuple[Float, Ints, Float]:
+    """Centres (K, 3) of a scene's leaves, the one that each point (N, 3) lies in (N,), counted from the scene's first,
+    and how far its farthest point is from each centre (K,). Raises ConfigError for points that do not reach every leaf:
+    they are not those that the hierarchy was made from."""
+    own = np.flatnonzero(hierarchy.scenes(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == scene)
+    centers = hierarchy.leaf_centers[own]
+    leaves = hierarchy.assign(points, scene) - np.int32(own[0])
+    if (reached := len(np.unique(leaves))) != len(own):
+        raise ConfigError(f"regions: the points reach {reached} of the scene's {len(own)} leaves")
+    extents = np.zeros(len(own))
+    np.maximum.at(extents, leaves, np.linalg.norm(points - centers[leaves], axis=1))
+    return centers, leaves, extents
+
+
 def build_hierarchy(points: Float, branching: Sequence[int] = DEFAULT_BRANCHING, seed: int = 0) -> Hierarchy:
     """Hierarchical k-means of one scene's points (N, 3), metres; branching[l] children for each node of level l.
 

@@ -42,13 +42,22 @@ class Labeller:
         rendered = render(self._surface, self._point_labels, small, map_from_camera)
         if depth is None:
             return rendered
-        if depth.shape != (camera.height, camera.width):
-            raise DatasetError(f"depth image: shape {depth.shape}, but its camera is {camera.width}x{camera.height}")
-        reduced = reduce_depth(undistort_depth(camera, depth), width, height)
-        intrinsics = np.array([small.fx, small.fy, small.cx, small.cy])
+        reduced = undistorted_depth(camera, depth, width, height)
+        return np.where(reduced > 0, self.look_up(reduced, small, map_from_camera), rendered)
+
+    def look_up(self, depth: NDArray[np.float32], camera: Camera, map_from_camera: Float) -> Labels:
+        """Labels (H, W) of the points at depth (H, W) metres of a camera without distortion; 0 where it is unknown."""
+        intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
         pose = np.ascontiguousarray(map_from_camera, dtype=np.float64)
-        looked_up = _look_up(reduced, intrinsics, pose, self._surface.voxel_size, *self._table, self._band_labels)
-        return np.where(reduced > 0, looked_up, rendered)
+        labels: Labels = _look_up(depth, intrinsics, pose, self._surface.voxel_size, *self._table, self._band_labels)
+        return labels
+
+
+def undistorted_depth(camera: Camera, depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """`reduce_depth` of depth as `camera` sees it, lens distortion removed. Raises DatasetError for another size."""
+    if depth.shape != (camera.height, camera.width):
+        raise DatasetError(f"depth image: shape {depth.shape}, but its camera is {camera.width}x{camera.height}")
+    return reduce_depth(undistort_depth(camera, depth), width, height)
 
 
 def reduce_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:

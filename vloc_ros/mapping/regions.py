@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply
 from vloc_ros.datasets.types import Dataset, Frame
-from vloc_ros.errors import ConfigError
 from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.hierarchy import Hierarchy
-from vloc_ros.mapping.labels import Labeller, reduce_depth
+from vloc_ros.mapping.hierarchy import Hierarchy, divide
+from vloc_ros.mapping.labels import Labeller, undistorted_depth
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
 from vloc_ros.mapping.render import render
-from vloc_ros.mapping.surface import Surface, undistort_depth
+from vloc_ros.mapping.surface import Surface
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -30,15 +29,8 @@ def leaf_landmarks(
     Extents reach the farthest point of the surface, normals are those at the point nearest to the leaf's mean. Raises
     ConfigError for a surface that does not reach every leaf: it is not the one that the hierarchy was made from.
     """
-    leaves = hierarchy.assign(surface.points, scene)
-    own = np.flatnonzero(hierarchy.scenes(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == scene)
-    if len(np.unique(leaves)) != len(own):
-        raise ConfigError(f"regions: the surface reaches {len(np.unique(leaves))} of the scene's {len(own)} leaves")
-    found = build_landmarks(surface, leaves - own[0].astype(np.int32), dataset, 0, progress)
-    positions = hierarchy.leaf_centers[own]
-    extents = np.zeros(len(own))
-    np.maximum.at(extents, leaves - own[0], np.linalg.norm(surface.points - hierarchy.leaf_centers[leaves], axis=1))
-    return replace(found, positions=positions, extents=extents)
+    centers, leaves, extents = divide(hierarchy, surface.points, scene)
+    return replace(build_landmarks(surface, leaves, dataset, 0, progress), positions=centers, extents=extents)
 
 
 class RegionLabeller:
@@ -54,21 +46,20 @@ class RegionLabeller:
         """Coordinates (height, width, 3), metres of the map's frame, of what the frame's camera (without its
         distortion) sees; NaN where that is not on the surface, or nothing. Cells of unknown depth show the rendered
         surface. Raises DatasetError as `Labeller.label`."""
-        camera, map_from_camera, depth = frame.image.camera, frame.map_from_camera, frame.depth
-        labels = self._labeller.label(camera, map_from_camera, depth, width, height)
+        camera, map_from_camera = frame.image.camera, frame.map_from_camera
         small = camera.undistorted().resized(width, height)
-        seen = self._rendered_depth(small, map_from_camera)
-        if depth is not None:
-            measured = reduce_depth(undistort_depth(camera, depth), width, height)
-            seen = np.where(measured > 0, measured, seen)
-        known = (labels > 0) & (seen > 0)
+        shown = render(self._surface, self._numbers, small, map_from_camera)
+        seen = self._rendered_depth(shown, small, map_from_camera)
+        if frame.depth is not None:
+            measured = undistorted_depth(camera, frame.depth, width, height)
+            near_surface = self._labeller.look_up(measured, small, map_from_camera) > 0
+            seen = np.where(measured > 0, np.where(near_surface, measured, 0.0), seen)
         points = apply(map_from_camera, (small.rays() * seen[..., None]).reshape(-1, 3)).reshape(height, width, 3)
-        return np.where(known[..., None], points, np.nan).astype(np.float32)
+        return np.where(seen[..., None] > 0, points, np.nan).astype(np.float32)
 
-    def _rendered_depth(self, camera: Camera, map_from_camera: Float) -> Float:
-        """Depth (H, W) of the surface, 0 where there is none: where each pixel's ray meets the plane of the point that
-        it shows; the point's own depth where it passes the plane too flatly."""
-        shown = render(self._surface, self._numbers, camera, map_from_camera)
+    def _rendered_depth(self, shown: Ints, camera: Camera, map_from_camera: Float) -> Float:
+        """Depth (H, W) of the surface, given the number of the point that each pixel shows, 0 for none: where its ray
+        meets the plane of the point; the point's own depth where it passes the plane too flatly."""
         rows = np.maximum(shown - 1, 0)
         rotation, origin = map_from_camera[:3, :3], map_from_camera[:3, 3]
         points = (self._surface.points[rows] - origin) @ rotation

@@ -12,7 +12,7 @@ from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.hierarchy import Hierarchy
+from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.propagation import propagate
 from vloc_ros.mapping.surface import undistort_depth
@@ -154,14 +154,8 @@ def sparse_landmarks(points: SparsePoints, hierarchy: Hierarchy, dataset: Datase
     it was seen from: the mean direction from its points to their frames' cameras. Raises ConfigError for points that do
     not reach every leaf: they are not those that the hierarchy was made from.
     """
-    own = np.flatnonzero(hierarchy.scenes(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == scene)
-    centers = hierarchy.leaf_centers[own]
-    leaves = hierarchy.assign(points.positions, scene) - np.int32(own[0])
-    if (reached := len(np.unique(leaves))) != len(own):
-        raise ConfigError(f"sparse points: they reach {reached} of the scene's {len(own)} leaves")
-    extents = np.zeros(len(own))
-    np.maximum.at(extents, leaves, np.linalg.norm(points.positions - centers[leaves], axis=1))
-    observations, directions = np.zeros(len(own), dtype=np.int32), np.zeros((len(own), 3))
+    centers, leaves, extents = divide(hierarchy, points.positions, scene)
+    observations, directions = np.zeros(len(centers), dtype=np.int32), np.zeros((len(centers), 3))
     for index, name in enumerate(dataset.names):
         seen = points.seen.get(name, np.zeros(0, dtype=np.int32))
         observations[np.unique(leaves[seen])] += 1

@@ -15,7 +15,7 @@ from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import scene_parts
-from vloc_ros.datasets.subset import Subset, split_held_out
+from vloc_ros.datasets.subset import Subset, WithoutDepth, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import SessionOptions, open_session
@@ -130,7 +130,11 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
     scene_path, frames_path = options.workdir / SCENE_FILE, options.workdir / "frames"
     if scene_path.exists() and frames_path.exists():
         return
-    parts = {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(training)}
+    parts: dict[str, Dataset] = dict(scene_parts(training))
+    if recipe.reads_depth:
+        parts = {name: _with_corrected_depth(options, name, part) for name, part in parts.items()}
+    else:
+        parts = {name: WithoutDepth(part, range(len(part))) for name, part in parts.items()}
     if options.mesh is not None and len(parts) > 1:
         raise ConfigError(f"{options.mesh}: one mesh for {len(parts)} scenes")
     places = [Place(name, part, options.mesh) for name, part in parts.items()]

@@ -19,6 +19,11 @@ class Recipe(Protocol):
     @property
     def augmentation(self) -> Augmentation: ...
 
+    @property
+    def reads_depth(self) -> bool:
+        """Whether frames' depth is used where there is any."""
+        ...
+
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """Landmarks of the places. Raises VlocError for places that cannot be mapped."""
         ...

@@ -73,6 +73,6 @@ class Encoder(nn.Module):
 
 
 def one_hot(labels: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    """One-hot maps (B, count, h, w) of labels (B, h, w); all zero where a label is -1."""
+    """One-hot maps (B, count, h, w) of labels (B, h, w)."""
     numbers = torch.arange(count, dtype=torch.int32, device=labels.device).view(1, count, 1, 1)
     return (labels.to(torch.int32).unsqueeze(1) == numbers).to(dtype)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vloc_ros.training.hscnet.attention import Encoder, LinearTransformer, one_hot, size_of
 from vloc_ros.training.hscnet.options import STRIDE, HscNetOptions, Preset
 
-# What each cell is taken to show of a level, (B, h, w), -1 unknown, given the level's number and logits (B, k, h, w).
+# What each cell is taken to show of a level, (B, h, w), given the level's number and logits (B, k, h, w).
 Choose: TypeAlias = Callable[[int, Tensor], Tensor]
 Activation: TypeAlias = type[nn.ELU] | type[nn.ReLU]
 
@@ -128,7 +128,7 @@ class HSCNet(nn.Module):
                 module.start_as_identity()
 
     def forward(self, images: Tensor, choose: Choose) -> HSCNetOutput:
-        """`choose` says what to condition on: the truth in training, `most_likely` or the like at test time."""
+        """`choose` says what to condition on: the truth in training, at run time a `Descent`."""
         features = self.stem(images)
         known: list[Tensor] = []
         logits: list[Tensor] = []
@@ -139,11 +139,6 @@ class HSCNet(nn.Module):
                 known.append(one_hot(choose(level, logits[-1]), count, features.dtype))
         residuals = features[:, :3].clamp(0, 0) if self.regressor is None else self.regressor(features, known)
         return HSCNetOutput(tuple(logits), residuals)
-
-
-def most_likely(level: int, logits: Tensor) -> Tensor:
-    """The arg-max (B, h, w) of logits (B, k, h, w)."""
-    return logits.argmax(dim=1)
 
 
 def _conv(inputs: int, outputs: int, activation: Activation, stride: int = 1, dilation: int = 1) -> nn.Sequential:

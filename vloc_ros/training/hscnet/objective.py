@@ -12,7 +12,7 @@ from vloc_ros.training.geometry import focal_lengths, rays
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth, apply_poses, hscnet_losses
 from vloc_ros.training.hscnet.network import HSCNet, HSCNetOutput, architecture_of
-from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.hscnet.options import REPROJECTION_FROM, HscNetOptions
 from vloc_ros.training.hscnet.tree import Tree
 from vloc_ros.training.objective import Objective, at_least_float32
 
@@ -46,7 +46,8 @@ class HSCNetObjective(Objective):
         """classification, regression, for sparse points reprojection, and total."""
         (logits, residuals), truth = output
         precise = HSCNetOutput(tuple(map(at_least_float32, logits)), at_least_float32(residuals))
-        late = self.options.is_sparse and int(batch.epochs.min()) >= self.options.reprojection_from
+        first = REPROJECTION_FROM if self.options.reprojection_from is None else self.options.reprojection_from
+        late = self.options.is_sparse and int(batch.epochs.min()) >= first
         return hscnet_losses(precise, truth, self.weights, reprojection_on=late)
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from vloc_ros.training.method_options import option, require_known
 Preset = Literal["small", "compact", "paper", "joined", "small++", "paper++", "joined++"]
 Variant = Literal["full", "unconditioned", "classification"]
 
+REACH, REPROJECTION_FROM = 5, 10  # the paper's z and epoch
 STRIDE = 8  # of all presets
 REGRESSION = 10.0  # the papers' weight of the coordinates' loss for one scene; for joined scenes they take 100,000
 
@@ -32,9 +33,9 @@ class HscNetOptions:
     `branching`: children of each node of the hierarchy, level by level; without any, the regression-only baseline.
     `variant`, for comparison with `full`: `unconditioned` branches do not know what those before have found,
     `classification` stays at the leaves' centres. `sparse` (a COLMAP model) or `sparsify` (so many points an image, of
-    its depth): learn from these points alone, with labels that spread over `reach` network pixels, symmetric
-    cross-entropy and, from epoch `reprojection_from` on, reprojection. `regression`: weight of the coordinates' loss.
-    Raises ConfigError for values that make no sense.
+    its depth): learn from these points alone, with labels that spread over `reach` network pixels (REACH unless told),
+    symmetric cross-entropy and, from epoch `reprojection_from` on (REPROJECTION_FROM unless told), reprojection.
+    `regression`: weight of the coordinates' loss. Raises ConfigError for values that make no sense or have no effect.
     """
 
     method: ClassVar[str] = "hscnet"
@@ -53,9 +54,13 @@ class HscNetOptions:
     variant: Variant = option("full", "for comparison", choices=get_args(Variant))
     sparse: Path | None = option(None, "learn from the points of this COLMAP model", parse=Path, metavar="DIR")
     sparsify: int | None = option(None, "learn from so many points an image", parse=int, metavar="COUNT")
-    reach: int = option(5, "how far a sparse point's label spreads", parse=int, metavar="PIXELS")
+    reach: int | None = option(
+        None, "how far a sparse point's label spreads", parse=int, metavar="PIXELS", shown=str(REACH)
+    )
+    reprojection_from: int | None = option(
+        None, "when sparse points' reprojection sets in", parse=int, metavar="EPOCH", shown=str(REPROJECTION_FROM)
+    )
     regression: float = option(REGRESSION, "weight of the coordinates", parse=float, metavar="WEIGHT")
-    reprojection_from: int = 10
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -63,12 +68,15 @@ class HscNetOptions:
         require_known("variant", self.variant, get_args(Variant))
         if any(count < 1 for count in self.branching):
             raise ConfigError(f"branching {self.branching} must be positive")
-        if self.variant == "classification" and not self.branching:
-            raise ConfigError("training: classification without branching would learn nothing")
+        if self.variant != "full" and not self.branching:
+            raise ConfigError(f"training: without branching there is nothing to be '{self.variant}'")
         if self.sparse is not None and self.sparsify is not None:
             raise ConfigError(f"training: give sparse or sparsify, got {self.sparse} and {self.sparsify}")
-        if self.reach < 0 or (self.sparsify is not None and self.sparsify < 1):
-            raise ConfigError(f"training: sparsify {self.sparsify} or reach {self.reach} is too small")
+        if self.sparsify is not None and self.sparsify < 1:
+            raise ConfigError(f"training: sparsify {self.sparsify} is too small")
+        for name in ("reach", "reprojection_from"):
+            if (value := getattr(self, name)) is not None and (value < 0 or not self.is_sparse):
+                raise ConfigError(f"training: {name} is {value}, it is for sparse points and at least 0")
         if not 0 < self.regression < math.inf:
             raise ConfigError(f"training: the regression's weight {self.regression} must be positive and finite")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.core.pipeline import Outputs
 from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
 from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
@@ -18,7 +19,7 @@ from vloc_ros.mapping.surface import Surface
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.console import bar, say
 from vloc_ros.training.hscnet.objective import HSCNetObjective
-from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.hscnet.options import REACH, HscNetOptions
 from vloc_ros.training.recipe import surface_of
 from vloc_ros.training.scene import MappedPlace, Place, Scene, group
 
@@ -43,8 +44,17 @@ class HscNetRecipe:
 
     augmentation = PAPERS
 
+    @property
+    def reads_depth(self) -> bool:
+        return self.options.sparse is None
+
     def make_scene(self, places: Sequence[Place]) -> Scene:
-        """A tree of regions for each place, joined; the landmarks are their leaves."""
+        """A tree of regions for each place, joined; the landmarks are their leaves. Raises ConfigError for several
+        places that could not be told apart, or that one file is to be for."""
+        if len(places) > 1 and not self.options.branching:
+            raise ConfigError(f"training: without branching {len(places)} scenes cannot be told apart")
+        if len(places) > 1 and self.options.sparse is not None:
+            raise ConfigError(f"{self.options.sparse}: one COLMAP model for {len(places)} scenes")
         known = [self._known(place) for place in places]
         trees = [build_hierarchy(_cloud(each), self.options.branching) for each in known]
         hierarchy = join_hierarchies(trees)
@@ -56,6 +66,8 @@ class HscNetRecipe:
         return self._points(place) if self.options.is_sparse else surface_of(place)
 
     def _points(self, place: Place) -> SparsePoints:
+        if place.mesh is not None:
+            raise ConfigError(f"{place.mesh}: a mesh is of no use to sparse points")
         if self.options.sparse is not None:
             return read_colmap(self.options.sparse, place.dataset)
         assert self.options.sparsify is not None
@@ -79,7 +91,11 @@ class HscNetRecipe:
         place = scene.places[number]
         if place.surface is not None:
             return RegionLabeller(place.surface, place.landmarks)
-        return SparseLabeller(SparsePoints.from_arrays(group(scene.extras, str(number))), self.options.reach)
+        return SparseLabeller(SparsePoints.from_arrays(group(scene.extras, str(number))), self._reach)
+
+    @property
+    def _reach(self) -> int:
+        return REACH if self.options.reach is None else self.options.reach
 
     def objective(self, scene: Scene) -> HSCNetObjective:
         return HSCNetObjective(self.options, _from_arrays(group(scene.extras, "hierarchy")))
@@ -102,7 +118,7 @@ class HscNetRecipe:
             "preset": options.preset,
             "variant": options.variant,
             "branching": "x".join(map(str, options.branching)) or "none",
-            "supervision": f"sparse points, reach {options.reach}" if options.is_sparse else "dense",
+            "supervision": f"sparse points, reach {self._reach}" if options.is_sparse else "dense",
         }
 
 

@@ -38,6 +38,7 @@ class VsNetRecipe:
     options: VsNetOptions
 
     augmentation = Augmentation()
+    reads_depth = True
 
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """Patches of each place's surface, their centres the landmarks. Raises ConfigError for too few or too many."""
