@@ -16,7 +16,7 @@ def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Attention (B, N, C) with the kernel phi(q) . phi(k), phi(x) = elu(x) + 1, in each of HEADS shares of the channels
     of queries, keys and values (B, N, C): each position's weighted mean of the values (HSCNet++, section 4.2)."""
     count, channels = size_of(keys)
-    queries, keys = F.elu(queries) + 1, F.elu(keys) + 1
+    queries, keys = _kernel(queries), _kernel(keys)
     keys = keys * (1 / count)  # before they are summed: nothing leaves the range of 16 bits
     # All pairs of channels, those of two heads masked: less work than taking the heads apart and putting them together.
     head = torch.arange(channels, device=keys.device) // (channels // HEADS)
@@ -24,6 +24,11 @@ def linear_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     summaries = (keys.transpose(-1, -2) @ values) * same_head
     weights = queries @ (keys.sum(dim=-2, keepdim=True).transpose(-1, -2) * same_head)
     return (queries @ summaries) / weights.clamp_min(1e-6)
+
+
+def _kernel(x: Tensor) -> Tensor:
+    """elu(x) + 1, in operations that ONNX Runtime does in half the time."""
+    return x.clamp_max(0).exp() + F.relu(x)
 
 
 class LinearTransformer(nn.Module):

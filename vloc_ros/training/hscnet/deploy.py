@@ -33,7 +33,8 @@ class Descent:
             numbers = torch.arange(self._tree.branching[level], dtype=torch.int32, device=logits.device)
             logits = torch.where(numbers.view(1, -1, 1, 1) < counts, logits, -1e4)
         child = logits.argmax(dim=1).to(torch.int32)
-        probability = logits.softmax(dim=1).amax(dim=1)
+        # The largest of a softmax, which over all channels takes ONNX Runtime three times as long.
+        probability = 1 / (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
         self.nodes = child if start is None else start + child
         self.confidences = probability if self.confidences is None else self.confidences * probability
         return child
