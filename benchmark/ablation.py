@@ -70,6 +70,7 @@ def main() -> None:
         workdir=options.workdir / "base.work",
         method=next(iter(VARIANTS[options.method].values())),
         poses=options.poses,
+        moved_views=0.0,  # what the papers learn from
         training=TrainingOptions(epochs=options.epochs),
     )
     test = open_dataset(options.dataset, options.root, options.splits[1], options.poses)

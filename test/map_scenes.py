@@ -26,7 +26,7 @@ VSNET = VsNetOptions(patch_size=0.8, embedding=8)
 
 
 def options_in(directory: Path, **changes: Any) -> MapOptions:
-    """One epoch of the small split of the synthetic room."""
+    """One epoch of the small split of the synthetic room, without views from beside its path."""
     options: dict[str, Any] = {
         "dataset": "synthetic_room",
         "root": None,
@@ -35,6 +35,7 @@ def options_in(directory: Path, **changes: Any) -> MapOptions:
         "workdir": directory / "work",
         "method": VSNET,
         "width": WIDTH,
+        "moved_views": 0.0,
         "training": TrainingOptions(epochs=1, batch_size=4),
     }
     return MapOptions(**{**options, **changes})

@@ -4,7 +4,9 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +86,41 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
     assert (frames.cells > 0).mean() > 0.5
     assert frames.cells.max() <= len(mapped_in(interrupted).landmarks)
     assert not frames.scenes.any()
+
+
+def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(tmp_path: Path) -> None:
+    build_map(options_in(tmp_path, moved_views=0.5))
+    frames = open_frames(tmp_path / "work" / "frames")
+    assert len(frames) == 22 + 11
+    assert [name for name in frames.names if "moved" in name] == list(frames.names[22:])
+    assert (frames.cells[22:] > 0).mean(axis=(1, 2)).min() > 0.2
+    np.testing.assert_allclose(
+        read_map(tmp_path / "map").landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"method": HscNetOptions(preset="small", sparsify=50)}, "sparse points label recorded frames only"),
+        ({"mesh": Path("floor.ply")}, "no depth to render them from"),
+    ],
+    ids=["sparse", "no depth"],
+)
+def test_views_that_cannot_be_moved_are_refused(
+    changes: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if "mesh" in changes:
+        dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
+        monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
+    message = refusal(options_in(tmp_path, moved_views=2.0, **changes), ConfigError)
+    assert message == f"training: 2 moved views for each frame: {reason}"
+
+
+def test_a_count_of_moved_views_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    for count in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="moved views for each frame must be 0 or more, and finite"):
+            options_in(tmp_path, moved_views=count)
 
 
 def test_labels_show_their_landmarks(interrupted: Path) -> None:
@@ -236,5 +273,5 @@ def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     room, labeller = open_dataset("synthetic_room", None, "small"), VsNetRecipe(VSNET).labeller(Scene(()))
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
-        build_frames({"": room}, labeller, 320, 240, tmp_path / "frames")
+        build_frames([partial(room.frame, 0)] * 24, [""], labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()

@@ -21,7 +21,7 @@ def test_covariance_is_scaled_and_floored_and_stays_positive_definite() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(6, 6)) * 0.01
     covariance = root @ root.T
-    result = calibrated_covariance(covariance, Calibration(2.0, 0.01, 3.0, 0.5))
+    result = calibrated_covariance(covariance, Calibration(2.0, 0.01, 3.0, 0.5, away_scale=7.0), away=0.0)
     np.testing.assert_allclose(result[:3, :3], 4 * covariance[:3, :3] + 1e-4 * np.eye(3))
     np.testing.assert_allclose(result[3:, 3:], 9 * covariance[3:, 3:] + math.radians(0.5) ** 2 * np.eye(3))
     np.testing.assert_allclose(result[:3, 3:], 6 * covariance[:3, 3:])
@@ -40,10 +40,27 @@ def test_confidence_falls_with_sigma_and_rises_with_inliers() -> None:
 def test_an_estimate_is_calibrated_once_and_whole() -> None:
     points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
     estimate = PoseEstimate(np.eye(4), COVARIANCE, points, np.ones(4, dtype=np.bool_), 1.0)
-    result = calibrated(estimate, Calibration(position_scale=2.0))
+    result = calibrated(estimate, Calibration(position_scale=2.0), np.empty((0, 4, 4)))
     assert result.position_sigma_m == pytest.approx(2 * estimate.position_sigma_m)
     assert result.confidence == confidence(result.covariance, 4, Calibration(position_scale=2.0))
     assert result.map_from_camera is estimate.map_from_camera
+
+
+def test_covariances_grow_with_the_distance_from_the_nearest_mapping_view() -> None:
+    points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
+    estimate = PoseEstimate(np.eye(4), COVARIANCE, points, np.ones(4, dtype=np.bool_), 1.0)
+    a_metre_off, a_quarter_turn_off, far = np.eye(4), np.eye(4), np.eye(4)
+    a_metre_off[0, 3], far[0, 3] = 1.0, 50.0
+    a_quarter_turn_off[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    calibration = Calibration(position_floor_m=0.01, away_scale=0.5)
+
+    def growth(*views: np.ndarray) -> float:
+        sigma = calibrated(estimate, calibration, np.stack(views)).position_sigma_m
+        return sigma / math.hypot(0.02, 0.01)
+
+    assert growth(np.eye(4), far) == pytest.approx(1)
+    assert growth(far, a_metre_off) == pytest.approx(1.5)
+    assert growth(a_quarter_turn_off) == pytest.approx(1 + math.pi / 4)
 
 
 def test_error_vector_is_in_the_order_and_axes_of_the_covariance() -> None:
@@ -69,7 +86,7 @@ def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity
     estimated = Estimated(
         pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
     )
-    return calibrate.Sample(estimated, np.eye(4), severity)
+    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0)
 
 
 def test_fitting_finds_how_far_the_covariances_were_off() -> None:
@@ -80,13 +97,25 @@ def test_fitting_finds_how_far_the_covariances_were_off() -> None:
     assert 2.0 < calibration.rotation_scale < 2.5
 
 
+def test_fitting_finds_how_errors_grow_away_from_the_mapping_views() -> None:
+    rng = np.random.default_rng(5)
+    away = rng.uniform(0, 1, 400)
+    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres) for metres in away]
+    calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
+    assert 2.0 < calibration.position_scale < 2.6
+    assert 2.0 < calibration.away_scale < 3.5
+
+
+def test_where_no_view_is_away_the_growth_is_assumed() -> None:
+    rng = np.random.default_rng(6)
+    assert calibrate.fit_calibration([sample(rng, 2.0) for _ in range(50)]).away_scale == pytest.approx(1.0, rel=0.01)
+
+
 def test_confidences_are_the_frequencies_of_being_right() -> None:
     rng = np.random.default_rng(2)
     calibration = calibrate.fit_calibration([sample(rng, 2.0) for _ in range(600)])
     fresh = [sample(rng, 2.0) for _ in range(600)]
-    said = np.array(
-        [confidence(calibrated_covariance(s.estimate.covariance, calibration), 80, calibration) for s in fresh]
-    )
+    said = np.array([s.confidence(calibration) for s in fresh])
     right = np.array([s.good for s in fresh])
     for low, high in ((0.0, 0.6), (0.6, 0.9), (0.9, 1.0)):
         chosen = (said >= low) & (said < high)
@@ -103,10 +132,7 @@ def test_the_gate_lets_no_more_wrong_poses_pass_than_wanted() -> None:
 
     def passed(rate: float) -> int:
         least = calibrate.fit_gate(good + hopeless, calibration, rate).min_confidence
-        covariances = [calibrated_covariance(s.estimate.covariance, calibration) for s in hopeless]
-        return sum(
-            confidence(c, s.estimate.inliers, calibration) >= least for c, s in zip(covariances, hopeless, strict=True)
-        )
+        return sum(s.confidence(calibration) >= least for s in hopeless)
 
     assert passed(0.01) <= 1
     assert passed(0.3) <= 30

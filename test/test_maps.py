@@ -160,12 +160,18 @@ def as_format_1(document: dict) -> None:
     names = list(document["network"].pop("outputs"))
     document["network"]["output_names"] = names
     document["format_version"] = 1
-    del document["scenes"]
+    del document["scenes"], document["calibration"]["away_scale"]
 
 
-def test_format_1_says_the_same(office: Path) -> None:
+def as_format_2(document: dict) -> None:
+    document["format_version"] = 2
+    del document["calibration"]["away_scale"]
+
+
+@pytest.mark.parametrize("older", [as_format_1, as_format_2])
+def test_older_formats_say_the_same(office: Path, older: Callable[[dict], None]) -> None:
     expected = read_map(office).landmark_map.manifest
-    edit_manifest(office, as_format_1)
+    edit_manifest(office, older)
     found = read_map(office).landmark_map.manifest
     assert found == expected
     assert found.format_version == FORMAT_VERSION
@@ -438,7 +444,7 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 3}]
+    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 4}]
 )
 def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, object]) -> None:
     before = state(office.parent)

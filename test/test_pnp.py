@@ -17,6 +17,7 @@ from vloc_ros.methods.hscnet import MANY_ROUGH
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 317.0, 243.0)
 MAP_FROM_CAMERA = from_quaternion([0.3, -0.5, 0.2, 0.8], [4.0, -2.0, 1.5])
+NO_VIEWS = np.empty((0, 4, 4))
 
 
 def exact(count: int = 60, seed: int = 0, sigma: float = 1.0) -> Correspondences:
@@ -125,7 +126,7 @@ def test_contradictions_have_no_pose_or_few_inliers():
     nonsense = replace(exact(30), pixels=rng.uniform(0, 480, (30, 2)))
     result = solve_pnp(nonsense, CAMERA)
     assert isinstance(result, Rejection) or isinstance(
-        gate(calibrated(result, Calibration()), GateThresholds()), Rejection
+        gate(calibrated(result, Calibration(), NO_VIEWS), GateThresholds()), Rejection
     )
 
 
@@ -136,7 +137,7 @@ def test_degenerate_points_leave_the_pose_undetermined(spread):
     pixels, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), points))
     result = solve_pnp(replace(exact(30), pixels=pixels, points=points), CAMERA)
     assert isinstance(result, Rejection) or isinstance(
-        gate(calibrated(result, Calibration()), GateThresholds()), Rejection
+        gate(calibrated(result, Calibration(), NO_VIEWS), GateThresholds()), Rejection
     )
 
 
@@ -181,7 +182,7 @@ def test_perturbation_is_about_the_maps_axes():
 def test_each_threshold_of_the_gate(thresholds, reason, words):
     correspondences = with_noise(exact(80), np.random.default_rng(1))
     correspondences.pixels[:20] = 5000.0
-    estimate = calibrated(solved(correspondences), Calibration())
+    estimate = calibrated(solved(correspondences), Calibration(), NO_VIEWS)
     assert estimate.inlier_count == 60
     assert gate(estimate, GateThresholds()) is estimate
     result = gate(estimate, thresholds)

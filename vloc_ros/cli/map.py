@@ -60,9 +60,21 @@ def _add_methods(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(group: "argparse._ArgumentGroup") -> None:
-    from vloc_ros.training.map_options import BASE_BATCH, DEFAULT_MINUTES, GPU_BATCH, MapOptions, TrainingOptions
+    from vloc_ros.training.map_options import (
+        BASE_BATCH,
+        DEFAULT_MINUTES,
+        GPU_BATCH,
+        MOVED_VIEWS,
+        MapOptions,
+        TrainingOptions,
+    )
 
     _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
+    group.add_argument(
+        "--moved-views", type=float, metavar="COUNT",
+        help="so many views from beside the path for each frame, rendered from the frames' depth "
+        f"(default: {MOVED_VIEWS:g} where there is depth and labels are dense)",
+    )  # fmt: skip
     length = group.add_mutually_exclusive_group()
     _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
@@ -98,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
         poses=options.poses,
         mesh=options.mesh,
         width=options.width,
+        moved_views=options.moved_views,
         frame_id=options.frame_id,
         false_positive_rate=options.false_positive_rate,
         fresh=options.fresh,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from vloc_ros.core.manifest import Calibration
+from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.core.types import PoseEstimate, worst_sigma
 
@@ -13,19 +14,27 @@ from vloc_ros.core.types import PoseEstimate, worst_sigma
 CONFIDENT_LIMITS = (0.05, 5.0)  # metres, degrees
 
 
-def calibrated(estimate: PoseEstimate, calibration: Calibration) -> PoseEstimate:
-    """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set."""
-    covariance = calibrated_covariance(estimate.covariance, calibration)
+def calibrated(estimate: PoseEstimate, calibration: Calibration, mapping_views: Matrix) -> PoseEstimate:
+    """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set; mapping_views
+    (V, 4, 4) of its scene."""
+    nearest = nearest_view(mapping_views, estimate.map_from_camera)
+    covariance = calibrated_covariance(estimate.covariance, calibration, nearest.away if nearest else 0.0)
     return replace(
         estimate, covariance=covariance, confidence=confidence(covariance, estimate.inlier_count, calibration)
     )
 
 
-def calibrated_covariance(covariance: Matrix, calibration: Calibration) -> Matrix:
-    """S C S + F of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors."""
+def calibrated_covariance(covariance: Matrix, calibration: Calibration, away: float = 0.0) -> Matrix:
+    """a^2 (S C S + F) of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors, a what
+    the pose's distance from the nearest mapping view (`NearestView.away`) makes of them.
+
+    Far from the views that it has learned from a network errs in all of an image alike, which the scatter of its
+    correspondences cannot show.
+    """
     scales = np.repeat([calibration.position_scale, calibration.rotation_scale], 3)
     floors = np.repeat([calibration.position_floor_m, math.radians(calibration.rotation_floor_deg)], 3)
-    return np.asarray(covariance * np.outer(scales, scales) + np.diag(floors**2), dtype=np.float64)
+    growth = 1 + calibration.away_scale * away
+    return np.asarray(growth**2 * (covariance * np.outer(scales, scales) + np.diag(floors**2)), dtype=np.float64)
 
 
 def confidence(covariance: Matrix, inliers: int, calibration: Calibration) -> float:

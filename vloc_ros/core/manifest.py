@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from vloc_ros.errors import ConfigError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # can be part of the name of a frame or a topic
 
 # Of the arithmetic inside a network; its input is bytes and its outputs are as the map says in any case.
@@ -63,8 +63,9 @@ class Calibration:
     """How a solved pose's covariance and figures become ones that can be believed; fitted when the map is made.
 
     Covariance: standard deviations of position and rotation times their scale, then the squared floor added to each
-    axis. Confidence: a logistic function of log(position sigma / 5 cm), log(rotation sigma / 5 deg), both of the scaled
-    covariance along its worst direction, and log(inliers). The defaults are guesses, good enough to start from.
+    axis, and all of them times 1 + `away_scale` * the metres and radians to the nearest mapping view. Confidence: a
+    logistic function of log(position sigma / 5 cm), log(rotation sigma / 5 deg), both of the scaled covariance along
+    its worst direction, and log(inliers). The defaults are guesses, good enough to start from.
     Raises ConfigError for scales and floors that make no sense.
     """
 
@@ -72,6 +73,7 @@ class Calibration:
     position_floor_m: float = 0.0
     rotation_scale: float = 1.0
     rotation_floor_deg: float = 0.0
+    away_scale: float = 0.0
     confidence_bias: float = -4.5
     confidence_position_weight: float = -1.5
     confidence_rotation_weight: float = -1.0
@@ -81,7 +83,7 @@ class Calibration:
         for name in ("position_scale", "rotation_scale"):
             if not getattr(self, name) > 0:  # not `<=`: NaN has to fail too
                 raise ConfigError(f"calibration: {name} is {getattr(self, name)}, must be positive")
-        for name in ("position_floor_m", "rotation_floor_deg"):
+        for name in ("position_floor_m", "rotation_floor_deg", "away_scale"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"calibration: {name} is {getattr(self, name)}, must not be negative")
 

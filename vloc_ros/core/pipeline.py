@@ -153,7 +153,7 @@ def _solve(
         result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), scene=scene)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest
-            result = gate(calibrated(result, manifest.calibration), manifest.gate)
+            result = gate(calibrated(result, manifest.calibration, landmark_map.views_of(scene)), manifest.gate)
     return result
 
 

@@ -85,6 +85,12 @@ def rotation_angle(a: Matrix, b: Matrix) -> float:
     return float(np.arctan2(sine, (np.trace(delta) - 1) / 2))
 
 
+def pose_distances(poses: Matrix, pose: Matrix) -> tuple[Matrix, Matrix]:
+    """How far each of poses (N, 4, 4) is from one: metres (N,) and radians (N,)."""
+    traces = np.einsum("nij,ij->n", poses[:, :3, :3], pose[:3, :3])
+    return np.linalg.norm(poses[:, :3, 3] - pose[:3, 3], axis=1), np.arccos(np.clip((traces - 1) / 2, -1, 1))
+
+
 def skew(vector: ArrayLike) -> Matrix:
     """3x3 matrix of the cross product: skew(a) @ b = a x b."""
     x, y, z = np.asarray(vector, dtype=np.float64)

@@ -16,9 +16,10 @@ from vloc_ros.errors import DatasetError
 class Frame:
     """One posed image. `map_from_camera` 4x4 float64, metres, camera x right, y down, z forward.
 
-    `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown; None when not asked for or not there.
-    Where the camera is distorted, so are image and depth. `scene`: which of several places with a map frame each it was
-    taken in, "" where there is one place only. Raises DatasetError for a frame that is inconsistent.
+    `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown, inf = the image shows nothing there; None
+    when not asked for or not there. Where the camera is distorted, so are image and depth. `scene`: which of several
+    places with a map frame each it was taken in, "" where there is one place only. Raises DatasetError for a frame that
+    is inconsistent.
     """
 
     name: str

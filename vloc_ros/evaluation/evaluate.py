@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from vloc_ros.core.ahead import ahead
+from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
 from vloc_ros.evaluation.output import write_text
-from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept, nearest_view
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
 from vloc_ros.evaluation.trajectory import StampedPose, write_tum
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.localizer import Localizer

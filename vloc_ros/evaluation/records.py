@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.nearest_view import NearestView
 from vloc_ros.core.tracking import State
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.core.types import PoseEstimate, Rejection
@@ -70,14 +71,6 @@ class Rejected:
     reason: str
     detail: str
     refused: Estimated | None = None
-
-
-@dataclass(frozen=True)
-class NearestView:
-    """How far the closest image that the map was made from was taken."""
-
-    distance_m: float
-    angle_deg: float
 
 
 @dataclass(frozen=True)
@@ -164,17 +157,6 @@ def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_sc
     if isinstance(result, PoseEstimate):
         return estimated(result)
     return Rejected(result.reason.value, result.detail, estimated(result.refused) if result.refused else None)
-
-
-def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
-    """The view (V, 4, 4) that a camera is closest to, where a radian away counts as much as a metre; None of none."""
-    if not len(mapping_views):
-        return None
-    distances = np.linalg.norm(mapping_views[:, :3, 3] - map_from_camera[:3, 3], axis=1)
-    traces = np.einsum("vij,ij->v", mapping_views[:, :3, :3], map_from_camera[:3, :3])
-    angles = np.arccos(np.clip((traces - 1) / 2, -1, 1))
-    nearest = int(np.argmin(distances + angles))
-    return NearestView(float(distances[nearest]), math.degrees(angles[nearest]))
 
 
 def _estimated(estimate: PoseEstimate, error: PoseError) -> Estimated:

@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
@@ -72,7 +72,9 @@ def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
     del document["sha256"]
     records = _typed(document.pop("files", None), Mapping[str, Any], "files")
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
-    return _build(Manifest, document if version > 1 else _from_format_1(document), ""), files
+    for older in range(version, FORMAT_VERSION):
+        document = UPGRADES[older](document)
+    return _build(Manifest, {**document, "format_version": FORMAT_VERSION}, ""), files
 
 
 def _from_format_1(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +85,18 @@ def _from_format_1(document: Mapping[str, Any]) -> dict[str, Any]:
         raise MapError(f"network.output_names: format 1 has no output {unknown[0]!r}")
     kept = {key: value for key, value in network.items() if key != "output_names"}
     outputs = {name: FORMAT_1_OUTPUTS[name] for name in names}
-    return {"scenes": [], **document, "network": {**kept, "outputs": outputs}, "format_version": FORMAT_VERSION}
+    return {"scenes": [], **document, "network": {**kept, "outputs": outputs}}
+
+
+def _from_format_2(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 2 did not know how covariances grow away from the mapping views."""
+    calibration = _typed(document.get("calibration"), Mapping[str, Any], "calibration")
+    return {**document, "calibration": {"away_scale": 0.0, **calibration}}
+
+
+UPGRADES: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType(
+    {1: _from_format_1, 2: _from_format_2}  # what makes the next format of one
+)
 
 
 def _parse(content: bytes) -> dict[str, Any]:

@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
@@ -21,6 +21,7 @@ from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
+from vloc_ros.mapping.moved_views import MovedViews
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
@@ -30,8 +31,8 @@ from vloc_ros.training.deploy import TorchSession, deployed_spec
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.export import export_onnx
-from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
-from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MapOptions, flatten
+from vloc_ros.training.frames import Take, TrainingFrames, build_frames, open_frames
+from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MOVED_VIEWS, MapOptions, flatten
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
@@ -42,6 +43,7 @@ from vloc_ros.training.trainer import LOGS, Trainer
 MIN_FRAMES = 10
 SETTINGS = "options.json"  # what the work directory is of, in it
 SCENE_FILE = "scene.npz"
+CALIBRATION_VIEWS = 3  # from beside each held-out frame
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 CHECKED_IMAGES = 4  # of what is exported
 
@@ -71,7 +73,7 @@ def build_map(options: MapOptions) -> None:
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
-    blank = _blank_map(options, scene, frames, training.camera(0))
+    blank = _blank_map(options, scene, frames, training)
     _train(trainer, blank, held_out, workers)
     workers.leave()
     if workers.rank == 0:
@@ -130,13 +132,14 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
     scene_path, frames_path = options.workdir / SCENE_FILE, options.workdir / "frames"
     if scene_path.exists() and frames_path.exists():
         return
-    parts: dict[str, Dataset] = dict(scene_parts(training))
-    if recipe.reads_depth:
-        parts = {name: _with_corrected_depth(options, name, part) for name, part in parts.items()}
-    else:
-        parts = {name: WithoutDepth(part, range(len(part))) for name, part in parts.items()}
+    parts = _parts(options, recipe, training)
     if options.mesh is not None and len(parts) > 1:
         raise ConfigError(f"{options.mesh}: one mesh for {len(parts)} scenes")
+    if options.moved_views and not all(_can_move_views(part, recipe) for part in parts.values()):
+        reason = (
+            "no depth to render them from" if recipe.labels_any_view else "sparse points label recorded frames only"
+        )
+        raise ConfigError(f"training: {options.moved_views:g} moved views for each frame: {reason}")
     places = [Place(name, part, options.mesh) for name, part in parts.items()]
     if not scene_path.exists():
         save_scene(scene_path, recipe.make_scene(places))
@@ -144,8 +147,29 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
         scene = load_scene(scene_path)
         size = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            labeller = recipe.labeller(scene)
-            build_frames(parts, labeller, *size, frames_path, progress)
+            takes = [take for part in parts.values() for take in _takes(part, options, recipe, size)]
+            build_frames(takes, list(parts), recipe.labeller(scene), *size, frames_path, progress)
+
+
+def _parts(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
+    """The frames of each scene, with depth as the method is to see it."""
+    if recipe.reads_depth:
+        return {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(dataset)}
+    return {name: WithoutDepth(part, range(len(part))) for name, part in scene_parts(dataset)}
+
+
+def _takes(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[Take]:
+    """The frames of a scene, and views from beside their path."""
+    frames: list[Take] = [partial(part.frame, index, depth=part.has_depth) for index in range(len(part))]
+    if not _can_move_views(part, recipe):
+        return frames
+    ratio = MOVED_VIEWS if options.moved_views is None else options.moved_views
+    moved = MovedViews(part, round(ratio * len(part)), *size, options.training.seed)
+    return frames + [partial(moved.frame, number) for number in range(len(moved))]
+
+
+def _can_move_views(part: Dataset, recipe: Recipe) -> bool:
+    return part.has_depth and recipe.labels_any_view
 
 
 def _with_corrected_depth(options: MapOptions, scene: str, training: Dataset) -> Dataset:
@@ -176,14 +200,16 @@ def _make_trainer(
     return trainer
 
 
-def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, camera: Camera) -> LandmarkMap:
+def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, training: Dataset) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
     name, stride = options.method.method, options.method.stride
+    parts = [part for _, part in scene_parts(training)]
+    views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
     manifest = Manifest(
         method=name,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        network=deployed_spec(frames.camera(0), stride, camera, get_method(name).outputs),
+        network=deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs),
         gate=OPEN_GATE,
         scenes=tuple(filter(None, scene.names)),
     )
@@ -194,9 +220,9 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, camera
         extents=scene.of_landmarks("extents"),
         observations=scene.of_landmarks("observations"),
         manifest=manifest,
-        mapping_views=frames.map_from_camera,
+        mapping_views=np.stack(views),
         scenes=scene.scene_of_landmark,
-        view_scenes=frames.scenes.astype(np.int32),
+        view_scenes=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
     )
 
 
@@ -221,8 +247,13 @@ def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: Landma
     inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, spec)) for index in checked)
     check_networks(networks, recipe, trainer.objective, spec, inputs)
     session = open_session(networks, spec, SessionOptions("onnxruntime"))
+    moved = [
+        MovedViews(part, CALIBRATION_VIEWS * len(part), spec.width, spec.height, options.training.seed)
+        for part in _parts(options, recipe, held_out).values()
+        if _can_move_views(part, recipe)
+    ]
     with bar("calibration") as progress:
-        samples = collect_samples(Localizer(blank, method, session), held_out, progress)
+        samples = collect_samples(Localizer(blank, method, session), held_out, moved, progress)
     calibration = fit_calibration(samples)
     gate = fit_gate(samples, calibration, options.false_positive_rate)
     gated = replace(blank, manifest=replace(blank.manifest, calibration=calibration, gate=gate))

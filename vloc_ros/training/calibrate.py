@@ -1,7 +1,7 @@
-"""What held-out frames, good ones and degraded ones, say of how far a map's poses can be believed."""
+"""What held-out frames, good ones, degraded ones and views from beside them, say of how far poses can be believed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,14 +10,17 @@ from scipy.optimize import minimize
 
 from vloc_ros.core.calibration import calibrated_covariance, confidence, confidence_features
 from vloc_ros.core.manifest import Calibration, GateThresholds
+from vloc_ros.core.nearest_view import nearest_view
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
-from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.evaluate import evaluate, evaluate_frames
 from vloc_ros.evaluation.metrics import WRONG_LIMITS, error_vector
-from vloc_ros.evaluation.records import Estimated
+from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping import Progress, no_progress
+from vloc_ros.mapping.moved_views import MovedViews
 
 OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8
@@ -26,16 +29,28 @@ FEWEST_POSES = 10  # to fit a calibration to
 # Of Student's t: a few bad poses do not widen the covariance of all, and where there are none it errs on the wide side
 # by some 15 %, as it should: the views of tomorrow are harder than those held out.
 DEGREES_OF_FREEDOM = 5.0
+# Of the logarithm of `Calibration.away_scale`: where no view tells, sigmas double within a metre or a radian.
+AWAY_PRIOR, AWAY_PRIOR_SIGMA = 1.0, 1.0
 RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A pose from one held-out frame through one hardship, as solved: neither calibrated nor gated."""
+    """A pose from one image through one hardship, as solved: neither calibrated nor gated. `away`: from the nearest
+    mapping view, as `NearestView.away`."""
 
     estimate: Estimated
     true_map_from_camera: NDArray[np.float64]
     severity: Severity
+    away: float
+
+    def calibrated_covariance(self, calibration: Calibration) -> NDArray[np.float64]:
+        """(6, 6), as at run time."""
+        return calibrated_covariance(self.estimate.covariance, calibration, self.away)
+
+    def confidence(self, calibration: Calibration) -> float:
+        """As at run time."""
+        return confidence(self.calibrated_covariance(calibration), self.estimate.inliers, calibration)
 
     @property
     def good(self) -> bool:
@@ -46,15 +61,29 @@ class Sample:
         return self.severity is Severity.HOPELESS or not self.estimate.error.within(*WRONG_LIMITS)
 
 
-def collect_samples(localizer: Localizer, held_out: Dataset, progress: Progress = no_progress) -> list[Sample]:
-    """Localize every held-out frame through every hardship, with a map that has neither calibration nor gate."""
-    samples = []
+def collect_samples(
+    localizer: Localizer, held_out: Dataset, moved: Sequence[MovedViews], progress: Progress = no_progress
+) -> list[Sample]:
+    """Localize every held-out frame through every hardship, and the views moved away from them, with a map that has
+    neither calibration nor gate."""
+    samples: list[Sample] = []
+    steps = len(HARDSHIPS) + len(moved)
     for done, hardship in enumerate(HARDSHIPS, start=1):
-        for record in evaluate(localizer, Degraded(held_out, hardship.degrade)).records:
-            if record.solved is not None:
-                samples.append(Sample(record.solved, record.true_map_from_camera, hardship.severity))
-        progress(done, len(HARDSHIPS))
+        records = evaluate(localizer, Degraded(held_out, hardship.degrade)).records
+        samples.extend(_samples(records, hardship.severity, localizer.landmark_map))
+        progress(done, steps)
+    for done, views in enumerate(moved, start=len(HARDSHIPS) + 1):
+        records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
+        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map))
+        progress(done, steps)
     return samples
+
+
+def _samples(records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap) -> Iterator[Sample]:
+    for record in records:
+        if record.solved is not None:
+            nearest = nearest_view(landmark_map.views_of(record.scene), record.solved.map_from_camera)
+            yield Sample(record.solved, record.true_map_from_camera, severity, nearest.away if nearest else 0.0)
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
@@ -78,7 +107,7 @@ def fit_gate(samples: Sequence[Sample], calibration: Calibration, false_positive
     def percentile(figure: Callable[[Estimated], float], q: float) -> float:
         return float(np.percentile([figure(estimate) for estimate in good], q))
 
-    wrong = [_confidence(sample, calibration) for sample in samples if sample.wrong]
+    wrong = [sample.confidence(calibration) for sample in samples if sample.wrong]
     least = float(np.quantile(wrong, 1 - false_positive_rate, method="higher")) if wrong else 0.0
     return GateThresholds(
         min_inliers=max(FEWEST_INLIERS, math.floor(percentile(lambda e: e.inliers, 1) / MARGIN)),
@@ -91,21 +120,20 @@ def fit_gate(samples: Sequence[Sample], calibration: Calibration, false_positive
 def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
     """Scales and floors of the covariance by maximum likelihood, errors as Student's t of 6 dimensions."""
     errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
-    covariances = [sample.estimate.covariance for sample in samples]
 
     def as_calibration(logarithms: NDArray[np.float64]) -> Calibration:
-        position_scale, position_floor_m, rotation_scale, rotation_floor_deg = np.exp(np.clip(logarithms, -9, 9))
-        return Calibration(position_scale, position_floor_m, rotation_scale, rotation_floor_deg)
+        return Calibration(*np.exp(np.clip(logarithms, -9, 9)))  # its first fields, in their order
 
     def cost(logarithms: NDArray[np.float64]) -> float:
         calibration = as_calibration(logarithms)
-        scaled = np.stack([calibrated_covariance(covariance, calibration) for covariance in covariances])
+        scaled = np.stack([sample.calibrated_covariance(calibration) for sample in samples])
         squares = np.einsum("ni,nij,nj->n", errors, np.linalg.inv(scaled), errors)
         tails = (DEGREES_OF_FREEDOM + 6) * np.log1p(squares / (DEGREES_OF_FREEDOM - 2))
-        return float(np.sum(np.linalg.slogdet(scaled)[1] + tails))
+        prior = ((logarithms[-1] - math.log(AWAY_PRIOR)) / AWAY_PRIOR_SIGMA) ** 2
+        return float(np.sum(np.linalg.slogdet(scaled)[1] + tails) + prior)
 
     # Scales and floors can stand in for each other, so there are several minima: start with and without floors.
-    starts = np.log([[1.0, 1e-4, 1.0, 1e-3], [1.0, 0.005, 1.0, 0.1]])
+    starts = np.log([[1.0, 1e-4, 1.0, 1e-3, AWAY_PRIOR], [1.0, 0.005, 1.0, 0.1, AWAY_PRIOR]])
     best = min((minimize(cost, start, method="L-BFGS-B") for start in starts), key=lambda found: float(found.fun))
     return _rounded(as_calibration(best.x))
 
@@ -113,10 +141,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
 def _with_confidence(calibration: Calibration, samples: Sequence[Sample]) -> Calibration:
     """Ridge-regularized logistic regression of `Sample.good` on the features of the confidence."""
     features = np.array(
-        [
-            confidence_features(calibrated_covariance(sample.estimate.covariance, calibration), sample.estimate.inliers)
-            for sample in samples
-        ]
+        [confidence_features(sample.calibrated_covariance(calibration), sample.estimate.inliers) for sample in samples]
     )
     inputs = np.column_stack([np.ones(len(samples)), features])
     good = np.array([sample.good for sample in samples], dtype=np.float64)
@@ -134,12 +159,6 @@ def _with_confidence(calibration: Calibration, samples: Sequence[Sample]) -> Cal
             confidence_rotation_weight=rotation,
             confidence_inliers_weight=inliers,
         )
-    )
-
-
-def _confidence(sample: Sample, calibration: Calibration) -> float:
-    return confidence(
-        calibrated_covariance(sample.estimate.covariance, calibration), sample.estimate.inliers, calibration
     )
 
 

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping import Progress, no_progress
+
+Take = Callable[[], Frame]  # decodes or renders it
 
 CELL_STRIDE = 2  # what cells show is kept at half the network's resolution: at least as fine as what it predicts
 
@@ -61,44 +62,46 @@ class TrainingFrames:
 
 
 def build_frames(
-    parts: Mapping[str, Dataset],
+    takes: Sequence[Take],
+    scenes: Sequence[str],
     labeller: FrameLabeller,
     width: int,
     height: int,
     directory: Path,
     progress: Progress = no_progress,
 ) -> TrainingFrames:
-    """Decode and label every frame of each scene into `directory`, all at once or not at all, and open it.
+    """Take and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
+    their numbers.
 
     Raises DatasetError for a frame that cannot be used, and when there is no room for them all.
     """
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    places = [(dataset, index) for dataset in parts.values() for index in range(len(dataset))]
-    count, (dtype, trailing) = len(places), labeller.kind
+    count, (dtype, trailing) = len(takes), labeller.kind
     shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
     _require_room(partial, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
     images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, shapes[0])
     cells = np.lib.format.open_memmap(partial / "cells.npy", "w+", np.dtype(dtype), shapes[1])
-    intrinsics = np.zeros((count, 4))
+    intrinsics, poses, numbers = np.zeros((count, 4)), np.zeros((count, 4, 4)), np.zeros(count, dtype=np.int64)
 
-    def prepare(index: int) -> None:
-        dataset, place = places[index]
-        frame = dataset.frame(place, depth=dataset.has_depth)
+    def prepare(index: int) -> str:
+        frame = takes[index]()
         camera = frame.image.camera
         small = camera.undistorted().resized(width, height)
         intrinsics[index] = small.fx, small.fy, small.cx, small.cy
         images[index] = cv2.resize(camera.undistort(frame.image.rgb), (width, height), interpolation=cv2.INTER_AREA)
         cells[index] = labeller.label(frame, width // CELL_STRIDE, height // CELL_STRIDE)
+        poses[index], numbers[index] = frame.map_from_camera, scenes.index(frame.scene)
+        return frame.name
 
+    names = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(prepare, range(count)), start=1):
+        for done, name in enumerate(pool.map(prepare, range(count)), start=1):
+            names.append(name)
             progress(done, count)
-    poses = np.stack([dataset.map_from_camera(index) for dataset, index in places])
-    numbers = np.repeat(np.arange(len(parts)), [len(dataset) for dataset in parts.values()])
     np.savez(partial / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
-    (partial / "names.json").write_text(json.dumps([dataset.names[index] for dataset, index in places]))
+    (partial / "names.json").write_text(json.dumps(names))
     for array in (images, cells):
         array.flush()
     shutil.rmtree(directory, ignore_errors=True)

@@ -15,6 +15,7 @@ DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
+MOVED_VIEWS = 1.0  # for each frame
 GPU_BATCH = 24  # a GPU would be waiting for its next command at fewer
 
 
@@ -63,7 +64,8 @@ class MapOptions:
     """How `build_map` makes a map.
 
     `method`: the method's own options. `mesh`: a surface to use instead of fusing depth. `width`: of the network's
-    input; its height follows the first image's aspect ratio. The gate is set so that at most the share
+    input; its height follows the first image's aspect ratio. `moved_views`: so many views from beside the path for each
+    frame; None: MOVED_VIEWS where they can be had. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
     what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
     """
@@ -77,6 +79,7 @@ class MapOptions:
     poses: str | None = None
     mesh: Path | None = None
     width: int = 320
+    moved_views: float | None = None
     frame_id: str = "map"
     false_positive_rate: float = 0.01
     fresh: bool = False
@@ -84,6 +87,8 @@ class MapOptions:
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
     def __post_init__(self) -> None:
+        if self.moved_views is not None and not 0 <= self.moved_views < math.inf:
+            raise ConfigError(f"training: {self.moved_views} moved views for each frame must be 0 or more, and finite")
         if not 0 <= self.false_positive_rate <= 1:
             raise ConfigError(f"gate: a false positive rate of {self.false_positive_rate} must be in 0 .. 1")
         if self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE:

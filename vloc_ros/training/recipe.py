@@ -24,6 +24,11 @@ class Recipe(Protocol):
         """Whether frames' depth is used where there is any."""
         ...
 
+    @property
+    def labels_any_view(self) -> bool:
+        """Whether views can be labelled that are none of the data set's frames."""
+        ...
+
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """Landmarks of the places. Raises VlocError for places that cannot be mapped."""
         ...

@@ -48,6 +48,10 @@ class HscNetRecipe:
     def reads_depth(self) -> bool:
         return self.options.sparse is None
 
+    @property
+    def labels_any_view(self) -> bool:
+        return not self.options.is_sparse
+
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """A tree of regions for each place, joined; the landmarks are their leaves. Raises ConfigError for several
         places that could not be told apart, or that one file is to be for."""

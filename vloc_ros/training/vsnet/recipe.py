@@ -39,6 +39,7 @@ class VsNetRecipe:
 
     augmentation = Augmentation()
     reads_depth = True
+    labels_any_view = True
 
     def make_scene(self, places: Sequence[Place]) -> Scene:
         """Patches of each place's surface, their centres the landmarks. Raises ConfigError for too few or too many."""

@@ -1,0 +1,108 @@
+"""Views from beside the path: rendered frames of the room against what the room itself looks like from there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.transforms import invert, rotation_angle
+from vloc_ros.datasets import Frame
+from vloc_ros.datasets.altered import Altered
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.datasets.synthetic_room import open_synthetic_room, synthetic_room
+from vloc_ros.mapping.landmarks import build_landmarks
+from vloc_ros.mapping.moved_views import MAX_SHIFT, MAX_TURN_DEG, MovedViews
+from vloc_ros.mapping.regions import RegionLabeller
+from vloc_ros.mapping.surface import fuse_depth
+
+ROOM = open_synthetic_room(None, "train")
+PATH = Subset(ROOM, range(0, 120, 3))
+WIDTH, HEIGHT = 160, 120
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def views() -> MovedViews:
+    return MovedViews(PATH, COUNT, WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def frames(views: MovedViews) -> list[Frame]:
+    return [views.frame(number) for number in range(len(views))]
+
+
+def test_they_show_what_a_camera_there_would_see(frames: list[Frame]) -> None:
+    for frame in frames:
+        assert frame.depth is not None
+        assert (frame.image.camera.width, frame.image.camera.height) == (WIDTH, HEIGHT)
+        _, depth = synthetic_room(ROOM.plan).render(frame.image.camera, frame.map_from_camera)
+        shown = np.isfinite(frame.depth) & (frame.depth > 0)
+        assert shown.mean() > 0.35
+        errors = np.abs(frame.depth - depth)[shown] / depth[shown]
+        assert np.median(errors) < 0.005
+        assert (errors < 0.05).mean() > 0.9
+
+
+def test_their_colours_are_those_of_the_frames(frames: list[Frame]) -> None:
+    for frame in frames:
+        assert frame.depth is not None
+        rgb, _ = synthetic_room(ROOM.plan).render(frame.image.camera, frame.map_from_camera)
+        shown = np.isfinite(frame.depth) & (frame.depth > 0)
+        assert np.median(np.abs(frame.image.rgb[shown].astype(int) - rgb[shown])) < 25  # exposures differ
+        assert (frame.image.rgb[np.isinf(frame.depth)] == 114).all()
+
+
+def test_they_are_beside_the_path_and_not_too_far(frames: list[Frame]) -> None:
+    bases = np.linspace(0, len(PATH) - 1, COUNT).round().astype(int)
+    moves = [
+        invert(PATH.map_from_camera(base)) @ frame.map_from_camera for base, frame in zip(bases, frames, strict=True)
+    ]
+    turns = [np.degrees(rotation_angle(np.eye(3), move[:3, :3])) for move in moves]
+    shifts = [np.linalg.norm(move[:3, 3]) for move in moves]
+    assert max(turns) <= MAX_TURN_DEG
+    assert max(turns) > 10
+    assert max(shifts) <= MAX_SHIFT * 6  # the room is 6 m long
+    assert max(shifts) > 0.1
+
+
+def test_the_same_seed_gives_the_same_views_and_another_one_others(frames: list[Frame]) -> None:
+    again, other = (MovedViews(PATH, COUNT, WIDTH, HEIGHT, seed).frame(5) for seed in (0, 1))
+    np.testing.assert_array_equal(again.image.rgb, frames[5].image.rgb)
+    np.testing.assert_array_equal(again.map_from_camera, frames[5].map_from_camera)
+    assert not np.array_equal(other.map_from_camera, frames[5].map_from_camera)
+
+
+def test_views_have_names_of_their_own(frames: list[Frame]) -> None:
+    names = [frame.name for frame in frames]
+    assert len({*names, *PATH.names}) == len(names) + len(PATH)
+    crowded = MovedViews(PATH, 3 * len(PATH), WIDTH, HEIGHT)
+    assert len({crowded.frame(number).name for number in (0, 1, 2)}) == 3
+
+
+def test_nothing_is_labelled_where_no_frame_shows_anything(frames: list[Frame]) -> None:
+    surface = fuse_depth(Subset(PATH, range(0, 40, 4)), voxel_size=0.06)
+    landmarks = build_landmarks(surface, np.ones(len(surface), dtype=np.int32), PATH)
+    coordinates = RegionLabeller(surface, landmarks).label(frames[1], WIDTH, HEIGHT)
+    assert frames[1].depth is not None
+    known = np.isfinite(coordinates).all(-1)
+    assert not known[np.isinf(frames[1].depth)].any()
+    assert known[np.isfinite(frames[1].depth)].mean() > 0.7
+
+
+class Blind(Altered):
+    """Frames whose depth was lost."""
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        frame = self.parent.frame(index, depth=depth)
+        return replace(frame, depth=None if index == 0 else np.zeros_like(frame.depth))
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["no depth", "all unknown"])
+def test_where_depth_is_missing_the_frame_stands_for_the_view(number: int) -> None:
+    found = MovedViews(Blind(PATH), len(PATH), WIDTH, HEIGHT).frame(number)
+    np.testing.assert_array_equal(found.image.rgb, PATH.frame(number).image.rgb)
+    np.testing.assert_array_equal(found.map_from_camera, PATH.map_from_camera(number))
+
+
+def test_no_views_are_fine() -> None:
+    assert len(MovedViews(PATH, 0, WIDTH, HEIGHT)) == 0

@@ -1,0 +1,30 @@
+"""How far a camera is from where a map has seen its place from."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vloc_ros.core.transforms import Matrix, pose_distances
+
+
+@dataclass(frozen=True)
+class NearestView:
+    """How far the closest image that the map was made from was taken."""
+
+    distance_m: float
+    angle_deg: float
+
+    @property
+    def away(self) -> float:
+        """Metres and radians in one: a radian away counts as much as a metre."""
+        return self.distance_m + math.radians(self.angle_deg)
+
+
+def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
+    """The view (V, 4, 4) that a camera is least `away` from; None of none."""
+    if not len(mapping_views):
+        return None
+    distances, angles = pose_distances(mapping_views, map_from_camera)
+    nearest = int(np.argmin(distances + angles))
+    return NearestView(float(distances[nearest]), math.degrees(angles[nearest]))
