@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,14 @@ from vloc_ros.datasets.altered import Altered  # noqa: E402
 from vloc_ros.datasets.subset import Subset  # noqa: E402
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
 from vloc_ros.inference import SessionOptions  # noqa: E402
-from vloc_ros.localizer import load_localizer  # noqa: E402
+from vloc_ros.localizer import Localizer, load_localizer  # noqa: E402
+from vloc_ros.mapping import Progress  # noqa: E402
+from vloc_ros.mapping.moved_views import MovedViews  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
 from vloc_ros.training import build_map as build_map_module  # noqa: E402
 from vloc_ros.training import recipe as recipe_module  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
+from vloc_ros.training.calibrate import Sample, collect_samples  # noqa: E402
 from vloc_ros.training.console import TrainingBar  # noqa: E402
 from vloc_ros.training.frames import build_frames, open_frames  # noqa: E402
 from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
@@ -88,22 +91,43 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
     assert not frames.scenes.any()
 
 
-def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(tmp_path: Path) -> None:
-    build_map(options_in(tmp_path, moved_views=0.5))
+def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calibrated_on: list[int] = []
+
+    def collect(
+        localizer: Localizer, held_out: Dataset, moved: Sequence[MovedViews], progress: Progress
+    ) -> list[Sample]:
+        calibrated_on.extend(len(views) for views in moved)
+        return collect_samples(localizer, held_out, moved, progress)
+
+    monkeypatch.setattr(build_map_module, "collect_samples", collect)
+    build_map(options_in(tmp_path, moved_views=None))
     frames = open_frames(tmp_path / "work" / "frames")
-    assert len(frames) == 22 + 11
+    assert len(frames) == 22 + 22
     assert [name for name in frames.names if "moved" in name] == list(frames.names[22:])
-    assert (frames.cells[22:] > 0).mean(axis=(1, 2)).min() > 0.2
-    np.testing.assert_allclose(
-        read_map(tmp_path / "map").landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5
-    )
+    assert (frames.cells[22:] > 0).mean(axis=(1, 2)).min() > 0.1
+    landmark_map = read_map(tmp_path / "map").landmark_map
+    np.testing.assert_allclose(landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5)
+    assert landmark_map.manifest.training["moved_views"] == 1.0
+    assert calibrated_on == [6]
+
+
+def test_a_run_of_before_there_were_moved_views_goes_on_without(place: Path) -> None:
+    settings = place / "work" / "options.json"
+    written = json.loads(settings.read_text())
+    del written["moved_views"]
+    settings.write_text(json.dumps(written))
+    build_map(options_in(place, moved_views=None))
+    assert read_map(place / "map").landmark_map.manifest.training["moved_views"] == 0.0
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"method": HscNetOptions(preset="small", sparsify=50)}, "sparse points label recorded frames only"),
-        ({"mesh": Path("floor.ply")}, "no depth to render them from"),
+        ({"mesh": Path("floor.ply")}, "no depth to render from"),
     ],
     ids=["sparse", "no depth"],
 )
@@ -115,6 +139,7 @@ def test_views_that_cannot_be_moved_are_refused(
         monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
     message = refusal(options_in(tmp_path, moved_views=2.0, **changes), ConfigError)
     assert message == f"training: 2 moved views for each frame: {reason}"
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_count_of_moved_views_that_makes_no_sense_is_refused(tmp_path: Path) -> None:

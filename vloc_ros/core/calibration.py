@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from vloc_ros.core.manifest import Calibration
-from vloc_ros.core.nearest_view import nearest_view
+from vloc_ros.core.nearest_view import how_far_away
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.core.types import PoseEstimate, worst_sigma
 
@@ -17,8 +17,8 @@ CONFIDENT_LIMITS = (0.05, 5.0)  # metres, degrees
 def calibrated(estimate: PoseEstimate, calibration: Calibration, mapping_views: Matrix) -> PoseEstimate:
     """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set; mapping_views
     (V, 4, 4) of its scene."""
-    nearest = nearest_view(mapping_views, estimate.map_from_camera)
-    covariance = calibrated_covariance(estimate.covariance, calibration, nearest.away if nearest else 0.0)
+    away = how_far_away(mapping_views, estimate.map_from_camera)
+    covariance = calibrated_covariance(estimate.covariance, calibration, away)
     return replace(
         estimate, covariance=covariance, confidence=confidence(covariance, estimate.inlier_count, calibration)
     )

@@ -21,6 +21,12 @@ class NearestView:
         return self.distance_m + math.radians(self.angle_deg)
 
 
+def how_far_away(mapping_views: Matrix, map_from_camera: Matrix) -> float:
+    """`NearestView.away`; 0 where no views (V, 4, 4) are known."""
+    nearest = nearest_view(mapping_views, map_from_camera)
+    return nearest.away if nearest else 0.0
+
+
 def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
     """The view (V, 4, 4) that a camera is least `away` from; None of none."""
     if not len(mapping_views):

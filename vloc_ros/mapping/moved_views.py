@@ -51,7 +51,7 @@ class MovedViews:
 
     def __init__(self, dataset: Dataset, count: int, width: int, height: int, seed: int = 0) -> None:
         self._dataset = dataset
-        self._bases = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+        self._bases = np.arange(count) * len(dataset) // max(1, count)
         self._size = width, height
         self._seed = seed
         self._poses = np.stack([dataset.map_from_camera(index) for index in range(len(dataset))])
@@ -62,24 +62,21 @@ class MovedViews:
 
     def frame(self, number: int) -> Frame:
         """The view, width x height, without distortion. Its depth is inf where no frame shows anything: that is grey.
-        Where nothing can be rendered for want of depth, the recorded frame.
+        Where none shows enough, the recorded frame.
 
         Raises DatasetError as the data set does.
         """
         base = int(self._bases[number])
         rng = np.random.default_rng((self._seed, number))
-        camera = self._camera(base)
-        distance = self._cloud(base).distance
-        if not distance:
-            return self._dataset.frame(base, depth=True)
-        for attempt in range(ATTEMPTS):
-            pose = _moved(self._poses[base], rng, MAX_TURN_DEG / 2**attempt, MAX_SHIFT * distance / 2**attempt)
+        camera, distance = self._camera(base), self._cloud(base).distance
+        for smaller in 0.5 ** np.arange(ATTEMPTS if distance else 0):
+            pose = _moved(self._poses[base], rng, smaller * MAX_TURN_DEG, smaller * MAX_SHIFT * distance)
             sources = self._sources(pose, MAX_SHIFT * distance)
             image, depth = _render([self._cloud(source) for source in sources], camera, pose)
             if np.isfinite(depth).mean() > LEAST_SEEN:
-                break
-        name = f"{self._dataset.names[base]} moved {number}"
-        return Frame(name, CameraImage(image, camera), pose, depth, self._dataset.scene(base))
+                name = f"{self._dataset.names[base]} moved {number}"
+                return Frame(name, CameraImage(image, camera), pose, depth, self._dataset.scene(base))
+        return self._dataset.frame(base, depth=True)
 
     def _camera(self, index: int) -> Camera:
         return self._dataset.camera(index).undistorted().resized(*self._size)
@@ -88,11 +85,9 @@ class MovedViews:
         """Frames that see much of what a camera there does, nearest first."""
         away = _apart(self._poses, pose, shift)
         sources: list[int] = []
-        for index in np.argsort(away):
-            if not sources or _apart(self._poses[sources], self._poses[index], shift).min() > APART:
-                sources.append(int(index))
-            if len(sources) == SOURCES:
-                break
+        while len(sources) < SOURCES and np.isfinite(away).any():
+            sources.append(int(np.argmin(away)))
+            away[_apart(self._poses, self._poses[sources[-1]], shift) <= APART] = np.inf
         return sources
 
     def _read(self, index: int) -> _Cloud:

@@ -42,6 +42,7 @@ from vloc_ros.training.trainer import LOGS, Trainer
 
 MIN_FRAMES = 10
 SETTINGS = "options.json"  # what the work directory is of, in it
+BEFORE = {"moved_views": 0.0}  # of a run from before there was such an option
 SCENE_FILE = "scene.npz"
 CALIBRATION_VIEWS = 3  # from beside each held-out frame
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
@@ -63,6 +64,7 @@ def build_map(options: MapOptions) -> None:
         )
     training, held_out = split_held_out(dataset)
     recipe: Recipe = load_recipe(options.method)
+    _require_movable(options, recipe, training)
     if workers.rank == 0:
         require_replaceable(options.out)
         options = _settled(options, workers)
@@ -81,17 +83,20 @@ def build_map(options: MapOptions) -> None:
 
 
 def _settled(options: MapOptions, workers: Workers) -> MapOptions:
-    """Sizes of batches that were left open become those of the run that is continued, else what suits the device and
-    the number of processes. Raises ConfigError if the processes cannot share them evenly."""
+    """What was left open becomes what it is in the run that is continued; else batches have the size that suits the
+    device and the number of processes. Raises ConfigError if the processes cannot share them evenly."""
     try:
-        earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())["training"]
-        known = {name: earlier[name] for name in ("batch_size", "accumulate")}
+        earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())
+        known = {name: earlier["training"][name] for name in ("batch_size", "accumulate")}
+        views = (BEFORE | earlier)["moved_views"]
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
         gpu = choose_device().type == "cuda"
         known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
+        views = MOVED_VIEWS
     training = options.training.settled(**known)
     workers.share_of(training.accumulate)
-    return replace(options, training=training)
+    views = views if options.moved_views is None else options.moved_views
+    return replace(options, training=training, moved_views=views)
 
 
 def _claim_workdir(options: MapOptions) -> None:
@@ -116,7 +121,7 @@ def _claim_workdir(options: MapOptions) -> None:
 
 def _require_same_options(options: MapOptions, settings: Path) -> None:
     try:
-        found = flatten(json.loads(settings.read_text()))
+        found = BEFORE | flatten(json.loads(settings.read_text()))
     except (ValueError, AttributeError) as error:
         raise ConfigError(f"{settings}: damaged ({error}); --fresh starts anew") from error
     for name, wanted in flatten(options.fingerprint()).items():
@@ -135,11 +140,6 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
     parts = _parts(options, recipe, training)
     if options.mesh is not None and len(parts) > 1:
         raise ConfigError(f"{options.mesh}: one mesh for {len(parts)} scenes")
-    if options.moved_views and not all(_can_move_views(part, recipe) for part in parts.values()):
-        reason = (
-            "no depth to render them from" if recipe.labels_any_view else "sparse points label recorded frames only"
-        )
-        raise ConfigError(f"training: {options.moved_views:g} moved views for each frame: {reason}")
     places = [Place(name, part, options.mesh) for name, part in parts.items()]
     if not scene_path.exists():
         save_scene(scene_path, recipe.make_scene(places))
@@ -161,11 +161,19 @@ def _parts(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, D
 def _takes(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[Take]:
     """The frames of a scene, and views from beside their path."""
     frames: list[Take] = [partial(part.frame, index, depth=part.has_depth) for index in range(len(part))]
-    if not _can_move_views(part, recipe):
+    if not (options.moved_views and _can_move_views(part, recipe)):
         return frames
-    ratio = MOVED_VIEWS if options.moved_views is None else options.moved_views
-    moved = MovedViews(part, round(ratio * len(part)), *size, options.training.seed)
+    moved = MovedViews(part, round(options.moved_views * len(part)), *size, options.training.seed)
     return frames + [partial(moved.frame, number) for number in range(len(moved))]
+
+
+def _require_movable(options: MapOptions, recipe: Recipe, training: Dataset) -> None:
+    """Raise ConfigError if views are asked for that cannot be rendered or labelled."""
+    for name, part in scene_parts(training):
+        if options.moved_views and not _can_move_views(part, recipe):
+            scene = f"scene '{name}': " if name else ""
+            reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
+            raise ConfigError(f"training: {scene}{options.moved_views:g} moved views for each frame: {reason}")
 
 
 def _can_move_views(part: Dataset, recipe: Recipe) -> bool:
@@ -292,6 +300,7 @@ def _training_summary(options: MapOptions, recipe: Recipe, trainer: Trainer) -> 
         "dataset": options.dataset,
         "split": options.split,
         **recipe.summary(),
+        "moved_views": options.moved_views,
         "iterations": trainer.progress.iteration,
         "minutes": round(trainer.progress.seconds / 60, 2),
         "batch_size": training.batch_size,

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from vloc_ros.core.calibration import calibrated_covariance, confidence, confidence_features
 from vloc_ros.core.manifest import Calibration, GateThresholds
-from vloc_ros.core.nearest_view import nearest_view
+from vloc_ros.core.nearest_view import how_far_away
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
@@ -29,7 +29,8 @@ FEWEST_POSES = 10  # to fit a calibration to
 # Of Student's t: a few bad poses do not widen the covariance of all, and where there are none it errs on the wide side
 # by some 15 %, as it should: the views of tomorrow are harder than those held out.
 DEGREES_OF_FREEDOM = 5.0
-# Of the logarithm of `Calibration.away_scale`: where no view tells, sigmas double within a metre or a radian.
+FITTED = ("position_scale", "position_floor_m", "rotation_scale", "rotation_floor_deg", "away_scale")
+# Of the logarithm of `Calibration.away_scale`: before any view tells, sigmas double within a metre or a radian.
 AWAY_PRIOR, AWAY_PRIOR_SIGMA = 1.0, 1.0
 RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
 
@@ -82,8 +83,8 @@ def collect_samples(
 def _samples(records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
-            nearest = nearest_view(landmark_map.views_of(record.scene), record.solved.map_from_camera)
-            yield Sample(record.solved, record.true_map_from_camera, severity, nearest.away if nearest else 0.0)
+            away = how_far_away(landmark_map.views_of(record.scene), record.solved.map_from_camera)
+            yield Sample(record.solved, record.true_map_from_camera, severity, away)
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
@@ -122,7 +123,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
     errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
 
     def as_calibration(logarithms: NDArray[np.float64]) -> Calibration:
-        return Calibration(*np.exp(np.clip(logarithms, -9, 9)))  # its first fields, in their order
+        return Calibration(**dict(zip(FITTED, np.exp(np.clip(logarithms, -9, 9)).tolist(), strict=True)))
 
     def cost(logarithms: NDArray[np.float64]) -> float:
         calibration = as_calibration(logarithms)
