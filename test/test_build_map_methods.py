@@ -45,10 +45,11 @@ def localizes(directory: Path, dataset: str, root: Path | None = None) -> None:
 
 @pytest.mark.parametrize("method", [DENSE, SPARSE], ids=["dense", "sparse"])
 def test_a_map_of_hscnet(method: HscNetOptions, tmp_path: Path) -> None:
-    build_map(options_in(tmp_path, method=method))
+    build_map(options_in(tmp_path, method=method, moved_views=None if method.is_sparse else 0.0))
     landmark_map = read_map(tmp_path / "map").landmark_map
     manifest = landmark_map.manifest
     assert manifest.method == "hscnet"
+    assert manifest.training["moved_views"] == 0.0
     assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 8)
     assert manifest.network.outputs == HscNet.outputs
     assert manifest.training["branching"] == "3x4"

@@ -24,7 +24,7 @@ def calibrated(estimate: PoseEstimate, calibration: Calibration, mapping_views: 
     )
 
 
-def calibrated_covariance(covariance: Matrix, calibration: Calibration, away: float = 0.0) -> Matrix:
+def calibrated_covariance(covariance: Matrix, calibration: Calibration, away: float) -> Matrix:
     """a^2 (S C S + F) of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors, a what
     the pose's distance from the nearest mapping view (`NearestView.away`) makes of them.
 

@@ -65,13 +65,14 @@ def build_map(options: MapOptions) -> None:
     training, held_out = split_held_out(dataset)
     recipe: Recipe = load_recipe(options.method)
     _require_movable(options, recipe, training)
+    views = MOVED_VIEWS if any(_can_move_views(part, recipe) for _, part in scene_parts(training)) else 0.0
     if workers.rank == 0:
         require_replaceable(options.out)
-        options = _settled(options, workers)
+        options = _settled(options, workers, views)
         _claim_workdir(options)
         _prepare(options, recipe, training)
     workers.barrier()
-    options = _settled(replace(options, fresh=False), workers)  # for the others: as the first one has claimed it
+    options = _settled(replace(options, fresh=False), workers, views)  # for the others: as the first one has claimed it
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
@@ -82,9 +83,10 @@ def build_map(options: MapOptions) -> None:
         _finish(options, recipe, trainer, blank, held_out)
 
 
-def _settled(options: MapOptions, workers: Workers) -> MapOptions:
-    """What was left open becomes what it is in the run that is continued; else batches have the size that suits the
-    device and the number of processes. Raises ConfigError if the processes cannot share them evenly."""
+def _settled(options: MapOptions, workers: Workers, views: float) -> MapOptions:
+    """What was left open becomes what it is in the run that is continued; else there are so many moved `views`, and
+    batches have the size that suits the device and the number of processes. Raises ConfigError if the processes cannot
+    share them evenly."""
     try:
         earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())
         known = {name: earlier["training"][name] for name in ("batch_size", "accumulate")}
@@ -92,7 +94,6 @@ def _settled(options: MapOptions, workers: Workers) -> MapOptions:
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
         gpu = choose_device().type == "cuda"
         known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
-        views = MOVED_VIEWS
     training = options.training.settled(**known)
     workers.share_of(training.accumulate)
     views = views if options.moved_views is None else options.moved_views

@@ -30,7 +30,7 @@ FEWEST_POSES = 10  # to fit a calibration to
 # by some 15 %, as it should: the views of tomorrow are harder than those held out.
 DEGREES_OF_FREEDOM = 5.0
 FITTED = ("position_scale", "position_floor_m", "rotation_scale", "rotation_floor_deg", "away_scale")
-# Of the logarithm of `Calibration.away_scale`: before any view tells, sigmas double within a metre or a radian.
+# Before any view tells, sigmas double within a metre or a radian; the sigma is that of the logarithm.
 AWAY_PRIOR, AWAY_PRIOR_SIGMA = 1.0, 1.0
 RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
 
@@ -130,7 +130,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
         scaled = np.stack([sample.calibrated_covariance(calibration) for sample in samples])
         squares = np.einsum("ni,nij,nj->n", errors, np.linalg.inv(scaled), errors)
         tails = (DEGREES_OF_FREEDOM + 6) * np.log1p(squares / (DEGREES_OF_FREEDOM - 2))
-        prior = ((logarithms[-1] - math.log(AWAY_PRIOR)) / AWAY_PRIOR_SIGMA) ** 2
+        prior = (math.log(calibration.away_scale / AWAY_PRIOR) / AWAY_PRIOR_SIGMA) ** 2
         return float(np.sum(np.linalg.slogdet(scaled)[1] + tails) + prior)
 
     # Scales and floors can stand in for each other, so there are several minima: start with and without floors.

@@ -15,8 +15,8 @@ DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
-MOVED_VIEWS = 1.0  # for each frame
 GPU_BATCH = 24  # a GPU would be waiting for its next command at fewer
+MOVED_VIEWS = 1.0  # for each frame
 
 
 @dataclass(frozen=True)
