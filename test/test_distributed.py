@@ -17,11 +17,11 @@ from distributed_run import HALF, STEPS, make_trainer, train  # noqa: E402
 
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
-from vloc_ros.training.build_map import _settled  # noqa: E402
 from vloc_ros.training.device import Workers  # noqa: E402
 from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
 from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
+from vloc_ros.training.workdir import settled  # noqa: E402
 
 State = dict[str, "torch.Tensor"]
 
@@ -107,9 +107,9 @@ def options(tmp_path: Path) -> MapOptions:
 
 def claimed(options: MapOptions, processes: int) -> TrainingOptions:
     """What a run of so many processes settles on, and leaves in its work directory."""
-    settled = _settled(options, Workers(0, processes))
-    (options.workdir / "options.json").write_text(json.dumps(settled.fingerprint()))
-    return settled.training
+    run = settled(options, Workers(0, processes), moved_views=0.0)
+    (options.workdir / "options.json").write_text(json.dumps(run.fingerprint()))
+    return run.training
 
 
 def test_a_new_run_has_a_batch_a_step_for_each_process(options: MapOptions) -> None:
@@ -128,4 +128,4 @@ def test_another_number_of_processes_goes_on_with_the_same_steps(options: MapOpt
 def test_settings_that_are_not_whole_settle_nothing(options: MapOptions, settings: str) -> None:
     """Claiming the directory refuses them afterwards."""
     (options.workdir / "options.json").write_text(settings)
-    assert _settled(options, Workers(0, 2)).training.accumulate == 2
+    assert settled(options, Workers(0, 2), moved_views=0.0).training.accumulate == 2

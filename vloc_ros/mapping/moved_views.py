@@ -31,7 +31,7 @@ NEARER = 0.9  # what another frame shows at less than this share of the depth so
 EDGE = 0.05  # a relative step in depth between neighbours: what is there hangs between two surfaces
 SPLAT_PIXELS = 0.75  # half side of a splat, in pixels of the frame that it is from
 HOLE_PX = 5  # holes narrower than this are filled
-GREY = (114, 114, 114)
+GREY = 114  # where nothing is seen
 CACHED = 24  # frames
 
 

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.mapping.moved_views import GREY
+
 Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
-GREY = 114  # outside of the image
-BORDER = (GREY, GREY, GREY)
+BORDER = (GREY, GREY, GREY)  # outside of the image
 NO_OCCLUDER, NOISE, COLOR, PART = range(4)
 LEAST_NOISE = 0.5  # of 255: less than that is lost in rounding
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vloc_ros.training.augment import COLOR, GREY, NO_OCCLUDER, NOISE, Changes, covered_cells, label_warps
+from vloc_ros.mapping.moved_views import GREY
+from vloc_ros.training.augment import COLOR, NO_OCCLUDER, NOISE, Changes, covered_cells, label_warps
 from vloc_ros.training.geometry import NEAR
 
 OUTSIDE = -1e6  # a pixel that is in no image

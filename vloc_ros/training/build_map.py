@@ -1,12 +1,8 @@
 """`vloc map`: posed images to a map directory, in stages that an interrupted run does not repeat."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,13 +11,12 @@ from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import scene_parts
-from vloc_ros.datasets.subset import Subset, WithoutDepth, split_held_out
+from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
-from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
-from vloc_ros.mapping.moved_views import MovedViews
+from vloc_ros.mapping.depth_calibration import DepthCorrection
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
@@ -31,20 +26,25 @@ from vloc_ros.training.deploy import TorchSession, deployed_spec
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.export import export_onnx
-from vloc_ros.training.frames import Take, TrainingFrames, build_frames, open_frames
-from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MOVED_VIEWS, MapOptions, flatten
+from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
+from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.recipe import Recipe
 from vloc_ros.training.scene import Place, Scene, load_scene, save_scene
 from vloc_ros.training.trainer import LOGS, Trainer
+from vloc_ros.training.views import (
+    calibration_views,
+    default_moved_views,
+    frames_of_scenes,
+    require_movable,
+    training_views,
+)
+from vloc_ros.training.workdir import claim, settled
 
 MIN_FRAMES = 10
-SETTINGS = "options.json"  # what the work directory is of, in it
-BEFORE = {"moved_views": 0.0}  # of a run from before there was such an option
 SCENE_FILE = "scene.npz"
-CALIBRATION_VIEWS = 3  # from beside each held-out frame
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 CHECKED_IMAGES = 4  # of what is exported
 
@@ -64,15 +64,15 @@ def build_map(options: MapOptions) -> None:
         )
     training, held_out = split_held_out(dataset)
     recipe: Recipe = load_recipe(options.method)
-    _require_movable(options, recipe, training)
-    views = MOVED_VIEWS if any(_can_move_views(part, recipe) for _, part in scene_parts(training)) else 0.0
+    require_movable(options.moved_views, recipe, training)
+    moved_views = default_moved_views(recipe, training)
     if workers.rank == 0:
         require_replaceable(options.out)
-        options = _settled(options, workers, views)
-        _claim_workdir(options)
+        options = settled(options, workers, moved_views)
+        claim(options)
         _prepare(options, recipe, training)
     workers.barrier()
-    options = _settled(replace(options, fresh=False), workers, views)  # for the others: as the first one has claimed it
+    options = settled(replace(options, fresh=False), workers, moved_views)  # the others: as was claimed
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
@@ -83,62 +83,12 @@ def build_map(options: MapOptions) -> None:
         _finish(options, recipe, trainer, blank, held_out)
 
 
-def _settled(options: MapOptions, workers: Workers, views: float) -> MapOptions:
-    """What was left open becomes what it is in the run that is continued; else there are so many moved `views`, and
-    batches have the size that suits the device and the number of processes. Raises ConfigError if the processes cannot
-    share them evenly."""
-    try:
-        earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())
-        known = {name: earlier["training"][name] for name in ("batch_size", "accumulate")}
-        views = (BEFORE | earlier)["moved_views"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
-        gpu = choose_device().type == "cuda"
-        known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
-    training = options.training.settled(**known)
-    workers.share_of(training.accumulate)
-    views = views if options.moved_views is None else options.moved_views
-    return replace(options, training=training, moved_views=views)
-
-
-def _claim_workdir(options: MapOptions) -> None:
-    """Make the work directory, or make sure that what it holds belongs to a run of the same options.
-
-    Raises ConfigError for a run of other options, and for a directory of something else, which --fresh would delete.
-    """
-    workdir, settings = options.workdir, options.workdir / SETTINGS
-    try:
-        if settings.is_file() and not options.fresh:
-            _require_same_options(options, settings)
-            return
-        if settings.is_file():
-            shutil.rmtree(workdir)
-        elif workdir.exists() and any(workdir.iterdir()):
-            raise ConfigError(f"{workdir}: is not empty and holds no {settings.name}, so it is no work directory")
-        workdir.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps(options.fingerprint(), indent=1) + "\n")
-    except OSError as error:
-        raise ConfigError(f"{workdir}: cannot be the work directory: {error.strerror or error}") from error
-
-
-def _require_same_options(options: MapOptions, settings: Path) -> None:
-    try:
-        found = BEFORE | flatten(json.loads(settings.read_text()))
-    except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{settings}: damaged ({error}); --fresh starts anew") from error
-    for name, wanted in flatten(options.fingerprint()).items():
-        if found.get(name) != wanted:
-            raise ConfigError(
-                f"{options.workdir}: holds a run with {name}={found.get(name)}, now it is {wanted}; "
-                "use its options to continue it, --fresh to start anew, or another --workdir"
-            )
-
-
 def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
     """Landmarks and labelled frames, unless an earlier run made them."""
     scene_path, frames_path = options.workdir / SCENE_FILE, options.workdir / "frames"
     if scene_path.exists() and frames_path.exists():
         return
-    parts = _parts(options, recipe, training)
+    parts = frames_of_scenes(options, recipe, training)
     if options.mesh is not None and len(parts) > 1:
         raise ConfigError(f"{options.mesh}: one mesh for {len(parts)} scenes")
     places = [Place(name, part, options.mesh) for name, part in parts.items()]
@@ -148,50 +98,8 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
         scene = load_scene(scene_path)
         size = options.input_size(training.camera(0).width, training.camera(0).height)
         with bar("labels") as progress:
-            takes = [take for part in parts.values() for take in _takes(part, options, recipe, size)]
-            build_frames(takes, list(parts), recipe.labeller(scene), *size, frames_path, progress)
-
-
-def _parts(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
-    """The frames of each scene, with depth as the method is to see it."""
-    if recipe.reads_depth:
-        return {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(dataset)}
-    return {name: WithoutDepth(part, range(len(part))) for name, part in scene_parts(dataset)}
-
-
-def _takes(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[Take]:
-    """The frames of a scene, and views from beside their path."""
-    frames: list[Take] = [partial(part.frame, index, depth=part.has_depth) for index in range(len(part))]
-    if not (options.moved_views and _can_move_views(part, recipe)):
-        return frames
-    moved = MovedViews(part, round(options.moved_views * len(part)), *size, options.training.seed)
-    return frames + [partial(moved.frame, number) for number in range(len(moved))]
-
-
-def _require_movable(options: MapOptions, recipe: Recipe, training: Dataset) -> None:
-    """Raise ConfigError if views are asked for that cannot be rendered or labelled."""
-    for name, part in scene_parts(training):
-        if options.moved_views and not _can_move_views(part, recipe):
-            scene = f"scene '{name}': " if name else ""
-            reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
-            raise ConfigError(f"training: {scene}{options.moved_views:g} moved views for each frame: {reason}")
-
-
-def _can_move_views(part: Dataset, recipe: Recipe) -> bool:
-    return part.has_depth and recipe.labels_any_view
-
-
-def _with_corrected_depth(options: MapOptions, scene: str, training: Dataset) -> Dataset:
-    """The frames of a scene with their depth corrected as found now, or by an earlier run."""
-    if not training.has_depth:
-        return training
-    path = options.workdir / (f"depth_{scene}.json" if scene else "depth.json")
-    if not path.exists():
-        with bar("depth") as progress:
-            correction = calibrate_depth(training, progress)
-        say(correction.describe())
-        correction.save(path)
-    return CorrectedDepth(training, DepthCorrection.load(path))
+            views = [view for part in parts.values() for view in training_views(part, options, recipe, size)]
+            build_frames(views, list(parts), recipe.labeller(scene), *size, frames_path, progress)
 
 
 def _make_trainer(
@@ -256,11 +164,7 @@ def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: Landma
     inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, spec)) for index in checked)
     check_networks(networks, recipe, trainer.objective, spec, inputs)
     session = open_session(networks, spec, SessionOptions("onnxruntime"))
-    moved = [
-        MovedViews(part, CALIBRATION_VIEWS * len(part), spec.width, spec.height, options.training.seed)
-        for part in _parts(options, recipe, held_out).values()
-        if _can_move_views(part, recipe)
-    ]
+    moved = calibration_views(options, recipe, held_out, (spec.width, spec.height))
     with bar("calibration") as progress:
         samples = collect_samples(Localizer(blank, method, session), held_out, moved, progress)
     calibration = fit_calibration(samples)

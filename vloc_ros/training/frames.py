@@ -20,7 +20,7 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping import Progress, no_progress
 
-Take = Callable[[], Frame]  # decodes or renders it
+FrameReader = Callable[[], Frame]  # decodes or renders one
 
 CELL_STRIDE = 2  # what cells show is kept at half the network's resolution: at least as fine as what it predicts
 
@@ -62,7 +62,7 @@ class TrainingFrames:
 
 
 def build_frames(
-    takes: Sequence[Take],
+    readers: Sequence[FrameReader],
     scenes: Sequence[str],
     labeller: FrameLabeller,
     width: int,
@@ -70,7 +70,7 @@ def build_frames(
     directory: Path,
     progress: Progress = no_progress,
 ) -> TrainingFrames:
-    """Take and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
+    """Read and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
     their numbers.
 
     Raises DatasetError for a frame that cannot be used, and when there is no room for them all.
@@ -78,7 +78,7 @@ def build_frames(
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    count, (dtype, trailing) = len(takes), labeller.kind
+    count, (dtype, trailing) = len(readers), labeller.kind
     shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
     _require_room(partial, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
     images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, shapes[0])
@@ -86,7 +86,7 @@ def build_frames(
     intrinsics, poses, numbers = np.zeros((count, 4)), np.zeros((count, 4, 4)), np.zeros(count, dtype=np.int64)
 
     def prepare(index: int) -> str:
-        frame = takes[index]()
+        frame = readers[index]()
         camera = frame.image.camera
         small = camera.undistorted().resized(width, height)
         intrinsics[index] = small.fx, small.fy, small.cx, small.cy

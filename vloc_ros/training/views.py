@@ -1,0 +1,73 @@
+"""What a map is learned from and calibrated on: the recorded frames of each scene, and views from beside their path."""
+
+from functools import partial
+
+from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.joined import scene_parts
+from vloc_ros.datasets.subset import WithoutDepth
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
+from vloc_ros.mapping.moved_views import MovedViews
+from vloc_ros.training.console import bar, say
+from vloc_ros.training.frames import FrameReader
+from vloc_ros.training.map_options import MOVED_VIEWS, MapOptions
+from vloc_ros.training.recipe import Recipe
+
+CALIBRATION_VIEWS = 3  # from beside each held-out frame
+
+
+def default_moved_views(recipe: Recipe, training: Dataset) -> float:
+    """How many for each frame where nobody says: none if there is nothing to render from."""
+    return MOVED_VIEWS if any(_can_be_moved(part, recipe) for _, part in scene_parts(training)) else 0.0
+
+
+def require_movable(moved_views: float | None, recipe: Recipe, training: Dataset) -> None:
+    """Raise ConfigError if views are asked for that cannot be rendered or labelled."""
+    for name, part in scene_parts(training):
+        if moved_views and not _can_be_moved(part, recipe):
+            scene = f"scene '{name}': " if name else ""
+            reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
+            raise ConfigError(f"training: {scene}{moved_views:g} moved views for each frame: {reason}")
+
+
+def frames_of_scenes(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
+    """The frames of each scene, with depth as the method is to see it: corrected as found now, or by an earlier run."""
+    if recipe.reads_depth:
+        return {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(dataset)}
+    return {name: WithoutDepth(part, range(len(part))) for name, part in scene_parts(dataset)}
+
+
+def training_views(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[FrameReader]:
+    """The frames of a scene, and views (width, height) from beside their path."""
+    frames: list[FrameReader] = [partial(part.frame, index, depth=part.has_depth) for index in range(len(part))]
+    if not (options.moved_views and _can_be_moved(part, recipe)):
+        return frames
+    moved = MovedViews(part, round(options.moved_views * len(part)), *size, options.training.seed)
+    return frames + [partial(moved.frame, number) for number in range(len(moved))]
+
+
+def calibration_views(
+    options: MapOptions, recipe: Recipe, held_out: Dataset, size: tuple[int, int]
+) -> list[MovedViews]:
+    """Views (width, height) from beside the held-out frames of each scene that they can be rendered from."""
+    return [
+        MovedViews(part, CALIBRATION_VIEWS * len(part), *size, options.training.seed)
+        for part in frames_of_scenes(options, recipe, held_out).values()
+        if _can_be_moved(part, recipe)
+    ]
+
+
+def _can_be_moved(part: Dataset, recipe: Recipe) -> bool:
+    return part.has_depth and recipe.labels_any_view
+
+
+def _with_corrected_depth(options: MapOptions, scene: str, part: Dataset) -> Dataset:
+    if not part.has_depth:
+        return part
+    path = options.workdir / (f"depth_{scene}.json" if scene else "depth.json")
+    if not path.exists():
+        with bar("depth") as progress:
+            correction = calibrate_depth(part, progress)
+        say(correction.describe())
+        correction.save(path)
+    return CorrectedDepth(part, DepthCorrection.load(path))
