@@ -86,7 +86,7 @@ def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity
     estimated = Estimated(
         pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
     )
-    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0)
+    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0, moved=False)
 
 
 def test_fitting_finds_how_far_the_covariances_were_off() -> None:
@@ -100,15 +100,19 @@ def test_fitting_finds_how_far_the_covariances_were_off() -> None:
 def test_fitting_finds_how_errors_grow_away_from_the_mapping_views() -> None:
     rng = np.random.default_rng(5)
     away = rng.uniform(0, 1, 400)
-    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres) for metres in away]
+    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres, moved=True) for metres in away]
     calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
     assert 2.0 < calibration.position_scale < 2.6
     assert 2.0 < calibration.away_scale < 3.5
 
 
-def test_where_no_view_is_away_the_growth_is_assumed() -> None:
+def test_frames_beside_the_path_do_not_tell_how_errors_grow_away_from_it() -> None:
     rng = np.random.default_rng(6)
-    assert calibrate.fit_calibration([sample(rng, 2.0) for _ in range(50)]).away_scale == pytest.approx(1.0, rel=0.01)
+    away = rng.uniform(0, 0.2, 100)
+    samples = [replace(sample(rng, 2.0 * (1 + 10.0 * metres)), away=metres) for metres in away]
+    calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
+    assert calibration.away_scale == 1.0
+    assert calibration.position_scale > 3.0
 
 
 def test_confidences_are_the_frequencies_of_being_right() -> None:

@@ -43,7 +43,7 @@ class Program:
 
     def __init__(self, name: str, domain_id: int, log_file: Path, *ros_arguments: str) -> None:
         self._log_file = log_file
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id), "PYTHONFAULTHANDLER": "1"}
         program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
         command = [sys.executable, *program, "--ros-args", *ros_arguments]
         with log_file.open("wb") as log:
@@ -68,8 +68,13 @@ class Program:
             self.process.send_signal(signal.SIGINT)
 
     def ended(self) -> int:
-        """The exit code."""
-        return self.process.wait(WAIT_S)
+        """The exit code. If there is none for long, the failure shows where each thread was."""
+        try:
+            return self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired as error:
+            self.process.send_signal(signal.SIGABRT)  # Python's fault handler
+            self.process.wait()
+            raise AssertionError(f"{self.process.args}: not ended after {WAIT_S:g} s\n{self.log}") from error
 
     def stop(self) -> None:
         """Interrupt; the end must be a clean one."""

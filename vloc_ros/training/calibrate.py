@@ -29,8 +29,9 @@ FEWEST_POSES = 10  # to fit a calibration to
 # Of Student's t: a few bad poses do not widen the covariance of all, and where there are none it errs on the wide side
 # by some 15 %, as it should: the views of tomorrow are harder than those held out.
 DEGREES_OF_FREEDOM = 5.0
-FITTED = ("position_scale", "position_floor_m", "rotation_scale", "rotation_floor_deg", "away_scale")
-# Before any view tells, sigmas double within a metre or a radian; the sigma is that of the logarithm.
+FITTED = ("position_scale", "position_floor_m", "rotation_scale", "rotation_floor_deg")
+# Before any view tells, sigmas double within a metre or a radian; the sigma is that of the logarithm. Only moved views
+# tell: held-out frames are all about as near, where the growth could stand in for the scales and be anything.
 AWAY_PRIOR, AWAY_PRIOR_SIGMA = 1.0, 1.0
 RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
 
@@ -38,12 +39,13 @@ RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfect
 @dataclass(frozen=True)
 class Sample:
     """A pose from one image through one hardship, as solved: neither calibrated nor gated. `away`: from the nearest
-    mapping view, as `NearestView.away`."""
+    mapping view, as `NearestView.away`. `moved`: of a view from beside the path, not of a frame."""
 
     estimate: Estimated
     true_map_from_camera: NDArray[np.float64]
     severity: Severity
     away: float
+    moved: bool
 
     def calibrated_covariance(self, calibration: Calibration) -> NDArray[np.float64]:
         """(6, 6), as at run time."""
@@ -71,20 +73,22 @@ def collect_samples(
     steps = len(HARDSHIPS) + len(moved)
     for done, hardship in enumerate(HARDSHIPS, start=1):
         records = evaluate(localizer, Degraded(held_out, hardship.degrade)).records
-        samples.extend(_samples(records, hardship.severity, localizer.landmark_map))
+        samples.extend(_samples(records, hardship.severity, localizer.landmark_map, moved=False))
         progress(done, steps)
     for done, views in enumerate(moved, start=len(HARDSHIPS) + 1):
         records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
-        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map))
+        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, moved=True))
         progress(done, steps)
     return samples
 
 
-def _samples(records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap) -> Iterator[Sample]:
+def _samples(
+    records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap, moved: bool
+) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
             away = how_far_away(landmark_map.views_of(record.scene), record.solved.map_from_camera)
-            yield Sample(record.solved, record.true_map_from_camera, severity, away)
+            yield Sample(record.solved, record.true_map_from_camera, severity, away, moved)
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
@@ -122,8 +126,11 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
     """Scales and floors of the covariance by maximum likelihood, errors as Student's t of 6 dimensions."""
     errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
 
+    fitted = (*FITTED, "away_scale") if any(sample.moved for sample in samples) else FITTED
+    unfitted = Calibration(away_scale=AWAY_PRIOR)
+
     def as_calibration(logarithms: NDArray[np.float64]) -> Calibration:
-        return Calibration(**dict(zip(FITTED, np.exp(np.clip(logarithms, -9, 9)).tolist(), strict=True)))
+        return replace(unfitted, **dict(zip(fitted, np.exp(np.clip(logarithms, -9, 9)).tolist(), strict=True)))
 
     def cost(logarithms: NDArray[np.float64]) -> float:
         calibration = as_calibration(logarithms)
@@ -134,7 +141,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
         return float(np.sum(np.linalg.slogdet(scaled)[1] + tails) + prior)
 
     # Scales and floors can stand in for each other, so there are several minima: start with and without floors.
-    starts = np.log([[1.0, 1e-4, 1.0, 1e-3, AWAY_PRIOR], [1.0, 0.005, 1.0, 0.1, AWAY_PRIOR]])
+    starts = np.log([[1.0, 1e-4, 1.0, 1e-3, AWAY_PRIOR], [1.0, 0.005, 1.0, 0.1, AWAY_PRIOR]])[:, : len(fitted)]
     best = min((minimize(cost, start, method="L-BFGS-B") for start in starts), key=lambda found: float(found.fun))
     return _rounded(as_calibration(best.x))
 
