@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import invert, rotation_angle
+from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
@@ -97,6 +100,36 @@ class Blind(Altered):
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame = self.parent.frame(index, depth=depth)
         return replace(frame, depth=None if index == 0 else np.zeros_like(frame.depth))
+
+
+class Lens(Altered):
+    """The same frames through a lens that distorts by up to 20 pixels."""
+
+    def camera(self, index: int) -> Camera:
+        return replace(self.parent.camera(index), distortion=(-0.25, 0.08, 0.001, -0.001))
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        frame, camera = self.parent.frame(index, depth=depth), self.camera(index)
+        grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1).astype(np.float32)
+        distortion = np.array(camera.distortion)
+        straight = cv2.undistortPoints(grid.reshape(-1, 1, 2), camera.matrix, distortion, P=camera.matrix)
+        x, y = np.moveaxis(straight.reshape(grid.shape), -1, 0)
+        image = CameraImage(cv2.remap(frame.image.rgb, x, y, cv2.INTER_LINEAR), camera)
+        return replace(frame, image=image, depth=cv2.remap(frame.depth, x, y, cv2.INTER_NEAREST))
+
+
+def test_a_lens_makes_no_difference_to_where_things_are(frames: list[Frame]) -> None:
+    for number, frame in enumerate(frames):
+        found = MovedViews(Lens(PATH), COUNT, WIDTH, HEIGHT).frame(number)
+        assert found.image.camera == frame.image.camera
+        np.testing.assert_allclose(found.map_from_camera, frame.map_from_camera, atol=0.1)  # the median depth differs
+        _, depth = synthetic_room(ROOM.plan).render(found.image.camera, found.map_from_camera)
+        assert found.depth is not None
+        shown = np.isfinite(found.depth) & (found.depth > 0)
+        assert shown.mean() > 0.3
+        errors = np.abs(found.depth - depth)[shown] / depth[shown]
+        assert np.median(errors) < 0.003
+        assert (errors < 0.05).mean() > 0.93
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["no depth", "all unknown"])
