@@ -105,12 +105,12 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
     monkeypatch.setattr(build_map_module, "collect_samples", collect)
     build_map(options_in(tmp_path, moved_views=None))
     frames = open_frames(tmp_path / "work" / "frames")
-    assert len(frames) == 22 + 22
+    assert len(frames) == 22 + 11
     assert [name for name in frames.names if "moved" in name] == list(frames.names[22:])
     assert (frames.cells[22:] > 0).mean(axis=(1, 2)).min() > 0.1
     landmark_map = read_map(tmp_path / "map").landmark_map
     np.testing.assert_allclose(landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5)
-    assert landmark_map.manifest.training["moved_views"] == 1.0
+    assert landmark_map.manifest.training["moved_views"] == 0.5
     assert calibrated_on == [6]
 
 
