@@ -114,7 +114,7 @@ def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
         expected = localizer.localize(image)
         if (pose is not None) != isinstance(expected, PoseEstimate):
             disagree += 1
-        elif pose is not None:
+        elif pose is not None and isinstance(expected, PoseEstimate):
             differences.append(difference(pose, expected))
             latencies.append(arrived_ms)
             added.append(arrived_ms - float(report["localize_ms"]))

@@ -10,16 +10,15 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_mounting
+from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.datasets.types import Frame
 from vloc_ros.ros.demo.player import DrivePlayer
 from vloc_ros.ros.demo.run import demonstrate
@@ -32,38 +31,25 @@ WARM_UP_S = 60.0  # caches fill
 TROUBLE = re.compile(r"Traceback|\[ERROR\]|\[FATAL\]")
 
 
-@dataclass(frozen=True, eq=False)
-class ToAndFro:
-    """A data set walked to its end and back again, `length` frames in all; images are made once."""
-
-    frames: Dataset
-    length: int
-    has_depth: bool = False
-
-    def __len__(self) -> int:
-        return self.length
+class ToAndFro(WithoutDepth):
+    """Frames with names by their place; an image is made once."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f"{k:07d}" for k in range(self.length))
+        return tuple(f"{k:07d}" for k in range(len(self)))
 
-    def _folded(self, index: int) -> int:
-        last = len(self.frames) - 1
-        return last - abs(last - index % (2 * last))
-
-    def camera(self, index: int) -> Camera:
-        return self.frames.camera(self._folded(index))
-
-    def map_from_camera(self, index: int) -> NDArray[np.float64]:
-        return self.frames.map_from_camera(self._folded(index))
+    @cached_property
+    def _made(self) -> Callable[[int], Frame]:
+        return cache(self.parent.frame)
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
-        return _made(self.frames, self._folded(index))
+        return self._made(self.indices[index])
 
 
-@cache
-def _made(frames: Dataset, index: int) -> Frame:
-    return frames.frame(index)
+def to_and_fro(frames: Dataset, length: int) -> ToAndFro:
+    """A data set walked to its end and back again, `length` frames in all."""
+    last = len(frames) - 1
+    return ToAndFro(frames, [last - abs(last - index % (2 * last)) for index in range(length)])
 
 
 class Memory(threading.Thread):
@@ -78,9 +64,9 @@ class Memory(threading.Thread):
         while True:
             time.sleep(SAMPLE_S)
             for node, pid in children().items():
-                status = Path(f"/proc/{pid}/status").read_text()
-                resident_kb = float(re.search(r"VmRSS:\s+(\d+)", status)[1])
-                self.samples_mb[node].append((time.monotonic() - started_s, resident_kb / 1e3))
+                resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+                if resident is not None:
+                    self.samples_mb[node].append((time.monotonic() - started_s, float(resident[1]) / 1e3))
 
 
 def children() -> dict[str, int]:
@@ -105,7 +91,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"))
     options = parser.parse_args()
     room = open_dataset("synthetic_room", None, "drive")
-    dataset = ToAndFro(room, round(options.minutes * 60 * options.rate))
+    dataset = to_and_fro(room, round(options.minutes * 60 * options.rate))
     drive = plan_drive(dataset, robot_mounting(), drift=OdometryDrift(distance=0.01, turn=0.01, pull_deg_per_m=0.5))
     memory = Memory()
     memory.start()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from inputs import parser_of
 
+from vloc_ros.core.pipeline import run_one
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.transforms import apply, invert
@@ -33,7 +34,8 @@ def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dic
     errors, landmark, ratios, voting, counts, timings = [], [], [], [], [], []
     for frame in frames:
         stopwatch = Stopwatch()
-        voted = method.correspond(frame.image, localizer.landmark_map, localizer.session, stopwatch)
+        outputs = run_one(localizer.session, method.prepare(frame.image, localizer.session.spec))
+        voted = method.correspond(outputs, frame.image, localizer.landmark_map, stopwatch)
         started = time.perf_counter()
         pose = solve_pnp(voted, frame.image.camera.undistorted())
         timings.append({"pnp": 1e3 * (time.perf_counter() - started)})
