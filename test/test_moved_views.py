@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from lens import through_lens
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import invert, rotation_angle
@@ -110,12 +111,8 @@ class Lens(Altered):
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame, camera = self.parent.frame(index, depth=depth), self.camera(index)
-        grid = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1).astype(np.float32)
-        distortion = np.array(camera.distortion)
-        straight = cv2.undistortPoints(grid.reshape(-1, 1, 2), camera.matrix, distortion, P=camera.matrix)
-        x, y = np.moveaxis(straight.reshape(grid.shape), -1, 0)
-        image = CameraImage(cv2.remap(frame.image.rgb, x, y, cv2.INTER_LINEAR), camera)
-        return replace(frame, image=image, depth=cv2.remap(frame.depth, x, y, cv2.INTER_NEAREST))
+        image = CameraImage(through_lens(frame.image.rgb, camera, cv2.INTER_LINEAR), camera)
+        return replace(frame, image=image, depth=through_lens(frame.depth, camera, cv2.INTER_NEAREST))
 
 
 def test_a_lens_makes_no_difference_to_where_things_are(frames: list[Frame]) -> None:

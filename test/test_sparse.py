@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
+from lens import through_lens
 from mapping_scenes import CAMERA, WallAndBox, views, wall_and_box_depth
 
 from vloc_ros.core.transforms import apply, invert
@@ -40,17 +41,10 @@ class Textured(WallAndBox):
         checks = (np.floor(points / 0.15).sum(-1) % 2).astype(np.uint8)
         rgb, measured = np.repeat(checks[..., None] * 200, 3, axis=2), plain.depth
         if self.distorted:
-            rgb, measured = _through_lens(rgb, cv2.INTER_LINEAR), _through_lens(measured, cv2.INTER_NEAREST)
+            rgb = through_lens(rgb, DISTORTED, cv2.INTER_LINEAR)
+            measured = through_lens(measured, DISTORTED, cv2.INTER_NEAREST)
         camera = self.camera(index)
         return Frame(plain.name, CameraImage(rgb, camera), plain.map_from_camera, measured if depth else None)
-
-
-def _through_lens(image, interpolation):
-    """What DISTORTED sees of an image of CAMERA."""
-    grid = np.indices(image.shape[:2], dtype=np.float64)[::-1].reshape(2, -1).T
-    straight = cv2.undistortPoints(grid[:, None], CAMERA.matrix, np.array(DISTORTED.distortion), P=CAMERA.matrix)
-    u, v = straight.reshape(*image.shape[:2], 2).astype(np.float32).transpose(2, 0, 1)
-    return cv2.remap(image, u, v, interpolation)
 
 
 DATASET = Textured(views(8))
