@@ -2,12 +2,14 @@
 
 import json
 import math
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vloc_ros.cli.evaluate_outputs import write_outputs
 from vloc_ros.cli.inspect import _places
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
@@ -247,6 +249,20 @@ def test_tables_have_the_scene_only_where_there_are_several() -> None:
     assert ["right scene", "50.0%", "none"] in rows
     assert not [row for row in comparison_rows({"single": Evaluation(()).summary()}) if "scene" in row[0]]
     assert {scene: len(part.records) for scene, part in evaluation.by_scene().items()} == {"hall": 4}
+
+
+def test_scenes_are_printed_side_by_side_where_there_are_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = Namespace(json=None, trajectory=None, report=None, junit=None, require=[])
+    localizer = Localizer(joined_map(), FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    alone = evaluated()
+    both = Evaluation((*alone.records, replace(alone.records[0], true_scene="attic")))
+    for evaluation, header in ((alone, None), (both, ["hall", "attic"])):
+        write_outputs(options, evaluation, localizer, lambda names: ())
+        table = capsys.readouterr().out.partition("\n\n")[2].splitlines()
+        assert (table[0].split() if table else None) == header
+    assert ["right", "scene", "50.0%", "0.0%"] in [row.split() for row in table]
 
 
 def test_the_caption_names_the_scene() -> None:

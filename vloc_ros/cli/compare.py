@@ -6,7 +6,7 @@ from pathlib import Path
 from vloc_ros.cli.options import SubCommands, add_report
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.metrics import comparison_rows
+from vloc_ros.evaluation.metrics import comparison_table
 
 
 def register(commands: SubCommands) -> None:
@@ -24,10 +24,7 @@ def run(options: argparse.Namespace) -> int:
     evaluations = {path.stem: Evaluation.read_json(path) for path in options.runs}
     if len(evaluations) < len(options.runs):
         raise ConfigError("two of the files have the same name, which names the evaluation: rename one")
-    rows = comparison_rows({name: evaluation.summary() for name, evaluation in evaluations.items()})
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(comparison_table({name: evaluation.summary() for name, evaluation in evaluations.items()}))
     if options.report:
         from vloc_ros.evaluation.report.of_evaluation import write_comparison  # matplotlib is optional
 

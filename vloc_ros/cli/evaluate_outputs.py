@@ -8,7 +8,7 @@ from typing import Any
 
 from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import RECALL_LIMITS, SCENE_ACCURACY
+from vloc_ros.evaluation.metrics import RECALL_LIMITS, SCENE_ACCURACY, comparison_table
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.localizer import Localizer
@@ -36,9 +36,12 @@ def write_outputs(
     localizer: Localizer,
     load: LoadFrames,
 ) -> int:
-    """Print the table, write the files and return the exit code; `load`: as of `write_report`."""
+    """Print the table, and of several scenes one with a column for each, write the files and return the exit code.
+    `load`: as of `write_report`."""
     summary = evaluation.summary()
     print(summary_table(summary))
+    if len(parts := evaluation.by_scene()) > 1:
+        print("\n" + comparison_table({scene: part.summary() for scene, part in parts.items()}))
     if options.json:
         evaluation.write_json(options.json)
     if options.trajectory:

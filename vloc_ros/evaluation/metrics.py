@@ -95,6 +95,14 @@ def comparison_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[list[str
     return rows
 
 
+def comparison_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """`comparison_rows` as text."""
+    rows = comparison_rows(summaries)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def median_text(summary: Mapping[str, Any]) -> str:
     """The median error for people."""
     metres, degrees = summary["median_translation_m"], summary["median_rotation_deg"]

@@ -27,7 +27,7 @@ MANY_ROUGH = PnpSettings(max_inlier_angle_rad=0.019, ransac_points=400, min_iter
 
 @dataclass(frozen=True)
 class HscNet:
-    """The methods `hscnet` and `hscnetpp`; satisfies `vloc_ros.core.pipeline.Method`.
+    """HSCNet and HSCNet++, which differ in the network alone; satisfies `vloc_ros.core.pipeline.Method`.
 
     Cells are taken from a grid of squares, from each the most confident, so that at most `max_correspondences` are
     left; none below `min_confidence`. A cell of confidence c has a standard deviation of `sigma_px` / sqrt(c) network
