@@ -3,8 +3,9 @@
 python benchmark/training_speed.py --workdir maps/office.work [--preset resnet50] [--batch-size 24] [--compile]
 
 The work directory is one of `vloc map`, with its labelled frames; the method is that map's. `data`: batches are made
-and thrown away; `network`: forward, backward and update on one and the same batch; `both`: as training does it. Where
-`both` is near the slower of the two, they overlap; where `data` is the slower one, the network waits for it.
+and thrown away; `network`: forward, backward and update on one and the same batch, and in float32 where that is not
+what training does; `both`: as training does it. Where `both` is near the slower of the two, they overlap; where `data`
+is the slower one, the network waits for it.
 """
 
 import argparse
@@ -17,18 +18,33 @@ from pathlib import Path
 
 import torch
 from inputs import method_of
+from torch import nn
 
 from vloc_ros.training.batches import Batch, BatchSource
-from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.device import Workers, arithmetic, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.frames import open_frames
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, TrainingOptions
 from vloc_ros.training.method_options import load_recipe
+from vloc_ros.training.objective import Objective
 from vloc_ros.training.recipe import Recipe
 from vloc_ros.training.scene import load_scene
-from vloc_ros.training.trainer import PREPARED_BATCHES, Trainer
+from vloc_ros.training.trainer import PREPARED_BATCHES, Losses, Trainer
 
 WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
+
+
+class InFloat32(nn.Module):
+    """An objective that computes nothing in bfloat16."""
+
+    def __init__(self, objective: Objective):
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> Losses:
+        with torch.autocast(batch.images.device.type, enabled=False):
+            losses: Losses = self.objective(batch)
+        return losses
 
 
 def images_per_second(step: Callable[[], object], images: int, steps: int) -> float:
@@ -89,12 +105,15 @@ def main() -> None:
     if gpu:
         on_cpu = endless(BatchSource(*arguments))
         rows["data, by the CPU"] = lambda: next(on_cpu)
+    if arithmetic(device) is not torch.float32:
+        in_float32 = InFloat32(objective)
+        rows["network, in float32"] = lambda: trainer.step(in_float32, again)
     name = torch.cuda.get_device_name(device) if gpu else f"CPU, {torch.get_num_threads()} threads"
     height, width = frames.images.shape[1:3]
     what = f"{method.method} {method.preset}, {width}x{height}, {batch_size} images a step"
     print(f"{name}; {what}, {len(scene.positions)} landmarks")
     for row, step in rows.items():
-        print(f"{row:<18} {images_per_second(step, batch_size, steps):9.1f} images/s", flush=True)
+        print(f"{row:<19} {images_per_second(step, batch_size, steps):9.1f} images/s", flush=True)
     for batches in (made, used):
         batches.close()  # type: ignore[attr-defined]
 

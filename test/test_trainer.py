@@ -4,6 +4,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from vloc_ros.errors import ConfigError, ModelError  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
 from vloc_ros.training.augment import Augmentation  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource, Prepared  # noqa: E402
-from vloc_ros.training.device import Workers  # noqa: E402
+from vloc_ros.training.device import Workers, arithmetic, precision  # noqa: E402
 from vloc_ros.training.map_options import TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
@@ -246,6 +247,7 @@ def test_batches_of_a_step_count_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     batches = [source.batch(place) for place in range(3)]
     monkeypatch.setattr(trainer._optimizer, "step", lambda: None)
     monkeypatch.setattr(trainer_module, "MAX_GRADIENT", float("inf"))
+    monkeypatch.setattr(trainer_module, "precision", lambda device: nullcontext())  # of what is compared
     trainer.step(trainer.objective, iter(batches))
     for parameter, gradients in zip(trainer.objective.parameters(), zip(*separate, strict=True), strict=True):
         torch.testing.assert_close(parameter.grad, torch.stack(gradients).mean(dim=0), rtol=1e-4, atol=1e-5)
@@ -425,8 +427,23 @@ def test_batches_that_cannot_be_shared_evenly(tmp_path: Path) -> None:
         Trainer(objective, source, replace(OPTIONS, accumulate=3), tmp_path, Workers(0, 2))
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"avx512_bf16": False}, torch.float32), ({}, torch.float32)],
+)
+def test_a_cpu_computes_in_bfloat16_if_it_has_the_instructions(
+    capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert arithmetic(torch.device("cpu")) is expected
+    with precision(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert arithmetic(torch.device("cpu")) is torch.float32
+
+
 def test_bfloat16_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a GPU does by default: the network in bfloat16, the loss and the weights in float32."""
+    """What GPUs and some CPUs do by default: the network in bfloat16, the loss and the weights in float32."""
     monkeypatch.setattr(trainer_module, "precision", lambda device: torch.autocast(device.type, torch.bfloat16))
     trainer, _ = make_trainer(tmp_path, TrainingOptions(epochs=10, batch_size=3, accumulate=1), SOFTMAX)
     totals: list[float] = []

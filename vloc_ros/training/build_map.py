@@ -23,7 +23,7 @@ from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibrat
 from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.deploy import TorchSession, deployed_spec
-from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.device import Workers, arithmetic, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.frames import TrainingFrames, build_frames, open_frames
@@ -210,5 +210,6 @@ def _training_summary(options: MapOptions, recipe: Recipe, trainer: Trainer) -> 
         "minutes": round(trainer.progress.seconds / 60, 2),
         "batch_size": training.batch_size,
         "accumulate": training.accumulate,
+        "arithmetic": str(arithmetic(trainer.objective.device)).removeprefix("torch."),
         "parameters": sum(p.numel() for p in trainer.objective.parameters()),
     }

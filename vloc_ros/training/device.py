@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -104,7 +104,14 @@ def set_up(device: torch.device) -> None:
         torch.set_float32_matmul_precision("high")
 
 
+def arithmetic(device: torch.device) -> torch.dtype:
+    """What the network computes in while it is trained: bfloat16, which needs no scaling of the loss, on GPUs and on
+    CPUs that have instructions for it; float32 on the others, which would emulate it. Versions of PyTorch that cannot
+    tell what a CPU has are taken to say no."""
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.bfloat16 if device.type == "cuda" or capabilities.get("avx512_bf16") else torch.float32
+
+
 def precision(device: torch.device) -> torch.autocast:
-    """The arithmetic of the network in training: bfloat16 on a GPU, which needs no scaling of the loss; float32 on a
-    CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """Within this, `arithmetic` is what networks compute in."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=arithmetic(device) is torch.bfloat16)
