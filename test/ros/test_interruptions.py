@@ -69,3 +69,9 @@ def test_interrupted_while_it_waits_for_tf_or_an_image(graph: Graph, frames: lis
     robot.send_image(frames[0], robot.now_ns())
     graph.spin(0.5)
     program.stop()
+
+
+def test_shut_down_without_being_woken(graph: Graph) -> None:
+    """As it happens when the executor goes to sleep between a signal's waking it and the end of the context."""
+    program = graph.start(str(Path(__file__).with_name("shut_down_asleep.py")), autostart=False)
+    assert program.ended() == 0, program.log

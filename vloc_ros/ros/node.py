@@ -24,6 +24,9 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 # For what a late subscriber must still get: the newest one of it.
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PACKAGE_URI = "package://"
+# On a signal rclpy wakes the executor first and shuts the context down then: one that has gone back to sleep in between
+# would not be woken again.
+WAKE_S = 1.0
 
 
 class VlocNode(LifecycleNode, Generic[P]):
@@ -175,7 +178,8 @@ def run(
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         node.start()
-        executor.spin()
+        while rclpy.ok():
+            executor.spin_once(WAKE_S)
     except VlocError as error:
         rclpy.logging.get_logger("vloc_ros").fatal(str(error))
         return 1
