@@ -1,4 +1,4 @@
-"""For tests: a relocalizer whose context is shut down, as a signal does it, while its executor sleeps and is not woken."""
+"""For tests: a relocalizer whose context is shut down as a signal does it, and whose executor is not woken by that."""
 
 import sys
 import threading
