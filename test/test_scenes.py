@@ -251,9 +251,7 @@ def test_tables_have_the_scene_only_where_there_are_several() -> None:
     assert {scene: len(part.records) for scene, part in evaluation.by_scene().items()} == {"hall": 4}
 
 
-def test_scenes_are_printed_side_by_side_where_there_are_several(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scenes_are_printed_side_by_side_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     options = Namespace(json=None, trajectory=None, report=None, junit=None, require=[])
     localizer = Localizer(joined_map(), FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
     alone = evaluated()

@@ -19,7 +19,7 @@ from vloc_ros.errors import ConfigError, ModelError  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
 from vloc_ros.training.augment import Augmentation  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource, Prepared  # noqa: E402
-from vloc_ros.training.device import Workers, arithmetic, precision  # noqa: E402
+from vloc_ros.training.device import Workers  # noqa: E402
 from vloc_ros.training.map_options import TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
@@ -425,21 +425,6 @@ def test_batches_that_cannot_be_shared_evenly(tmp_path: Path) -> None:
     objective = VSNetObjective(EXACT, landmarks(), EXACT.weights)
     with pytest.raises(ConfigError, match="3 batches a step cannot be shared evenly by 2 processes"):
         Trainer(objective, source, replace(OPTIONS, accumulate=3), tmp_path, Workers(0, 2))
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [({"avx512_bf16": True}, torch.bfloat16), ({"avx512_bf16": False}, torch.float32), ({}, torch.float32)],
-)
-def test_a_cpu_computes_in_bfloat16_if_it_has_the_instructions(
-    capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert arithmetic(torch.device("cpu")) is expected
-    with precision(torch.device("cpu")):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is expected
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert arithmetic(torch.device("cpu")) is torch.float32
 
 
 def test_bfloat16_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
