@@ -11,13 +11,13 @@ from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames  # noqa: E402
 
-from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies  # noqa: E402
+from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
 from vloc_ros.training.geometry import focal_lengths, project, rays  # noqa: E402
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth  # noqa: E402
 from vloc_ros.training.hscnet.network import Choose, HSCNetOutput  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import STRIDE, HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.options import JOINED_REGRESSION, STRIDE, HscNetOptions  # noqa: E402
 from vloc_ros.training.hscnet.recipe import PAPERS  # noqa: E402
 
 DENSELY, SPARSELY = HscNetOptions(branching=(4, 4)), HscNetOptions(branching=(4, 4), sparsify=100, reprojection_from=3)
@@ -34,9 +34,9 @@ def batch() -> Batch:
     return made
 
 
-def made(options: HscNetOptions) -> HSCNetObjective:
+def made(options: HscNetOptions, hierarchy: Hierarchy = HIERARCHY) -> HSCNetObjective:
     torch.manual_seed(0)
-    return HSCNetObjective(options, HIERARCHY)
+    return HSCNetObjective(options, hierarchy)
 
 
 def seen_at(batch: Batch, truth: HSCNetTruth, index: int) -> "torch.Tensor":
@@ -139,6 +139,9 @@ def test_weights_are_the_options() -> None:
     assert made(DENSELY).weights == DENSE
     assert made(SPARSELY).weights == SPARSE
     assert made(replace(DENSELY, regression=3.0)).weights == replace(DENSE, regression=3.0)
+    joined = join_hierarchies([HIERARCHY, HIERARCHY])
+    assert made(DENSELY, joined).weights == replace(DENSE, regression=JOINED_REGRESSION)
+    assert made(replace(DENSELY, regression=3.0), joined).weights == replace(DENSE, regression=3.0)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ class HSCNetObjective(Objective):
         self.options = options
         self.hierarchy = hierarchy
         self.tree = Tree(hierarchy)
-        self.weights = replace(SPARSE if options.is_sparse else DENSE, regression=options.regression)
+        regression = options.regression_for(scenes=len(hierarchy.roots))
+        self.weights = replace(SPARSE if options.is_sparse else DENSE, regression=regression)
 
     def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
         return DeployedHSCNet(self.network, self.hierarchy, spec, precision)

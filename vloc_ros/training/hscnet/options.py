@@ -13,7 +13,8 @@ Variant = Literal["full", "unconditioned", "classification"]
 
 REACH, REPROJECTION_FROM = 5, 10  # the paper's z and epoch
 STRIDE = 8  # of all presets
-REGRESSION = 10.0  # the papers' weight of the coordinates' loss for one scene; for joined scenes they take 100,000
+REGRESSION = 10.0  # weight of the coordinates' loss for one scene, the papers'
+JOINED_REGRESSION = 100.0  # for joined scenes; the papers' 100,000 is for days of training
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
@@ -35,7 +36,8 @@ class HscNetOptions:
     `classification` stays at the leaves' centres. `sparse` (a COLMAP model) or `sparsify` (so many points an image, of
     its depth): learn from these points alone, with labels that spread over `reach` network pixels (REACH unless told),
     symmetric cross-entropy and, from epoch `reprojection_from` on (REPROJECTION_FROM unless told), reprojection.
-    `regression`: weight of the coordinates' loss. Raises ConfigError for values that make no sense or have no effect.
+    `regression`: weight of the coordinates' loss (REGRESSION or JOINED_REGRESSION unless told). Raises ConfigError for
+    values that make no sense or have no effect.
     """
 
     method: ClassVar[str] = "hscnet"
@@ -60,7 +62,13 @@ class HscNetOptions:
     reprojection_from: int | None = option(
         None, "when sparse points' reprojection sets in", parse=int, metavar="EPOCH", shown=str(REPROJECTION_FROM)
     )
-    regression: float = option(REGRESSION, "weight of the coordinates", parse=float, metavar="WEIGHT")
+    regression: float | None = option(
+        None,
+        "weight of the coordinates",
+        parse=float,
+        metavar="WEIGHT",
+        shown=f"{REGRESSION:g}, for joined scenes {JOINED_REGRESSION:g}",
+    )
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -77,8 +85,14 @@ class HscNetOptions:
         for name in ("reach", "reprojection_from"):
             if (value := getattr(self, name)) is not None and (value < 0 or not self.is_sparse):
                 raise ConfigError(f"training: {name} is {value}, it is for sparse points and at least 0")
-        if not 0 < self.regression < math.inf:
+        if self.regression is not None and not 0 < self.regression < math.inf:
             raise ConfigError(f"training: the regression's weight {self.regression} must be positive and finite")
+
+    def regression_for(self, scenes: int) -> float:
+        """Weight of the coordinates' loss in a map of so many scenes."""
+        if self.regression is not None:
+            return self.regression
+        return REGRESSION if scenes == 1 else JOINED_REGRESSION
 
     @property
     def is_sparse(self) -> bool:
