@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from map_files import NETWORK, PREVIEW, make_map
+
+from vloc_ros.maps import write_map
 
 if TYPE_CHECKING:
     from fake_tensorrt import FakeTensorRt
@@ -34,3 +37,10 @@ def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt
 
     with installed(request.param) as fake:
         yield fake
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """A small map directory."""
+    write_map(tmp_path / "office", make_map(), {"float32": NETWORK}, PREVIEW)
+    return tmp_path / "office"

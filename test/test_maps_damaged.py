@@ -1,0 +1,226 @@
+"""The map directory: every kind of damage is named."""
+
+import hashlib
+import io
+import pickle
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from map_files import FILES, NETWORK, edit_manifest, make_map, refusal, replace_file
+
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.errors import MapError
+from vloc_ros.maps import read_map
+from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
+from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_flipped_bit_is_noticed(office: Path, name: str) -> None:
+    good = (office / name).read_bytes()
+    for position in range(0, len(good), max(1, len(good) // 40)):
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << position % 8
+        (office / name).write_bytes(damaged)
+        assert name in refusal(office)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_missing_truncated_and_grown_files_are_named(office: Path, name: str) -> None:
+    good = (office / name).read_bytes()
+    for content in (b"", good[:-1], good + b"x"):
+        (office / name).write_bytes(content)
+        assert name in refusal(office)
+    (office / name).unlink()
+    assert "missing" in refusal(office)
+    (office / name).mkdir()
+    assert "not a regular file" in refusal(office)
+
+
+def test_a_map_that_is_not_there_or_a_file(tmp_path: Path) -> None:
+    assert "no such map directory" in refusal(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("x")
+    assert "not a directory" in refusal(tmp_path / "file")
+
+
+def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
+    text = (office / "map.yaml").read_text()
+    (office / "map.yaml").write_text(text.replace("min_inliers: 9", "min_inliers: 1"))
+    assert "sha256 in its last line" in refusal(office)
+    edit_manifest(office, lambda d: d["gate"].update(min_inliers=1))
+    assert read_map(office).landmark_map.manifest.gate.min_inliers == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("method", 3),
+        ("method", ""),
+        ("frame_id", None),
+        ("created", ["x"]),
+        ("network", 5),
+        ("network.width", "320"),
+        ("network.width", True),
+        ("network.stride", 0),
+        ("network.stride", 7),
+        ("network.outputs", ["labels"]),
+        ("network.outputs", {"labels": "int64"}),
+        ("gate.min_inlier_ratio", 1.5),
+        ("gate.min_confidence", float("nan")),
+        ("gate.max_reprojection_rmse_px", -1),
+        ("calibration", None),
+        ("calibration.position_scale", 0),
+        ("calibration.rotation_floor_deg", -1),
+        ("training", []),
+        ("accuracy", {1: 2}),
+        ("format_version", "1"),
+        ("format_version", 0),
+        ("files", None),
+        ("files.preview.png", {}),
+    ],
+)
+def test_a_wrong_or_missing_key_is_named(office: Path, path: str, value: object) -> None:
+    *parents, key = path.split(".", 1)
+
+    def node(document: dict) -> dict:
+        return document[parents[0]] if parents else document
+
+    good = (office / "map.yaml").read_bytes()
+    edit_manifest(office, lambda d: node(d).update({key: value}))
+    assert key.split("_")[0] in refusal(office)
+    (office / "map.yaml").write_bytes(good)
+    edit_manifest(office, lambda d: node(d).pop(key))
+    assert path in refusal(office)
+
+
+def test_unknown_keys_are_refused(office: Path) -> None:
+    edit_manifest(office, lambda d: d["gate"].update(min_inlayers=3))
+    assert "gate.min_inlayers" in refusal(office)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "..", ".", "a/b", "", "sub\\x", "~root", ".hidden"])
+def test_names_that_leave_the_directory(office: Path, name: str) -> None:
+    edit_manifest(office, lambda d: d["files"].update({name: {"sha256": "0" * 64, "bytes": 1}}))
+    assert repr(name) in refusal(office)
+
+
+def test_links_that_leave_the_directory(office: Path, tmp_path: Path) -> None:
+    for name in FILES:
+        (office / name).rename(tmp_path / name)
+        (office / name).symlink_to(tmp_path / name)
+        assert "outside" in refusal(office)
+        (office / name).unlink()
+        (tmp_path / name).rename(office / name)
+    (office / "network.onnx").rename(office / "blob")
+    (office / "network.onnx").symlink_to("blob")
+    assert read_map(office).networks["float32"] == NETWORK
+    (tmp_path / "current").symlink_to(office)
+    assert read_map(tmp_path / "current").networks["float32"] == NETWORK
+
+
+@pytest.mark.parametrize("content", [b"", b"- 1\n- 2\n", b"{", b"\xff\xfe", b"[" * 600, b"a: 2025-99-99\n", b"\x00"])
+def test_map_yaml_that_is_something_else(office: Path, content: bytes) -> None:
+    (office / "map.yaml").write_bytes(content)
+    assert "map.yaml" in refusal(office)
+
+
+def test_yaml_cannot_make_objects(office: Path) -> None:
+    (office / "map.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
+    assert "not valid YAML" in refusal(office)
+
+
+def test_damaged_yaml_raises_nothing_but_map_errors() -> None:
+    rng = np.random.default_rng(0)
+    body = encode_manifest(make_map().manifest, {"x": record_of(b"x")}).rpartition(b"sha256")[0]
+    for _ in range(100):
+        damaged = bytearray(body)
+        damaged[int(rng.integers(len(body)))] ^= int(rng.integers(1, 256))
+        seal = f"sha256: {hashlib.sha256(damaged).hexdigest()}\n".encode()
+        with suppress(MapError):
+            decode_manifest(bytes(damaged) + seal)
+
+
+def arrays_of(landmark_map: LandmarkMap) -> dict[str, np.ndarray]:
+    return dict(np.load(io.BytesIO(encode_landmarks(landmark_map))))
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["positions", "normals", "extents", "method_radii"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_landmarks_that_are_not_finite(office: Path, name: str, value: float) -> None:
+    arrays = arrays_of(make_map())
+    arrays[name].reshape(-1)[2] = value
+    replace_file(office, "landmarks.npz", npz(**arrays))
+    assert f"'{name}' has 1 values that are not finite" in refusal(office)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"positions": np.zeros((4, 3), np.float32)}, "positions"),
+        ({"positions": np.zeros((5, 2), np.float32)}, "positions"),
+        ({"positions": np.zeros((5, 3), np.int32)}, "positions"),
+        ({"mapping_views": np.zeros((5, 4, 4), np.float32)}, "mapping_views"),
+        ({"mapping_views": np.zeros((5, 3, 4), np.int32)}, "mapping_views"),
+        ({"ids": np.zeros(5, np.int32)}, "twice"),
+        ({"ids": np.zeros(0, np.int32)}, "no landmarks"),
+        ({"ids": np.int32(3)}, "single value"),
+        ({"observations": np.zeros(5)}, "observations"),
+        ({"extents": np.array(["a"] * 5)}, "extents"),
+        ({"extra": np.zeros(5)}, "unknown"),
+    ],
+)
+def test_landmark_arrays_of_other_shape_or_type(office: Path, change: dict[str, np.ndarray], word: str) -> None:
+    replace_file(office, "landmarks.npz", npz(**{**arrays_of(make_map()), **change}))
+    assert word in refusal(office)
+
+
+def test_missing_landmark_array(office: Path) -> None:
+    arrays = arrays_of(make_map())
+    del arrays["normals"]
+    replace_file(office, "landmarks.npz", npz(**arrays))
+    assert "'normals' is missing" in refusal(office)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (pytest.fail, ("unpickled",))
+
+
+def test_pickles_are_refused_unopened(office: Path) -> None:
+    pickled = np.array([Bomb()] * 5, dtype=object)
+    for content in (npz(**arrays_of(make_map()), method_bomb=pickled), pickle.dumps(Bomb())):
+        replace_file(office, "landmarks.npz", content)
+        assert "landmarks.npz" in refusal(office)
+    with pytest.raises(MapError, match="never written"):
+        encode_landmarks(replace(make_map(), method_data={"bomb": pickled}))
+
+
+def test_things_that_are_no_npz(office: Path) -> None:
+    single, foreign = io.BytesIO(), io.BytesIO()
+    np.save(single, np.zeros(3))
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("ids.npy", b"not an array")
+    for content in (b"", b"garbage", single.getvalue(), foreign.getvalue(), encode_landmarks(make_map())[:-40]):
+        replace_file(office, "landmarks.npz", content)
+        assert "landmarks.npz" in refusal(office)
+
+
+def test_damaged_npz_raises_nothing_but_map_errors() -> None:
+    """Even if somebody renews the hashes: a thousand damaged archives, decoded without a look at the hash."""
+    landmark_map, rng = make_map(), np.random.default_rng(0)
+    good = encode_landmarks(landmark_map)
+    for _ in range(1000):
+        damaged = bytearray(good)
+        damaged[int(rng.integers(len(good)))] ^= int(rng.integers(1, 256))
+        with suppress(MapError):
+            decode_landmarks(bytes(damaged), landmark_map.manifest)
