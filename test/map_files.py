@@ -19,7 +19,6 @@ from vloc_ros.methods.vsnet import VsNet
 
 NETWORK = b"any bytes will do here" * 100
 PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
-
 FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png", "mapping.json")
 
 

@@ -14,7 +14,7 @@ Variant = Literal["full", "unconditioned", "classification"]
 REACH, REPROJECTION_FROM = 5, 10  # the paper's z and epoch
 STRIDE = 8  # of all presets
 REGRESSION = 10.0  # weight of the coordinates' loss for one scene, the papers'
-JOINED_REGRESSION = 100.0  # for joined scenes; the papers' 100,000 is for days of training
+JOINED_REGRESSION = 100.0  # for joined scenes; the papers' is 100,000
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
