@@ -1,8 +1,27 @@
 """The one tree of errors. A message says what is wrong, where, and which value."""
 
+MAX_SHOWN = 2000  # characters of one line for people
+
+
+def printable(text: str) -> str:
+    """`text` as one line that a terminal or a log shows and does not obey.
+
+    Line breaks, escape sequences, changes of the writing direction and what no encoding has become backslash escapes;
+    the middle of an endless text is left out.
+    """
+    if len(text) > MAX_SHOWN:
+        text = f"{text[: MAX_SHOWN - 200]} ... {text[-150:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 class VlocError(Exception):
-    """Base of every error that this package raises for bad input; the command line prints it as one line."""
+    """Base of every error that this package raises for bad input; its text is one printable line, whatever names from
+    files or from the network are in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(VlocError):

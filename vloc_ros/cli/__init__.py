@@ -1,6 +1,7 @@
 """The command `vloc`: one file per sub-command, each a thin layer over the library."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: bad input, told in one line. 3: `vloc localize` rejected the image. 130: interrupted. 141: nobody reads
     the output any more.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that no encoding has must not end a report
     try:
         options = build_parser().parse_args(arguments)
         code: int = options.run(options)

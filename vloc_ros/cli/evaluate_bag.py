@@ -13,7 +13,7 @@ from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import needs
 from vloc_ros.cli.options import add_camera_topics
 from vloc_ros.datasets import Frame
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.localizer import Localizer
 
@@ -183,7 +183,7 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
         pose = " ".join(f"{value:.4f}" for value in aligned["map_from_truth"])
         fit = f"fitted to {aligned['frames']} accepted poses: {_gain(aligned)}"
         rows.append(("truth moved by", f"{pose} (x y z qx qy qz qw), {fit}"))
-    return "\n".join(f"{name:<25}{value}" for name, value in rows)
+    return "\n".join(f"{name:<25}{printable(value)}" for name, value in rows)
 
 
 def _images(source: Mapping[str, Any]) -> str:
