@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.tracking import Fix, State, Track, TrackingOptions, follow, state_of
-from vloc_ros.core.transforms import from_quaternion
+from vloc_ros.core.transforms import from_quaternion, planar
 
 OPTIONS = TrackingOptions(max_jump_m=0.5, max_jump_deg=15, agreeing_fixes=3, lost_after_s=2.0)
 SECOND = 1_000_000_000
@@ -37,6 +37,36 @@ def test_motion_that_odometry_explains_is_no_jump_however_far() -> None:
     assert track.placements == 1
     assert track.fix is not None
     assert np.allclose(track.fix.map_from_odom, drift)
+
+
+def anywhere(rng: np.random.Generator) -> np.ndarray:
+    """Any place and heading, tilted by up to 80 deg."""
+    heading, tilt = rng.uniform(-np.pi, np.pi), rng.uniform(0, np.radians(80)) / 2
+    axis = rng.uniform(-np.pi, np.pi)
+    turned = from_quaternion([0, 0, np.sin(heading / 2), np.cos(heading / 2)], rng.uniform(-30, 30, 3))
+    tilted = from_quaternion([np.sin(tilt) * np.cos(axis), np.sin(tilt) * np.sin(axis), 0, np.cos(tilt)], [0, 0, 0])
+    return turned @ tilted
+
+
+def test_on_the_floor_odometry_of_any_tilt_leads_to_the_pose() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(500):
+        odom_from_base = anywhere(rng)
+        flat = Fix(0, anywhere(rng), odom_from_base).flattened()
+        drift = flat.map_from_odom
+        assert drift is not None
+        np.testing.assert_allclose(drift, planar(drift), atol=1e-12)
+        np.testing.assert_allclose(planar(drift @ odom_from_base), flat.map_from_base, atol=1e-9)
+
+
+def test_on_the_floor_motion_on_a_ramp_is_no_jump() -> None:
+    """Odometry that climbs, turns and is tilted against the map: on the floor it explains the fixes."""
+    tilted = from_quaternion([0, np.sin(np.radians(4)), 0, np.cos(np.radians(4))], [-20, -10, -2.0])  # map <- odom
+    fixes = []
+    for k in range(20):
+        map_from_base = pose(0.3 * k, 0.1 * k, 25.0 * k)
+        fixes.append(Fix(k * SECOND, map_from_base, np.linalg.inv(tilted) @ map_from_base).flattened())
+    assert all(followed(*fixes)[1])
 
 
 @pytest.mark.parametrize(("moved", "accepted"), [(pose(0.4), True), (pose(0.6), False), (pose(0, 0, 20), False)])

@@ -20,7 +20,7 @@ from robot import (
     matrix_of_transform,
 )
 
-from vloc_ros.core.transforms import invert, rotation_angle
+from vloc_ros.core.transforms import from_quaternion, invert, planar, rotation_angle
 from vloc_ros.ros.conversions import to_stamp_ns
 
 
@@ -97,6 +97,25 @@ def test_map_to_odom_is_flat_in_two_d_mode(robot: Robot, heard: list[TransformSt
     robot.graph.wait_for(lambda: heard)
     drift = matrix_of_transform(heard[-1])
     np.testing.assert_allclose([drift[2, 3], drift[2, 2]], (0, 1), atol=1e-12)
+
+
+@pytest.mark.parametrize(("pitch_deg", "height_m"), [(0, 0), (2, 0), (8, 2)])
+def test_in_two_d_mode_the_robot_is_at_its_pose_however_odometry_is_tilted(
+    robot: Robot, heard: list[TransformStamped], pitch_deg: float, height_m: float
+) -> None:
+    pitch = np.radians(pitch_deg) / 2
+    map_from_odom = from_quaternion((0, np.sin(pitch), 0, np.cos(pitch)), (-20, -10, -height_m))
+    odom_from_base = invert(map_from_odom) @ robot.frames[0].map_from_camera @ invert(BASE_FROM_CAMERA)
+    robot.configure(two_d_mode=True)
+
+    def send(stamp_ns: int) -> None:
+        robot.send_tf(odom_from_base, ODOM_FRAME, BASE_FRAME, stamp_ns)
+        robot.send_image(robot.frames[0], stamp_ns)
+
+    answer = robot.ask(send)
+    robot.graph.wait_for(lambda: heard)
+    seen = planar(matrix_of_transform(heard[-1]) @ odom_from_base)
+    np.testing.assert_allclose(seen, matrix_of(robot.pose_of(answer).pose.pose), atol=1e-6)
 
 
 def test_the_camera_may_be_the_robot_with_odometry(robot: Robot, heard: list[TransformStamped]) -> None:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from vloc_ros.core.transforms import Matrix, invert, rotation_angle
+from vloc_ros.core.transforms import Matrix, invert, planar, rotation_angle
 
 
 class State(Enum):
@@ -47,6 +47,13 @@ class Fix:
             return None
         drift: Matrix = self.map_from_base @ invert(self.odom_from_base)
         return drift
+
+    def flattened(self) -> "Fix":
+        """The same on the floor. The drift then has no height, roll or pitch, and map -> odom -> base, looked at from
+        above, is the pose, however the odometry is tilted: `planar` of a planar motion times any motion is the product
+        of the two seen from above."""
+        odom = None if self.odom_from_base is None else planar(self.odom_from_base)
+        return replace(self, map_from_base=planar(self.map_from_base), odom_from_base=odom)
 
 
 @dataclass(frozen=True, eq=False)

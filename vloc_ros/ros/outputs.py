@@ -13,7 +13,7 @@ from visualization_msgs.msg import Marker
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.tracking import Fix
-from vloc_ros.core.transforms import Matrix, apply, invert, moved_covariance, planar
+from vloc_ros.core.transforms import Matrix, apply, invert, moved_covariance
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.evaluation.overlay import draw_result
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
@@ -41,9 +41,8 @@ def locate_base(
     map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
     lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
     covariance = moved_covariance(estimate.covariance, lever)
-    placed = planar(map_from_base) if two_d_mode else map_from_base
-    fix = Fix(stamp_ns, placed, frames.odom_from_base, map_frame)
-    return LocatedBase(fix, covariance)
+    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame)
+    return LocatedBase(fix.flattened() if two_d_mode else fix, covariance)
 
 
 class Outputs:

@@ -12,7 +12,6 @@ from tf2_ros import Buffer
 
 from vloc_ros.core.camera_info import to_camera
 from vloc_ros.core.tracking import State, Track, follow, state_of
-from vloc_ros.core.transforms import planar
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
 from vloc_ros.inference import SessionOptions
@@ -194,7 +193,6 @@ class Relocalization:
         fix = self._track.fix
         drift = fix.map_from_odom if fix else None
         if parameters.tf_mode == MAP_TO_ODOM and fix and drift is not None:
-            drift = planar(drift) if parameters.two_d_mode else drift
             ahead_ns = self._now_ns() + int(parameters.transform_tolerance * 1e9)
             self._outputs.broadcast_drift(drift, fix.map_frame, parameters.odom_frame, ahead_ns)
 
