@@ -11,6 +11,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("vloc_ros"))
+SHOWN = ("pose", "inliers", "frustum", "debug_image")  # by RViz
 ARGUMENTS = {
     "map": ("", "Map directory: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it."),
     "image": ("image", "Topic of the camera's images."),
@@ -19,6 +20,8 @@ ARGUMENTS = {
     "base_frame": ("", "The robot's frame. Empty: as in relocalizer_config."),
     "tf_mode": ("", "map_to_odom, map_to_base, map_to_camera or none. Empty: as in relocalizer_config."),
     "backend": ("", "What runs the network. Empty: as in relocalizer_config."),
+    "relocalizer_name": ("relocalizer", "Name of the relocalizer's node."),
+    "map_server_name": ("vloc_map_server", "Name of the map server's node; Nav2 has a node map_server."),
     "namespace": ("", "Namespace of the nodes, and of all names here that do not begin with a slash."),
     "namespaced_tf": ("false", "Use tf and tf_static of the namespace, not /tf and /tf_static."),
     "use_sim_time": ("false", "Take the time from /clock: simulators and bags."),
@@ -51,7 +54,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
         return Node(
             package="vloc_ros",
             executable=name,
-            name=name,
+            name=given[f"{name}_name"],
             namespace=given["namespace"],
             parameters=[given[f"{name}_config"], {**sim_time, **parameters}],
             remappings=[*tf_topics, *((topic, given[topic]) for topic in topics)],
@@ -63,12 +66,14 @@ def _nodes(context: LaunchContext) -> list[Node]:
     server = [node("map_server", ("map",), ())] if given["map"] else []
     settings = ("image_transport", "base_frame", "tf_mode", "backend")
     relocalizer = node("relocalizer", settings, ("image", "camera_info"))
+    # config/vloc.rviz knows the relocalizer by its usual name.
+    shown = [(f"relocalizer/{topic}", f"{given['relocalizer_name']}/{topic}") for topic in SHOWN]
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
         parameters=[sim_time],
-        remappings=tf_topics,
+        remappings=[*tf_topics, *shown],
         arguments=["-d", str(SHARE / "config/vloc.rviz")],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )

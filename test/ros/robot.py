@@ -131,7 +131,7 @@ class Robot:
         self.restart_track()
 
     def restart_track(self) -> None:
-        self.graph.call(Empty, f"{self.namespace}/reinitialize_global_localization")
+        self.graph.call(Empty, f"{self.relocalizer}/reinitialize_global_localization")
 
     def now_ns(self) -> int:
         return int(self.graph.node.get_clock().now().nanoseconds)

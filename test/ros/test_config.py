@@ -15,7 +15,8 @@ from vloc_ros.core.types import RejectionReason
 from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, made
 
 ROOT = Path(__file__).resolve().parents[2]
-NODES = {"map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
+NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
+FILES = {"vloc_map_server": "config/map_server.yaml", "relocalizer": "config/relocalizer.yaml"}
 
 
 def defaults(kind: type[NodeParameters]) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def defaults(kind: type[NodeParameters]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("node", NODES)
 def test_yaml_holds_every_parameter_at_its_default(node: str) -> None:
-    content = yaml.safe_load((ROOT / f"config/{node}.yaml").read_text())
+    content = yaml.safe_load((ROOT / FILES[node]).read_text())
     assert list(content) == ["/**"], "must hold in every namespace"
     assert list(content["/**"]) == ["ros__parameters"]
     values = content["/**"]["ros__parameters"]
@@ -38,7 +39,7 @@ def test_yaml_holds_every_parameter_at_its_default(node: str) -> None:
 @pytest.mark.parametrize("node", NODES)
 def test_every_parameter_is_commented(node: str) -> None:
     commented = False
-    for line in (ROOT / f"config/{node}.yaml").read_text().split("ros__parameters:\n")[1].splitlines():
+    for line in (ROOT / FILES[node]).read_text().split("ros__parameters:\n")[1].splitlines():
         assert line.startswith("    #") or commented or not line, f"{line.strip()} has no comment"
         commented = bool(line)  # parameters that belong together share one
 

@@ -25,7 +25,7 @@ def has_loaded(program: Program, library: str) -> bool:
 MOMENTS: dict[str, Callable[[Graph, Program], bool]] = {
     "imports rclpy": lambda graph, program: has_loaded(program, "_rclpy_pybind11"),
     "imports OpenCV": lambda graph, program: has_loaded(program, "cv2"),
-    "is found": lambda graph, program: graph.is_up("relocalizer") or graph.is_up("map_server"),
+    "is found": lambda graph, program: graph.is_up("relocalizer") or graph.is_up("vloc_map_server"),
 }
 
 

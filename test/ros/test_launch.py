@@ -25,6 +25,8 @@ RELOCALIZE = {
     "base_frame",
     "tf_mode",
     "backend",
+    "relocalizer_name",
+    "map_server_name",
     "namespace",
     "namespaced_tf",
     "use_sim_time",
@@ -115,7 +117,7 @@ def test_every_argument_is_described_and_only_the_bag_is_required(name: str, exp
 
 def test_map_server_and_relocalizer_are_started() -> None:
     server, relocalizer = processes("relocalize.launch.py", map="/maps/office")
-    assert names([server, relocalizer]) == ["/map_server", "/relocalizer"]
+    assert names([server, relocalizer]) == ["/vloc_map_server", "/relocalizer"]
     assert parameters(server)["map"] == "/maps/office"
     assert parameters(relocalizer)["map"] == "", "it takes the map server's"
 
@@ -146,7 +148,15 @@ def test_a_map_may_have_a_number_for_a_name() -> None:
 
 def test_namespaces_come_from_the_argument_and_from_outside() -> None:
     found = processes("relocalize.launch.py", map="/maps/office", namespace="left", pushed_namespace="robot1")
-    assert names(found) == ["/robot1/left/map_server", "/robot1/left/relocalizer"]
+    assert names(found) == ["/robot1/left/vloc_map_server", "/robot1/left/relocalizer"]
+
+
+def test_nodes_may_have_other_names() -> None:
+    own = {"map_server_name": "visual_map", "relocalizer_name": "locator"}
+    server, relocalizer, rviz = processes("relocalize.launch.py", map="/maps/office", rviz="true", **own)
+    assert names([server, relocalizer]) == ["/visual_map", "/locator"]
+    assert parameters(server)["map"] == "/maps/office"
+    assert remappings(rviz)["relocalizer/pose"] == "locator/pose"
 
 
 def test_tf_of_a_namespace() -> None:
@@ -165,7 +175,7 @@ def test_rviz_on_request(installed: Path) -> None:
 @pytest.mark.parametrize("loop", ["true", "false"])
 def test_a_bag_is_played_with_its_clock(loop: str) -> None:
     server, relocalizer, player = processes("replay_bag.launch.py", bag="/bags/b", map="/m", rate="0.5", loop=loop)
-    assert names([server, relocalizer]) == ["/map_server", "/relocalizer"]
+    assert names([server, relocalizer]) == ["/vloc_map_server", "/relocalizer"]
     assert parameters(relocalizer)["use_sim_time"] is parameters(server)["use_sim_time"] is True
     context = LaunchContext()
     context.launch_configurations.update({"bag": "/bags/b", "rate": "0.5", "delay": "5.0"})

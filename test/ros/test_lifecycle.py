@@ -13,7 +13,7 @@ from std_msgs.msg import String
 
 from vloc_ros.datasets import Frame
 
-NODE, SERVER = "/relocalizer", "/map_server"
+NODE, SERVER = "/relocalizer", "/vloc_map_server"
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,14 @@ from std_srvs.srv import Trigger
 
 from vloc_ros.maps import read_map, unpack_map
 
-NODE = "/map_server"
+NODE = "/vloc_map_server"
 
 
 @pytest.fixture(scope="module")
 def served(module_graph: Graph, shipped_map: Path) -> Graph:
     """A graph with a map server."""
     module_graph.start("map_server", map=shipped_map)
-    module_graph.wait_for(lambda: module_graph.is_up("map_server"))
+    module_graph.wait_for(lambda: module_graph.is_up("vloc_map_server"))
     return module_graph
 
 

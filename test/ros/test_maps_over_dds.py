@@ -74,7 +74,7 @@ def test_a_map_server_may_come_late(robot: Robot, server: list[Program], maps: d
 def test_a_map_is_switched_without_a_gap(robot: Robot, server: list[Program], maps: dict[str, Path]) -> None:
     """Until the new one is open, images are localized in the old one, and poses say in which."""
     old, new = (read_map(maps[name]).map_id for name in ("map", "annex"))
-    assert robot.graph.set_parameter("/map_server", "map", str(maps["annex"])).successful
+    assert robot.graph.set_parameter("/vloc_map_server", "map", str(maps["annex"])).successful
     used: list[str] = []
     while not used or used[-1] != new:
         answer = robot.ask(partial(robot.send_image, robot.frames[0]))
@@ -118,7 +118,7 @@ def test_a_map_larger_than_the_limit_is_refused(
     robot: Robot, relocalizer: Program, server: list[Program], maps: dict[str, Path]
 ) -> None:
     robot.configure(max_map_mb=0.5)
-    assert robot.graph.set_parameter("/map_server", "map", str(maps["annex"])).successful
+    assert robot.graph.set_parameter("/vloc_map_server", "map", str(maps["annex"])).successful
     robot.graph.wait_for(lambda: relocalizer.lines("ERROR", "max_map_mb allows 0.5 MB"))
     assert ask(robot) == read_map(maps["map"]).map_id
     robot.restore()
@@ -133,8 +133,8 @@ def test_a_map_of_its_own_wins_until_it_is_taken_away(
     assert not refused.successful
     assert "no such map directory" in refused.reason
     assert set_map("").successful
-    assert robot.graph.set_parameter("/map_server", "map", str(maps["map"])).successful
-    assert robot.graph.set_parameter("/map_server", "map", str(maps["annex"])).successful
+    assert robot.graph.set_parameter("/vloc_map_server", "map", str(maps["map"])).successful
+    assert robot.graph.set_parameter("/vloc_map_server", "map", str(maps["annex"])).successful
     wait_for_map(robot, maps["annex"])
     assert set_map(str(maps["map"])).successful
     wait_for_map(robot, maps["map"])

@@ -62,6 +62,6 @@ def test_landmarks_are_published_by_scene(module_graph: Graph, joined_map: Path,
     together = module_graph.listen(PointCloud2, "/map/landmarks", LATCHED)
     module_graph.wait_for(lambda: together)
     assert together[-1].width * together[-1].height == 0
-    assert module_graph.set_parameter("/map_server", "map", str(shipped_map)).successful
+    assert module_graph.set_parameter("/vloc_map_server", "map", str(shipped_map)).successful
     module_graph.wait_for(lambda: together[-1].width > 0)
     assert together[-1].header.frame_id == "map"

@@ -23,7 +23,7 @@ class MapServer(VlocNode[MapServerParameters]):
     """
 
     def __init__(self) -> None:
-        super().__init__("map_server", MapServerParameters)
+        super().__init__("vloc_map_server", MapServerParameters)  # Nav2 has a map_server
         self._read: StoredMap | None = None  # by the check of a parameter that is about to be set
 
     def configure(self, scope: ExitStack) -> None:

@@ -49,7 +49,7 @@ class NodeParameters:
 
 @dataclass(frozen=True)
 class MapServerParameters(NodeParameters):
-    """Parameters of `map_server`."""
+    """Parameters of `vloc_map_server`."""
 
     map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH.")
 

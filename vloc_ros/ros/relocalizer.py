@@ -77,7 +77,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             # In a group of its own: it waits for an image, which must be able to arrive meanwhile.
             self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup()),
             self.create_service(SetBool, "~/set_enabled", self._on_set_enabled),
-            self.create_service(Empty, "reinitialize_global_localization", self._on_reinitialize),
+            self.create_service(Empty, "~/reinitialize_global_localization", self._on_reinitialize),
         ):
             scope.callback(self.destroy_service, service)
         for timer in (
