@@ -31,9 +31,9 @@ WITHOUT_TOPIC = {"Grid", "TF"}
 @pytest.fixture(scope="module")
 def running(module_graph: Graph, shipped_map: Path) -> Graph:
     """A graph with both nodes."""
-    for name in ("map_server", "relocalizer"):
-        module_graph.start(name, map=shipped_map)
-        module_graph.wait_for(lambda name=name: module_graph.is_up(name))  # type: ignore[misc]
+    for program, node in (("map_server", "vloc_map_server"), ("relocalizer", "relocalizer")):
+        module_graph.start(program, map=shipped_map)
+        module_graph.wait_for(lambda node=node: module_graph.is_up(node))  # type: ignore[misc]
     return module_graph
 
 
