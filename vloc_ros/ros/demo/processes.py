@@ -47,6 +47,10 @@ class Program:
         except OSError as error:
             raise ConfigError(f"{log}: cannot be written: {error.strerror or error}") from error
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def check(self) -> None:
         """Raises ProgramError, with the end of its log, if the program has ended."""
         code = self._process.poll()
