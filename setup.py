@@ -20,7 +20,7 @@ RUN_REQUIREMENTS = [
 ]
 # docs/tensorrt.md says which versions go with which driver, and what a Jetson has already.
 TENSORRT_REQUIREMENTS = ["tensorrt>=10.3,<12", "cuda-bindings>=12.6,<14"]
-BAG_REQUIREMENTS = ["rosbags>=0.11", "scipy"]  # vloc bag, vloc evaluate --bag, vloc demo --bag
+BAG_REQUIREMENTS = ["rosbags>=0.11.9", "mcap>=1.2", "scipy"]  # vloc bag, vloc evaluate --bag, vloc demo --bag
 OFFLINE_REQUIREMENTS = [
     *BAG_REQUIREMENTS,
     "torch>=2.4",

@@ -1,7 +1,7 @@
 """For tests: a small bag of a camera on a known path, and a localizer that knows this path."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from vloc_ros.bags import messages
 from vloc_ros.bags.evaluate import evaluate_bag
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE
+from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
@@ -28,6 +28,16 @@ PERIOD_NS = NS // 10
 IMAGES = 30
 CAMERA_FRAME = "camera"
 MESSAGES = {"/pose": POSE, "/cam/image_raw": RAW_IMAGE, "/cam/camera_info": CAMERA_INFO}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A message of another world in an MCAP."""
+
+    topic: str
+    msgtype: str
+    encoding: str
+    data: bytes = b"{}"
 
 
 def stamp(index: float) -> int:
@@ -70,6 +80,33 @@ def write_drive(path: Path, truths: Iterable[float] = range(IMAGES), storage: St
         for time in truths:
             write_truth(bag, time)
     return path
+
+
+def storage_file(bag: Path) -> Path:
+    """The one file that holds the messages of a bag directory."""
+    (file,) = (part for part in bag.iterdir() if part.name != "metadata.yaml")
+    return file
+
+
+def rewrite_mcap(bag: Path, to: Path, profile: str = "ros2", extra: Iterable[Foreign] = (), **options: Any) -> Path:
+    """The messages of a bag as another recorder's MCAP; `extra` comes first, `options` are those of mcap's Writer."""
+    from mcap.writer import Writer
+
+    with to.open("wb") as file, open_bag(bag) as read:
+        writer = Writer(file, **options)
+        writer.start(profile)
+        for foreign in extra:
+            schema = writer.register_schema(foreign.msgtype, foreign.encoding, b"\xff\xfe no text")
+            channel = writer.register_channel(foreign.topic, foreign.encoding, schema)
+            writer.add_message(channel, stamp(0), foreign.data, stamp(0))
+        channels: dict[str, int] = {}
+        for message in read.messages(read.topics):
+            if message.topic not in channels:
+                schema = writer.register_schema(message.msgtype, "ros2msg", b"")
+                channels[message.topic] = writer.register_channel(message.topic, "cdr", schema)
+            writer.add_message(channels[message.topic], message.recorded_ns, message.raw, message.recorded_ns)
+        writer.finish()
+    return to
 
 
 def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected: Iterable[int] = ()) -> Localizer:

@@ -92,11 +92,10 @@ def test_odometry_and_tf_are_those_of_the_demo(drive: Dataset, raw: Path) -> Non
 
 def test_static_transforms_reach_late_subscribers(raw: Path) -> None:
     from rosbags.interfaces import QosDurability
+    from rosbags.rosbag2 import Reader
 
-    with open_bag(raw) as bag:
-        (topic,) = bag.of_type(TF)[1:]
-        (qos,) = topic.connections[0].ext.offered_qos_profiles
-    assert topic.name == "/tf_static"
+    with Reader(raw) as reader:
+        ((qos,),) = [c.ext.offered_qos_profiles for c in reader.connections if c.topic == "/tf_static"]
     assert qos.durability == QosDurability.TRANSIENT_LOCAL
 
 
@@ -177,9 +176,11 @@ def test_the_definitions_in_a_bag_are_enough_to_read_it(played: Path) -> None:
 
 
 def test_hashes_of_types_are_those_of_an_installed_ros(played: Path) -> None:
+    from rosbags.rosbag2 import Reader
+
     prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
-    with open_bag(played) as bag:
-        digests = {topic.msgtype: topic.connections[0].digest for topic in bag.topics}
+    with Reader(played) as reader:
+        digests = {connection.msgtype: connection.digest for connection in reader.connections}
     compared = 0
     for msgtype, digest in digests.items():
         for description in (Path(prefix) / "share" / f"{msgtype}.json" for prefix in prefixes):

@@ -45,7 +45,7 @@ EXTERNAL: dict[str, set[str]] = {
     "datasets": {"numpy", "numba", "cv2", "yaml"},
     "mapping": {"numpy", "numba", "cv2", "pycolmap", "scipy", "sklearn", "trimesh"},
     "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "scipy", "tqdm"},
-    "bags": {"numpy", "cv2", "rosbags"},
+    "bags": {"numpy", "cv2", "mcap", "rosbags", "yaml"},
     "training": {"numpy", "cv2", "scipy", "tensorboard", "torch", "onnx", "tqdm", "yaml"},
     "cli": {"numpy", "cv2", "tqdm"},
 }

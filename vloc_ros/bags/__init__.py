@@ -1,1 +1,1 @@
-"""ROS 2 bags, read and written through `rosbags`: no ROS is needed."""
+"""ROS 2 bags, read and written without ROS: files by `mcap` and SQLite, messages by `rosbags`."""

@@ -1,15 +1,17 @@
 """Opens a bag: its topics, their serialized messages in the order of recording, and what they say."""
 
 import struct
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.bags.files import open_storages, unpacked
+from vloc_ros.bags.storage import ROS2_ENCODING, Channel, Storage
+from vloc_ros.errors import ConfigError, DatasetError, VlocError
 
 RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TF = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -22,19 +24,21 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, eq=False)
 class Topic:
-    """A topic of a bag with at least one message; `connections` are those of `rosbags`, one for each publisher."""
+    """A topic of a bag with at least one message: its name, their type and encoding, and how many they are."""
 
     name: str
     msgtype: str
+    encoding: str
     count: int
-    connections: tuple[Any, ...]
 
     @property
     def is_static_tf(self) -> bool:
         return self.msgtype == TF and self.name.endswith(STATIC_TF_TOPIC)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.msgtype.rpartition('/')[2]}, {self.count} messages)"
+        kind = self.msgtype.rpartition("/")[2] or "no type"
+        encoding = "" if self.encoding == ROS2_ENCODING else f" in {self.encoding}"
+        return f"{self.name} ({kind}{encoding}, {self.count} messages)"
 
 
 @dataclass(frozen=True)
@@ -52,27 +56,25 @@ class Message:
         try:
             order = "<" if self.raw[1] & 1 else ">"
             seconds, nanoseconds, length = struct.unpack_from(f"{order}iII", self.raw, ENCAPSULATION_BYTES)
-            begin = ENCAPSULATION_BYTES + 12
-            return seconds * NS + nanoseconds, self.raw[begin : begin + length].rstrip(b"\0").decode()
+            (frame,) = struct.unpack_from(f"{length}s", self.raw, ENCAPSULATION_BYTES + 12)
+            return seconds * NS + nanoseconds, frame.rstrip(b"\0").decode()
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise DatasetError(f"{self.topic}: a message without a header: {error}") from error
 
 
 class Bag(AbstractContextManager["Bag"]):
-    """An open bag. `topics`: those with messages, by name; types that nobody here knows do no harm."""
+    """An open bag. `topics`: those with messages, by name; types and encodings that nobody here knows do no harm."""
 
-    def __init__(self, path: Path, reader: Any) -> None:
-        self.path, self._reader = path, reader
-        self._types = typestore()
-        connections = sorted(reader.connections, key=lambda c: (c.topic, c.msgtype))
-        grouped = groupby(connections, key=lambda c: (c.topic, c.msgtype))
-        topics = ((*key, tuple(same)) for key, same in grouped)
-        counted = (Topic(name, kind, sum(c.msgcount for c in same), same) for name, kind, same in topics)
-        self.topics = tuple(topic for topic in counted if topic.count)
+    def __init__(
+        self, path: Path, topics: Sequence[Topic], types: Any, storages: Sequence[Storage], scope: ExitStack
+    ) -> None:
+        """`types` reads the messages, `scope` closes the storages."""
+        self.path, self.topics = path, tuple(topics)
+        self._types, self._storages, self._scope = types, storages, scope
 
     def of_type(self, *msgtypes: str) -> tuple[Topic, ...]:
-        """The topics of these types."""
-        return tuple(topic for topic in self.topics if topic.msgtype in msgtypes)
+        """The topics of these types that can be read."""
+        return tuple(t for t in self.topics if t.msgtype in msgtypes and t.encoding == ROS2_ENCODING)
 
     def named(self, name: str, *msgtypes: str) -> Topic:
         """The topic of this name and one of these types. Raises DatasetError listing those there are."""
@@ -85,29 +87,30 @@ class Bag(AbstractContextManager["Bag"]):
 
     def messages(self, topics: Iterable[Topic]) -> Iterator[Message]:
         """The messages of these topics in the order of recording. Raises DatasetError for a damaged bag."""
-        connections = [connection for topic in topics for connection in topic.connections]
-        if not connections:  # to `rosbags`, none are all
-            return
-        messages = self._reader.messages(connections)
+        channels = {Channel(topic.name, topic.msgtype, topic.encoding) for topic in topics}
+        messages = (message for storage in self._storages for message in storage.messages(channels))
         while True:
-            try:
-                connection, recorded_ns, raw = next(messages)
-            except StopIteration:
-                return
-            except Exception as error:  # of whatever class, from the depths of SQLite, zstd or struct
-                raise damaged(self.path, error) from error
-            yield Message(connection.topic, connection.msgtype, recorded_ns, bytes(raw))
+            with _reading(self.path):
+                try:
+                    channel, recorded_ns, raw = next(messages)
+                except StopIteration:
+                    return
+                raw = unpacked(raw)
+            yield Message(channel.topic, channel.msgtype, recorded_ns, raw)
+
+    def first(self, topic: Topic) -> Message:
+        """The first message of a topic. Raises DatasetError."""
+        for message in self.messages([topic]):
+            return message
+        raise DatasetError(f"{self.path}: {topic.name} has no message, though the bag says that it has {topic.count}")
 
     def read(self, message: Message) -> Any:
         """The content of a message of a type that ROS 2 comes with. Raises DatasetError."""
-        try:
+        with _reading(self.path, f"{message.topic}: message of {message.recorded_ns / NS:.3f} s cannot be read"):
             return self._types.deserialize_cdr(message.raw, message.msgtype)
-        except Exception as error:
-            what = f"{message.topic}: message of {message.recorded_ns / NS:.3f} s"
-            raise DatasetError(f"{self.path}: {what} cannot be read: {error}") from error
 
     def close(self) -> None:
-        self._reader.close()
+        self._scope.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -116,23 +119,40 @@ class Bag(AbstractContextManager["Bag"]):
 
 
 def open_bag(path: Path) -> Bag:
-    """Open a bag: its directory, or an .mcap or .db3 file. Raises DatasetError for what is none, or is empty."""
+    """Open a bag: its directory, or an MCAP or SQLite3 file. Raises DatasetError for what is none, or is empty."""
+    with _reading(path), ExitStack() as scope:
+        storages, types = open_storages(path, scope), typestore()
+        topics = _topics(storages)
+        if not topics:
+            raise DatasetError(f"{path}: the bag is empty, it has no messages")
+        if all(topic.encoding != ROS2_ENCODING for topic in topics):
+            raise DatasetError(f"{path}: no messages of ROS 2 ({ROS2_ENCODING}) in it; {listed(topics)}")
+        return Bag(path, topics, types, storages, scope.pop_all())
+
+
+def _topics(storages: Iterable[Storage]) -> list[Topic]:
+    counts = Counter[Channel]()
+    for storage in storages:
+        counts.update(storage.counts)
+    return [Topic(*channel, count) for channel, count in sorted(counts.items()) if count > 0]
+
+
+@contextmanager
+def _reading(path: Path, what: str = "") -> Iterator[None]:
+    """Make one DatasetError of whatever libraries raise on a damaged bag, from the depths of SQLite, zstd or struct.
+
+    `what` failed; else the bag as a whole is the cause.
+    """
     try:
-        from rosbags.rosbag2 import Reader
+        yield
+    except VlocError:
+        raise
     except ModuleNotFoundError as error:
         raise needs(error) from error
-    try:
-        reader = Reader(path)
-        reader.open()
-    except FileNotFoundError as error:
-        raise DatasetError(_absent(path)) from error
-    except Exception as error:  # as for `messages`
-        raise damaged(path, error) from error
-    bag = Bag(path, reader)
-    if not bag.topics:
-        bag.close()
-        raise DatasetError(f"{path}: the bag is empty, it has no messages")
-    return bag
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        fault = what or "no complete ROS 2 bag (cut short, or still being recorded?)"
+        raise DatasetError(f"{path}: {fault}: {reason}") from error
 
 
 def typestore() -> Any:
@@ -148,22 +168,10 @@ def needs(error: ModuleNotFoundError) -> ConfigError:
     """What to do when a package that bags need is not installed. Raises the error if it is about anything else."""
     if error.name is None or error.name.startswith("vloc_ros"):
         raise error
-    return ConfigError(f"bags need the Python package '{error.name}': pip install rosbags scipy")
-
-
-def damaged(path: Path, error: Exception) -> DatasetError:
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return DatasetError(f"{path}: no complete ROS 2 bag (cut short, or still being recorded?): {reason}")
+    return ConfigError(f"bags need the Python package '{error.name}': pip install rosbags mcap scipy")
 
 
 def listed(topics: Iterable[Topic]) -> str:
     """The candidates of a choice, for a message."""
     names = [str(topic) for topic in topics]
     return f"there are {', '.join(names)}" if names else "there are none of that type"
-
-
-def _absent(path: Path) -> str:
-    if not path.is_dir():
-        return f"{path}: no such bag"
-    parts = sorted(part.name for part in path.iterdir() if part.suffix in (".mcap", ".db3"))
-    return f"{path}: no metadata.yaml in it" + (f"; name one of its files instead: {', '.join(parts)}" if parts else "")
