@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vloc_ros.core.tracking import Fix, State, Track, TrackingOptions, follow, state_of
+from vloc_ros.core.tracking import Fix, Hint, State, Track, TrackingOptions, follow, state_of
 from vloc_ros.core.transforms import from_quaternion, planar
 
 OPTIONS = TrackingOptions(max_jump_m=0.5, max_jump_deg=15, agreeing_fixes=3, lost_after_s=2.0)
@@ -113,6 +113,60 @@ def test_fixes_in_turns_in_two_other_frames_never_agree() -> None:
     track, accepted = followed(Fix(0, pose(0), pose(0), "map_a"), *turns)
     assert accepted == [True] + [False] * 19
     assert track.placements == 1
+
+
+def hint_at(x: float, within_m: float = 0.5, within_deg: float = 10.0, map_frame: str = "") -> Hint:
+    return Hint(Fix(SECOND, pose(x), pose(0), map_frame), within_m, within_deg)
+
+
+@pytest.mark.parametrize(
+    ("seen", "accepted"),
+    [(pose(9.9), True), (pose(10.1), False), (pose(9, 0, 24), True), (pose(9, 0, 26), False), (pose(0), False)],
+)
+def test_after_a_hint_a_fix_near_it_is_accepted_at_once(seen: np.ndarray, accepted: bool) -> None:
+    hinted = followed(Fix(0, pose(0), pose(0)))[0].hinted(hint_at(9))
+    track, contradiction = follow(hinted, Fix(2 * SECOND, seen, pose(0)), OPTIONS)
+    assert (not contradiction) == accepted
+    if accepted:
+        assert track.placements == 2
+        assert track.hint is None
+    else:
+        assert contradiction.endswith("from the hint; 1 of 3 fixes agree on that")
+        assert track.hint is hinted.hint
+
+
+def test_a_hint_is_no_fix() -> None:
+    assert Track().hinted(hint_at(9)).fix is None
+    track, _ = followed(Fix(0, pose(0), pose(0)))
+    assert track.hinted(hint_at(9)).fix is track.fix
+
+
+def test_a_wrong_hint_is_overruled_by_agreeing_fixes() -> None:
+    track, accepted = Track().hinted(hint_at(9)), []
+    for k in range(4):
+        track, contradiction = follow(track, Fix(k * SECOND, pose(0.1 * k), pose(0.1 * k)), OPTIONS)
+        accepted.append(not contradiction)
+    assert accepted == [False, False, True, True]
+    assert track.hint is None
+
+
+def test_odometry_moves_a_hint() -> None:
+    hinted = Track().hinted(hint_at(9, within_m=0.1))
+    assert follow(hinted, Fix(2 * SECOND, pose(14), pose(5)), OPTIONS)[1] == ""
+    assert follow(hinted, Fix(2 * SECOND, pose(9), pose(5)), OPTIONS)[1] != ""
+
+
+def test_a_hint_is_seen_from_above() -> None:
+    high = pose(9)
+    high[2, 3] = 2.0
+    assert follow(Track().hinted(hint_at(9)), Fix(2 * SECOND, high, pose(0)), OPTIONS)[1] == ""
+
+
+def test_a_hint_in_another_frame_is_contradicted() -> None:
+    seen = Fix(2 * SECOND, pose(9), pose(0), "map_hall")
+    assert follow(Track().hinted(hint_at(9, map_frame="map_hall")), seen, OPTIONS)[1] == ""
+    contradiction = follow(Track().hinted(hint_at(9, map_frame="map_attic")), seen, OPTIONS)[1]
+    assert contradiction.startswith("jump from frame 'map_attic' to 'map_hall' from the hint")
 
 
 def test_without_odometry_the_time_between_two_fixes_allows_for_motion() -> None:

@@ -120,6 +120,10 @@ class Graph:
         self._programs.append(program)
         return program
 
+    def lines(self, *words: str) -> list[str]:
+        """The lines in the logs of the programs with all these words in them."""
+        return [line for program in self._programs for line in program.lines(*words)]
+
     def wait_for(self, condition: Callable[[], object], what: str = "") -> None:
         """Spin until the condition holds."""
         deadline_s = time.monotonic() + WAIT_S

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from vloc_ros.core.tracking import State
 from vloc_ros.ros.diagnostics import LEVELS, Statistics, status_message
-from vloc_ros.ros.relocalization import NOTHING_YET, Outcome
+from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 
 SECOND_NS = 1_000_000_000
 

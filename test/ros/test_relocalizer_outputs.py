@@ -49,6 +49,7 @@ SUBSCRIBED = [
     ("/image", "sensor_msgs/msg/Image", False, False),
     ("/camera_info", "sensor_msgs/msg/CameraInfo", False, False),
     ("/map/data", "std_msgs/msg/UInt8MultiArray", True, True),
+    ("/initialpose", "geometry_msgs/msg/PoseWithCovarianceStamped", True, False),
     ("/tf_static", "tf2_msgs/msg/TFMessage", True, True),
 ]
 

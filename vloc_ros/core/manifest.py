@@ -136,6 +136,11 @@ class Manifest:
         if len(set(self.scenes)) != len(self.scenes):
             raise ConfigError(f"scenes: {list(self.scenes)} must be named once each")
 
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The frames that poses in this map may be in."""
+        return tuple(self.frame_of(scene) for scene in self.scenes or ("",))
+
     def frame_of(self, scene: str) -> str:
         """The frame of a scene's coordinates, FRAME_ID_SCENE; `frame_id` itself for a map of one place, scene ""."""
         return f"{self.frame_id}_{scene}" if scene else self.frame_id

@@ -57,13 +57,28 @@ class Fix:
 
 
 @dataclass(frozen=True, eq=False)
+class Hint:
+    """Where somebody says that the robot is, seen from above: `fix` is flat, and `within_m` and `within_deg` say how
+    far off that may be."""
+
+    fix: Fix
+    within_m: float
+    within_deg: float
+
+
+@dataclass(frozen=True, eq=False)
 class Track:
-    """The last accepted fix, how often the robot was placed anew (the first fix counts), and the fixes since the last
-    accepted one that contradict it but agree with each other."""
+    """The last accepted fix, how often the robot was placed anew (the first fix counts), the fixes since the last
+    accepted one that contradict it but agree with each other, and a hint that came after the last accepted one."""
 
     fix: Fix | None = None
     placements: int = 0
     contradicting: tuple[Fix, ...] = ()
+    hint: Hint | None = None
+
+    def hinted(self, hint: Hint) -> "Track":
+        """The next fix is to be near `hint`; nothing is known from the hint itself, and the last fix stands."""
+        return Track(self.fix, self.placements, hint=hint)
 
 
 def state_of(has_map: bool, seconds_since_fix: float | None, options: TrackingOptions) -> State:
@@ -79,20 +94,34 @@ def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str
     """The track with one more fix, and why that fix is not accepted ("" if it is).
 
     The first fix is accepted; later ones if they are where the previous fix and odometry put the robot, or if enough
-    in a row agree on another place: then the robot has been carried there, or the first fix was wrong.
+    in a row agree on another place: then the robot has been carried there, or the first fix was wrong. After a hint,
+    it stands in for the previous fix.
     """
     placed_anew = Track(fix, track.placements + 1)
-    if track.fix is None:
-        return placed_anew, ""
-    contradiction = _contradiction(track.fix, fix, options)
+    if track.hint is not None:
+        accepted, contradiction = placed_anew, _contradiction_of_hint(track.hint, fix, options)
+    elif track.fix is not None:
+        accepted, contradiction = Track(fix, track.placements), _contradiction(track.fix, fix, options)
+    else:
+        accepted, contradiction = placed_anew, ""
     if not contradiction:
-        return Track(fix, track.placements), ""
+        return accepted, ""
     agrees = track.contradicting and not _contradiction(track.contradicting[-1], fix, options)
     contradicting = (*track.contradicting, fix) if agrees else (fix,)
     if len(contradicting) >= options.agreeing_fixes:
         return placed_anew, ""
     agreeing = f"{len(contradicting)} of {options.agreeing_fixes} fixes agree on that"
     return replace(track, contradicting=contradicting), f"{contradiction}; {agreeing}"
+
+
+def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> str:
+    near = replace(
+        options,
+        max_jump_m=options.max_jump_m + hint.within_m,
+        max_jump_deg=min(options.max_jump_deg + hint.within_deg, 180.0),
+    )
+    contradiction = _contradiction(hint.fix, fix.flattened(), near)
+    return f"{contradiction} from the hint" if contradiction else ""
 
 
 def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions) -> str:

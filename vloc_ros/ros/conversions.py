@@ -92,14 +92,22 @@ def _checked(what: str, rgb: NDArray[np.generic], width: int, height: int) -> Rg
 
 def to_matrix(transform: Transform) -> Matrix:
     """4x4 matrix of a transform message. Raises ConfigError for one that is none."""
-    translation = [transform.translation.x, transform.translation.y, transform.translation.z]
-    rotation = transform.rotation
+    return _matrix("transform", transform.translation, transform.rotation)
+
+
+def from_pose(pose: Pose) -> Matrix:
+    """4x4 matrix of a pose message. Raises ConfigError for one that is none."""
+    return _matrix("pose", pose.position, pose.orientation)
+
+
+def _matrix(what: str, position: Vector3 | Point, rotation: Quaternion) -> Matrix:
+    translation = [position.x, position.y, position.z]
     try:
         matrix = from_quaternion([rotation.x, rotation.y, rotation.z, rotation.w], translation)
     except ValueError as error:
-        raise ConfigError(f"transform: {error}") from error
+        raise ConfigError(f"{what}: {error}") from error
     if not np.isfinite(matrix).all():
-        raise ConfigError(f"transform: translation {translation} is not finite")
+        raise ConfigError(f"{what}: translation {translation} is not finite")
     return matrix
 
 

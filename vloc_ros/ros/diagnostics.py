@@ -7,7 +7,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from vloc_ros.core.tracking import State
-from vloc_ros.ros.relocalization import Outcome
+from vloc_ros.ros.outcome import Outcome
 
 WINDOW = 200  # images that percentiles are taken over
 LEVELS = {

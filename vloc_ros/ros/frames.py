@@ -71,13 +71,32 @@ def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: Relo
     Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it. In the
     mode map_to_camera the camera is the robot, for a frame has one parent only.
     """
-    base = "" if parameters.tf_mode == MAP_TO_CAMERA else parameters.base_frame
-    odom = parameters.odom_frame if parameters.tf_mode == MAP_TO_ODOM else ""
+    base, odom = base_frame(parameters), _odom_frame(parameters)
     timeout = Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
     return FramesAtStamp(
         base_from_camera=_look_up(buffer, base, camera_frame, stamp_ns, timeout) if base else np.eye(4),
         odom_from_base=_look_up(buffer, odom, base or camera_frame, stamp_ns, timeout) if odom else None,
     )
+
+
+def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Matrix | None:
+    """`odom_from_base` as the newest transforms have it; None where it is not used, or not there."""
+    base, odom = base_frame(parameters) or parameters.camera_frame, _odom_frame(parameters)
+    if not base or not odom:
+        return None
+    try:
+        return _look_up(buffer, odom, base, 0, Duration())
+    except VlocError:
+        return None
+
+
+def base_frame(parameters: RelocalizerParameters) -> str:
+    """The frame that is the robot; "" where the camera is."""
+    return "" if parameters.tf_mode == MAP_TO_CAMERA else parameters.base_frame
+
+
+def _odom_frame(parameters: RelocalizerParameters) -> str:
+    return parameters.odom_frame if parameters.tf_mode == MAP_TO_ODOM else ""
 
 
 def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: Duration) -> Matrix:

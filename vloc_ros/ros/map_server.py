@@ -76,7 +76,7 @@ class MapServer(VlocNode[MapServerParameters]):
         self._manifest.publish(String(data=stored.files[MANIFEST_FILE].decode()))
         self._publish_landmarks(landmarks)
         self._data.publish(to_bytes_message(pack_map(stored)))
-        frames = ", ".join(repr(landmarks.manifest.frame_of(scene)) for scene in landmarks.manifest.scenes or ("",))
+        frames = ", ".join(repr(frame) for frame in landmarks.manifest.frames)
         self.get_logger().info(
             f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "
             f"{stored.size_bytes / 1e6:.1f} MB"

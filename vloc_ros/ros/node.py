@@ -10,6 +10,7 @@ import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -71,9 +72,16 @@ class VlocNode(LifecycleNode, Generic[P]):
             started = self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
             self._start_again = not started
 
-    def publisher(self, scope: ExitStack, kind: type[Any], topic: str, qos: QoSProfile | int) -> LifecyclePublisher:
+    def publisher(
+        self,
+        scope: ExitStack,
+        kind: type[Any],
+        topic: str,
+        qos: QoSProfile | int,
+        events: PublisherEventCallbacks | None = None,
+    ) -> LifecyclePublisher:
         """A publisher for the time of `scope`, silent while the node is not active."""
-        made_publisher = self.create_lifecycle_publisher(kind, topic, qos)
+        made_publisher = self.create_lifecycle_publisher(kind, topic, qos, event_callbacks=events)
         scope.callback(self.destroy_lifecycle_publisher, made_publisher)
         return made_publisher
 

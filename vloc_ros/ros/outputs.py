@@ -33,6 +33,11 @@ class LocatedBase:
     fix: Fix
     covariance: Matrix
 
+    @property
+    def message(self) -> PoseWithCovarianceStamped:
+        pose = PoseWithCovariance(pose=to_pose(self.fix.map_from_base), covariance=self.covariance.ravel())
+        return PoseWithCovarianceStamped(header=header(self.fix.stamp_ns, self.fix.map_frame), pose=pose)
+
 
 def locate_base(
     estimate: PoseEstimate, frames: FramesAtStamp, map_frame: str, stamp_ns: int, two_d_mode: bool
@@ -54,7 +59,6 @@ class Outputs:
         self._inliers = node.publisher(scope, PointCloud2, "~/inliers", RELIABLE)
         self._debug_image = node.publisher(scope, Image, "~/debug_image", RELIABLE)
         self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
-        self._initialpose = node.publisher(scope, PoseWithCovarianceStamped, "initialpose", RELIABLE)
         self._broadcaster = TransformBroadcaster(node)
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
         self._frustums = 0
@@ -62,14 +66,11 @@ class Outputs:
     def publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
         """`~/pose` of the base, `~/camera_pose`; inliers and frustum if somebody listens."""
         where = header(base.fix.stamp_ns, base.fix.map_frame)
-        self._pose.publish(_with_covariance(base))
+        self._pose.publish(base.message)
         self._camera_pose.publish(PoseStamped(header=where, pose=to_pose(estimate.map_from_camera)))
         if self._inliers.get_subscription_count():
             inliers = estimate.correspondences[estimate.inliers]
             self._inliers.publish(to_cloud(where, inliers.points, inliers.landmark_ids))
-
-    def publish_initialpose(self, base: LocatedBase) -> None:
-        self._initialpose.publish(_with_covariance(base))
 
     def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
         """The debug image and the frustum, each only if somebody looks."""
@@ -107,11 +108,6 @@ class Outputs:
         else:
             return
         self._broadcaster.sendTransform(to_transform_stamped(pose, base.fix.map_frame, child, base.fix.stamp_ns))
-
-
-def _with_covariance(base: LocatedBase) -> PoseWithCovarianceStamped:
-    pose = PoseWithCovariance(pose=to_pose(base.fix.map_from_base), covariance=base.covariance.ravel())
-    return PoseWithCovarianceStamped(header=header(base.fix.stamp_ns, base.fix.map_frame), pose=pose)
 
 
 def _uniform(size: float) -> Vector3:

@@ -4,9 +4,11 @@ import math
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
@@ -18,8 +20,10 @@ from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_rgb, to_stamp_ns
-from vloc_ros.ros.frames import TransformMissingError, frames_at
+from vloc_ros.ros.frames import TransformMissingError, base_frame, frames_at, newest_odometry
+from vloc_ros.ros.initialpose import InitialPose, to_hint
 from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.outcome import Outcome, RefusedError
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
 
@@ -29,67 +33,14 @@ COMPLAIN_EVERY_S = 10.0  # about the same thing
 CAMERA_INFOS_KEPT = 8
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of an image; `rejection` is "" for a fix, `latency_ms` is from its stamp to the publication."""
-
-    stamp_ns: int
-    latency_ms: float
-    result: PoseEstimate | Rejection | None
-    rejection: str
-
-    @property
-    def localize_ms(self) -> float | None:
-        """What `localize()` took; None for an image that did not get so far."""
-        return None if self.result is None else self.result.timings_ms["total"]
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        if self.rejection or not isinstance(self.result, PoseEstimate):
-            return self.rejection
-        place = f"in {self.result.scene}, " if self.result.scene else ""
-        return (
-            f"{place}{self.result.inlier_count} inliers, reprojection {self.result.reprojection_rmse_px:.2f} px, "
-            f"sigma {self.result.position_sigma_m * 100:.1f} cm, latency {self.latency_ms:.0f} ms"
-        )
-
-    def status_values(self) -> dict[str, str]:
-        """For a DiagnosticStatus; "" for what this image does not have."""
-        pose = self.result if isinstance(self.result, PoseEstimate) else None
-        seconds, nanoseconds = divmod(self.stamp_ns, 1_000_000_000)
-        return {
-            "stamp": f"{seconds}.{nanoseconds:09d}",
-            "inliers": str(pose.inlier_count) if pose else "",
-            "inlier_ratio": f"{pose.inlier_ratio:.3f}" if pose else "",
-            "reprojection_rmse_px": f"{pose.reprojection_rmse_px:.3f}" if pose else "",
-            "confidence": f"{pose.confidence:.3f}" if pose else "",
-            "scene": self.result.scene if self.result else "",
-            "latency_ms": f"{self.latency_ms:.1f}",
-            "localize_ms": "" if self.localize_ms is None else f"{self.localize_ms:.1f}",
-            "rejection": self.rejection,
-        }
-
-
-NOTHING_YET = Outcome(stamp_ns=0, latency_ms=0.0, result=None, rejection="no image yet")
-
-
-class RefusedError(Exception):
-    """An image gives no fix: which kind of trouble it is, and the details."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
-
-
 class Relocalization:
     """The map in use, the track, and what it takes to go on with one more image.
 
     `localize` is called by one thread, `use` by another, all else by the executor's.
     """
 
-    def __init__(self, node: VlocNode[RelocalizerParameters], buffer: Buffer, outputs: Outputs) -> None:
-        self._node, self._buffer, self._outputs = node, buffer, outputs
+    def __init__(self, node: VlocNode[RelocalizerParameters], buffer: Buffer, scope: ExitStack) -> None:
+        self._node, self._buffer, self._outputs = node, buffer, Outputs(node, scope)
         self._lock = threading.Lock()  # of the six below, which belong together
         self._localizer: Localizer | None = None
         self._opened: tuple[StoredMap, str] | None = None  # what the localizer was made of, and where that came from
@@ -99,6 +50,7 @@ class Relocalization:
         self._last_stamp_ns = 0
         self._infos: deque[CameraInfo] = deque(maxlen=CAMERA_INFOS_KEPT)
         self._complained_s: dict[str, float] = {}
+        self._initialpose = InitialPose(node, scope, lambda: self.state() is State.LOCALIZED)
 
     @property
     def map_id(self) -> str:
@@ -160,6 +112,24 @@ class Relocalization:
 
     def add_camera_info(self, info: CameraInfo) -> None:
         self._infos.append(info)
+
+    def take_hint(self, message: PoseWithCovarianceStamped) -> None:
+        """Expect the next fix where somebody says on `initialpose` that the robot is."""
+        if self._initialpose.is_own(message):
+            return
+        parameters, log = self._node.parameters, self._node.get_logger()
+        try:
+            odom_from_base = newest_odometry(self._buffer, parameters)
+            hint = to_hint(message, self._map_frames(), self._now_ns(), odom_from_base)
+        except VlocError as error:
+            log.warning(f"initialpose is not taken as a hint: {error}")
+            return
+        if not base_frame(parameters):  # nobody draws an arrow along the image's rows
+            hint = replace(hint, within_deg=math.inf)
+        with self._lock:
+            self._track = self._track.hinted(hint)
+        x, y = hint.fix.map_from_base[:2, 3]
+        log.info(f"a hint on initialpose: the next fix near x {x:.2f}, y {y:.2f} is believed at once")
 
     def localize(self, message: Image | CompressedImage) -> Outcome:
         """Localize one image and publish what follows from it."""
@@ -247,8 +217,14 @@ class Relocalization:
         self._outputs.publish_pose(base, estimate)
         self._outputs.broadcast_fix(base, estimate, image.frame_id, parameters)
         self.broadcast_drift()
-        if parameters.publish_initialpose and (track.placements > before.placements):
-            self._outputs.publish_initialpose(base)
+        self._initialpose.offer(base.message, is_news=track.placements > before.placements)
+
+    def _map_frames(self) -> tuple[str, ...]:
+        """The frames that poses may be in. Raises ConfigError without a map."""
+        localizer = self._localizer
+        if localizer is None or not self._node.is_active:
+            raise ConfigError("there is no map yet" if localizer is None else "the node is not active")
+        return localizer.landmark_map.manifest.frames
 
     def _fail(self, failure: str) -> None:
         """Let go of a network that does not run any more: whatever it held on its device is freed."""

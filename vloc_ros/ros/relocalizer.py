@@ -5,6 +5,7 @@ from collections import deque
 from contextlib import ExitStack
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
@@ -19,13 +20,14 @@ from tf2_ros import Buffer
 from vloc_ros.core.tracking import State
 from vloc_ros.errors import MapError, VlocError
 from vloc_ros.maps import StoredMap, read_map, unpack_map
+from vloc_ros.ros import initialpose
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.frames import receiving_transforms
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
-from vloc_ros.ros.outputs import Outputs
+from vloc_ros.ros.outcome import NOTHING_YET
 from vloc_ros.ros.parameters import COMPRESSED, RelocalizerParameters
-from vloc_ros.ros.relocalization import NOTHING_YET, Relocalization
+from vloc_ros.ros.relocalization import Relocalization
 from vloc_ros.ros.worker import NewestWins
 
 NEWEST_IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -53,13 +55,17 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
         scope.callback(self.destroy_publisher, self._status)
         self._diagnostics = self.publisher(scope, DiagnosticArray, "/diagnostics", 10)
-        self._relocalization = Relocalization(self, buffer, Outputs(self, scope))
+        self._relocalization = Relocalization(self, buffer, scope)
         self._loader = NewestWins("map loader", self._open, self._log_defect)
         scope.callback(self._loader.close)
         if self.parameters.map:
             self._relocalization.use(read_map(resolve_map(self.parameters.map)), self.parameters.map)
-        received = self.create_subscription(UInt8MultiArray, "map/data", self._on_map_data, LATCHED)
-        scope.callback(self.destroy_subscription, received)
+        take_hint = self._relocalization.take_hint
+        for subscription in (
+            self.create_subscription(UInt8MultiArray, "map/data", self._on_map_data, LATCHED),
+            self.create_subscription(PoseWithCovarianceStamped, initialpose.TOPIC, take_hint, initialpose.QOS),
+        ):
+            scope.callback(self.destroy_subscription, subscription)
         self._publish_status()
 
     def activate(self, scope: ExitStack) -> None:
