@@ -11,7 +11,7 @@ import numpy as np
 from vloc_ros.bags import messages
 from vloc_ros.bags.evaluate import evaluate_bag
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE, open_bag
+from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
@@ -59,17 +59,24 @@ def picture(index: int, camera: Camera = CAMERA) -> np.ndarray:
     return np.full((camera.height, camera.width, 3), index % 256, np.uint8)
 
 
-def write_view(bag: BagWriter, index: int, camera: Camera = CAMERA, **changes: Any) -> None:
+def write_view(bag: BagWriter, index: int, camera: Camera = CAMERA, namespace: str = "/cam", **changes: Any) -> None:
     """Image `index` and its camera_info; `changes` to fields of the image."""
     image = replace(messages.image(stamp(index), CAMERA_FRAME, picture(index, camera)), **changes)
-    bag.write("/cam/camera_info", CAMERA_INFO, stamp(index), messages.camera_info(stamp(index), CAMERA_FRAME, camera))
-    bag.write("/cam/image_raw", RAW_IMAGE, stamp(index), image)
+    info = messages.camera_info(stamp(index), CAMERA_FRAME, camera)
+    bag.write(f"{namespace}/camera_info", CAMERA_INFO, stamp(index), info)
+    bag.write(f"{namespace}/image_raw", RAW_IMAGE, stamp(index), image)
 
 
 def write_truth(bag: BagWriter, index: float, pose: Matrix | None = None, recorded: float | None = None) -> None:
     pose = place(stamp(index)) if pose is None else pose
     at_ns = stamp(index if recorded is None else recorded)
     bag.write("/pose", POSE, at_ns, messages.pose(stamp(index), "map", pose))
+
+
+def write_tf(bag: BagWriter, index: float, parent: str, child: str, pose: Matrix, topic: str = "/tf") -> None:
+    """`parent_from_child` at the time of image `index`."""
+    moved = messages.transform(stamp(index), parent, child, pose)
+    bag.write(topic, TF, stamp(index), messages.transforms(moved))
 
 
 def write_drive(path: Path, truths: Iterable[float] = range(IMAGES), storage: Storage = "mcap") -> Path:
@@ -128,8 +135,14 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     return Localizer(landmarks, SimpleNamespace(), session)  # type: ignore[arg-type]
 
 
-def evaluated(localizer: Localizer, path: Path, correction: Correction = Correction(), **truth: Any) -> Evaluation:  # noqa: B008
-    options = BagOptions(truth=TruthOptions(offset_s=correction.offset_s, **truth))
+def evaluated(
+    localizer: Localizer,
+    path: Path,
+    correction: Correction = Correction(),  # noqa: B008
+    tf_topics: Iterable[str] = (),
+    **truth: Any,
+) -> Evaluation:
+    options = BagOptions(truth=TruthOptions(offset_s=correction.offset_s, **truth), tf_topics=tuple(tf_topics))
     return evaluate_bag(localizer, path, options, correction)
 
 

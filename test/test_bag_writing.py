@@ -78,7 +78,7 @@ def test_raw_images_are_the_same_and_everything_is_there(drive: Dataset, raw: Pa
 def test_odometry_and_tf_are_those_of_the_demo(drive: Dataset, raw: Path) -> None:
     plan = plan_drive(drive, robot_mounting())
     with open_bag(raw) as bag:
-        chain = read_transforms(bag).chain("odom", "camera_optical_frame")
+        chain = read_transforms(bag, bag.of_type(TF)).chain("odom", "camera_optical_frame")
         frames = bag_frames(bag, BagOptions(truth=TruthOptions("/odom")), "map")
         by_topic = [frame.map_from_camera for frame in frames]
     stamps = chain.moving[0].trajectory.stamps_ns

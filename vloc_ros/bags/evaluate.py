@@ -30,7 +30,7 @@ def evaluate_bag(
 
         def count(done: int) -> None:
             if progress:
-                progress(done + frames.skipped, len(frames))
+                progress(done + frames.left_out, len(frames))
 
         evaluation = evaluate_frames(localizer, frames, count)
     views = localizer.landmark_map.views_of(options.scene)

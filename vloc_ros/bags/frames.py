@@ -1,6 +1,6 @@
 """The posed images of a bag, one after the other; only a few of them are in memory at any time."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,24 @@ WINDOW = 6  # messages read ahead, decoded or not
 
 class BagFrames:
     """The images of a camera that have ground truth, as frames named by their stamp in seconds, in the order of
-    recording. `skipped`: images without ground truth so far. To be iterated over once."""
+    recording. To be iterated over once; so far, `skipped` are the images without ground truth, `unstamped` those whose
+    stamp is 0, `repeated` those with the stamp of an image before: nobody knows when these were taken."""
 
     def __init__(
         self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, scene: str = ""
     ) -> None:
-        self.topics, self.calibrations, self.truth, self.skipped = topics, calibrations, truth, 0
+        self.topics, self.calibrations, self.truth = topics, calibrations, truth
+        self.skipped = self.unstamped = self.repeated = 0
         self._bag, self._scene = bag, scene
 
     def __len__(self) -> int:
         """All images, with ground truth or without."""
         return self.topics.image.count
+
+    @property
+    def left_out(self) -> int:
+        """How many images were not given so far."""
+        return self.skipped + self.unstamped + self.repeated
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode in threads while the caller works on the frames before. Raises DatasetError."""
@@ -52,24 +59,39 @@ class BagFrames:
             "cameras": len(set(self.calibrations.cameras)),
             "images": len(self),
             "skipped_without_truth": self.skipped,
+            "skipped_without_stamp": self.unstamped,
+            "skipped_repeated_stamp": self.repeated,
             "truth": self.truth.to_json(),
         }
 
     def _known(self) -> Iterator[tuple[Message, Matrix]]:
         """The messages of images that have ground truth, with their poses; counts the others."""
-        stamps_ns = []
+        stamps_ns: dict[int, bool] = {}  # and whether there is truth
         for message in self._bag.messages([self.topics.image]):
             stamp_ns, _ = message.header
-            poses, known = self.truth.at(np.array([stamp_ns]))
-            if known[0]:
-                yield message, poses[0]
+            if stamp_ns == 0:
+                self.unstamped += 1
+            elif stamp_ns in stamps_ns:
+                self.repeated += 1
             else:
-                self.skipped += 1
-                stamps_ns.append(stamp_ns)
-        if self.skipped == len(self):
+                poses, known = self.truth.at(np.array([stamp_ns]))
+                stamps_ns[stamp_ns] = bool(known[0])
+                if known[0]:
+                    yield message, poses[0]
+                else:
+                    self.skipped += 1
+        self._check(stamps_ns)
+
+    def _check(self, stamps_ns: Mapping[int, bool]) -> None:
+        """Raise DatasetError if there was no image to be localized, or none whose time can be believed."""
+        where = f"{self._bag.path}: {self.topics.image.name}"
+        first_s, last_s = (end(stamps_ns, default=0) / NS for end in (min, max))
+        if not stamps_ns or (len(stamps_ns) == 1 and self.repeated):
+            same = f"all {self.repeated + 1 if stamps_ns else self.unstamped} images have the stamp {first_s:.3f} s"
+            raise DatasetError(f"{where}: {same}: their driver does not set it")
+        if not any(stamps_ns.values()):
             raise DatasetError(
-                f"{self._bag.path}: no image has ground truth: images from {min(stamps_ns) / NS:.3f} to "
-                f"{max(stamps_ns) / NS:.3f} s, {self.truth}"
+                f"{where}: no image has ground truth: images from {first_s:.3f} to {last_s:.3f} s, {self.truth}"
             )
 
     def _frame(self, item: tuple[Message, Matrix]) -> Frame:
@@ -88,8 +110,8 @@ def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     """The frames of a bag for a map whose frame is `map_frame`. Raises DatasetError for what the bag does not have."""
     topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
     calibrations = read_calibrations(bag, topics.info, options.rectified)
-    _, camera_frame = next(bag.messages([topics.image])).header
-    truth = read_truth(bag, options.truth, camera_frame.lstrip("/"), map_frame)
+    _, camera_frame = bag.first(topics.image).header
+    truth = read_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
     return BagFrames(bag, topics, calibrations, truth, options.scene)
 
 

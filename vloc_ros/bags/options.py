@@ -31,7 +31,7 @@ class BagOptions:
     """What to take from a bag; with an empty name, the only topic that can be meant.
 
     `rectified`: the images are undistorted already, use camera_info's P, not K and D. `scene`: where it was recorded,
-    in a map of several.
+    in a map of several. `tf_topics`: where its transforms are, empty for those of the images' namespace.
     """
 
     image_topic: str = ""
@@ -39,3 +39,4 @@ class BagOptions:
     rectified: bool = False
     truth: TruthOptions = field(default_factory=TruthOptions)
     scene: str = ""
+    tf_topics: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/Compress
 CAMERA_INFO, TF = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
 POSE, POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped"
 ODOMETRY, TRANSFORM = "nav_msgs/msg/Odometry", "geometry_msgs/msg/TransformStamped"
-STATIC_TF_TOPIC = "/tf_static"  # or one whose name ends so, in a namespace
+TF_TOPIC, STATIC_TF_TOPIC = "/tf", "/tf_static"  # or one whose name ends so, in a namespace
 ENCAPSULATION_BYTES = 4  # in front of every serialized message
 NS = 1_000_000_000
 

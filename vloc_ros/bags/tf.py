@@ -1,12 +1,12 @@
-"""The transforms of a bag's /tf and /tf_static, and chains of them from one frame to another."""
+"""The transforms of a bag, and chains of them from one frame to another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.reader import NS, TF, Bag
+from vloc_ros.bags.reader import NS, Bag, Topic
 from vloc_ros.core.transforms import Matrix, invert
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.interpolation import Known, PoseLog, Stamps, Trajectory
@@ -51,55 +51,77 @@ class Chain:
 
 @dataclass(frozen=True, eq=False)
 class TransformTree:
-    """The link above each frame that has one, by the frame's name."""
+    """The links above each frame that has one, by the frame's name: one for each parent that it has had.
+
+    `topics`: where they come from. `self_transforms`: how many transforms were left out since they say nothing: of a
+    frame to itself, or of one without a name; tf2 leaves them out too.
+    """
 
     where: str
-    links: Mapping[str, Link]
+    topics: tuple[str, ...]
+    links: Mapping[str, Sequence[Link]]
+    self_transforms: int = 0
 
     def chain(self, target: str, source: str) -> Chain:
-        """The links between two frames. Raises DatasetError, with the frames there are, where nothing connects them."""
+        """The links between two frames; what is not on the way may be as it likes.
+
+        Raises DatasetError, with the frames there are, where nothing connects the two, or where a frame on the way
+        changes its parent.
+        """
         above_target, above_source = self._above(target), self._above(source)
         ancestors = [target, *(link.parent for link in above_target)]
         reached = [source, *(link.parent for link in above_source)]
         common = next((frame for frame in reached if frame in ancestors), None)
         if common is None:
-            frames = sorted({*self.links, *(link.parent for link in self.links.values())})
-            raise DatasetError(
-                f"{self.where}: TF does not connect {source!r} with {target!r}; its frames are "
-                f"{', '.join(frames) or 'none'}"
-            )
+            raise DatasetError(f"{self.where}: {self._gap(source, target, (reached[-1], ancestors[-1]))}")
         up, down = above_target[: ancestors.index(common)], above_source[: reached.index(common)]
         return Chain((*((link, True) for link in up), *((link, False) for link in reversed(down))))
 
     def _above(self, frame: str) -> list[Link]:
+        """The links from a frame upwards, to one that has no parent or several, or to the first one of a loop."""
         links: list[Link] = []
-        while frame in self.links:
-            links.append(self.links[frame])
-            frame = links[-1].parent
-            if len(links) > len(self.links):
-                raise DatasetError(f"{self.where}: TF has a loop at frame {frame!r}")
+        frames = [frame]
+        while len(above := self.links.get(frames[-1], ())) == 1:
+            if (parent := above[0].parent) in frames:
+                return links[: frames.index(parent)]
+            links.append(above[0])
+            frames.append(parent)
         return links
 
+    def _gap(self, source: str, target: str, ends: Sequence[str]) -> str:
+        """Why two frames are not connected; `ends`: where the ways up from them end."""
+        for end in ends:
+            parents = [link.parent for link in self.links.get(end, ())]
+            if len(parents) > 1:
+                return f"TF gives frame {end!r} {len(parents)} parents: {', '.join(parents)}"
+            if parents:
+                return f"TF has a loop at frame {end!r}"
+        frames = sorted({*self.links, *(link.parent for links in self.links.values() for link in links)})
+        of = f" of {', '.join(self.topics)}" if self.topics else ""
+        return f"TF{of} does not connect {source!r} with {target!r}; its frames are {', '.join(frames) or 'none'}"
 
-def read_transforms(bag: Bag, moving: bool = True) -> TransformTree:
-    """All transforms of a bag, or only the static ones. Raises DatasetError for a frame with two parents."""
-    topics = [topic for topic in bag.of_type(TF) if moving or topic.is_static_tf]
+
+def read_transforms(bag: Bag, topics: Sequence[Topic], moving: bool = True) -> TransformTree:
+    """All transforms of these topics, or only those of the static ones. Raises DatasetError for a damaged bag."""
+    topics = [topic for topic in topics if moving or topic.is_static_tf]
     static = {topic.name for topic in topics if topic.is_static_tf}
     logs: dict[tuple[bool, str, str], PoseLog] = {}
+    self_transforms = 0
     for message in bag.messages(topics):
         for transform in bag.read(message).transforms:
             parent, child = transform.header.frame_id.lstrip("/"), transform.child_frame_id.lstrip("/")
-            log = logs.setdefault((message.topic not in static, parent, child), PoseLog())
+            if parent == child or not parent or not child:
+                self_transforms += 1
+                continue
+            log = logs.setdefault((message.topic not in static, child, parent), PoseLog())
             log.add(stamp_of(transform.header), *values_of(transform.transform))
-    links: dict[str, Link] = {}
-    for (is_moving, parent, child), log in sorted(logs.items(), key=lambda entry: entry[0][0]):  # what moves counts
-        if (trajectory := log.trajectory()) is None:
-            continue
-        if child in links and links[child].parent != parent:
-            parents = f"{links[child].parent!r} and {parent!r}"
-            raise DatasetError(f"{bag.path}: TF gives frame {child!r} two parents, {parents}")
-        links[child] = Link(parent, child, trajectory, is_static=not is_moving)
-    return TransformTree(str(bag.path), links)
+    links: dict[str, dict[str, Link]] = {}
+    for (is_moving, child, parent), log in sorted(logs.items(), key=lambda entry: entry[0]):  # what moves counts
+        if trajectory := log.trajectory():
+            links.setdefault(child, {})[parent] = Link(parent, child, trajectory, is_static=not is_moving)
+    names = tuple(topic.name for topic in topics)
+    by_child = {child: tuple(above.values()) for child, above in links.items()}
+    return TransformTree(str(bag.path), names, by_child, self_transforms)
 
 
 def stamp_of(header: Any) -> int:

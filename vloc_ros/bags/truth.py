@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.options import TruthOptions
+from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import NS, ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM, Bag, Topic, listed
-from vloc_ros.bags.tf import Chain, Link, read_transforms, stamp_of, values_of
+from vloc_ros.bags.tf import Chain, Link, TransformTree, read_transforms, stamp_of, values_of
+from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.core.transforms import Matrix, to_quaternion
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.interpolation import Known, PoseLog, Stamps, Trajectory, trajectory_of
@@ -21,12 +22,14 @@ TF_WORD = "tf"
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Where the camera was, in the frame `frame_id`, at any time of the images' clock."""
+    """Where the camera was, in the frame `frame_id`, at any time of the images' clock. `tree`: the transforms that a
+    part of the chain is of."""
 
     source: str
     frame_id: str
     chain: Chain
     options: TruthOptions
+    tree: TransformTree | None = None
 
     def at(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
         """`map_from_camera` (M, 4, 4) at the images' stamps (M,), and which of them are known (M,)."""
@@ -46,30 +49,56 @@ class Truth:
         return {
             "source": self.source,
             "frame": self.frame_id,
+            "tf_topics": list(self.tree.topics) if self.tree else [],
             "poses": min((len(link.trajectory) for link in links), default=0),
             "max_gap_s": self.options.max_gap_s,
             "time_offset_s": self.options.offset_s,
             **{name: sum(fault[name] for fault in faults) for name in (faults[0] if faults else ())},
+            "self_transforms": self.tree.self_transforms if self.tree else 0,
         }
 
 
-def read_truth(bag: Bag, options: TruthOptions, camera_frame: str, map_frame: str) -> Truth:
-    """The truth that the options ask for. Raises DatasetError for what the bag does not have, or has several of."""
-    source = options.source or _only_poses(bag).name
+def read_truth(bag: Bag, options: BagOptions, image: str, camera_frame: str, map_frame: str) -> Truth:
+    """The truth that the options ask for, of the camera whose topic is `image`.
+
+    Raises DatasetError for what the bag does not have, or has several of, and for poses that all have one stamp.
+    """
+    wanted = options.truth
+    source = wanted.source or _only_poses(bag).name
+    where = f"{bag.path}: {source}"
+
+    def transforms(moving: bool) -> TransformTree:
+        return read_transforms(bag, choose_tf(bag, image, options.tf_topics), moving)
+
     if source == TF_WORD or source.startswith(f"{TF_WORD}:"):
         root = source.partition(":")[2] or map_frame
-        tree = read_transforms(bag)
-        return Truth(source, root, tree.chain(root, options.frame or camera_frame), options)
-    if Path(source).suffix:  # names of topics have no dot
-        return Truth(source, "", _with_mounting(bag, _tum(Path(source)), options.frame, camera_frame), options)
-    link = _topic(bag, bag.named(source, *TRUTHS))
-    frame = options.frame or link.child
-    return Truth(source, link.parent, _with_mounting(bag, link, frame, camera_frame), options)
+        tree = transforms(moving=True)
+        return Truth(source, root, _timed(where, tree.chain(root, wanted.frame or camera_frame)), wanted, tree)
+    is_file = bool(Path(source).suffix)  # names of topics have no dot
+    link = _tum(Path(source)) if is_file else _topic(bag, bag.named(source, *TRUTHS))
+    chain, frame = _timed(source if is_file else where, Chain(((link, False),))), wanted.frame or link.child
+    if frame in ("", camera_frame):
+        return Truth(source, link.parent, chain, wanted)
+    tree = transforms(moving=False)
+    return Truth(source, link.parent, Chain((*chain.steps, *tree.chain(frame, camera_frame).steps)), wanted, tree)
 
 
 def read_tum_truth(path: Path, options: TruthOptions) -> Truth:
     """The truth of a camera from a TUM file. Raises DatasetError."""
-    return Truth(str(path), "", Chain(((_tum(path), False),)), options)
+    return Truth(str(path), "", _timed(str(path), Chain(((_tum(path), False),))), options)
+
+
+def _timed(where: str, chain: Chain) -> Chain:
+    """The chain. Raises DatasetError where all the poses of a link have one stamp: it is not that of any of them."""
+    for link in chain.moving:
+        poses = len(link.trajectory) + link.trajectory.faults.duplicates
+        if poses > len(link.trajectory) == 1:
+            what = f" of {link.child!r} in {link.parent!r}" if link.child else ""
+            at_s = link.trajectory.stamps_ns[0] / NS
+            raise DatasetError(
+                f"{where}: all {poses} poses{what} have the stamp {at_s:.3f} s, whenever they were taken"
+            )
+    return chain
 
 
 def _only_poses(bag: Bag) -> Topic:
@@ -106,11 +135,3 @@ def _poses(where: str, trajectory: Trajectory | None) -> Trajectory:
     if trajectory is None:
         raise DatasetError(f"{where}: it has no valid pose")
     return trajectory
-
-
-def _with_mounting(bag: Bag, link: Link, frame: str, camera_frame: str) -> Chain:
-    """From poses of `frame` to those of the camera, through the bag's static transforms."""
-    if frame in ("", camera_frame):
-        return Chain(((link, False),))
-    mounting = read_transforms(bag, moving=False).chain(frame, camera_frame)
-    return Chain(((link, False), *mounting.steps))

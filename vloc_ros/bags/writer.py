@@ -17,6 +17,7 @@ from vloc_ros.bags.reader import (
     RAW_IMAGE,
     STATIC_TF_TOPIC,
     TF,
+    TF_TOPIC,
     needs,
     typestore,
 )
@@ -36,7 +37,7 @@ COMPRESSIONS_OF: dict[Storage, tuple[Compression, ...]] = {
 
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
-ODOMETRY_TOPIC, TF_TOPIC = "/odom", "/tf"
+ODOMETRY_TOPIC = "/odom"
 START_NS = 1_700_000_000 * NS  # of every bag, so that the same data set gives the same messages
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 FORMAT_VERSION: Literal[9] = 9  # of metadata.yaml; ROS 2 Jazzy writes it too

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands, add_camera_topics
+from vloc_ros.bags.options import BagOptions
+from vloc_ros.cli.options import SubCommands, add_bag_topics
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.datasets.drive import mounting_of
 from vloc_ros.errors import ConfigError
@@ -27,7 +28,7 @@ def register(commands: SubCommands) -> None:
         "--dataset", choices=tuple(DATASETS), help=f"play posed images of this kind (default: {SHIPPED_DATASET})"
     )
     source.add_argument("--bag", type=Path, metavar="FILE", help="play a ROS 2 bag instead")
-    add_camera_topics(parser)
+    add_bag_topics(parser)
     parser.add_argument("--root", type=Path, metavar="DIR", help="where the posed images are")
     parser.add_argument("--poses", metavar="FILE", help="file of poses to use instead of the data set's own")
     parser.add_argument(
@@ -57,8 +58,8 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     map_dir = options.map or shipped(SHIPPED_MAP_DIR)
     if options.bag:
-        topics = options.image_topic, options.camera_info_topic
-        return 0 if demo.play_bag(map_dir, options.bag, *topics, options.out) else 1
+        topics = BagOptions(options.image_topic, options.camera_info_topic, tf_topics=tuple(options.tf_topic))
+        return 0 if demo.play_bag(map_dir, options.bag, topics, options.out) else 1
     split = options.split or ("test" if options.dataset else SHIPPED_SPLIT)
     dataset = open_dataset(options.dataset or SHIPPED_DATASET, options.root, split, options.poses)
     mounting, limits = mounting_of(dataset), SHIPPED_MAP if options.map is None else ANY_MAP

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import needs
-from vloc_ros.cli.options import add_camera_topics
+from vloc_ros.cli.options import add_bag_topics
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import Correction
 
 SEARCH = "search"
-FAULTS = ("invalid", "not_normalized", "backwards", "duplicates")  # of the truth's poses
+FAULTS = ("invalid", "not_normalized", "backwards", "duplicates", "self_transforms")  # of the truth's poses
+SKIPPED = ("skipped_without_stamp", "skipped_repeated_stamp")  # of the images
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     """A bag, which of its cameras, and where its ground truth is."""
     group = parser.add_argument_group("bags", "instead of --dataset; see docs/bags.md")
     group.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag: a directory, an .mcap or a .db3 file")
-    add_camera_topics(group)
+    add_bag_topics(group)
     group.add_argument("--rectified", action="store_true", help="the images are undistorted: use camera_info's P")
     group.add_argument(
         "--truth",
@@ -152,7 +153,8 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
-    return BagOptions(options.image_topic, options.camera_info_topic, options.rectified, truth, options.scene)
+    camera = options.image_topic, options.camera_info_topic
+    return BagOptions(*camera, options.rectified, truth, options.scene, tuple(options.tf_topic))
 
 
 def _correction(options: argparse.Namespace) -> "Correction":
@@ -166,12 +168,15 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
     """`Evaluation.source` of a bag or a recording for people."""
     truth = source["truth"]
     faults = ", ".join(f"{truth[name]} {name.replace('_', ' ')}" for name in FAULTS if truth.get(name))
+    tree = f" of {', '.join(truth['tf_topics'])}" if truth.get("tf_topics") else ""
     frame = f" in frame '{truth['frame']}'" if truth["frame"] not in ("", map_frame) else ""
+    poses = f"{truth['poses']} poses" + (f" ({faults})" if faults else "")
     rows = [
         ("images", _images(source)),
-        ("ground truth", f"{truth['source']}{frame}, {truth['poses']} poses" + (f" ({faults})" if faults else "")),
+        ("ground truth", f"{truth['source']}{tree}{frame}, {poses}"),
         ("skipped without truth", f"{source['skipped_without_truth']}"),
     ]
+    rows += [(name.replace("_", " "), f"{source[name]}") for name in SKIPPED if source.get(name)]
     if unpaired := source.get("skipped_without_pose"):
         rows.append(("skipped without pose", f"{unpaired}: announced, but not recorded"))
     if truth["time_offset_s"]:

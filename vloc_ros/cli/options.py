@@ -51,10 +51,18 @@ def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
     )
 
 
-def add_camera_topics(parser: "argparse._ActionsContainer") -> None:
+def add_bag_topics(parser: "argparse._ActionsContainer") -> None:
     only = "(default: the only one that can be meant)"
     parser.add_argument("--image-topic", default="", metavar="TOPIC", help=f"the bag's images {only}")
     parser.add_argument("--camera-info-topic", default="", metavar="TOPIC", help=f"their camera_info {only}")
+    parser.add_argument(
+        "--tf-topic",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TOPIC",
+        help="the bag's TF, all its topics (default: tf and tf_static of the images' namespace, or the closest above)",
+    )
 
 
 def add_split(parser: argparse.ArgumentParser, default: str) -> None:

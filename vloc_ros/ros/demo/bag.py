@@ -1,7 +1,7 @@
 """Plays a ROS 2 bag: a robot's own images and TF, in the bag's time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +12,8 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from vloc_ros.bags.camera import CameraTopics
-from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, Bag
+from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, TF_TOPIC, Bag, Topic
+from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.core.tracking import State
 from vloc_ros.datasets.drive import BASE_FRAME
 from vloc_ros.ros.demo.listener import Listener
@@ -22,20 +23,23 @@ CLOCK_PERIOD_S = 0.01
 
 
 class BagPlayer:
-    """Publishes images, camera info and TF as they were recorded, and /clock. Without TF, the camera is the robot."""
+    """Publishes images, camera info and TF as they were recorded, and /clock. Without TF, the camera is the robot.
 
-    def __init__(self, node: Node, bag: Bag, camera: CameraTopics) -> None:
+    TF is the camera's (`choose_tf`), and goes to /tf and /tf_static whatever namespace it was recorded in.
+    """
+
+    def __init__(self, node: Node, bag: Bag, camera: CameraTopics, tf_topics: Sequence[str] = ()) -> None:
         self._bag, self._camera = bag, camera
-        self._transforms = bag.of_type(TF)
+        self._transforms = choose_tf(bag, camera.image.name, tf_topics)
         self._played = (camera.image, camera.info, *self._transforms)
         node.set_parameters([Parameter("use_sim_time", value=True)])
         self._clock = node.create_publisher(Clock, "/clock", 10)
         self._publishers = {
-            topic.name: node.create_publisher(_message_type(topic.msgtype), topic.name, _qos(topic.name))
+            topic.name: node.create_publisher(_message_type(topic.msgtype), _played_as(topic), _qos(topic))
             for topic in self._played
         }
         self._start_ns = next(bag.messages(self._played)).recorded_ns
-        _, self._camera_frame = next(bag.messages([camera.image])).header
+        _, self._camera_frame = bag.first(camera.image).header
 
     @property
     def base_frame(self) -> str:
@@ -91,6 +95,12 @@ def _message_type(name: str) -> Any:
     return getattr(import_module(f"{package}.msg"), kind)
 
 
-def _qos(topic: str) -> QoSProfile:
-    durability = DurabilityPolicy.TRANSIENT_LOCAL if topic.endswith(STATIC_TF_TOPIC) else DurabilityPolicy.VOLATILE
+def _played_as(topic: Topic) -> str:
+    if topic.msgtype != TF:
+        return topic.name
+    return STATIC_TF_TOPIC if topic.is_static_tf else TF_TOPIC
+
+
+def _qos(topic: Topic) -> QoSProfile:
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if topic.is_static_tf else DurabilityPolicy.VOLATILE
     return QoSProfile(depth=100, durability=durability)

@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from vloc_ros.bags.camera import choose_camera
+from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.datasets import Dataset
@@ -99,11 +100,11 @@ def play_dataset(map_dir: Path, dataset: Dataset, options: DriveOptions, out: Pa
     return demonstrate(map_dir, lambda node: DrivePlayer(node, dataset, drive, options.rate_hz), options.limits, out)
 
 
-def play_bag(map_dir: Path, path: Path, image_topic: str, info_topic: str, out: Path) -> bool:
-    """`demonstrate` with a ROS 2 bag, whose truth nobody knows; topics as in `choose_camera`."""
+def play_bag(map_dir: Path, path: Path, topics: BagOptions, out: Path) -> bool:
+    """`demonstrate` with a ROS 2 bag, whose truth nobody knows."""
     with open_bag(path) as bag:
-        camera = choose_camera(bag, image_topic, info_topic)
-        return demonstrate(map_dir, lambda node: BagPlayer(node, bag, camera), ANY_MAP, out)
+        camera = choose_camera(bag, topics.image_topic, topics.camera_info_topic)
+        return demonstrate(map_dir, lambda node: BagPlayer(node, bag, camera, topics.tf_topics), ANY_MAP, out)
 
 
 def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Limits, out: Path) -> bool:
