@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal
+from map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal, replace_file
 
 from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds, NetworkSpec
 from vloc_ros.errors import ConfigError, MapError
@@ -131,6 +131,38 @@ def test_a_packed_map_that_would_unpack_to_more_than_it_says(office: Path) -> No
         unpack_map(bomb.getvalue(), "map/data")
 
 
+def test_a_packed_map_unpacks_to_no_more_than_it_may(office: Path) -> None:
+    """Whatever its own map.yaml says."""
+    replace_file(office, "network.onnx", b"\0" * 50_000_000)
+    stored, packed = read_map(office), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in stored.files.items():
+            archive.writestr(name, content)
+    assert unpack_map(packed.getvalue(), "map/data", stored.size_bytes).map_id == stored.map_id
+    with pytest.raises(MapError, match=r"^map/data/map\.yaml: files: 50\.0 MB together, at most 1\.0 MB can be"):
+        unpack_map(packed.getvalue(), "map/data", 1_000_000)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_packed_map_in_a_compression_that_takes_any_memory(office: Path, kind: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", kind) as archive:
+        for name in FILES:
+            archive.write(office / name, name)
+    with pytest.raises(MapError, match=r"map/data/map\.yaml: is packed in a way that maps do not use"):
+        unpack_map(packed.getvalue(), "map/data")
+
+
+@pytest.mark.parametrize("count", [40, 5000])
+def test_a_packed_map_of_very_many_files(office: Path, count: int) -> None:
+    packed = io.BytesIO(pack_map(read_map(office)))
+    with zipfile.ZipFile(packed, "a") as archive:
+        for index in range(count):
+            archive.writestr(f"x{index}", b"")
+    with pytest.raises(MapError, match=r"^map/data.*more than 32 files"):
+        unpack_map(packed.getvalue(), "map/data")
+
+
 def test_a_packed_map_with_a_missing_file(office: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -193,11 +225,28 @@ def test_scenes_that_cannot_be_are_refused(change: dict, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenes", "message"), [(("a", "a"), "once each"), (("a b",), "'a b' is not made of letters"), (("",), "''")]
+    ("scenes", "message"),
+    [
+        (("a", "a"), "once each"),
+        (("a b",), "'a b' is not made of at most 64 letters"),
+        (("",), "''"),
+        (("x" * 65,), "at most 64 letters"),
+    ],
 )
 def test_names_of_scenes_that_cannot_be_are_refused(scenes: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_map(scenes=scenes)
+
+
+@pytest.mark.parametrize("frame_id", ["", " ", "/map", "my map", "a\n", "a\x1b[31m", "\ud800", "x" * 129, "a\u2028"])
+def test_names_of_frames_that_cannot_be_are_refused(frame_id: str) -> None:
+    with pytest.raises(ConfigError, match="frame_id is "):
+        make_map(frame_id=frame_id)
+
+
+@pytest.mark.parametrize("frame_id", ["map", "robot1/map", "map_2", "Küche", "地図", "x" * 128])
+def test_names_of_frames_that_can_be(frame_id: str) -> None:
+    assert make_map(frame_id=frame_id).manifest.frame_id == frame_id
 
 
 def test_a_joined_map_needs_the_scene_of_every_landmark() -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import os
 import pickle
+import warnings
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -10,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from map_files import FILES, NETWORK, edit_manifest, make_map, refusal, replace_file
+from map_files import FILES, NETWORK, PREVIEW, edit_manifest, make_map, refusal, replace_file
 
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
-from vloc_ros.maps import read_map
+from vloc_ros.maps import landmarks_npz, read_map, strict_yaml, write_map
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
 
@@ -108,29 +110,107 @@ def test_names_that_leave_the_directory(office: Path, name: str) -> None:
     assert repr(name) in refusal(office)
 
 
-def test_links_that_leave_the_directory(office: Path, tmp_path: Path) -> None:
+def test_files_may_be_links_to_elsewhere(office: Path, tmp_path: Path) -> None:
+    """As `colcon build --symlink-install` makes them. The checksums say whether it is the right content."""
+    wanted = read_map(office).map_id
     for name in FILES:
         (office / name).rename(tmp_path / name)
         (office / name).symlink_to(tmp_path / name)
-        assert "outside" in refusal(office)
-        (office / name).unlink()
-        (tmp_path / name).rename(office / name)
-    (office / "network.onnx").rename(office / "blob")
-    (office / "network.onnx").symlink_to("blob")
-    assert read_map(office).networks["float32"] == NETWORK
+    assert read_map(office).map_id == wanted
     (tmp_path / "current").symlink_to(office)
-    assert read_map(tmp_path / "current").networks["float32"] == NETWORK
+    assert read_map(tmp_path / "current").map_id == wanted
+    (tmp_path / "network.onnx").write_bytes(NETWORK[::-1])
+    assert "network.onnx: damaged" in refusal(office)
+    (tmp_path / "network.onnx").unlink()
+    assert "network.onnx: missing" in refusal(office)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(office: Path, name: str) -> None:
+    (office / name).unlink()
+    os.mkfifo(office / name)
+    assert f"{name}: not a regular file" in refusal(office)
+    (office / name).unlink()
+    for target in ("/dev/zero", "/dev/tty", "/", f"/proc/self/{'f' * 300}", name):
+        (office / name).symlink_to(target)
+        assert name in refusal(office)
+        (office / name).unlink()
+
+
+def test_a_file_that_is_too_large_is_not_read(office: Path) -> None:
+    with (office / "map.yaml").open("ab") as file:
+        file.truncate(1 << 40)
+    assert f"{1 << 40} bytes, expected at most" in refusal(office)
+
+
+def test_files_that_are_too_large_together(office: Path) -> None:
+    edit_manifest(
+        office, lambda d: d["files"].update({f"x{i}": {"sha256": "0" * 64, "bytes": 1 << 29} for i in (1, 2)})
+    )
+    assert "files: 1073.7 MB together" in refusal(office)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "\ud800", "a\0b"])
+def test_a_path_that_no_directory_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MapError) as caught:
+        read_map(tmp_path / name)
+    assert str(caught.value).isprintable()
+
+
+def reseal(directory: Path, body: bytes) -> None:
+    """A map.yaml of this content under a seal that is right."""
+    seal = f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
+    (directory / "map.yaml").write_bytes(body + seal)
 
 
 @pytest.mark.parametrize("content", [b"", b"- 1\n- 2\n", b"{", b"\xff\xfe", b"[" * 600, b"a: 2025-99-99\n", b"\x00"])
 def test_map_yaml_that_is_something_else(office: Path, content: bytes) -> None:
     (office / "map.yaml").write_bytes(content)
+    assert "map.yaml: content does not match the sha256" in refusal(office)
+    reseal(office, content + b"\n")
     assert "map.yaml" in refusal(office)
 
 
+def test_nothing_is_parsed_before_the_seal_was_found_right(office: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (office / "map.yaml").open("ab") as file:
+        file.write(b"x: 1\n")
+    monkeypatch.setattr(strict_yaml, "load", lambda content: pytest.fail("parsed"))
+    assert "sha256 in its last line" in refusal(office)
+
+
 def test_yaml_cannot_make_objects(office: Path) -> None:
-    (office / "map.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
-    assert "not valid YAML" in refusal(office)
+    reseal(office, b"format_version: !!python/object/apply:os.getcwd []\n")
+    assert "not valid YAML in line 1: the tag" in refusal(office)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("frame_id", "\ud800"),
+        ("frame_id", "x" * 300),
+        ("frame_id", "two words"),
+        ("created", "a\nb"),
+        ("method", "x" * 5000),
+        ("scenes", ["y" * 300]),
+        ("network.width", 10**12),
+        ("network.width", 10**30),
+        ("calibration.away_scale", 1e200),
+        ("calibration.confidence_bias", -1e300),
+    ],
+)
+def test_values_that_no_map_can_have_are_named(office: Path, path: str, value: object) -> None:
+    *parents, key = path.split(".", 1)
+    edit_manifest(office, lambda d: (d[parents[0]] if parents else d).update({key: value}))
+    assert key.split("_")[0].replace("width", "network") in refusal(office)
+
+
+def test_texts_of_any_file_name_can_be_written(tmp_path: Path) -> None:
+    """A map is not lost because the file that named its frames has a name of no encoding."""
+    notes = {"split": "a\nb\udcff\x1b[31m", "preset": "1e3", "root": "yes", "Ort": "Küche\u3000地図", "\x07": "~"}
+    write_map(tmp_path / "map", make_map(training=notes), {"float32": NETWORK}, PREVIEW)
+    expected = {**notes, "split": r"a\nb\udcff\x1b[31m", r"\x07": "~"}
+    del expected["\x07"]
+    assert read_map(tmp_path / "map").landmark_map.manifest.training == expected
 
 
 def test_damaged_yaml_raises_nothing_but_map_errors() -> None:
@@ -213,6 +293,85 @@ def test_things_that_are_no_npz(office: Path) -> None:
     for content in (b"", b"garbage", single.getvalue(), foreign.getvalue(), encode_landmarks(make_map())[:-40]):
         replace_file(office, "landmarks.npz", content)
         assert "landmarks.npz" in refusal(office)
+
+
+def npz_of_members(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def npy(header: str, body: bytes = b"") -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b"",
+        npy("not Python at all ((("),
+        npy("(" * 900),
+        npy("-" * 900 + "1"),
+        npy("'" * 3),
+        npy("\\\n"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10**9,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (%s)}" % ("0," * 40)),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (%s,)}" % ("9" * 800)),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(8)),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(16)),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': ()}", bytes(8)),
+        npy("{'descr': '<U9', 'fortran_order': False, 'shape': ()}", bytes(36)),
+        npy("{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': ()}", bytes(8)),
+        npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", bytes(4)),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}" + " " * 2000, bytes(4)),
+        b"\x93NUMPY\x03\x00" + npy("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", bytes(4))[8:],
+        b"\x93NUMPY\x01\x00\xff\xff{",
+    ],
+)
+def test_members_that_are_no_plain_arrays(member: bytes) -> None:
+    with pytest.raises(MapError, match=r"^ids\.npy "):
+        decode_landmarks(npz_of_members(ids=member), make_map().manifest)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_members_in_a_compression_that_takes_any_memory(kind: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", kind) as archive:
+        archive.writestr("ids.npy", bytes(100))
+    with pytest.raises(MapError, match="is packed in a way that maps do not use"):
+        decode_landmarks(buffer.getvalue(), make_map().manifest)
+
+
+def test_an_npz_that_would_unpack_to_very_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landmarks_npz, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(landmarks_npz, "read_member", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(MapError, match="2 MB of arrays, at most 1 MB can be"):
+        decode_landmarks(npz_of_members(a=bytes(1_000_000), b=bytes(1_000_000)), make_map().manifest)
+
+
+def test_arrays_in_either_order_are_read() -> None:
+    arrays = arrays_of(make_map())
+    columns = {name: np.asfortranarray(array) for name, array in arrays.items()}
+    read = decode_landmarks(npz(**columns), make_map().manifest)
+    np.testing.assert_array_equal(read.positions, arrays["positions"])
+    assert read.ids.flags.writeable
+    assert read.positions.flags.c_contiguous
+
+
+def test_a_member_that_is_there_twice() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            archive.writestr("ids.npy", b"")
+    with pytest.raises(MapError, match="names a file twice"):
+        decode_landmarks(buffer.getvalue(), make_map().manifest)
 
 
 def test_damaged_npz_raises_nothing_but_map_errors() -> None:

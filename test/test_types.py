@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from map_files import make_map
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
@@ -211,10 +212,39 @@ def test_maps_without_landmarks_or_with_nan():
     def make(count: int, value: float) -> LandmarkMap:
         rows = np.full((count, 3), value)
         ids = np.arange(count, dtype=np.int32)
-        return LandmarkMap(ids, rows, rows, rows[:, 0], ids, manifest)
+        return LandmarkMap(ids, rows, np.eye(3)[:count], rows[:, 0], ids, manifest)
 
     assert len(make(3, 1.0)) == 3
     with pytest.raises(ConfigError, match="no landmarks"):
         make(0, 1.0)
     with pytest.raises(VlocError, match="landmark positions: 9 values are not finite"):
         make(3, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("positions", 1e300, r"row 1 has the position \[1e\+300, "),
+        ("normals", 0.0, r"row 1 has the normal \[0.0, 0.0, 0.0\]"),
+        ("normals", 1e300, "row 1 has the normal"),
+        ("extents", -0.1, "row 1 has the extent -0.1"),
+        ("observations", -1, "row 1 has the observation count -1"),
+        ("mapping_views", 1.0, "mapping view 1 has "),
+        ("mapping_views", 1e200, "mapping view 1 has "),
+    ],
+)
+def test_maps_of_numbers_that_cannot_be(name: str, value: float, message: str):
+    landmark_map = make_map()
+    values = getattr(landmark_map, name).copy()
+    values[1] = value
+    with pytest.raises(ConfigError, match=message):
+        replace(landmark_map, **{name: values})
+
+
+def test_mapping_views_that_mirror_or_are_rounded():
+    landmark_map = make_map()
+    rounded = landmark_map.mapping_views.astype(np.float32).astype(np.float64)
+    assert len(replace(landmark_map, mapping_views=rounded).mapping_views) == 3
+    rounded[2, :3, 0] *= -1
+    with pytest.raises(ConfigError, match="mapping view 2 has a rotation part that mirrors"):
+        replace(landmark_map, mapping_views=rounded)

@@ -9,7 +9,10 @@ from typing import Any, Literal, get_args
 from vloc_ros.errors import ConfigError
 
 FORMAT_VERSION = 3
-SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # can be part of the name of a frame or a topic
+SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
+FRAME_ID = re.compile(r"[^\s/]\S{0,127}")  # tf2 takes no leading slash
+MAX_INPUT_PIXELS = 1 << 24  # of a network's input: 4096 x 4096
+MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
 # Of the arithmetic inside a network; its input is bytes and its outputs are as the map says in any case.
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -38,6 +41,8 @@ class NetworkSpec:
             raise ConfigError(f"network: size {self.width}x{self.height} with stride {self.stride} must be positive")
         if self.width % self.stride or self.height % self.stride:
             raise ConfigError(f"network: stride {self.stride} does not divide {self.width}x{self.height}")
+        if self.width * self.height > MAX_INPUT_PIXELS:
+            raise ConfigError(f"network: input of {self.width}x{self.height}, at most {MAX_INPUT_PIXELS} pixels can be")
         if not self.outputs:
             raise ConfigError("network: has no outputs")
         for name, cell in self.outputs.items():
@@ -86,6 +91,9 @@ class Calibration:
         for name in ("position_floor_m", "rotation_floor_deg", "away_scale"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"calibration: {name} is {getattr(self, name)}, must not be negative")
+        for name, value in vars(self).items():
+            if not abs(value) <= MAX_FACTOR:
+                raise ConfigError(f"calibration: {name} is {value}, must be at most {MAX_FACTOR:g}")
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,14 @@ class GateThresholds:
             raise ConfigError(f"gate: max_reprojection_rmse_px is {self.max_reprojection_rmse_px}, must be positive")
 
 
+def require_frame_id(frame_id: str) -> None:
+    """Raise ConfigError for a text that cannot be the name of a frame."""
+    if not FRAME_ID.fullmatch(frame_id) or not frame_id.isprintable():
+        raise ConfigError(
+            f"frame_id is {frame_id!r}, must be 1 to 128 printable characters without spaces, the first one no slash"
+        )
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The typed content of map.yaml, but for the file hashes, which only reading and writing need.
@@ -131,8 +147,11 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        require_frame_id(self.frame_id)
         if odd := [name for name in self.scenes if not SCENE_NAME.fullmatch(name)]:
-            raise ConfigError(f"scenes: {odd[0]!r} is not made of letters, digits and _, beginning with a letter")
+            raise ConfigError(
+                f"scenes: {odd[0]!r} is not made of at most 64 letters, digits and _, beginning with a letter"
+            )
         if len(set(self.scenes)) != len(self.scenes):
             raise ConfigError(f"scenes: {list(self.scenes)} must be named once each")
 

@@ -26,6 +26,16 @@ def rigid_fault(matrix: ArrayLike) -> str | None:
     return None
 
 
+def first_not_rigid(matrices: Matrix) -> int | None:
+    """Index of the first of matrices (N, 4, 4) in which `rigid_fault` finds something; None if there is none."""
+    rotations, rows = matrices[:, :3, :3], matrices[:, 3]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not rigid
+        errors = np.abs(rotations @ np.swapaxes(rotations, 1, 2) - np.eye(3)).max(axis=(1, 2), initial=0.0)
+        rigid = (errors <= RIGID_TOLERANCE) & (np.linalg.det(rotations) > 0)
+    rigid &= np.isfinite(matrices).all(axis=(1, 2)) & np.isclose(rows, (0.0, 0.0, 0.0, 1.0), atol=1e-6).all(axis=1)
+    return None if rigid.all() else int(np.argmin(rigid))
+
+
 def invert(target_from_source: Matrix) -> Matrix:
     """Inverse of a rigid transform, (..., 4, 4)."""
     rotation_t = np.swapaxes(target_from_source[..., :3, :3], -1, -2)

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.transforms import rigid_fault
+from vloc_ros.core.transforms import first_not_rigid, rigid_fault
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
+
+MAX_COORDINATE_M = 1e8  # of a map: farther than anything on the Earth, in whatever frame
+UNIT_TOLERANCE = 1e-3  # of the length of a normal
 
 PER_LANDMARK = ("ids", "positions", "normals", "extents", "observations")  # arrays of a map with a row for each
 
@@ -89,6 +92,7 @@ class LandmarkMap:
         _finite("map: landmark extents", self.extents, (n,))
         _finite("map: landmark observation counts", self.observations, (n,))
         _finite("map: mapping views", self.mapping_views, (None, 4, 4))
+        self._require_possible()
         for name, count in (("scenes", n), ("view_scenes", len(self.mapping_views))):
             indices = getattr(self, name)
             if not len(indices) or not (self.manifest.scenes or indices.any()):  # of one place: as many as there are
@@ -98,6 +102,23 @@ class LandmarkMap:
             _require_indices(f"map: {name}", indices, max(1, len(self.manifest.scenes)))
         if empty := set(range(len(self.manifest.scenes))).difference(self.scenes.tolist()):
             raise ConfigError(f"map: scene '{self.manifest.scenes[min(empty)]}' has no landmarks")
+
+    def _require_possible(self) -> None:
+        """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""
+        lengths = np.linalg.norm(np.clip(self.normals, -2, 2), axis=1)
+        for what, values, impossible in (
+            ("position", self.positions, (np.abs(self.positions) > MAX_COORDINATE_M).any(axis=1)),
+            ("normal", self.normals, np.abs(lengths - 1) > UNIT_TOLERANCE),
+            ("extent", self.extents, (self.extents < 0) | (self.extents > MAX_COORDINATE_M)),
+            ("observation count", self.observations, self.observations < 0),
+        ):
+            if impossible.any():
+                row = int(np.argmax(impossible))
+                raise ConfigError(f"map: landmark in row {row} has the {what} {values[row].tolist()}, which cannot be")
+        if (view := first_not_rigid(self.mapping_views)) is not None:
+            raise ConfigError(f"map: mapping view {view} has {rigid_fault(self.mapping_views[view])}")
+        if (np.abs(self.mapping_views[:, :3, 3]) > MAX_COORDINATE_M).any():
+            raise ConfigError(f"map: a mapping view is more than {MAX_COORDINATE_M:g} m from the map's origin")
 
     def __len__(self) -> int:
         return len(self.ids)

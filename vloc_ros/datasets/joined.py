@@ -134,7 +134,9 @@ def _open_scene(path: Path, number: int, node: object, split: str) -> Scene:
     values = _checked(where, node)
     kind, label = values["dataset"], values["name"]
     if not SCENE_NAME.fullmatch(label):
-        raise DatasetError(f"{where}: name '{label}' is not made of letters, digits and _, beginning with a letter")
+        raise DatasetError(
+            f"{where}: name '{label}' is not made of at most 64 letters, digits and _, beginning with a letter"
+        )
     if kind == KIND:
         raise DatasetError(f"{where}: '{KIND}' scenes cannot be joined again, list theirs here")
     root, poses = (path.parent / values[key] if key in values else None for key in ("root", "poses"))

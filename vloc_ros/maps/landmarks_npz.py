@@ -1,8 +1,6 @@
 """landmarks.npz: the arrays of a landmark map, small on disk, never pickled."""
 
 import io
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,14 @@ from numpy.typing import NDArray
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.maps.archives import open_archive, read_member
+from vloc_ros.maps.npy import decode_npy
 
 METHOD_PREFIX = "method_"
 MAX_ROUNDING_M = 1e-4
-# What zipfile, zlib and NumPy raise for damaged archives; RuntimeError stands for an encrypted member.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, MemoryError, RuntimeError)
+MAX_ARRAYS = 64
+MAX_BYTES = 1 << 28  # of all arrays, unpacked
+NPY = ".npy"
 REAL = (np.dtype(np.float32), np.dtype(np.float64))
 COUNT = (np.dtype(np.int32),)
 ARRAYS = {name: COUNT if name in ("ids", "observations") else REAL for name in PER_LANDMARK}
@@ -85,15 +86,11 @@ def _with_last_row(views: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _load(content: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        archive = np.load(io.BytesIO(content), allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise MapError("not an npz but a single array")
-        arrays = {name: archive[name] for name in archive.files}
-    except ValueError as error:  # NumPy's words for pickled content, in a member or instead of the archive
-        raise MapError(f"not an npz of plain arrays ({str(error).splitlines()[0]})") from error
-    except UNREADABLE as error:
-        raise MapError(f"not a readable npz ({type(error).__name__})") from error
-    if foreign := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise MapError(f"member {foreign[0]!r} is not an array")
-    return arrays
+    """The arrays by name. Sizes are checked before anything is unpacked."""
+    archive = open_archive(content, "not a readable npz", MAX_ARRAYS)
+    if other := [name for name in archive.namelist() if not name.endswith(NPY)]:
+        raise MapError(f"member {other[0]!r} is not an array")
+    if (total := sum(member.file_size for member in archive.infolist())) > MAX_BYTES:
+        raise MapError(f"{total / 1e6:.0f} MB of arrays, at most {MAX_BYTES / 1e6:.0f} MB can be")
+    members = {name: read_member(archive, "npz", name, MAX_BYTES) for name in archive.namelist()}
+    return {name.removesuffix(NPY): decode_npy(member, name) for name, member in members.items()}

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
-import yaml
 
 from vloc_ros.core.manifest import FORMAT_VERSION, Manifest
 from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.maps import strict_yaml
 
 T = TypeVar("T")
 
@@ -54,22 +54,24 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
     """
     fields = _plain(manifest, "map.yaml")
     document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
-    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+    body = strict_yaml.dump(document)
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
 def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
-    """The manifest and the file records of a map.yaml. Raises MapError naming the key and its value."""
-    document = _parse(content)
+    """The manifest and the file records of a map.yaml. Raises MapError naming the key and its value.
+
+    The seal comes first: nothing is made of bytes that are not those that were written.
+    """
+    sealed = SEAL.fullmatch(content)
+    if sealed is None or hashlib.sha256(sealed[1]).hexdigest() != sealed[2].decode():
+        raise MapError("content does not match the sha256 in its last line: damaged, or edited without renewing it")
+    document = strict_yaml.load(sealed[1])
     version = _typed(document.get("format_version"), int, "format_version")
     if version > FORMAT_VERSION:
         raise MapError(f"format_version is {version}, this program reads up to {FORMAT_VERSION}: update vloc_ros")
     if version < 1:
         raise MapError(f"format_version is {version}, the first one was 1")
-    sealed = SEAL.fullmatch(content)
-    if sealed is None or hashlib.sha256(sealed[1]).hexdigest() != sealed[2].decode():
-        raise MapError("content does not match the sha256 in its last line: damaged, or edited without renewing it")
-    del document["sha256"]
     records = _typed(document.pop("files", None), Mapping[str, Any], "files")
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
     for older in range(version, FORMAT_VERSION):
@@ -97,20 +99,6 @@ def _from_format_2(document: Mapping[str, Any]) -> dict[str, Any]:
 UPGRADES: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType(
     {1: _from_format_1, 2: _from_format_2}  # what makes the next format of one
 )
-
-
-def _parse(content: bytes) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark else ""
-        raise MapError(f"not valid YAML{place}: {getattr(error, 'problem', None) or type(error).__name__}") from error
-    except (ValueError, RecursionError) as error:  # an impossible date; thousands of brackets
-        raise MapError(f"not valid YAML: {type(error).__name__}") from error
-    if not isinstance(document, dict):
-        raise MapError(f"holds {reprlib.repr(document)} instead of keys and values")
-    return document
 
 
 def _plain_name(name: str) -> str:
@@ -172,12 +160,14 @@ def _plain(value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+        return {_plain(str(key), where): _plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, np.generic):
         value = value.item()
-    if value is not None and type(value) not in (str, int, float, bool):
+    if isinstance(value, str):  # such as the name of a file, which may hold anything
+        return strict_yaml.CONTROL.sub(lambda odd: odd[0].encode("unicode_escape").decode(), value)
+    if value is not None and type(value) not in (int, float, bool):
         raise MapError(f"{where}: {reprlib.repr(value)} cannot be written")
     if isinstance(value, float) and not math.isfinite(value):
         raise MapError(f"{where}: {value} is not finite")

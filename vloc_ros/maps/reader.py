@@ -3,16 +3,18 @@
 import hashlib
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from vloc_ros.core.manifest import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
+from vloc_ros.maps.archives import open_archive, read_member
+from vloc_ros.maps.files import opened_directory, read_file
 from vloc_ros.maps.landmarks_npz import decode_landmarks
 from vloc_ros.maps.manifest_yaml import FileRecord, decode_manifest, record_of
 
@@ -24,8 +26,9 @@ NETWORK_FILES: Mapping[Precision, str] = MappingProxyType(
 PREVIEW_FILE = "preview.png"
 MAPPING_FILE = "mapping.json"
 LISTED_FILES = (LANDMARKS_FILE, NETWORK_FILES["float32"], PREVIEW_FILE, MAPPING_FILE)  # that every map has
-MAX_MANIFEST_BYTES = 1 << 20
-
+MAX_MANIFEST_BYTES = 1 << 17
+MAX_MAP_BYTES = 1 << 30  # of all files together
+MAX_FILES = 32
 
 # Content of the file of a name, at most so many bytes; MapError otherwise.
 ReadFile = Callable[[str, int], bytes]
@@ -54,15 +57,13 @@ class StoredMap:
 
 
 def read_map(directory: Path | str) -> StoredMap:
-    """Read and check a map directory. Raises MapError, one line with the file and what is wrong with it."""
-    root = Path(directory)
-    if not root.is_dir():
-        raise MapError(f"{root}: {'not a directory' if root.exists() else 'there is no such map directory'}")
+    """Read and check a map directory. Raises MapError, one line with the file and what is wrong with it.
 
-    def read(name: str, max_bytes: int) -> bytes:
-        return _read(root, name, max_bytes)
-
-    return _checked(str(root), read)
+    Its files may be links to somewhere else: what the checksums cover is the same wherever it lies.
+    """
+    root = str(directory)
+    with opened_directory(root) as descriptor:
+        return _checked(root, partial(read_file, root, descriptor), MAX_MAP_BYTES)
 
 
 def pack_map(stored: StoredMap) -> bytes:
@@ -74,37 +75,21 @@ def pack_map(stored: StoredMap) -> bytes:
     return packed.getvalue()
 
 
-def unpack_map(packed: bytes, where: str) -> StoredMap:
+def unpack_map(packed: bytes, where: str, max_bytes: int = MAX_MAP_BYTES) -> StoredMap:
     """The map that `pack_map` packed, checked like one from a disk; `where` it came from stands in front of messages.
 
-    Raises MapError for whatever is not a map. Sizes are checked before anything is unpacked.
+    Raises MapError for whatever is not a map, and for one of more than `max_bytes`: no more than these are unpacked,
+    whatever sizes the archive or the map itself tells.
     """
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(packed))
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise MapError(f"{where}: {len(packed)} bytes that are no packed map") from error
-
-    def read(name: str, max_bytes: int) -> bytes:
-        try:
-            member = archive.getinfo(name)
-            if member.file_size > max_bytes:
-                raise MapError(f"{where}/{name}: {member.file_size} bytes, expected at most {max_bytes}")
-            return archive.read(member)
-        except KeyError as error:
-            raise MapError(f"{where}/{name}: missing") from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise MapError(f"{where}/{name}: damaged, it cannot be unpacked") from error
-
-    return _checked(where, read)
+    archive = open_archive(packed, f"{where}: {len(packed)} bytes that are no packed map", MAX_FILES)
+    return _checked(where, partial(read_member, archive, where), max_bytes)
 
 
-def _checked(root: str, read: ReadFile) -> StoredMap:
+def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
     manifest_bytes = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
     with _naming(f"{root}/{MANIFEST_FILE}"):
         manifest, records = decode_manifest(manifest_bytes)
-        for name in LISTED_FILES:
-            if name not in records:
-                raise MapError(f"files.{name} is missing")
+        _check_records(records, max_bytes - len(manifest_bytes))
     contents = {name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in records.items()}
     with _naming(f"{root}/{LANDMARKS_FILE}"):
         landmark_map = decode_landmarks(contents[LANDMARKS_FILE], manifest)
@@ -115,6 +100,16 @@ def _checked(root: str, read: ReadFile) -> StoredMap:
     )
 
 
+def _check_records(records: Mapping[str, FileRecord], max_bytes: int) -> None:
+    for name in LISTED_FILES:
+        if name not in records:
+            raise MapError(f"files.{name} is missing")
+    if len(records) >= MAX_FILES:
+        raise MapError(f"files: {len(records)} of them, at most {MAX_FILES - 1} can be")
+    if (total := sum(record.bytes for record in records.values())) > max_bytes:
+        raise MapError(f"files: {total / 1e6:.1f} MB together, at most {max_bytes / 1e6:.1f} MB can be")
+
+
 def _recorded(path: str, content: bytes, record: FileRecord) -> bytes:
     """`content`, if it is what map.yaml recorded."""
     if len(content) != record.bytes:
@@ -122,24 +117,6 @@ def _recorded(path: str, content: bytes, record: FileRecord) -> bytes:
     if (found := record_of(content).sha256) != record.sha256:
         raise MapError(f"{path}: damaged, its sha256 is {found[:12]}..., map.yaml says {record.sha256[:12]}...")
     return content
-
-
-def _read(root: Path, name: str, max_bytes: int) -> bytes:
-    """Content of a regular file that lies in `root` itself, links resolved."""
-    path = root / name
-    try:
-        real = path.resolve()
-        if real.parent != root.resolve():
-            raise MapError(f"{path}: is a link to {real}, outside the map directory")
-        if not real.exists():
-            raise MapError(f"{path}: missing")
-        if not real.is_file():
-            raise MapError(f"{path}: not a regular file")
-        if (size := real.stat().st_size) > max_bytes:
-            raise MapError(f"{path}: {size} bytes, expected at most {max_bytes}")
-        return real.read_bytes()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise MapError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 @contextmanager

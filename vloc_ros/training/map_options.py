@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.manifest import Precision
+from vloc_ros.core.manifest import Precision, require_frame_id
 from vloc_ros.errors import ConfigError
 from vloc_ros.training.method_options import MethodOptions
 
@@ -87,6 +87,7 @@ class MapOptions:
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
     def __post_init__(self) -> None:
+        require_frame_id(self.frame_id)
         if self.moved_views is not None and not 0 <= self.moved_views < math.inf:
             raise ConfigError(f"training: {self.moved_views} moved views for each frame must be 0 or more, and finite")
         if not 0 <= self.false_positive_rate <= 1:

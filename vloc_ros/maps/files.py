@@ -1,0 +1,61 @@
+"""Reads files that may be anything: regular ones only, no more of them than was asked for, and never waiting."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vloc_ros.errors import MapError
+
+DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+# Opening a FIFO or a terminal must neither wait nor take it over.
+FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+ABSENT = {
+    errno.ENOENT: "there is no such map directory",
+    errno.ENOTDIR: "not a directory",
+}
+
+
+@contextmanager
+def opened_directory(path: str) -> Iterator[int]:
+    """A descriptor of a directory, for `read_file`: that of the same directory, whatever happens to its path. Raises
+    MapError."""
+    try:
+        descriptor = os.open(path, DIRECTORY)
+    except (OSError, ValueError) as error:  # ValueError: a path with a character that no path has
+        reason = ABSENT.get(getattr(error, "errno", None) or 0) or f"cannot be read: {_reason(error)}"
+        raise MapError(f"{path}: {reason}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_file(where: str, directory: int, name: str, max_bytes: int) -> bytes:
+    """Content of the regular file `name`, or of one that it is a link to, in an open directory. Raises MapError for
+    anything else, and for more than `max_bytes`. `where` is the directory's path.
+
+    Kind, size and content are those of one open file, which nobody can exchange in between.
+    """
+    path = f"{where}/{name}"
+    try:
+        descriptor = os.open(name, FILE, dir_fd=directory)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise MapError(f"{path}: not a regular file")
+            if status.st_size > max_bytes:
+                raise MapError(f"{path}: {status.st_size} bytes, expected at most {max_bytes}")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError as error:
+        raise MapError(f"{path}: missing") from error
+    except OSError as error:
+        raise MapError(f"{path}: cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
