@@ -133,7 +133,7 @@ def test_scenes_without_files(tmp_path: Path) -> None:
         ("- {name: hall}", "scene 1: dataset is missing"),
         ("- {name: 3, dataset: folder}", "scene 1: name is 3, expected a text"),
         ("- {name: hall, dataset: folder, root: }", "scene 1: root is None, expected a text"),
-        ("- {name: the hall, dataset: folder}", "'the hall' is not made of letters"),
+        ("- {name: the hall, dataset: folder}", "'the hall' is not made of at most 64 letters"),
         ("- {name: hall, dataset: kitti}", "scene 1: unknown data set kind 'kitti', known are"),
         ("- {name: hall, dataset: joined, root: house.yaml}", "scene 1: 'joined' scenes cannot be joined again"),
         ("- {name: hall, dataset: folder}", r"scene 1 \(hall\): folder: this data set needs its root"),
