@@ -94,7 +94,7 @@ class Robot:
         self.namespace = namespace
         self._before: dict[str, object] = {}
         node, publisher = graph.node, partial(graph.node.create_publisher, qos_profile=qos_profile_sensor_data)
-        self.images = publisher(transport, f"{namespace}/image")
+        self.images = publisher(transport, f"{namespace}/image{'' if transport is Image else '/compressed'}")
         self.infos = publisher(CameraInfo, f"{namespace}/camera_info")
         self._tf, self._tf_static = TransformBroadcaster(node), StaticTransformBroadcaster(node)
         self.statuses = graph.listen(DiagnosticStatus, f"{self.relocalizer}/status", LATCHED)

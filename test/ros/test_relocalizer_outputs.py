@@ -36,7 +36,7 @@ def moved_by_rotation(covariance: Matrix, lever: Matrix) -> Matrix:
 
 # Name, type, reliable, transient local.
 PUBLISHED = [
-    ("/relocalizer/pose", "geometry_msgs/msg/PoseWithCovarianceStamped", True, False),
+    ("/relocalizer/pose", "geometry_msgs/msg/PoseWithCovarianceStamped", True, True),
     ("/relocalizer/camera_pose", "geometry_msgs/msg/PoseStamped", True, False),
     ("/relocalizer/status", "diagnostic_msgs/msg/DiagnosticStatus", True, True),
     ("/relocalizer/inliers", "sensor_msgs/msg/PointCloud2", True, False),
@@ -130,6 +130,13 @@ def test_a_late_listener_gets_the_status_at_once(robot: Robot) -> None:
         robot.graph.wait_for(lambda: statuses)
     stamps = {pair.key: pair.value for pair in statuses[0].values}["stamp"]
     assert stamps == answer["stamp"]
+
+
+def test_a_late_listener_gets_the_pose_at_once(robot: Robot) -> None:
+    answer = robot.localize()
+    with robot.graph.listening(PoseWithCovarianceStamped, "/relocalizer/pose", LATCHED) as poses:
+        robot.graph.wait_for(lambda: poses)
+    assert poses == [robot.pose_of(answer)]
 
 
 def test_diagnostics_once_a_second(robot: Robot) -> None:

@@ -41,6 +41,7 @@ def test_every_parameter_has_its_default_if_not_set(robot: Robot) -> None:
 LIVE_CHANGES = {
     "max_map_mb": 32.0,
     "enabled": False,
+    "max_rate_hz": 5.0,
     "image_rectified": True,
     "base_frame": "base_footprint",
     "odom_frame": "wheels",

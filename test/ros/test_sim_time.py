@@ -55,7 +55,7 @@ def localize(robot: Robot, sim_time: SimTime) -> Answer:
 
 def test_before_the_clock_starts_no_image_is_of_now(robot: Robot, sim_time: SimTime) -> None:
     answer = robot.ask(partial(robot.send_image, robot.frames[0]))
-    assert answer["rejection"].startswith("bad_stamp: ")
+    assert answer["rejection"].startswith("bad_stamp: use_sim_time is on, and nothing has come on /clock")
 
 
 def test_with_the_clock_it_localizes(robot: Robot, sim_time: SimTime) -> None:

@@ -18,7 +18,7 @@ from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejectio
 from vloc_ros.evaluation.overlay import draw_result
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
 from vloc_ros.ros.frames import FramesAtStamp
-from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 
 RELIABLE = QoSProfile(depth=10)
@@ -54,7 +54,7 @@ class Outputs:
     """The publishers of poses, transforms and pictures, for the time of `scope`."""
 
     def __init__(self, node: VlocNode[RelocalizerParameters], scope: ExitStack) -> None:
-        self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", RELIABLE)
+        self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", LATCHED)  # as AMCL's
         self._camera_pose = node.publisher(scope, PoseStamped, "~/camera_pose", RELIABLE)
         self._inliers = node.publisher(scope, PointCloud2, "~/inliers", RELIABLE)
         self._debug_image = node.publisher(scope, Image, "~/debug_image", RELIABLE)

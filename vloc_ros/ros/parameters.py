@@ -73,6 +73,7 @@ class RelocalizerParameters(NodeParameters):
     )
     threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=256, live=False)
     enabled: bool = parameter(True, "Localize every image; otherwise only when ~/trigger is called.")
+    max_rate_hz: float = parameter(0.0, "Localize so many images a second at most, 0: all.", low=0.0, high=1000.0)
     image_transport: str = parameter(RAW, "Type of the images.", choices=IMAGE_TRANSPORTS, live=False)
     image_rectified: bool = parameter(False, "The images are undistorted already: use camera_info's P, not K and D.")
     base_frame: str = parameter("base_link", "The robot's frame; empty: the camera itself is the robot.")

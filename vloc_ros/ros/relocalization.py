@@ -170,7 +170,12 @@ class Relocalization:
         """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
         if stamp_ns == 0:
             raise RefusedError("bad_stamp", "the image's stamp is 0: its driver does not set it")
-        ahead_s = (stamp_ns - self._now_ns()) * 1e-9
+        now_ns = self._now_ns()
+        if now_ns == 0:
+            raise RefusedError(
+                "bad_stamp", "use_sim_time is on, and nothing has come on /clock: is the simulation running?"
+            )
+        ahead_s = (stamp_ns - now_ns) * 1e-9
         if ahead_s > MAX_FUTURE_S:
             raise RefusedError("bad_stamp", f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
         back_s = (self._last_stamp_ns - stamp_ns) * 1e-9

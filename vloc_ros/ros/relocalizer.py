@@ -10,27 +10,27 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer
 
+from vloc_ros.core.rate import RateLimit
 from vloc_ros.core.tracking import State
 from vloc_ros.errors import MapError, VlocError
 from vloc_ros.maps import StoredMap, read_map, unpack_map
 from vloc_ros.ros import initialpose
+from vloc_ros.ros.camera_input import CameraInput
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.frames import receiving_transforms
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outcome import NOTHING_YET
-from vloc_ros.ros.parameters import COMPRESSED, RelocalizerParameters
+from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.relocalization import Relocalization
 from vloc_ros.ros.worker import NewestWins
 
-NEWEST_IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 STEADY = ClockType.STEADY_TIME  # goes on when the simulation is paused
 TRIGGER_TIMEOUT_S = 5.0
 
@@ -72,13 +72,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._relocalization.recover()
         self._worker = NewestWins("localizer", self._localize, self._log_defect)
         scope.callback(self._worker.close)
-        image_type = CompressedImage if self.parameters.image_transport == COMPRESSED else Image
-        add_info = self._relocalization.add_camera_info
-        for subscription in (
-            self.create_subscription(CameraInfo, "camera_info", add_info, qos_profile_sensor_data),
-            self.create_subscription(image_type, "image", self._on_image, NEWEST_IMAGE),
-        ):
-            scope.callback(self.destroy_subscription, subscription)
+        self._rate = RateLimit()
+        CameraInput(self, scope, self._on_image, self._relocalization.add_camera_info)
         for service in (
             # In a group of its own: it waits for an image, which must be able to arrive meanwhile.
             self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup()),
@@ -126,7 +121,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         return unpack_map(bytes(message.data), "map/data")
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self.parameters.enabled or self._triggers:
+        limited = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
+        if self._triggers or (self.parameters.enabled and limited):
             self._worker.put(message)
 
     def _localize(self, message: Image | CompressedImage) -> None:

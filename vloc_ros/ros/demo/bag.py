@@ -16,6 +16,7 @@ from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, TF_TOPIC
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.core.tracking import State
 from vloc_ros.datasets.drive import BASE_FRAME
+from vloc_ros.ros.camera_input import image_topic
 from vloc_ros.ros.demo.listener import Listener
 from vloc_ros.ros.demo.score import Played
 
@@ -52,6 +53,8 @@ class BagPlayer:
         parameters = {"use_sim_time": "true", "image_transport": transport}
         if not self._transforms:
             parameters |= {"base_frame": '""', "tf_mode": "map_to_camera"}
+        if transport == "compressed":  # on a topic of any name, as bags have it
+            topics |= {image_topic(self._camera.image.name, transport): self._camera.image.name}
         remaps = [word for name, topic in topics.items() for word in ("-r", f"{name}:={topic}")]
         return [*remaps, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 

@@ -1,0 +1,101 @@
+"""The camera's topics, and what there is to say of one on which nothing comes."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible, qos_profile_sensor_data
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.parameters import COMPRESSED, RelocalizerParameters
+
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+PATIENCE_S, AFTER_MESSAGES_S, AGAIN_AFTER_S = 5.0, 30.0, 60.0  # of silence, before it is told
+TYPES = {kind: f"sensor_msgs/msg/{kind.__name__}" for kind in (Image, CompressedImage, CameraInfo)}
+OTHERS_NAMED = 3
+
+
+class CameraInput:
+    """Subscriptions to `image` and `camera_info` for the time of `scope`. A topic without messages is told in the log:
+    the robot does not move for want of something, and whoever looks should read there what that is."""
+
+    def __init__(
+        self,
+        node: VlocNode[RelocalizerParameters],
+        scope: ExitStack,
+        take_image: Callable[[Image | CompressedImage], None],
+        take_info: Callable[[CameraInfo], None],
+    ) -> None:
+        self._node = node
+        self._tell_s: dict[str, float] = {}  # when to tell of the silence of each topic
+        image_type = CompressedImage if node.parameters.image_transport == COMPRESSED else Image
+        image = image_topic(node.resolve_topic_name("image"), node.parameters.image_transport)
+        self._subscriptions = (
+            self._subscribe(scope, image_type, image, NEWEST, take_image),
+            self._subscribe(scope, CameraInfo, "camera_info", qos_profile_sensor_data, take_info),
+        )
+        watch = node.create_timer(1.0, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        scope.callback(node.destroy_timer, watch)
+
+    def _subscribe(
+        self, scope: ExitStack, kind: type[Any], topic: str, qos: QoSProfile, take: Callable[[Any], None]
+    ) -> Subscription:
+        subscription = self._node.create_subscription(kind, topic, partial(self._received, topic, take), qos)
+        scope.callback(self._node.destroy_subscription, subscription)
+        self._tell_s[topic] = time.monotonic() + PATIENCE_S
+        return subscription
+
+    def _received(self, topic: str, take: Callable[[Any], None], message: Any) -> None:
+        self._tell_s[topic] = time.monotonic() + AFTER_MESSAGES_S
+        take(message)
+
+    def _watch(self) -> None:
+        now_s = time.monotonic()
+        for topic, subscription in zip(self._tell_s, self._subscriptions, strict=True):
+            if now_s >= self._tell_s[topic]:
+                self._tell_s[topic] = now_s + AGAIN_AFTER_S
+                self._node.get_logger().warning(self._silence(subscription))
+
+    def _silence(self, subscription: Subscription) -> str:
+        name, kind = subscription.topic_name, TYPES[subscription.msg_type]
+        others = [topic for topic, kinds in self._node.get_topic_names_and_types() if kind in kinds and topic != name]
+        publishers = self._node.get_publishers_info_by_topic(name)
+        return silence(name, kind, subscription.qos_profile, publishers, others)
+
+
+def image_topic(topic: str, image_transport: str) -> str:
+    """Where images of a transport are, as image_transport has it: a camera that publishes on `image_raw` publishes
+    compressed ones on `image_raw/compressed`. A name that ends so already stays."""
+    suffix = f"/{COMPRESSED}"
+    return topic + suffix if image_transport == COMPRESSED and not topic.endswith(suffix) else topic
+
+
+def silence(
+    topic: str, kind: str, qos: QoSProfile, publishers: Sequence[TopicEndpointInfo], others: Sequence[str]
+) -> str:
+    """One line on why nothing comes on a topic. `others`: the topics that do have messages of this type."""
+    what = f"nothing comes on {topic} ({kind})"
+    if not publishers:
+        named = ", ".join(sorted(others)[:OTHERS_NAMED])
+        return f"{what}: nobody publishes it" + (f"; of this type there is {named}" if named else "")
+    if wrong := [p for p in publishers if p.topic_type != kind]:
+        advice = f"; is image_transport right, and {topic}?"
+        return f"{what}: {_name(wrong[0])} publishes {wrong[0].topic_type} there{advice}"
+    for publisher in publishers:
+        compatible, reason = qos_check_compatible(publisher.qos_profile, qos)
+        if compatible == QoSCompatibility.ERROR:
+            return f"{what}: the QoS of {_name(publisher)} does not go with it: {reason}"
+    return (
+        f"{what}: {_name(publishers[0])} publishes it, but no message arrives; "
+        'see "Images get lost" in docs/ros.md if that one does send'
+    )
+
+
+def _name(publisher: TopicEndpointInfo) -> str:
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
