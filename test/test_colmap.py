@@ -122,8 +122,20 @@ def test_a_model_of_other_images_is_refused_with_examples(tmp_path: Path) -> Non
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such directory"):
         read_colmap(tmp_path / "missing", DATASET)
+    with pytest.raises(DatasetError, match="no COLMAP model in it"):
+        read_colmap(tmp_path, DATASET)
+    (tmp_path / "cameras.bin").write_bytes(b"\1")
     with pytest.raises(DatasetError, match="not a COLMAP model"):
         read_colmap(tmp_path, DATASET)
+
+
+@pytest.mark.parametrize("above", ["sparse", "."])
+def test_the_directory_above_a_model_names_the_model(tmp_path: Path, above: str) -> None:
+    model = tmp_path / "sparse" / "0"
+    model.parent.mkdir()
+    write_model(model)
+    with pytest.raises(DatasetError, match=rf"no COLMAP model in it, .*; give one of {model}$"):
+        read_colmap(tmp_path / above, DATASET)
 
 
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:

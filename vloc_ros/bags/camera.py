@@ -67,7 +67,9 @@ def _only_images(bag: Bag) -> Topic:
 
 
 def _closest_info(bag: Bag, images: Topic) -> Topic:
-    topics = bag.of_type(CAMERA_INFO)
+    """The camera_info whose name begins most like the images'; that of a depth camera or another frame is not lent."""
+    is_depth = NO_CAMERA in images.name.lower()
+    topics = [topic for topic in bag.of_type(CAMERA_INFO) if is_depth or NO_CAMERA not in topic.name.lower()]
     if not topics:
         raise DatasetError(f"{bag.path}: no camera_info for {images.name}; {listed(bag.topics)}")
     shared = [len(posixpath.commonpath([topic.name, images.name])) for topic in topics]
@@ -77,4 +79,17 @@ def _closest_info(bag: Bag, images: Topic) -> Topic:
             f"{bag.path}: several topics of camera_info for {images.name}, choose one with --camera-info-topic; "
             f"{listed(closest)}"
         )
+    namespace = posixpath.dirname(closest[0].name)
+    if posixpath.commonpath([namespace, images.name]) != namespace:
+        _check_same_frame(bag, images, closest[0])
     return closest[0]
+
+
+def _check_same_frame(bag: Bag, images: Topic, info: Topic) -> None:
+    """Raise DatasetError if the first messages say that these are two cameras."""
+    (_, image_frame), (_, info_frame) = bag.first(images).header, bag.first(info).header
+    if image_frame and info_frame and image_frame != info_frame:
+        raise DatasetError(
+            f"{bag.path}: no camera_info for {images.name}: it is of frame {image_frame!r}, {info.name} of "
+            f"{info_frame!r}; if they are of one camera, say --camera-info-topic {info.name}"
+        )

@@ -96,6 +96,11 @@ def read_lines(path: Path) -> list[tuple[int, list[str]]]:
     return [(number, words) for number, words in lines if words]
 
 
+def comma_hint(text: str) -> str:
+    """What to say more of columns that cannot be read, if commas are the reason."""
+    return "; comma-separated? columns are separated by blanks" if "," in text else ""
+
+
 def parse_numbers(path: Path, number: int, words: Sequence[str]) -> list[float]:
     """Finite floats, or a DatasetError naming file and line."""
     values = []
@@ -103,7 +108,7 @@ def parse_numbers(path: Path, number: int, words: Sequence[str]) -> list[float]:
         try:
             values.append(float(word))
         except ValueError:
-            raise DatasetError(f"{path}, line {number}: '{word}' is not a number") from None
+            raise DatasetError(f"{path}, line {number}: '{word}' is not a number{comma_hint(word)}") from None
     if not np.isfinite(values).all():
         raise DatasetError(f"{path}, line {number}: {' '.join(words)} has a value that is not finite")
     return values
@@ -118,7 +123,8 @@ def read_table(path: Path, columns: str) -> dict[str, tuple[int, list[float]]]:
     table: dict[str, tuple[int, list[float]]] = {}
     for number, words in read_lines(path):
         if len(words) != len(columns.split()):
-            raise DatasetError(f"{path}, line {number}: {len(words)} columns, expected '{columns}'")
+            hint = comma_hint(" ".join(words[1:]) or words[0])  # a name may have a comma
+            raise DatasetError(f"{path}, line {number}: {len(words)} columns, expected '{columns}'{hint}")
         if words[0] in table:
             raise DatasetError(f"{path}, line {number}: '{words[0]}' is there already, in line {table[words[0]][0]}")
         table[words[0]] = number, parse_numbers(path, number, words[1:])

@@ -17,12 +17,13 @@ from vloc_ros.datasets.files import (
     read_table,
     read_words,
 )
-from vloc_ros.datasets.posed_files import PosedFiles, find_image
+from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
 
 CAMERA_COLUMNS = "width height fx fy cx cy [k1 k2 p1 p2 [k3]]"
 POSE_COLUMNS = "name tx ty tz qx qy qz qw"
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
+DEPTH_ENDING = ".png"
 
 
 def read_camera(path: Path) -> Camera:
@@ -49,6 +50,11 @@ def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
     return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
 
 
+def _depth(base: Path) -> Path:
+    """Where a frame's depth is, or else would be."""
+    return find_file(base, (DEPTH_ENDING,)) or base.with_name(base.name + DEPTH_ENDING)
+
+
 def _read_registered_depth(path: Path, camera: Camera) -> NDArray[np.float32]:
     depth = read_depth(path)
     check_size(path, depth, camera.width, camera.height)
@@ -72,6 +78,6 @@ def open_folder(root: Path | None, split: str, poses: Path | str | None = None) 
         cameras=(camera,) * len(names),
         poses=tuple(known[name] for name in names),
         images=tuple(find_image(root / "images" / name, IMAGE_ENDINGS) for name in names),
-        depths=tuple(root / "depth" / f"{name}.png" for name in names),
+        depths=tuple(_depth(root / "depth" / name) for name in names),
         read_camera_depth=_read_registered_depth,
     )

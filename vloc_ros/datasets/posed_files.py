@@ -17,11 +17,20 @@ from vloc_ros.errors import DatasetError
 DepthReader = Callable[[Path, Camera], NDArray[np.float32]]
 
 
-def find_image(base: Path, endings: tuple[str, ...]) -> Path:
-    """The first of base + ending that is there. Raises DatasetError."""
-    for ending in endings:
+def find_file(base: Path, endings: tuple[str, ...]) -> Path | None:
+    """The first of base + ending, in small letters or in capitals, that is there."""
+    for ending in (*endings, *map(str.upper, endings)):
         if (path := base.with_name(base.name + ending)).is_file():
             return path
+    return None
+
+
+def find_image(base: Path, endings: tuple[str, ...]) -> Path:
+    """The image of a frame: `find_file`. Raises DatasetError."""
+    if path := find_file(base, endings):
+        return path
+    if base.suffix.lower() in endings and base.is_file():
+        raise DatasetError(f"{base}: frames are named without an ending, here '{base.stem}', not '{base.name}'")
     raise DatasetError(f"{base}: there is no image with this name and {' or '.join(endings)}")
 
 

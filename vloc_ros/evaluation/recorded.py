@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +17,7 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
-from vloc_ros.evaluation.trajectory import from_line
+from vloc_ros.evaluation.trajectory import from_line, parse_stamp
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import TruthAt  # needs scipy, which the recording robot may lack
@@ -146,7 +145,7 @@ def _pose(line: str) -> tuple[int, Matrix]:
 
 def _covariance(line: str) -> tuple[int, Matrix]:
     stamp, *values = line.split()
-    return _nanoseconds(stamp), np.array([float(value) for value in values]).reshape(6, 6)
+    return parse_stamp(stamp), np.array([float(value) for value in values]).reshape(6, 6)
 
 
 def _status(line: str) -> tuple[int, dict[str, Any]]:
@@ -154,8 +153,4 @@ def _status(line: str) -> tuple[int, dict[str, Any]]:
     if missing := [name for name in STATUS_VALUES if name not in status]:
         raise ValueError(f"no {', '.join(missing)} in the status")
     State(status["state"])  # raises what there is to say of an unknown one
-    return _nanoseconds(status["stamp"]), {str(key): str(value) for key, value in status.items()}
-
-
-def _nanoseconds(seconds: str) -> int:
-    return int(Decimal(seconds).scaleb(9))
+    return parse_stamp(status["stamp"]), {str(key): str(value) for key, value in status.items()}

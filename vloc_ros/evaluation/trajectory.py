@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.datasets.files import comma_hint
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.output import write_text
 
+MAX_STAMP_S = 9_000_000_000  # as many nanoseconds as 64 bits can hold
+UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))  # and what today's time exceeds in it
 HEADER = "# stamp tx ty tz qx qy qz qw"
 
 
@@ -56,12 +59,24 @@ def from_line(line: str) -> StampedPose:
     """The inverse of `to_line`. Raises ValueError."""
     words = line.split()
     if len(words) != 8:
-        raise ValueError(f"{len(words)} values instead of 8")
-    numbers = np.array([float(word) for word in words])
+        raise ValueError(f"{len(words)} values instead of 8{comma_hint(line)}")
+    try:
+        numbers = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise ValueError(f"{error}{comma_hint(line)}") from error
     if not np.isfinite(numbers).all():
         raise ValueError("a value that is not finite")
+    return StampedPose(parse_stamp(words[0]), from_quaternion(numbers[4:], numbers[1:4]))
+
+
+def parse_stamp(seconds: str) -> int:
+    """Nanoseconds of a stamp that is written in seconds. Raises ValueError, above all for one in another unit."""
     try:
-        stamp_ns = int(Decimal(words[0]).scaleb(9))  # a float cannot hold today's time in nanoseconds
+        stamp = Decimal(seconds)  # a float cannot hold today's time in nanoseconds
+        is_time = abs(stamp) < MAX_STAMP_S
     except InvalidOperation as error:
-        raise ValueError(f"stamp {words[0]!r} is not a number") from error
-    return StampedPose(stamp_ns, from_quaternion(numbers[4:], numbers[1:4]))
+        raise ValueError(f"stamp {seconds!r} is not a number") from error
+    if not is_time:
+        unit = next((f": {name}?" for name, least in UNITS if abs(stamp) > least), "")
+        raise ValueError(f"stamp {seconds} is not in seconds{unit}")
+    return int(stamp.scaleb(9))

@@ -98,6 +98,10 @@ def _open(directory: Path) -> Any:
         raise ConfigError("a COLMAP model needs the Python package 'pycolmap': pip install pycolmap") from error
     if not directory.is_dir():
         raise DatasetError(f"{directory}: no such directory, it should hold a COLMAP model")
+    if not any(directory.glob("cameras.*")):
+        models = sorted({str(part.parent) for depth in ("*", "*/*") for part in directory.glob(f"{depth}/cameras.*")})
+        hint = f"; give one of {', '.join(models)}" if models else ""
+        raise DatasetError(f"{directory}: no COLMAP model in it, which has cameras.bin or cameras.txt{hint}")
     try:
         return pycolmap.Reconstruction(str(directory))
     except (ValueError, RuntimeError, IndexError) as error:

@@ -1,0 +1,63 @@
+"""Which camera_info of a bag is the images': never another camera's."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rosbags", reason="bags need rosbags")
+
+from bag_scenes import CAMERA, picture, stamp
+
+from vloc_ros.bags import messages
+from vloc_ros.bags.camera import choose_camera
+from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
+from vloc_ros.bags.writer import open_writer
+from vloc_ros.errors import DatasetError
+
+
+def write_topics(path: Path, images: Mapping[str, str], infos: Mapping[str, str]) -> Path:
+    """A message on each topic, with its frame."""
+    with open_writer(path) as bag:
+        for topic, frame in images.items():
+            bag.write(topic, RAW_IMAGE, stamp(0), messages.image(stamp(0), frame, picture(0)))
+        for topic, frame in infos.items():
+            bag.write(topic, CAMERA_INFO, stamp(0), messages.camera_info(stamp(0), frame, CAMERA))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("image", "info"),
+    [
+        (("/cam/color/image_raw", "color"), ("/cam/depth/camera_info", "color")),
+        (("/left/image", "left"), ("/right/camera_info", "right")),
+        (("/cam/color/image_raw", "color"), ("/cam/infra1/camera_info", "infra1")),
+    ],
+)
+def test_another_cameras_calibration_is_not_lent(tmp_path: Path, image: tuple[str, str], info: tuple[str, str]) -> None:
+    path = write_topics(tmp_path / "bag", dict([image]), dict([info]))
+    with open_bag(path) as bag:
+        with pytest.raises(DatasetError, match=rf"no camera_info for {image[0]}.*{info[0]}"):
+            choose_camera(bag)
+        assert choose_camera(bag, "", info[0]).info.name == info[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "info"),
+    [
+        (("/cam/image_raw", "cam"), ("/cam/camera_info", "")),  # beside it, whatever the frames say
+        (("/cam/image_raw", "cam"), ("/camera_info", "other")),
+        (("/image", "cam"), ("/cam/camera_info", "cam")),  # remapped, but of one frame
+        (("/image", ""), ("/cam/camera_info", "cam")),
+        (("/cam/depth/image_raw", "d"), ("/cam/depth/camera_info", "d")),  # a depth camera's own
+    ],
+)
+def test_the_cameras_own_calibration_is_found(tmp_path: Path, image: tuple[str, str], info: tuple[str, str]) -> None:
+    with open_bag(write_topics(tmp_path / "bag", dict([image]), dict([info]))) as bag:
+        assert choose_camera(bag, image[0]).info.name == info[0]
+
+
+def test_a_depth_cameras_calibration_is_no_candidate_beside_the_colour_cameras(tmp_path: Path) -> None:
+    infos = {"/cam/depth/camera_info": "depth", "/cam/rgb/camera_info": "color"}
+    with open_bag(write_topics(tmp_path / "bag", {"/cam/color/image_raw": "color"}, infos)) as bag:
+        assert choose_camera(bag).info.name == "/cam/rgb/camera_info"
