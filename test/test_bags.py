@@ -35,6 +35,7 @@ from vloc_ros.bags.writer import COMPRESSIONS_OF, BagWriter, Compression, Storag
 from vloc_ros.cli import main
 from vloc_ros.core.ahead import ahead
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.camera_info import InfoOptions
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import DatasetError, VlocError
 
@@ -239,8 +240,8 @@ def test_an_uncalibrated_camera(tmp_path: Path) -> None:
     with open_bag(tmp_path / "bag") as read:
         (topic,) = read.topics
         with pytest.raises(DatasetError, match=r"/cam/camera_info: camera_info 16x12: .*uncalibrated"):
-            read_calibrations(read, topic, rectified=False)
-        assert read_calibrations(read, topic, rectified=True).at(0) == CAMERA
+            read_calibrations(read, topic, InfoOptions())
+        assert read_calibrations(read, topic, InfoOptions(rectified=True)).at(0, 16, 12) == CAMERA
 
 
 def test_unknown_types_beside_ours_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,8 @@ def test_localize_refuses_bad_input(place: Path, tmp_path: Path, capsys: pytest.
     assert "neither a file nor" in says("--camera", "nowhere.txt")
     assert "positive" in says("--camera", "0,0,160,120")
     assert "not all finite" in says("--camera", "nan,262,160,120")
+    assert "is it normalised to 0..1?" in says("--camera", "260,262,0.5,0.5")
+    assert "another resolution, 640x480" in says("--camera", "520,524,319.5,239.5")
     assert "aspect ratio" in says("--camera", "260,260,150,150", image=square)
     assert "300x300" in says("--camera", place / "camera.txt", image=square)
 

@@ -108,6 +108,7 @@ def test_folder_without_depth(folder: Path) -> None:
         ("64 48 50 fifty 32 24\n", "'fifty' is not a number"),
         ("64.5 48 50 50 32 24\n", "whole number"),
         ("64 48 50 50 32 24 0.1\n", "distortion"),
+        ("64 48 50 50 63.5 47.5\n", "principal point (63.5, 47.5) is not well inside the 64x48 image"),
         ("64 48 50 50 32 24\n64 48 50 50 32 24\n", "2 lines"),
         ("\xff\xfe", "not a text file"),
     ],

@@ -80,7 +80,7 @@ def test_whole_images_are_the_input_where_they_are_a_small_multiple(
 ) -> None:
     width, height = camera_size
     network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
-    camera = Camera(width, height, 300.0, 300.0, 1.0, 1.0)
+    camera = Camera(width, height, 300.0, 300.0, width / 2, height / 2)
     assert deployed_spec(network_camera, 4, camera, VsNet.outputs) == spec
     other = deployed_spec(network_camera, 8, camera, HscNet.outputs)
     assert (other.stride, other.outputs) == (2 * spec.stride, HscNet.outputs)

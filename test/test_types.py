@@ -22,6 +22,7 @@ from vloc_ros.core.transforms import (
 )
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.mapping.surface import undistort_depth
 from vloc_ros.methods.vsnet import VsNet
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 319.5, 239.5)
@@ -40,11 +41,55 @@ def random_pose(rng: np.random.Generator) -> np.ndarray:
         ({"cx": float("nan")}, "not all finite"),
         ({"distortion": (0.1, 0.2)}, "2 distortion coefficients"),
         ({"distortion": (0.1, 0.2, 0.0, float("inf"))}, "not all finite"),
+        (
+            {"cx": 639.5, "cy": 479.5},
+            r"\(639.5, 479.5\) is not well inside .* resolution, 1280x960, 2 times as large\?",
+        ),
+        ({"cx": 479.5, "cy": 359.5}, "960x720, 1.5 times"),
+        ({"cx": 213.0, "cy": 159.5}, "427x320, 0.67 times"),
+        ({"cx": 168.0, "cy": 112.0}, "337x225, 0.5 times"),  # half of a lens that is off by 13 pixels
+        ({"cx": 959.5, "cy": 539.5}, r"another resolution, 1920x1080\?"),
+        ({"cx": 0.5, "cy": 0.5}, "normalised"),
+        ({"cx": 3195.0, "cy": 2395.0}, "10 times"),
+        ({"cx": 0.0}, "another image, or is this one cropped"),
+        ({"cy": -200.0}, "another image, or is this one cropped"),
+        ({"cx": 1e300, "cy": 1e300}, "another resolution"),
     ],
 )
 def test_cameras_that_do_not_exist(change, words):
     with pytest.raises(ConfigError, match=words):
         replace(CAMERA, **change)
+
+
+@pytest.mark.parametrize(
+    "size_and_centre",
+    [
+        (640, 480, 290.0, 270.0),  # a lens that is far off its centre
+        (640, 320, 319.5, 79.5),  # 160 rows cut off at the top
+        (480, 480, 319.5, 239.5),  # 160 columns cut off on the left
+        (1242, 375, 609.6, 172.9),  # KITTI
+    ],
+)
+def test_odd_but_real_principal_points_are_taken(size_and_centre):
+    width, height, cx, cy = size_and_centre
+    camera = Camera(width, height, 500.0, 500.0, cx, cy)
+    assert camera.resized(width // 2, height // 2).resized(width, height).cx == pytest.approx(cx)
+
+
+def test_a_window_may_be_anywhere_inside():
+    window = CAMERA.window(400, 300, 200, 100)
+    assert window.project(np.array([[0.1, 0.2, 1.0]]))[0] + [400, 300] == pytest.approx(
+        CAMERA.project(np.array([[0.1, 0.2, 1.0]]))[0]
+    )
+    assert window.resized(100, 50).undistorted().width == 100
+    assert CAMERA.window(0, 0, 640, 480) is CAMERA
+    for region in [(-1, 0, 10, 10), (631, 0, 10, 10), (0, 471, 10, 10)]:
+        with pytest.raises(ConfigError, match="not inside the 640x480 image"):
+            CAMERA.window(*region)
+
+
+def test_the_field_of_view_is_that_of_the_width():
+    assert Camera(640, 480, 320.0, 320.0, 319.5, 239.5).field_of_view_deg == pytest.approx(90)
 
 
 def test_resizing_a_camera_and_back_is_nothing():
@@ -65,14 +110,37 @@ def test_projection_inverts_rays_and_hides_what_is_behind():
     assert np.isnan(CAMERA.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]))[0]).all()
 
 
-def test_undistorting_moves_each_pixel_to_where_the_pinhole_sees_it():
-    camera = replace(CAMERA, distortion=(0.1, -0.05, 0.001, -0.002, 0.01))
+@pytest.mark.parametrize(
+    "distortion",
+    [
+        (-0.3, 0.1, 0.001, -0.002),
+        (-0.3, 0.1, 0.001, -0.002, -0.02),
+        (0.3, 0.1, 0.001, 0.0, 0.01, 0.5, 0.1, 0.02),
+        (0.3, 0.1, 0.001, 0.0, 0.01, 0.5, 0.1, 0.02, 0.02, -0.01, 0.03, 0.01),
+        (0.3, 0.1, 0.001, 0.0, 0.01, 0.5, 0.1, 0.02, 0.02, -0.01, 0.03, 0.01, 0.05, -0.04),
+    ],
+    ids=len,
+)
+def test_undistorting_moves_what_the_lens_shows_to_where_the_pinhole_sees_it(distortion):
+    camera = replace(CAMERA, distortion=distortion)
+    point = np.array([[0.25, -0.15, 1.0]])
+    seen = cv2.projectPoints(point, np.zeros(3), np.zeros(3), camera.matrix, np.array(distortion))[0].ravel()
+    assert np.linalg.norm(seen - camera.project(point)[0][0]) > 1.5  # there is something to undo
+    u, v = seen.round().astype(int)
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
-    at = np.array([[[camera.width * 0.7, camera.height * 0.3]]]).round()
-    image[int(at[0, 0, 1]) - 1 : int(at[0, 0, 1]) + 2, int(at[0, 0, 0]) - 1 : int(at[0, 0, 0]) + 2] = 255
-    expected = cv2.undistortPoints(at, camera.matrix, np.array(camera.distortion), P=camera.matrix)[0, 0]
-    rows, columns = np.nonzero(camera.undistort(image)[..., 0] > 127)
-    assert np.allclose([columns.mean(), rows.mean()], expected, atol=0.7)
+    image[v - 1 : v + 2, u - 1 : u + 2] = 255
+    depth = image[..., 0].astype(np.float32)
+    for undistorted in (camera.undistort(image)[..., 0], undistort_depth(camera, depth)):
+        rows, columns = np.nonzero(undistorted > 127)
+        assert np.allclose([columns.mean(), rows.mean()], camera.project(point)[0][0], atol=1.0)
+
+
+def test_extra_coefficients_of_zero_change_nothing():
+    camera = replace(CAMERA, distortion=(0.3, 0.1, 0.001, 0.0, 0.01, 0.5, 0.1, 0.02))
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    for extra in (4, 6):
+        longer = replace(camera, distortion=camera.distortion + (0.0,) * extra)
+        assert (longer.undistort(image) == camera.undistort(image)).all()
 
 
 def test_undistorting_without_distortion_copies_nothing():

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, RegionOfInterest
 from sensor_msgs_py import point_cloud2
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import to_camera
+from vloc_ros.core.camera_info import InfoOptions, read_camera_info
 from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.errors import ConfigError
 from vloc_ros.ros import conversions
@@ -92,25 +92,21 @@ def test_what_is_no_picture_is_refused() -> None:
 
 
 def test_the_camera_of_a_camera_info() -> None:
-    assert to_camera(camera_info(CAMERA), rectified=False) == CAMERA
-    straight = to_camera(camera_info(CAMERA), rectified=True)
+    sensor = read_camera_info(camera_info(CAMERA))
+    assert sensor.sent == sensor.whole == CAMERA
+    straight = read_camera_info(camera_info(CAMERA), InfoOptions(rectified=True)).sent
     assert not straight.is_distorted
     assert straight.fx == CAMERA.fx
 
 
-def test_no_distortion_in_whatever_model_is_none() -> None:
-    info = camera_info(CAMERA, distortion_model="equidistant", d=[0.0] * 4)
-    assert not to_camera(info, rectified=False).is_distorted
-
-
 def test_binned_pixels_are_those_of_the_smaller_image() -> None:
-    camera = to_camera(camera_info(CAMERA, binning_x=2, binning_y=4), rectified=False)
+    camera = read_camera_info(camera_info(CAMERA, binning_x=2, binning_y=4)).sent
     assert camera == CAMERA.resized(320, 120)
 
 
 def test_a_region_of_interest_sees_the_same_rays() -> None:
     roi = RegionOfInterest(x_offset=100, y_offset=50, width=200, height=100)
-    camera = to_camera(camera_info(CAMERA, roi=roi), rectified=False)
+    camera = read_camera_info(camera_info(CAMERA, roi=roi)).sent
     point = np.array([[0.1, -0.05, 1.0]])
     assert (camera.width, camera.height) == (200, 100)
     np.testing.assert_allclose(camera.project(point)[0] + [100, 50], CAMERA.project(point)[0])
@@ -122,7 +118,7 @@ def test_a_region_of_interest_sees_the_same_rays() -> None:
 )
 def test_a_camera_that_is_none_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^camera_info "):
-        to_camera(camera_info(CAMERA, **changes), rectified=False)
+        read_camera_info(camera_info(CAMERA, **changes))
 
 
 def test_transforms_there_and_back() -> None:

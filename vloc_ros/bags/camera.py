@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, Bag, Topic, listed
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import to_camera
+from vloc_ros.core.camera_info import InfoOptions, SensorCamera, read_camera_info
 from vloc_ros.errors import ConfigError, DatasetError
 
 IMAGES = (RAW_IMAGE, COMPRESSED_IMAGE)
@@ -26,10 +26,11 @@ class Calibrations:
     """The cameras of a camera_info topic, each from its stamp on; the first one is also that of what came before."""
 
     stamps_ns: tuple[int, ...]
-    cameras: tuple[Camera, ...]
+    cameras: tuple[SensorCamera, ...]
 
-    def at(self, stamp_ns: int) -> Camera:
-        return self.cameras[max(0, bisect_right(self.stamps_ns, stamp_ns) - 1)]
+    def at(self, stamp_ns: int, width: int, height: int) -> Camera:
+        """The camera of an image of this size. Raises ConfigError if it is not the camera's."""
+        return self.cameras[max(0, bisect_right(self.stamps_ns, stamp_ns) - 1)].of_image(width, height)
 
 
 def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
@@ -42,13 +43,13 @@ def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
     return CameraTopics(images, bag.named(info, CAMERA_INFO) if info else _closest_info(bag, images))
 
 
-def read_calibrations(bag: Bag, topic: Topic, rectified: bool) -> Calibrations:
+def read_calibrations(bag: Bag, topic: Topic, options: InfoOptions) -> Calibrations:
     """Every change of a camera_info. Raises DatasetError for what is no calibration."""
-    found: list[tuple[int, Camera]] = []
+    found: list[tuple[int, SensorCamera]] = []
     for message in bag.messages([topic]):
         stamp_ns, _ = message.header
         try:
-            camera = to_camera(bag.read(message), rectified)
+            camera = read_camera_info(bag.read(message), options)
         except ConfigError as error:
             raise DatasetError(f"{bag.path}: {topic.name}: {error}") from error
         if not found or found[-1][1] != camera:

@@ -26,11 +26,11 @@ class BagFrames:
     stamp is 0, `repeated` those with the stamp of an image before: nobody knows when these were taken."""
 
     def __init__(
-        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, scene: str = ""
+        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, options: BagOptions
     ) -> None:
         self.topics, self.calibrations, self.truth = topics, calibrations, truth
         self.skipped = self.unstamped = self.repeated = 0
-        self._bag, self._scene = bag, scene
+        self._bag, self._options = bag, options
 
     def __len__(self) -> int:
         """All images, with ground truth or without."""
@@ -100,19 +100,20 @@ class BagFrames:
         name = _name(message)
         try:
             rgb = to_rgb(self._bag.read(message), message.msgtype)
-            image = CameraImage(rgb, self.calibrations.at(stamp_ns), stamp_ns, frame_id or "camera")
+            camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
+            image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
         except VlocError as error:
             raise DatasetError(f"{self._bag.path}: {message.topic}, image of {name} s: {error}") from error
-        return Frame(name, image, pose, scene=self._scene)
+        return Frame(name, image, pose, scene=self._options.scene)
 
 
 def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     """The frames of a bag for a map whose frame is `map_frame`. Raises DatasetError for what the bag does not have."""
     topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
-    calibrations = read_calibrations(bag, topics.info, options.rectified)
-    _, camera_frame = bag.first(topics.image).header
+    calibrations = read_calibrations(bag, topics.info, options.info)
+    camera_frame = options.camera_frame or bag.first(topics.image).header[1]
     truth = read_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
-    return BagFrames(bag, topics, calibrations, truth, options.scene)
+    return BagFrames(bag, topics, calibrations, truth, options)
 
 
 def _name(message: Message) -> str:

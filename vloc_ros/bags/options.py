@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vloc_ros.core.camera_info import InfoOptions
 from vloc_ros.errors import ConfigError
 
 
@@ -32,6 +33,7 @@ class BagOptions:
 
     `rectified`: the images are undistorted already, use camera_info's P, not K and D. `scene`: where it was recorded,
     in a map of several. `tf_topics`: where its transforms are, empty for those of the images' namespace.
+    `camera_frame`: the frame of the camera's optical centre, empty for the one in the images' headers.
     """
 
     image_topic: str = ""
@@ -40,3 +42,9 @@ class BagOptions:
     truth: TruthOptions = field(default_factory=TruthOptions)
     scene: str = ""
     tf_topics: tuple[str, ...] = ()
+    camera_frame: str = ""
+
+    @property
+    def info(self) -> InfoOptions:
+        """How its camera_info is meant."""
+        return InfoOptions(self.rectified, bool(self.camera_frame), "--rectified", "--camera-frame")

@@ -51,6 +51,12 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     add_bag_topics(group)
     group.add_argument("--rectified", action="store_true", help="the images are undistorted: use camera_info's P")
     group.add_argument(
+        "--camera-frame",
+        default="",
+        metavar="FRAME",
+        help="the frame of the camera's optical centre (default: as in the images' headers)",
+    )
+    group.add_argument(
         "--truth",
         default="",
         metavar="TOPIC|tf|tf:FRAME|FILE",
@@ -154,7 +160,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     camera = options.image_topic, options.camera_info_topic
-    return BagOptions(*camera, options.rectified, truth, options.scene, tuple(options.tf_topic))
+    return BagOptions(*camera, options.rectified, truth, options.scene, tuple(options.tf_topic), options.camera_frame)
 
 
 def _correction(options: argparse.Namespace) -> "Correction":

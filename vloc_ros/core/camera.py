@@ -1,5 +1,6 @@
 """The pinhole camera with optional lens distortion. The centre of the top-left pixel is (0, 0)."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,14 +10,23 @@ from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError
 
-DISTORTION_SIZES = (0, 4, 5, 8)  # OpenCV's plumb bob (k1 k2 p1 p2 [k3]) and rational model
+# OpenCV's plumb bob (k1 k2 p1 p2 [k3]) and rational model (k4 k5 k6), with thin prism (s1..s4) and tilt (tx ty)
+DISTORTION_SIZES = (0, 4, 5, 8, 12, 14)
+
+# How far a principal point may be from the image's centre, as a share of the image's size: at most the first in either
+# direction, and in one of them at most the second. Lenses are off by a few per cent, a picture that was cropped at the
+# top or at the bottom by more, but in that direction only; a calibration of half, 2/3, 3/2 or twice the resolution is
+# off in both, by 1/4, 1/6, 1/4 and 1/2.
+MAX_OFF_CENTRE, MAX_OFF_CENTRE_IN_BOTH = 0.3, 0.15
+SAME_FACTOR = 1.15  # of two factors between resolutions
 
 
 @dataclass(frozen=True)
 class Camera:
     """Intrinsics in pixels of a width x height image; x right, y down, z forward.
 
-    `distortion`: OpenCV coefficients (none, 4, 5 or 8). Raises ConfigError for values that no camera has.
+    `distortion`: OpenCV coefficients (none, 4, 5, 8, 12 or 14). `cropped`: the image is a part of a larger one, so that
+    the principal point may lie anywhere. Raises ConfigError for values that no camera has.
     """
 
     width: int
@@ -26,6 +36,7 @@ class Camera:
     cx: float
     cy: float
     distortion: tuple[float, ...] = ()
+    cropped: bool = False
 
     def __post_init__(self) -> None:
         values = np.array([self.fx, self.fy, self.cx, self.cy, *self.distortion], dtype=np.float64)
@@ -37,6 +48,8 @@ class Camera:
             raise ConfigError(f"camera: focal length fx={self.fx} fy={self.fy} must be positive (uncalibrated camera?)")
         if len(self.distortion) not in DISTORTION_SIZES:
             raise ConfigError(f"camera: {len(self.distortion)} distortion coefficients, known are {DISTORTION_SIZES}")
+        if not self.cropped:
+            self._require_centred()
 
     @property
     def matrix(self) -> NDArray[np.float64]:
@@ -46,6 +59,22 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         return any(self.distortion)
+
+    @property
+    def field_of_view_deg(self) -> float:
+        """Horizontal, of the undistorted image."""
+        return math.degrees(2 * math.atan(self.width / (2 * self.fx)))
+
+    def window(self, x: int, y: int, width: int, height: int) -> "Camera":
+        """The camera of the part of the image whose top-left pixel is (x, y). Raises ConfigError for one that is not
+        inside."""
+        if (x, y, width, height) == (0, 0, self.width, self.height):
+            return self
+        if min(x, y) < 0 or x + width > self.width or y + height > self.height:
+            raise ConfigError(
+                f"camera: the region {width}x{height} at ({x}, {y}) is not inside the {self.width}x{self.height} image"
+            )
+        return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y, cropped=True)
 
     def resized(self, width: int, height: int) -> "Camera":
         """The camera of the image scaled to width x height. Pixel centres: x' + 0.5 = (x + 0.5) * scale."""
@@ -85,6 +114,28 @@ class Camera:
         """Per pixel the point at depth 1, (H, W, 3), distortion not applied."""
         u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
         return np.stack([(u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones(u.shape)], axis=-1)
+
+    def _require_centred(self) -> None:
+        """Raise ConfigError for a principal point that is not well inside the image, with a guess why."""
+        size = np.array([self.width, self.height])
+        centred_size = 2 * np.array([self.cx, self.cy]) + 1  # of the image that it would be the centre of
+        off = np.abs(centred_size / size - 1) / 2
+        if off.max() > MAX_OFF_CENTRE or off.min() > MAX_OFF_CENTRE_IN_BOTH:
+            raise ConfigError(
+                f"camera: principal point ({self.cx:.6g}, {self.cy:.6g}) is not well inside the "
+                f"{self.width}x{self.height} image: {self._guess(centred_size, centred_size / size)}"
+            )
+
+    def _guess(self, centred_size: NDArray[np.float64], factors: NDArray[np.float64]) -> str:
+        """Why the principal point is where it is."""
+        if self.cx > 0 and self.cy > 0 and max(self.cx, self.cy) <= 1:
+            return "is it normalised to 0..1? pixels are needed"
+        if factors.min() > 1 or 0 < factors.min() <= factors.max() < 1:
+            width, height = centred_size
+            alike = factors.max() < SAME_FACTOR * factors.min()
+            times = f", {factors.mean():.2g} times as large" if alike else ""
+            return f"is it the calibration of another resolution, {width:.6g}x{height:.6g}{times}?"
+        return "is it the calibration of another image, or is this one cropped?"
 
 
 @lru_cache(maxsize=4)  # a robot has few cameras, and making the maps takes longer than using them

@@ -12,7 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
-from vloc_ros.core.camera_info import to_camera
+from vloc_ros.core.camera_info import InfoOptions, read_camera_info
 from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
@@ -194,11 +194,12 @@ class Relocalization:
             raise RefusedError("no_camera_info", "none has come: is the topic right?")
         info = next((info for info in infos if to_stamp_ns(info.header.stamp) == stamp_ns), infos[-1])
         parameters = self._node.parameters
-        camera = to_camera(info, parameters.image_rectified)
+        sensor = read_camera_info(info, InfoOptions(parameters.image_rectified, bool(parameters.camera_frame)))
         frame_id = parameters.camera_frame or message.header.frame_id
         if not frame_id:
             raise ConfigError("image: its header names no frame; set the parameter camera_frame")
-        return CameraImage(to_rgb(message), camera, stamp_ns, frame_id)
+        rgb = to_rgb(message)
+        return CameraImage(rgb, sensor.of_image(rgb.shape[1], rgb.shape[0]), stamp_ns, frame_id)
 
     def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""

@@ -1,0 +1,49 @@
+"""The relocalizer takes and refuses camera_infos as docs/ros.md says."""
+
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from documented_cameras import EXAMPLES, Example
+from robot import Answer, Robot, camera_info, raw_image
+from sensor_msgs.msg import RegionOfInterest
+
+
+def send(robot: Robot, example: Example, stamp_ns: int) -> None:
+    frame, fields = robot.frames[0], example.fields
+    numbers = {name: [float(value) for value in fields[name]] for name in "dkrp"}
+    roi = RegionOfInterest(**fields["roi"])
+    robot.send_odometry(frame, stamp_ns)
+    robot.infos.publish(camera_info(frame.image.camera, stamp_ns, **{**fields, **numbers, "roi": roi}))
+    large = np.asarray(cv2.resize(frame.image.rgb, (640, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
+    robot.images.publish(raw_image(large, stamp_ns))
+
+
+def ask(robot: Robot, example: Example) -> Answer:
+    return robot.ask(partial(send, robot, example))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_a_documented_camera_info_is_taken_or_refused_with_its_words(robot: Robot, example: Example) -> None:
+    answer = ask(robot, example)
+    if example.words:
+        assert answer["rejection"].startswith("bad_input: camera_info ") or "its camera is" in example.words
+        assert example.words in answer["rejection"]
+        assert "\n" not in answer["rejection"]
+    else:
+        assert "bad_input" not in answer["rejection"]  # the image is not bent as it says: no fix need follow
+
+
+def test_a_second_camera_is_located_by_its_own_frame(robot: Robot) -> None:
+    second = Example({"p": [525, 0, 319.5, -63, 0, 525, 239.5, 0, 0, 0, 1, 0]}, "")
+    assert "set camera_frame to" in ask(robot, second)["rejection"]
+    robot.configure(camera_frame="camera_optical")
+    answer = ask(robot, second)
+    assert answer.is_fix, answer["rejection"]
+    position = robot.camera_pose_of(answer).pose.position
+    found = np.array([position.x, position.y, position.z])
+    assert np.linalg.norm(found - robot.frames[0].map_from_camera[:3, 3]) < 0.06  # half the baseline
