@@ -1,5 +1,7 @@
 """Inference sessions: outputs as they are, and networks that do not do what the map says refused when loaded."""
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +17,14 @@ from vloc_ros.core.pipeline import Session
 from vloc_ros.core.types import CameraImage, LandmarkMap, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.inference.backend import SessionSettings
+from vloc_ros.inference.onnx_file import require_plain
+from vloc_ros.inference.onnxruntime import OnnxSession
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import write_map
 
 pytest.importorskip("onnx")
-from onnx import TensorProto
+from onnx import GraphProto, ModelProto, TensorProto
 from tiny_networks import REALS, SPEC, H, W, images, network
 
 ONE = network(batch=1)
@@ -140,7 +145,90 @@ def test_a_network_cannot_read_other_files(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").write_bytes(np.float32(1).tobytes())
     for location in ("weights", f"../{tmp_path.name}/weights", str(tmp_path / "weights")):
-        assert "cannot load" in refusal(network(1, external=location))
+        assert "weights are in another file" in refusal(network(1, external=location))
+
+
+def test_what_may_not_be_in_a_network_is_refused_before_anything_else_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "InferenceSession", lambda *_, **__: pytest.fail("ONNX Runtime sees it"))
+    for changed, complaint in forbidden():
+        assert complaint in refusal(changed.SerializeToString())
+
+
+def forbidden() -> Iterator[tuple[Any, str]]:
+    """ONNX models with one thing each that no map's network has."""
+
+    def changed(change: Callable[[Any], object]) -> Any:
+        model = ModelProto.FromString(ONE)
+        change(model)
+        return model
+
+    def external(tensor: Any) -> None:
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights")
+
+    def attribute_of(model: Any) -> Any:
+        return model.graph.node[-1].attribute.add(name="value")
+
+    elsewhere, inside = "weights are in another file", "graph inside an operator"
+    yield changed(lambda m: external(m.graph.initializer[2])), elsewhere
+    yield changed(lambda m: external(m.graph.sparse_initializer.add().values)), elsewhere
+    yield changed(lambda m: external(m.graph.sparse_initializer.add().indices)), elsewhere
+    yield changed(lambda m: external(attribute_of(m).t)), elsewhere
+    yield changed(lambda m: external(attribute_of(m).tensors.add())), elsewhere
+    yield changed(lambda m: external(attribute_of(m).sparse_tensor.values)), elsewhere
+    yield changed(lambda m: external(attribute_of(m).sparse_tensors.add().values)), elsewhere
+    yield changed(lambda m: attribute_of(m).g.SetInParent()), inside
+    yield changed(lambda m: attribute_of(m).graphs.add()), inside
+    yield changed(lambda m: setattr(m.graph.node[0], "domain", "com.microsoft")), "operators of 'com.microsoft'"
+    yield changed(lambda m: m.functions.add()), "functions or training"
+    yield changed(lambda m: m.training_info.add()), "functions or training"
+    yield changed(lambda m: m.graph.node.extend([m.graph.node[0]] * 10_001)), "more than 10000 operators"
+
+
+def test_a_network_in_two_halves_is_looked_at_as_a_whole() -> None:
+    """Parsers join messages of the same field."""
+    graph = GraphProto()
+    graph.initializer.add(data_location=TensorProto.EXTERNAL)
+    with pytest.raises(ModelError, match="another file"):
+        require_plain(ONE + ModelProto(graph=graph).SerializeToString())
+
+
+def test_a_network_in_onnx_runtimes_own_format_is_refused(tmp_path: Path) -> None:
+    """Which it would tell by a few bytes; what is in it has not been looked at."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "tiny.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(ONE, options, providers=["CPUExecutionProvider"])
+    content = (tmp_path / "tiny.ort").read_bytes()
+    assert content[4:8] == b"ORTM"
+    assert "cannot load" in refusal(content)
+    with pytest.raises(ModelError, match="cannot load"):
+        OnnxSession(content, SPEC, SessionSettings())
+
+
+@pytest.mark.parametrize("content", [b"\x80" * 50, b"\x3a\xff\xff\xff\xff\x0f", b"\x0b", b"\x38\x01", b"\x3a", b"\xff"])
+def test_what_is_no_protobuf_message(content: bytes) -> None:
+    assert "cannot load it: its file is damaged" in refusal(content)
+
+
+def test_damaged_networks_raise_nothing_but_model_errors() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        damaged = bytearray(ONE)
+        for at in rng.integers(0, len(ONE), rng.integers(1, 4)):
+            damaged[at] = rng.integers(256)
+        with suppress(ModelError):
+            require_plain(bytes(damaged[: rng.integers(1, len(ONE))]))
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_only_the_batch_axis_may_be_free(axis: int) -> None:
+    """A network that takes images of any width says nothing against a map that claims a huge one."""
+    model = ModelProto.FromString(network())
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "any"
+    del model.graph.output[:]
+    model.graph.output.extend(ModelProto.FromString(network()).graph.output)
+    assert "the map says tensor(uint8) [1, 8, 16, 3]" in refusal(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -149,6 +237,7 @@ def test_a_network_cannot_read_other_files(tmp_path: Path, monkeypatch: pytest.M
         ({"backend": "cuda9000"}, "backend 'cuda9000' is unknown"),
         ({"precision": "int4"}, "precision 'int4' is unknown"),
         ({"threads": -1}, "threads is -1"),
+        ({"threads": 100_000}, r"threads is 100000, must be 0 \(one per core\) to 256"),
         ({"max_batch": 0}, "max_batch is 0"),
     ],
 )

@@ -45,10 +45,12 @@ def run_build(options: argparse.Namespace) -> int:
     from vloc_ros.inference import choose_precision
     from vloc_ros.inference.backend import SessionSettings
     from vloc_ros.inference.engines import BuildSettings
+    from vloc_ros.inference.onnx_file import require_plain
     from vloc_ros.inference.tensorrt import TensorRtSession
 
     stored = read_map(options.map)
     precision = choose_precision(stored.networks, "tensorrt", options.precision)
+    require_plain(stored.networks[precision])
     building = BuildSettings() if options.workspace_mb is None else BuildSettings(options.workspace_mb, anew=True)
     settings = SessionSettings(precision, max_batch=options.max_batch, say=_say)
     spec = stored.landmark_map.manifest.network

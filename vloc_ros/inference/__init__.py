@@ -4,11 +4,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision
-from vloc_ros.core.pipeline import Session
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings, silent
+from vloc_ros.inference.onnx_file import require_plain
+
+if TYPE_CHECKING:  # it loads all that localizing needs, compiled code too
+    from vloc_ros.core.pipeline import Session
 
 AUTO = "auto"
 
@@ -60,15 +64,17 @@ def open_session(
     spec: NetworkSpec,
     options: SessionOptions = DEFAULTS,
     say: Callable[[str], None] = silent,
-) -> Session:
+) -> "Session":
     """Open a map's network, given as ONNX files by the precision of their arithmetic.
 
     `say` is told, line by line, what takes long, which backend was taken, and why those before it were not: they cannot
     be used here, or refuse the network. Raises ConfigError for a backend that cannot be used here, for a precision that
     the map does not have and for settings that make no sense, ModelError for a network that does not do what `spec`
-    says.
+    says or that `require_plain` refuses.
     """
     passed_over: list[str] = []
+    for network in networks.values():
+        require_plain(network)
     for name in BACKENDS if options.backend == AUTO else [options.backend]:
         precision = choose_precision(networks, name, options.precision)
         settings = SessionSettings(precision, options.threads, options.max_batch, say)
@@ -92,7 +98,7 @@ def choose_precision(networks: Collection[Precision], backend: str, wanted: str 
     raise ConfigError(f"precision {wanted!r}: the map has {list(networks)}; `vloc map --precision` adds more")
 
 
-def _session_class(backend: Backend) -> Callable[[bytes, NetworkSpec, SessionSettings], Session]:
+def _session_class(backend: Backend) -> Callable[[bytes, NetworkSpec, SessionSettings], "Session"]:
     module, name = backend.session.split(":")
     try:
         session_class: Callable[[bytes, NetworkSpec, SessionSettings], Session] = getattr(import_module(module), name)

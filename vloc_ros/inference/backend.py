@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from vloc_ros.core.manifest import Precision
 from vloc_ros.errors import ConfigError
 
+MAX_THREADS = 256  # more take a minute to start, and no computer has use for them
+
 
 class BackendUnavailableError(ConfigError):
     """A backend that cannot be used on this computer; the text says why."""
@@ -29,7 +31,7 @@ class SessionSettings:
     say: Callable[[str], None] = silent
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}, must be 0 (one per core) or more")
+        if not 0 <= self.threads <= MAX_THREADS:
+            raise ConfigError(f"threads is {self.threads}, must be 0 (one per core) to {MAX_THREADS}")
         if self.max_batch < 1:
             raise ConfigError(f"max_batch is {self.max_batch}, must be at least 1")

@@ -1,6 +1,5 @@
 """Inference with ONNX Runtime: on the CPU, and through its CUDA provider where there is one."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,8 +69,8 @@ def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.Inferen
     options.log_severity_level = LOG_FATAL_ONLY
     # Between two images a robot has better use for its cores than waiting loops.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A map is self-contained: weights in other files, named by the network, are looked for where there are none.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    # Not its own format, which it tells by a few bytes and `require_plain` has not looked at.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return ort.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
@@ -79,16 +78,17 @@ def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.Inferen
 
 
 def _check_input(inputs: Sequence[Any], spec: NetworkSpec) -> bool:
-    """Whether the batch axis is dynamic. Raises ModelError for another input than the map's."""
+    """Whether the batch axis is dynamic, which no other may be. Raises ModelError for another input than the map's."""
     names = [node.name for node in inputs]
     if names != [spec.input_name]:
         raise ModelError(f"network: inputs are {names}, the map says {[spec.input_name]}")
-    expected = (1, spec.height, spec.width, 3)
+    expected = [1, spec.height, spec.width, 3]
     shape, kind = inputs[0].shape, inputs[0].type
-    fits = len(shape) == 4 and all(not isinstance(n, int) or n == m for n, m in zip(shape, expected, strict=True))
+    batch, *size = shape or [None]
+    fits = size == expected[1:] and (not isinstance(batch, int) or batch == 1)
     if kind != "tensor(uint8)" or not fits:
-        raise ModelError(f"network: input is {kind} {shape}, the map says tensor(uint8) {list(expected)}")
-    return not isinstance(shape[0], int)
+        raise ModelError(f"network: input is {kind} {shape}, the map says tensor(uint8) {expected}")
+    return not isinstance(batch, int)
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.core.tracking import TrackingOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS
+from vloc_ros.inference.backend import MAX_THREADS
 
 T = TypeVar("T", bound="NodeParameters")
 
@@ -71,7 +72,7 @@ class RelocalizerParameters(NodeParameters):
     precision: str = parameter(
         "auto", "Of the network's arithmetic, one that the map has.", choices=("auto", *PRECISIONS), live=False
     )
-    threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=256, live=False)
+    threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=MAX_THREADS, live=False)
     enabled: bool = parameter(True, "Localize every image; otherwise only when ~/trigger is called.")
     max_rate_hz: float = parameter(0.0, "Localize so many images a second at most, 0: all.", low=0.0, high=1000.0)
     image_transport: str = parameter(RAW, "Type of the images.", choices=IMAGE_TRANSPORTS, live=False)
