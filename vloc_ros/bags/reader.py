@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import EACCES, EIO, ENOSPC
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -151,7 +152,9 @@ def _reading(path: Path, what: str = "") -> Iterator[None]:
         raise needs(error) from error
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        fault = what or "no complete ROS 2 bag (cut short, or still being recorded?)"
+        is_refused = isinstance(error, OSError) and error.errno in (EACCES, EIO, ENOSPC)
+        damaged = "cannot be read" if is_refused else "no complete ROS 2 bag (cut short, or still being recorded?)"
+        fault = what or damaged
         raise DatasetError(f"{path}: {fault}: {reason}") from error
 
 

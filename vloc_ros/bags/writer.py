@@ -1,5 +1,6 @@
 """Writes a bag: any messages, or a data set as a robot that drives along it would have recorded it."""
 
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
 ODOMETRY_TOPIC = "/odom"
 START_NS = 1_700_000_000 * NS  # of every bag, so that the same data set gives the same messages
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
+UNSAFE_IN_URI = frozenset("#?%")  # rosbags gives SQLite the path as a URI, as it is: to SQLite, another file's name
 FORMAT_VERSION: Literal[9] = 9  # of metadata.yaml; ROS 2 Jazzy writes it too
 
 
@@ -87,7 +89,8 @@ class BagWriter:
 def open_writer(path: Path, storage: Storage = "mcap", compression: Compression = "none") -> Iterator[BagWriter]:
     """Write a bag directory that is there completely or not at all.
 
-    Raises ConfigError where there is something, or for a compression that the storage does not have.
+    Raises ConfigError where there is something, for a compression that the storage does not have, and for what cannot
+    be written, as when the disk is full.
     """
     if compression not in COMPRESSIONS_OF[storage]:
         known = ", ".join(COMPRESSIONS_OF[storage])
@@ -98,6 +101,8 @@ def open_writer(path: Path, storage: Storage = "mcap", compression: Compression 
         raise needs(error) from error
     if path.exists():
         raise ConfigError(f"{path}: is there already, not overwritten")
+    if storage == "sqlite3" and (odd := UNSAFE_IN_URI & set(str(path.absolute()))):
+        raise ConfigError(f"{path}: an sqlite3 bag cannot have {' and '.join(sorted(odd))} in its path, an mcap can")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -108,8 +113,8 @@ def open_writer(path: Path, storage: Storage = "mcap", compression: Compression 
             with writer:
                 yield BagWriter(writer)
             partial.replace(path)
-    except (OSError, WriterError) as error:
-        raise ConfigError(f"{path}: cannot be written: {error}") from error
+    except (OSError, sqlite3.Error, WriterError) as error:
+        raise ConfigError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_dataset(
