@@ -24,12 +24,13 @@ INTERNAL: dict[str, set[str]] = {
     "inference": {"core"},
     "maps": {"core"},
     "localizer": ROBOT_PATH,
+    "map_check": {"inference", "maps"},
     "datasets": {"core"},
     "mapping": {"core", "datasets"},
     "evaluation": ROBOT_PATH | {"localizer", "datasets"},
     "bags": {"core", "datasets", "evaluation", "localizer"},
     "training": LIBRARY | {"mapping"},
-    "ros": LIBRARY | {"bags", "shipped"},
+    "ros": LIBRARY | {"bags", "map_check", "shipped"},
     "cli": LIBRARY | {"bags", "mapping", "shipped"},
 }
 # Layer -> the packages from outside that it may import, besides the standard library.
@@ -42,6 +43,7 @@ EXTERNAL: dict[str, set[str]] = {
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},
     "localizer": {"numpy"},
+    "map_check": set(),
     "datasets": {"numpy", "numba", "cv2", "yaml"},
     "mapping": {"numpy", "numba", "cv2", "pycolmap", "scipy", "sklearn", "trimesh"},
     "evaluation": {"numpy", "cv2", "matplotlib", "rerun", "scipy", "tqdm"},

@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="the nodes' parameters need rclpy")
 
 from vloc_ros.core.tracking import State
 from vloc_ros.core.types import RejectionReason
-from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, made
+from vloc_ros.ros.parameters import TEXTS, MapServerParameters, NodeParameters, RelocalizerParameters, made
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
@@ -20,7 +20,8 @@ FILES = {"vloc_map_server": "config/map_server.yaml", "relocalizer": "config/rel
 
 
 def defaults(kind: type[NodeParameters]) -> dict[str, Any]:
-    return {spec.name: spec.default for spec in fields(kind)}
+    """As YAML has them."""
+    return {spec.name: list(spec.default) if spec.type == TEXTS else spec.default for spec in fields(kind)}
 
 
 @pytest.mark.parametrize("node", NODES)

@@ -18,7 +18,8 @@ from vloc_ros.ros.parameters import (
 
 KINDS = (MapServerParameters, RelocalizerParameters)
 DEFAULTS = asdict(RelocalizerParameters())
-WRONG_TYPE = {bool: 1, int: True, float: "1", str: 3}
+WRONG_TYPE = {bool: 1, int: True, float: "1", str: 3, tuple: [123456789012]}
+CALLED = {tuple: "a list of texts, in quotes"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -32,7 +33,7 @@ def test_defaults_are_valid_and_described(kind: type[NodeParameters]) -> None:
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_another_type_is_refused_by_name(name: str) -> None:
     kind = type(DEFAULTS[name])
-    with pytest.raises(ConfigError, match=rf"parameter {name} is .*, must be {kind.__name__}"):
+    with pytest.raises(ConfigError, match=rf"parameter {name} is .*, must be {CALLED.get(kind, kind.__name__)}"):
         made(RelocalizerParameters, {**DEFAULTS, name: WRONG_TYPE[kind]})
 
 
@@ -73,6 +74,20 @@ def test_what_takes_effect_only_when_configured() -> None:
     assert fixed_while_configured(MapServerParameters) == {"autostart"}
     fixed = {"autostart", "backend", "precision", "threads", "image_transport"}
     assert fixed_while_configured(RelocalizerParameters) == fixed
+
+
+@pytest.mark.parametrize("value", [None, [], ()])
+def test_an_empty_list_is_a_list_of_texts(value: object) -> None:
+    """ROS gives it no type, or that of bytes."""
+    assert made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": value}).allowed_map_ids == ()
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0123456789AB", "0123456789ag", "0" * 65, "0123456789ab\n"])
+def test_ids_of_maps_are_hexadecimal(text: str) -> None:
+    ids = ["0123456789ab", "f" * 64]
+    assert made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": ids}).allowed_map_ids == tuple(ids)
+    with pytest.raises(ConfigError, match="parameter allowed_map_ids has "):
+        made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": [*ids, text]})
 
 
 def test_tracking_takes_its_limits_from_the_parameters() -> None:

@@ -1,6 +1,7 @@
 """Every parameter of both nodes: name, type, default, meaning, range, and when it may change."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
 
 T = TypeVar("T", bound="NodeParameters")
+TEXTS = tuple[str, ...]
+MAP_ID = re.compile("[0-9a-f]{12,64}")
 
 MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
 RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -68,6 +71,12 @@ class RelocalizerParameters(NodeParameters):
 
     map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH; empty: the map server's map.")
     max_map_mb: float = parameter(64.0, "A larger map from the map server is refused.", low=0.001, high=4096.0)
+    map_check_timeout: float = parameter(
+        15.0, "A map from the map server is refused that takes longer to check, s.", low=0.1, high=3600.0
+    )
+    allowed_map_ids: tuple[str, ...] = parameter(
+        (), "Other maps from the map server are refused: 12 to 64 digits of the sha256 of map.yaml; empty: none is."
+    )
     backend: str = parameter("auto", "What runs the network.", choices=("auto", *BACKENDS), live=False)
     precision: str = parameter(
         "auto", "Of the network's arithmetic, one that the map has.", choices=("auto", *PRECISIONS), live=False
@@ -103,6 +112,11 @@ class RelocalizerParameters(NodeParameters):
     lost_after: float = parameter(2.0, "Without a fix for so long, the state is lost, s.", low=0.01)
     publish_initialpose: bool = parameter(False, "Tell AMCL and friends the first fix and every accepted jump.")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if odd := [text for text in self.allowed_map_ids if not MAP_ID.fullmatch(text)]:
+            raise ConfigError(f"parameter allowed_map_ids has {odd[0]!r}, an id is 12 to 64 of 0123456789abcdef")
+
     @property
     def tracking(self) -> TrackingOptions:
         return TrackingOptions(
@@ -119,7 +133,8 @@ def declare(node: Node, kind: type[T]) -> T:
     """Declare all parameters of `kind` on a node and return their values. Raises ConfigError for a bad one."""
     try:
         values = {
-            spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value for spec in fields(kind)
+            spec.name: node.declare_parameter(spec.name, _as_ros(spec.default), _descriptor(spec)).value
+            for spec in fields(kind)
         }
     except InvalidParameterValueException as error:  # out of the range in the descriptor
         raise ConfigError(str(error)) from error
@@ -127,10 +142,22 @@ def declare(node: Node, kind: type[T]) -> T:
 
 
 def made(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Checked parameters; whole numbers are welcome where a float is meant."""
-    floats = {spec.name for spec in fields(kind) if spec.type is float}
-    checked: Mapping[str, Any] = {n: float(v) if n in floats and type(v) is int else v for n, v in values.items()}
+    """Checked parameters of values as ROS has them; whole numbers are welcome where a float is meant."""
+    kinds = {spec.name: spec.type for spec in fields(kind)}
+    checked: Mapping[str, Any] = {name: _from_ros(kinds[name], value) for name, value in values.items()}
     return kind(**checked)
+
+
+def _as_ros(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_ros(kind: object, value: object) -> object:
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind == TEXTS and (value is None or isinstance(value, list)):
+        return tuple(value or ())  # the empty list of a configuration file has no type, and no value
+    return value
 
 
 def fixed_while_configured(kind: type[NodeParameters]) -> frozenset[str]:
@@ -140,8 +167,10 @@ def fixed_while_configured(kind: type[NodeParameters]) -> frozenset[str]:
 
 def _check(spec: "Field[Any]", value: object) -> None:
     kind, low, high, choices = spec.type, *(spec.metadata[key] for key in ("low", "high", "choices"))
+    if kind == TEXTS and isinstance(value, tuple) and all(isinstance(text, str) for text in value):
+        kind = tuple
     if type(value) is not kind:
-        name = kind.__name__ if isinstance(kind, type) else kind
+        name = "a list of texts, in quotes" if kind == TEXTS else getattr(kind, "__name__", kind)
         raise ConfigError(f"parameter {spec.name} is {value!r} ({type(value).__name__}), must be {name}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"parameter {spec.name} is {value}, must be finite")

@@ -18,12 +18,13 @@ from tf2_ros import Buffer
 
 from vloc_ros.core.rate import RateLimit
 from vloc_ros.core.tracking import State
-from vloc_ros.errors import MapError, VlocError
-from vloc_ros.maps import StoredMap, read_map, unpack_map
+from vloc_ros.errors import VlocError
+from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros import initialpose
 from vloc_ros.ros.camera_input import CameraInput
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, status_message
+from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.frames import receiving_transforms
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outcome import NOTHING_YET
@@ -58,6 +59,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._relocalization = Relocalization(self, buffer, scope)
         self._loader = NewestWins("map loader", self._open, self._log_defect)
         scope.callback(self._loader.close)
+        self._foreign_maps = ForeignMaps(expected=not self.parameters.map)
+        scope.callback(self._foreign_maps.close)  # before the loader, which may be waiting for it
         if self.parameters.map:
             self._relocalization.use(read_map(resolve_map(self.parameters.map)), self.parameters.map)
         take_hint = self._relocalization.take_hint
@@ -108,17 +111,14 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def _open(self, received: tuple[StoredMap, str] | UInt8MultiArray) -> None:
         """In the loader's thread: check a map and use it, or say what is wrong with it and keep the one before."""
         try:
-            stored, where = received if isinstance(received, tuple) else (self._unpacked(received), "map/data")
+            if isinstance(received, tuple):
+                stored, where = received
+            else:
+                stored, where = self._foreign_maps.read(received, self.parameters), WHERE
             self._relocalization.use(stored, where)
         except VlocError as error:
             kept = self._relocalization.map_id
             self.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
-
-    def _unpacked(self, message: UInt8MultiArray) -> StoredMap:
-        size_mb, limit_mb = len(message.data) / 1e6, self.parameters.max_map_mb
-        if size_mb > limit_mb:
-            raise MapError(f"map/data: {size_mb:.1f} MB, parameter max_map_mb allows {limit_mb:g} MB")
-        return unpack_map(bytes(message.data), "map/data")
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         limited = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
