@@ -130,7 +130,7 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     monkeypatch.setattr("vloc_ros.localizer.localize", localize)
     ids = np.zeros(1, np.int32)
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
-    landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
+    landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
     return Localizer(landmarks, SimpleNamespace(), session)  # type: ignore[arg-type]
 

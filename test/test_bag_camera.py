@@ -10,9 +10,10 @@ pytest.importorskip("rosbags", reason="bags need rosbags")
 from bag_scenes import CAMERA, picture, stamp
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.camera import choose_camera
+from vloc_ros.bags.camera import choose_camera, read_calibrations
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import open_writer
+from vloc_ros.core.camera_info import InfoOptions
 from vloc_ros.errors import DatasetError
 
 
@@ -55,6 +56,18 @@ def test_another_cameras_calibration_is_not_lent(tmp_path: Path, image: tuple[st
 def test_the_cameras_own_calibration_is_found(tmp_path: Path, image: tuple[str, str], info: tuple[str, str]) -> None:
     with open_bag(write_topics(tmp_path / "bag", dict([image]), dict([info]))) as bag:
         assert choose_camera(bag, image[0]).info.name == info[0]
+
+
+@pytest.mark.parametrize("stamps", [(0, 0), (5, 5)])
+def test_calibrations_of_one_stamp_are_refused_where_they_differ(tmp_path: Path, stamps: tuple[int, int]) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        bag.write("/image", RAW_IMAGE, stamp(0), messages.image(stamp(0), "c", picture(0)))
+        for index, camera in enumerate((CAMERA, CAMERA, CAMERA.resized(8, 6))):
+            info = messages.camera_info(stamps[index % 2], "c", camera)
+            bag.write("/camera_info", CAMERA_INFO, stamp(index), info)
+    words = rf"several calibrations have the stamp {stamps[0] / 1e9:.3f} s"
+    with open_bag(tmp_path / "bag") as read, pytest.raises(DatasetError, match=words):
+        read_calibrations(read, choose_camera(read).info, InfoOptions())
 
 
 def test_a_depth_cameras_calibration_is_no_candidate_beside_the_colour_cameras(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     monkeypatch.setattr("vloc_ros.localizer.localize", fake_localize)
     ids = np.zeros(1, np.int32)
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
-    landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1), ids, manifest)
+    landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
     return Localizer(landmark_map, SimpleNamespace(), session)  # type: ignore[arg-type]
 

@@ -97,9 +97,9 @@ class BagFrames:
     def _frame(self, item: tuple[Message, Matrix]) -> Frame:
         message, pose = item
         stamp_ns, frame_id = message.header
-        name = _name(message)
+        name, content = _name(message), self._bag.read(message)
         try:
-            rgb = to_rgb(self._bag.read(message), message.msgtype)
+            rgb = to_rgb(content, message.msgtype)
             camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
             image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
         except VlocError as error:

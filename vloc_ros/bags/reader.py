@@ -44,8 +44,9 @@ class Topic:
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it was recorded: its topic, when it was recorded, and its serialized content."""
+    """A message as it was recorded: its bag and topic, when it was recorded, and its serialized content."""
 
+    bag: Path
     topic: str
     msgtype: str
     recorded_ns: int
@@ -60,7 +61,7 @@ class Message:
             (frame,) = struct.unpack_from(f"{length}s", self.raw, ENCAPSULATION_BYTES + 12)
             return seconds * NS + nanoseconds, frame.rstrip(b"\0").decode()
         except (struct.error, IndexError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{self.topic}: a message without a header: {error}") from error
+            raise DatasetError(f"{self.bag}: {self.topic}: a message without a header: {error}") from error
 
 
 class Bag(AbstractContextManager["Bag"]):
@@ -90,20 +91,21 @@ class Bag(AbstractContextManager["Bag"]):
         """The messages of these topics in the order of recording. Raises DatasetError for a damaged bag."""
         channels = {Channel(topic.name, topic.msgtype, topic.encoding) for topic in topics}
         messages = (message for storage in self._storages for message in storage.messages(channels))
+        missing = {channel.topic for channel in channels}
         while True:
             with _reading(self.path):
-                try:
-                    channel, recorded_ns, raw = next(messages)
-                except StopIteration:
-                    return
-                raw = unpacked(raw)
-            yield Message(channel.topic, channel.msgtype, recorded_ns, raw)
+                if (found := next(messages, None)) is None:
+                    break
+                channel, recorded_ns, raw = found[0], found[1], unpacked(found[2])
+            missing.discard(channel.topic)
+            yield Message(self.path, channel.topic, channel.msgtype, recorded_ns, raw)
+
+        if missing:
+            raise DatasetError(f"{self.path}: {', '.join(sorted(missing))}: no messages, though the bag counts some")
 
     def first(self, topic: Topic) -> Message:
         """The first message of a topic. Raises DatasetError."""
-        for message in self.messages([topic]):
-            return message
-        raise DatasetError(f"{self.path}: {topic.name} has no message, though the bag says that it has {topic.count}")
+        return next(self.messages([topic]))
 
     def read(self, message: Message) -> Any:
         """The content of a message of a type that ROS 2 comes with. Raises DatasetError."""
@@ -151,7 +153,8 @@ def _reading(path: Path, what: str = "") -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise needs(error) from error
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        text = repr(error) if isinstance(error, LookupError) else str(error)  # a KeyError's text is only the key
+        reason = text.strip().partition("\n")[0] or type(error).__name__
         is_refused = isinstance(error, OSError) and error.errno in (EACCES, EIO, ENOSPC)
         damaged = "cannot be read" if is_refused else "no complete ROS 2 bag (cut short, or still being recorded?)"
         fault = what or damaged

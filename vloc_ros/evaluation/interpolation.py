@@ -14,6 +14,7 @@ Stamps = NDArray[np.int64]
 Known = NDArray[np.bool_]
 
 UNIT_TOLERANCE = 1e-2  # written with few digits, a unit quaternion is still this close to length 1
+MAX_VALUE = 1e9  # of a position in metres; what is computed with larger ones is noise
 LEAST_LENGTH = 1e-9  # of a quaternion that has a direction
 
 
@@ -21,8 +22,9 @@ LEAST_LENGTH = 1e-9  # of a quaternion that has a direction
 class Faults:
     """What was wrong with the poses of a trajectory, each a number of poses, and what was done about it.
 
-    `invalid` (not finite, or a quaternion of length 0): left out. `not_normalized` (off by more than 1 %): normalized.
-    `backwards` (a stamp before the one before): sorted in. `duplicates` (of a stamp): the last one counts.
+    `invalid` (not finite, farther away than MAX_VALUE, or a quaternion of length 0): left out. `not_normalized` (off by
+    more than 1 %): normalized. `backwards` (a stamp before the one before): sorted in. `duplicates` (of a stamp): the
+    last one counts.
     """
 
     invalid: int = 0
@@ -97,8 +99,10 @@ def trajectory_of(stamps_ns: ArrayLike, values: ArrayLike) -> Trajectory | None:
 
 def _trajectory(stamps_ns: Stamps, values: Matrix) -> Trajectory | None:
     backwards = int((np.diff(stamps_ns) < 0).sum())
-    lengths = np.linalg.norm(values[:, 3:], axis=1)
-    valid = np.isfinite(values).all(axis=1) & (lengths > LEAST_LENGTH)
+    possible = np.max(np.abs(values), axis=1, initial=0.0) <= MAX_VALUE  # nan is not, either
+    lengths = np.zeros(len(values))
+    lengths[possible] = np.linalg.norm(values[possible, 3:], axis=1)
+    valid = lengths > LEAST_LENGTH
     if not valid.any():
         return None
     stamps_ns, values, lengths = stamps_ns[valid], values[valid], lengths[valid]
