@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from geometry_msgs.msg import TransformStamped
+from graph import Graph
 from robot import (
     BASE_FRAME,
     BASE_FROM_CAMERA,
@@ -21,6 +23,7 @@ from robot import (
 )
 
 from vloc_ros.core.transforms import from_quaternion, invert, planar, rotation_angle
+from vloc_ros.datasets import Frame
 from vloc_ros.ros.conversions import to_stamp_ns
 
 
@@ -54,6 +57,23 @@ def test_map_to_odom_goes_on_between_fixes_dated_ahead(robot: Robot, heard: list
     assert all(np.diff(stamps) > 0)
     assert stamps[-1] > robot.now_ns(), "not dated ahead"
     assert all(t.transform == heard[0].transform for t in heard)
+
+
+def test_each_broadcast_is_dated_later_than_the_one_before(
+    graph: Graph, frames: list[Frame], shipped_map: Path
+) -> None:
+    """Two threads broadcast: that of the timer, here a very busy one, and that of the images."""
+    program = graph.start("relocalizer", map=shipped_map, threads=1, tf_publish_rate=1000.0, tf_timeout=5.0)
+    robot = Robot(graph, frames)
+    robot.mount_camera()
+    robot.wait_for_relocalizer()
+    with graph.listening_to_tf("map") as heard:
+        for _ in range(30):
+            assert robot.localize().is_fix
+        stamps = [to_stamp_ns(transform.header.stamp) for transform in heard]
+    assert len(stamps) > 100
+    assert (np.diff(stamps) > 0).all()
+    program.stop()
 
 
 def test_nothing_before_the_first_fix(robot: Robot, heard: list[TransformStamped]) -> None:

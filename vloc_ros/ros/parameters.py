@@ -91,7 +91,7 @@ class RelocalizerParameters(NodeParameters):
     camera_frame: str = parameter("", "The camera's optical frame; empty: the frame in the header of its images.")
     tf_mode: str = parameter(MAP_TO_ODOM, "The transform that is broadcast.", choices=TF_MODES)
     tf_publish_rate: float = parameter(20.0, "How often map -> odom is broadcast, Hz.", low=0.1, high=1000.0)
-    transform_tolerance: float = parameter(0.1, "map -> odom is dated so far ahead, s.", low=0.0, high=10.0)
+    transform_tolerance: float = parameter(0.3, "map -> odom is dated so far ahead, s.", low=0.0, high=10.0)
     tf_timeout: float = parameter(0.2, "Wait so long for TF at the stamp of an image, s.", low=0.0, high=10.0)
     two_d_mode: bool = parameter(False, "Ground robot: the pose has no height, roll or pitch.")
     min_inliers: int = parameter(0, "Accept no pose with fewer landmarks, 0: the map's own limit.", low=0, high=100000)

@@ -48,6 +48,8 @@ class Relocalization:
         self._track = Track()
         self._fixed_at_ns = 0
         self._last_stamp_ns = 0
+        self._broadcasting = threading.Lock()
+        self._broadcast_ns = 0  # when map -> odom was last broadcast
         self._infos: deque[CameraInfo] = deque(maxlen=CAMERA_INFOS_KEPT)
         self._complained_s: dict[str, float] = {}
         self._initialpose = InitialPose(node, scope, lambda: self.state() is State.LOCALIZED)
@@ -158,13 +160,21 @@ class Relocalization:
         return Outcome(stamp_ns, latency_ms, result, rejection)
 
     def broadcast_drift(self) -> None:
-        """map -> odom as the last fix saw it, dated ahead: valid until the next one."""
+        """map -> odom as the last fix saw it, dated ahead: valid until the next one.
+
+        A timer does this, and the thread with the images at each fix: in turns, so that no stamp is older than one
+        before it, or the same, which tf2 would ignore.
+        """
         parameters = self._node.parameters
-        fix = self._track.fix
-        drift = fix.map_from_odom if fix else None
-        if parameters.tf_mode == MAP_TO_ODOM and fix and drift is not None:
-            ahead_ns = self._now_ns() + int(parameters.transform_tolerance * 1e9)
-            self._outputs.broadcast_drift(drift, fix.map_frame, parameters.odom_frame, ahead_ns)
+        with self._broadcasting:
+            fix = self._track.fix
+            drift = fix.map_from_odom if fix else None
+            if parameters.tf_mode == MAP_TO_ODOM and fix and drift is not None:
+                now_ns, last_ns = self._now_ns(), self._broadcast_ns
+                # Where time has gone back far, another run has begun.
+                self._broadcast_ns = last_ns + 1 if 0 <= last_ns - now_ns < MAX_BACK_S * 1e9 else now_ns
+                ahead_ns = self._broadcast_ns + int(parameters.transform_tolerance * 1e9)
+                self._outputs.broadcast_drift(drift, fix.map_frame, parameters.odom_frame, ahead_ns)
 
     def _begin(self, stamp_ns: int) -> tuple[Localizer, Track]:
         """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
