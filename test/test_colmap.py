@@ -1,5 +1,6 @@
 """COLMAP models, written here by pycolmap itself: names, filters, pixels of other sizes, and models that do not fit."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from mapping_scenes import CAMERA, WallAndBox, views
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
+from vloc_ros.mapping import colmap_model
 from vloc_ros.mapping.colmap import match_images, read_colmap
+from vloc_ros.mapping.colmap_model import read_model
 from vloc_ros.mapping.sparse import SparsePoints
 
 pycolmap = pytest.importorskip("pycolmap", reason="pycolmap, which reads COLMAP models, is not installed")
@@ -125,7 +128,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no COLMAP model in it"):
         read_colmap(tmp_path, DATASET)
     (tmp_path / "cameras.bin").write_bytes(b"\1")
-    with pytest.raises(DatasetError, match="not a COLMAP model"):
+    with pytest.raises(DatasetError, match=r"cameras\.bin: damaged or cut short, 1 bytes are too few for 1 cameras"):
         read_colmap(tmp_path, DATASET)
 
 
@@ -136,6 +139,63 @@ def test_the_directory_above_a_model_names_the_model(tmp_path: Path, above: str)
     write_model(model)
     with pytest.raises(DatasetError, match=rf"no COLMAP model in it, .*; give one of {model}$"):
         read_colmap(tmp_path / above, DATASET)
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def countless(content: bytes) -> bytes:
+    """It says that it has 2^60 of what it lists."""
+    return (1 << 60).to_bytes(8, "little") + content[8:]
+
+
+def endless_lists(content: bytes) -> bytes:
+    """Whatever may be the length of a list inside is 2^40."""
+    lengths = (len(POINTS), len(DATASET))
+    for length in lengths:
+        content = content[:8] + content[8:].replace(length.to_bytes(8, "little"), (1 << 40).to_bytes(8, "little"))
+    return content
+
+
+def other_numbers(content: bytes) -> bytes:
+    """Numbers of cameras, images and points that are not there."""
+    return content[:8] + bytes(255 if byte == 1 else byte for byte in content[8:])
+
+
+@pytest.mark.parametrize("file", ["cameras.bin", "images.bin", "points3D.bin", "frames.bin", "rigs.bin"])
+@pytest.mark.parametrize("damage", [cut, countless, endless_lists, other_numbers])
+def test_a_damaged_model_is_one_line_in_bounded_time_and_memory(tmp_path: Path, file: str, damage) -> None:
+    path = write_model(tmp_path / "model") / file
+    if not path.exists():
+        pytest.skip(f"this pycolmap writes no {file}")
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    if damage(content) == content:
+        pytest.skip("nothing of that kind is in it")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DatasetError, match=f"not a COLMAP model: |{file}: damaged or cut short, ") as error:
+        read_model(path.parent)
+    if damage in (cut, countless):
+        assert f"{file}: damaged or cut short" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000  # kB
+
+
+@pytest.mark.parametrize("file", ["images.bin", "points3D.bin"])
+def test_a_file_that_lacks_its_last_bytes_is_never_read_as_if_it_had_them(tmp_path: Path, file: str) -> None:
+    path = write_model(tmp_path / "model") / file
+    content = path.read_bytes()
+    for length in (0, 7, 20, len(content) - 30, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(DatasetError, match=f"{file}: damaged or cut short"):
+            read_model(path.parent)
+
+
+def test_pycolmap_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(colmap_model, "SECONDS", 0.01)
+    with pytest.raises(DatasetError, match="reading it took more than"):
+        read_model(write_model(tmp_path / "model"))
 
 
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.types import Dataset
-from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.errors import DatasetError
+from vloc_ros.mapping.colmap_model import ColmapModel, read_model
 from vloc_ros.mapping.sparse import SparsePoints
 
 Float = NDArray[np.float64]
@@ -25,39 +25,34 @@ SAME_ASPECT = 0.01  # relative difference up to which two images are scaled copi
 
 
 def read_colmap(directory: Path, dataset: Dataset) -> SparsePoints:
-    """The points of the model in `directory` (cameras, images, points3D, .bin or .txt) that the data set's frames see.
+    """The points of the model in `directory` (see `read_model`) that the data set's frames see.
 
     Points of short tracks or with large errors are left out, and so are frames without an image in the model (see
     `match_images`). The model may be of images of another size; their lens distortion is that of the data set's images.
     Raises DatasetError for a model that cannot be read, that has none of the frames, or whose points are not where the
     data set's poses and cameras see them; ConfigError where pycolmap is not installed.
     """
-    model = _open(directory)
-    images = {image.name: image for _, image in sorted(model.images.items())}
-    matched = match_images(dataset.names, images)
+    model = read_model(directory)
+    row_of_image = {name: row for row, name in enumerate(model.names.tolist())}
+    matched = match_images(dataset.names, row_of_image)
     if not matched:
         raise DatasetError(
-            f"{directory}: none of the model's {len(images)} images is a frame of the data set: "
-            f"'{next(iter(images), '')}' there, '{next(iter(dataset.names), '')}' here"
+            f"{directory}: none of the model's {len(row_of_image)} images is a frame of the data set: "
+            f"'{next(iter(row_of_image), '')}' there, '{next(iter(dataset.names), '')}' here"
         )
-    good = {
-        number: point.xyz
-        for number, point in sorted(model.points3D.items())
-        if point.track.length() >= MIN_TRACK_LENGTH and point.error <= MAX_POINT_ERROR
-    }
-    positions, row_of = np.array(list(good.values())).reshape(-1, 3), {number: row for row, number in enumerate(good)}
+    good = (model.track_lengths >= MIN_TRACK_LENGTH) & (model.errors <= MAX_POINT_ERROR)
     seen, errors = {}, [np.zeros(0)]
     for index, name in enumerate(dataset.names):
         if name not in matched:
             continue
-        image, camera = images[matched[name]], dataset.camera(index)
-        rows, pixels = _observations(image, row_of)
+        image, camera = row_of_image[matched[name]], dataset.camera(index)
+        rows, pixels = _observations(model, image, good)
         if len(rows):
-            pixels = _pixels_in(camera, pixels, model.cameras[image.camera_id], directory)
-            errors.append(_errors(camera, dataset.map_from_camera(index), positions[rows], pixels) / camera.width)
-            seen[name] = np.unique(rows)
+            pixels = _pixels_in(camera, pixels, model.sizes[image], directory)
+            errors.append(_errors(camera, dataset.map_from_camera(index), model.positions[rows], pixels) / camera.width)
+            seen[name] = np.unique(rows).astype(np.int32)
     _check(np.concatenate(errors), dataset, directory)
-    return _without_unseen(positions, seen)
+    return _without_unseen(model.positions, seen)
 
 
 def match_images(names: Iterable[str], images: Iterable[str]) -> dict[str, str]:
@@ -91,37 +86,19 @@ def _unambiguous(candidates: dict[str, list[str]]) -> dict[str, str]:
     return {name: found[0] for name, found in candidates.items() if len(found) == 1 and claims[found[0]] == 1}
 
 
-def _open(directory: Path) -> Any:
-    try:
-        import pycolmap  # only for those who have such a model
-    except ImportError as error:
-        raise ConfigError("a COLMAP model needs the Python package 'pycolmap': pip install pycolmap") from error
-    if not directory.is_dir():
-        raise DatasetError(f"{directory}: no such directory, it should hold a COLMAP model")
-    if not any(directory.glob("cameras.*")):
-        models = sorted({str(part.parent) for depth in ("*", "*/*") for part in directory.glob(f"{depth}/cameras.*")})
-        hint = f"; give one of {', '.join(models)}" if models else ""
-        raise DatasetError(f"{directory}: no COLMAP model in it, which has cameras.bin or cameras.txt{hint}")
-    try:
-        return pycolmap.Reconstruction(str(directory))
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise DatasetError(f"{directory}: not a COLMAP model: {str(error).splitlines()[0]}") from error
+def _observations(model: ColmapModel, image: int, good: NDArray[np.bool_]) -> tuple[Ints, Float]:
+    """Rows (n,) of the good points that an image of the model sees, and where (n, 2), in COLMAP's pixels."""
+    of_image = (model.observed_by == image) & good[model.observed]
+    return model.observed[of_image].astype(np.int32), model.pixels[of_image]
 
 
-def _observations(image: Any, row_of: dict[int, int]) -> tuple[Ints, Float]:
-    """Rows (n,) of the points that an image of the model sees, and where (n, 2), in COLMAP's pixels."""
-    seen = image.get_observation_points2D()
-    found = [(row_of[p.point3D_id], *p.xy) for p in seen if p.point3D_id in row_of]
-    table = np.array(found, dtype=np.float64).reshape(-1, 3)
-    return table[:, 0].astype(np.int32), table[:, 1:]
-
-
-def _pixels_in(camera: Camera, pixels: Float, model_camera: Any, directory: Path) -> Float:
-    """Pixels (n, 2) of the model's image in that of the data set. Raises DatasetError if it is another image."""
-    scale = np.array([camera.width / model_camera.width, camera.height / model_camera.height])
+def _pixels_in(camera: Camera, pixels: Float, size: NDArray[np.int64], directory: Path) -> Float:
+    """Pixels (n, 2) of the model's image of that size in that of the data set. Raises DatasetError if it is another."""
+    width, height = size.tolist()
+    scale = np.array([camera.width / width, camera.height / height])
     if abs(scale[0] / scale[1] - 1) > SAME_ASPECT:
         raise DatasetError(
-            f"{directory}: the model's images are {model_camera.width}x{model_camera.height}, "
+            f"{directory}: the model's images are {width}x{height}, "
             f"those of the data set {camera.width}x{camera.height}"
         )
     scaled: Float = pixels * scale - 0.5  # COLMAP counts from the image's corner, not from its first pixel's centre
