@@ -14,6 +14,7 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.evaluation import strict_json
 from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
@@ -72,7 +73,7 @@ class Evaluation:
     def read_json(path: Path) -> "Evaluation":
         """What `write_json` wrote. Raises ConfigError for anything else."""
         try:
-            report = json.loads(path.read_text(encoding="utf-8"))
+            report = strict_json.load(path.read_bytes())
             records = tuple(FrameRecord.from_json(node) for node in report["per_frame"])
             return Evaluation(records, report.get("source", {}))
         except OSError as error:

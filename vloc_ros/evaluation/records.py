@@ -13,6 +13,7 @@ from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.metrics import WRONG_SCENE, PoseError, pose_error
+from vloc_ros.evaluation.strict_json import number
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,16 @@ class Estimated:
         """The inverse of `to_json`; KeyError, TypeError or ValueError for what that never writes."""
         return Estimated(
             map_from_camera=_pose_from_json(node["pose"]),
-            covariance=np.array(node["covariance"], dtype=np.float64).reshape(6, 6),
-            confidence=float(node["confidence"]),
+            covariance=np.array([number(value) for value in node["covariance"]]).reshape(6, 6),
+            confidence=number(node["confidence"]),
             error=WRONG_SCENE
             if node["translation_error_m"] is None
-            else PoseError(float(node["translation_error_m"]), math.radians(node["rotation_error_deg"])),
-            inliers=int(node["inliers"]),
-            inlier_ratio=float(node["inlier_ratio"]),
-            reprojection_rmse_px=float(node["reprojection_rmse_px"]),
-            position_sigma_m=float(node["position_sigma_m"]),
-            rotation_sigma_deg=float(node["rotation_sigma_deg"]),
+            else PoseError(number(node["translation_error_m"]), math.radians(number(node["rotation_error_deg"]))),
+            inliers=int(number(node["inliers"])),
+            inlier_ratio=number(node["inlier_ratio"]),
+            reprojection_rmse_px=number(node["reprojection_rmse_px"]),
+            position_sigma_m=number(node["position_sigma_m"]),
+            rotation_sigma_deg=number(node["rotation_sigma_deg"]),
         )
 
 
@@ -137,13 +138,13 @@ class FrameRecord:
                 outcome=Rejected(str(node["rejected"]), str(node["detail"]), refused and Estimated.from_json(refused))
                 if "rejected" in node
                 else Estimated.from_json(node),
-                timings_ms={str(stage): float(ms) for stage, ms in node["latency_ms"].items()},
-                nearest_view=None if view is None else NearestView(float(view), float(node["nearest_view_deg"])),
+                timings_ms={str(stage): number(ms) for stage, ms in node["latency_ms"].items()},
+                nearest_view=None if view is None else NearestView(number(view), number(node["nearest_view_deg"])),
                 state=None if state is None else State(state),
                 scene=str(node.get("scene", "")),
                 true_scene=str(node.get("true_scene", "")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
 
 
@@ -181,4 +182,5 @@ def _pose_to_json(pose: Matrix) -> list[float]:
 def _pose_from_json(values: list[float]) -> Matrix:
     if len(values) != 7:
         raise ValueError(f"{len(values)} values instead of 7 in a pose")
-    return from_quaternion(values[3:], values[:3])
+    numbers = [number(value) for value in values]
+    return from_quaternion(numbers[3:], numbers[:3])

@@ -1,22 +1,20 @@
 """The report of a map: what is in it, how it was made, and where it will fail."""
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.evaluation.report import places, plots
+from vloc_ros.evaluation.report.map_past import Curves, decode_preview, read_past
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.maps import StoredMap
+from vloc_ros.maps.reader import PREVIEW_FILE
 
 WORST_FRAMES = 8
 REJECTED_CM = 50.0
@@ -38,7 +36,8 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     """Write the report of a map as one HTML file. Raises ConfigError when it cannot be written, MapError for a map
     whose mapping.json is not one."""
     landmark_map = stored.landmark_map
-    curves, held_out = _past(stored)
+    past = read_past(stored)
+    curves, held_out = past.curves, past.held_out
     scenes = landmark_map.manifest.scenes or ("",)
     with plotting():
         sections = [
@@ -52,23 +51,16 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
 
 
-def _past(stored: StoredMap) -> tuple[dict[str, Any], list[FrameRecord]]:
-    """The training's curves and the held-out frames, as far as the map tells. Raises MapError for nonsense."""
-    try:
-        mapping = json.loads(stored.files.get("mapping.json", b"{}"))
-        return mapping.get("curves", {}), [FrameRecord.from_json(node) for node in mapping.get("held_out", [])]
-    except (ValueError, TypeError, AttributeError, ConfigError) as error:
-        raise MapError(f"map {stored.map_id}: mapping.json is not what `vloc map` writes ({error})") from error
-
-
 def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[str, str]]:
     accuracy = stored.landmark_map.manifest.accuracy
     median = accuracy.get("median_translation_m")
+    # For people, so that anything may stand there.
+    known = f"{100 * median:.2f} cm" if isinstance(median, int | float) else "none"
     return {
         "landmarks": (str(len(stored.landmark_map)), ""),
         "on the disk": (f"{stored.size_bytes / 1e6:.2f} MB", ""),
         "mapping images": (str(len(stored.landmark_map.mapping_views)), ""),
-        "median, held-out frames": ("none" if median is None else f"{100 * median:.2f} cm", ""),
+        "median, held-out frames": (known, ""),
         "held-out frames": (str(len(held_out)), ""),
     }
 
@@ -92,12 +84,8 @@ def _titled(title: str, scene: str) -> str:
 
 
 def _preview(stored: StoredMap) -> str:
-    encoded = np.frombuffer(stored.files.get("preview.png", b""), dtype=np.uint8)
-    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
-    if bgr is None:
-        return ""
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8)
-    return section("Preview", picture(rgb, "The preview in the map's directory."))
+    rgb = decode_preview(stored.files.get(PREVIEW_FILE, b""))
+    return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
 
 
 def _accuracy(scene: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
@@ -162,11 +150,11 @@ def _verdict(record: FrameRecord) -> str:
     return f"{100 * record.error.translation_m:.2f}" if record.error.in_scene else f"taken for {record.scene}"
 
 
-def _training(curves: dict[str, Any]) -> str:
+def _training(curves: Curves) -> str:
     cards = [
         plot(plots.curves(curves, prefix, label), f"{label[0].upper()}{label[1:]} while it was trained.")
         for prefix, label in CURVES.items()
-        if any(tag.startswith(prefix) for tag in curves)
+        if any(tag.startswith(prefix) and points for tag, points in curves.items())
     ]
     return section("Training", *cards) if cards else ""
 
