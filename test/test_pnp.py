@@ -10,7 +10,7 @@ from vloc_ros.core.camera import Camera
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.pnp_kernels import damped_step, normal_equations, perturb
+from vloc_ros.core.refinement import damped_step, normal_equations, perturb
 from vloc_ros.core.transforms import apply, from_quaternion, invert, rotation_angle
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.methods.hscnet import MANY_ROUGH

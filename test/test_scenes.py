@@ -80,6 +80,8 @@ class FakeMethod:
     def __init__(self, found: Correspondences) -> None:
         self.found = found
 
+    def preload(self) -> None: ...
+
     def prepare(self, image: CameraImage, spec: NetworkSpec) -> np.ndarray:
         return image.rgb
 
@@ -156,7 +158,7 @@ class Sequence:
     def __init__(self, answers: list[Correspondences]) -> None:
         self.answers = iter([Correspondences.empty(), *answers])
 
-    pnp, prepare = FakeMethod.pnp, FakeMethod.prepare
+    pnp, preload, prepare = FakeMethod.pnp, FakeMethod.preload, FakeMethod.prepare
 
     def correspond(self, *_: object) -> Correspondences:
         return next(self.answers)

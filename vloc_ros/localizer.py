@@ -14,7 +14,7 @@ from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_session
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.methods import get_method
+from vloc_ros.methods import DEFAULT_METHOD, get_method
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +35,23 @@ class Localizer:
         return localize_all(images, self.landmark_map, self.method, self.session, self.session.max_batch)
 
     def warm_up(self) -> None:
-        """Go through every stage once, so that the first image is as fast as the others: loads compiled code."""
+        """Go through every stage once, so that the first image is as fast as the others."""
+        preload(self.method)
         spec = self.session.spec
         camera = Camera(spec.width, spec.height, spec.width, spec.width, spec.width / 2, spec.height / 2)
         self.localize(CameraImage(np.zeros((spec.height, spec.width, 3), dtype=np.uint8), camera))
-        points = np.random.default_rng(0).uniform((-1, -1, 2), (1, 1, 4), (32, 3))
-        pixels, _ = camera.project(points)
-        solve_pnp(Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32)), camera)
+
+
+def preload(method: Method | None = None) -> None:
+    """Load, or compile where that has never been done, what a method needs, by default the usual one; and PnP.
+
+    Takes a second or two the first time: worth beginning in a thread of its own while a map is still awaited.
+    """
+    (method or get_method(DEFAULT_METHOD)).preload()
+    camera = Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
+    points = np.random.default_rng(0).uniform((-1, -1, 2), (1, 1, 4), (32, 3))
+    pixels, _ = camera.project(points)
+    solve_pnp(Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32)), camera)
 
 
 def load_localizer(

@@ -57,6 +57,10 @@ class Method(Protocol):
         """How a pose is found in its correspondences."""
         ...
 
+    def preload(self) -> None:
+        """Load what it will need, whatever the map: compiled code, which takes a while."""
+        ...
+
     def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
         """The network's input, RGB (spec.height, spec.width, 3). Raises ConfigError for an image that does not suit."""
         ...

@@ -1,13 +1,14 @@
 """From 2-D to 3-D correspondences to a pose with covariance: LO-RANSAC by PoseLib, then weighted refinement."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import poselib
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
-from vloc_ros.core.pnp_kernels import refine
+from vloc_ros.core.refinement import refine
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError
@@ -70,15 +71,23 @@ def solve_pnp(
 def reprojection_errors(map_from_camera: Float, correspondences: Correspondences, camera: Camera) -> Float:
     """Distance in pixels (N,) between pixels (N, 2) and projected map points (N, 3); inf behind the camera."""
     projected, _ = camera.project(apply(invert(map_from_camera), correspondences.points))
-    errors: Float = np.linalg.norm(projected - correspondences.pixels, axis=1)
-    return np.where(np.isnan(errors), np.inf, errors)
+    offsets = projected - correspondences.pixels
+    errors: Float = np.sqrt(offsets[:, 0] ** 2 + offsets[:, 1] ** 2)
+    errors[np.isnan(errors)] = np.inf
+    return errors
 
 
 def _most_certain(correspondences: Correspondences, count: int) -> Correspondences:
     """The `count` of least sigma, in their order; of equal ones some from all over the image, always the same."""
-    order = np.random.default_rng(0).permutation(len(correspondences))
+    order = _scattered(len(correspondences))
     least = np.argsort(correspondences.sigmas[order], kind="stable")[:count]
     return correspondences[np.sort(order[least])]
+
+
+@lru_cache(maxsize=64)
+def _scattered(count: int) -> NDArray[np.int64]:
+    """All indices below `count` in an order that looks random and is always the same."""
+    return np.random.default_rng(0).permutation(count)
 
 
 def _ransac(correspondences: Correspondences, camera: Camera, max_error_px: float, settings: PnpSettings) -> Float:
@@ -114,7 +123,7 @@ def _settled(
             return Rejection(
                 RejectionReason.NO_POSE, f"no pose explains more than {int(inliers.sum())} of {len(inliers)} landmarks"
             )
-        pose, covariance = _refine(pose, correspondences[inliers], camera)
+        pose, covariance = _refine(pose, correspondences, inliers, errors, camera)
         if covariance is None:
             return Rejection(
                 RejectionReason.NO_POSE, f"{int(inliers.sum())} inlier landmarks leave the pose undetermined"
@@ -128,20 +137,19 @@ def _settled(
     return PoseEstimate(pose, covariance, correspondences, inliers, rmse_px)
 
 
-def _refine(start: Float, correspondences: Correspondences, camera: Camera) -> tuple[Float, Float | None]:
-    """(map_from_camera, covariance) of the Cauchy cost's minimum; no covariance where the pose is undetermined."""
-    errors = reprojection_errors(start, correspondences, camera) / correspondences.sigmas
+def _refine(
+    start: Float, correspondences: Correspondences, inliers: NDArray[np.bool_], errors: Float, camera: Camera
+) -> tuple[Float, Float | None]:
+    """(map_from_camera, covariance) of the Cauchy cost's minimum over the inliers; no covariance where the pose is
+    undetermined. `errors` (N,): the reprojection errors at the start."""
+    sigmas = correspondences.sigmas[inliers]
     # Sigmas may be too small as a whole: what is an outlier is judged by how far the residuals really scatter.
-    scale = CAUCHY * max(1.0, float(np.median(errors)) / RAYLEIGH_MEDIAN)
+    scale = CAUCHY * max(1.0, float(np.median(errors[inliers] / sigmas)) / RAYLEIGH_MEDIAN)
+    intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     pose, information, chi2 = refine(
-        start,
-        correspondences.pixels,
-        correspondences.points,
-        correspondences.sigmas,
-        np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
-        scale,
+        start, correspondences.pixels[inliers], correspondences.points[inliers], sigmas, intrinsics, scale
     )
-    degrees_of_freedom = 2 * len(correspondences) - 6
+    degrees_of_freedom = 2 * len(sigmas) - 6
     inverse = _inverse(information)
     return pose, None if inverse is None else inverse * max(1.0, chi2 / degrees_of_freedom)
 

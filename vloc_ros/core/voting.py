@@ -6,9 +6,6 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.voting_cells import sort_by_label
-from vloc_ros.core.voting_directions import intersect_directions
-from vloc_ros.core.voting_ends import average_ends
 from vloc_ros.errors import ConfigError, ModelError
 
 Estimator = Literal["endpoints", "irls", "ransac"]
@@ -82,11 +79,13 @@ def vote(field: VoteField, landmark_count: int, stride: int, config: VotingConfi
     """Join the votes of every label's cells. Cell (i, j) lies at network input pixel ((j + 0.5) * stride - 0.5,
     (i + 0.5) * stride - 0.5). Raises ModelError for a label that the map does not have.
     """
+    from vloc_ros.core.voting_cells import sort_by_label  # Numba takes a while to load
+
     low, high = int(field.labels.min(initial=0)), int(field.labels.max(initial=0))
     if low < 0 or high > landmark_count:
         raise ModelError(f"network: label {low if low < 0 else high} outside 0..{landmark_count}, the map's landmarks")
     cells, starts = sort_by_label(
-        field.labels, field.confidences, field.votes, field.distances, field.scales, landmark_count, np.float32(stride)
+        field.labels, field.confidences, field.votes, field.distances, field.scales, landmark_count, stride
     )
     sizes = np.diff(starts)
     labels = np.flatnonzero(sizes >= config.min_cells)
@@ -106,9 +105,15 @@ def _locate(
 ) -> NDArray[np.float64]:
     """Rows (K, 4) x, y, sigma (output cells) and inlier votes of the segments cells[:, bounds[k, 0] : bounds[k, 1]]."""
     if config.estimator == "endpoints":
-        return np.asarray(average_ends(cells, bounds))
+        from vloc_ros.core.voting_ends import average_ends
+
+        return average_ends(cells, bounds)
+    from vloc_ros.core.voting_directions import intersect_directions
+
     inlier_sine = float(np.sin(np.deg2rad(config.inlier_angle_deg)))
     hypotheses = config.hypotheses if config.estimator == "ransac" else 0
     return np.asarray(
-        intersect_directions(cells, bounds, width, config.min_consensus, inlier_sine, hypotheses, config.seed)
+        intersect_directions(
+            tuple(cells[:5]), bounds, width, config.min_consensus, inlier_sine, hypotheses, config.seed
+        )
     )

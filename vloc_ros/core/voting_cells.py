@@ -1,22 +1,19 @@
-"""Compiled sorting of the network's cells by label, the input of both ways to vote.
-
-The kernels of one outermost function share one file: Numba's cache notices no change in any other.
-"""
+"""Sorting of the network's cells by label, the input of both ways to vote."""
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from vloc_ros.core.compiled import compiled
 
 F32 = NDArray[np.float32]
 Real = float | np.floating[Any]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def sort_by_label(
     labels: NDArray[np.int32], confidences: F32, votes: F32, distances: F32, scales: F32, count: int, stride: Real
-) -> Any:
+) -> tuple[F32, NDArray[np.int64]]:
     """Counting sort of all cells that vote, stable, so that each label's cells are contiguous and in row order.
 
     labels (h, w) in 0..count, confidences (h, w), votes (h, w, 2) of any length, distances and scales (h, w) in network
@@ -25,28 +22,47 @@ def sort_by_label(
     Returns starts (count + 2,): label k owns columns starts[k] to starts[k + 1] of cells (7, M) float32, whose rows are
     column x and row y of the cell, unit direction x and y, squared confidence, distance and scale, lengths in cells.
     """
+    ends = np.zeros(count + 3, dtype=np.int64)
+    lengths, cells = np.empty(labels.shape, dtype=np.float32), np.empty((7, labels.size), dtype=np.float32)
+    _sort(labels, confidences, votes, distances, scales, np.float32(stride), lengths, ends, cells)
+    starts = ends[:-1]
+    return cells[:, : starts[-1]], starts
+
+
+@compiled(error_model="numpy", no_cfunc_wrapper=True)
+def _sort(
+    labels: NDArray[np.int32],
+    confidences: F32,
+    votes: F32,
+    distances: F32,
+    scales: F32,
+    stride: Real,
+    lengths: F32,
+    ends: NDArray[np.int64],
+    cells: F32,
+) -> None:
+    """Into `cells`; `ends` (count + 3,), cleared at first: label k's cells end before column ends[k + 1]. `lengths`
+    (h, w) is a buffer: those of the votes, 0 of cells that do not vote."""
     height, width = labels.shape
-    starts = np.zeros(count + 2, dtype=np.int64)
-    lengths = np.empty((height, width), dtype=np.float32)
     for i in range(height):
         for j in range(width):
-            length = np.sqrt(votes[i, j, 0] ** 2 + votes[i, j, 1] ** 2)
+            label, x, y = labels[i, j], votes[i, j, 0], votes[i, j, 1]
+            length = np.sqrt(x * x + y * y)
             sound = np.isfinite(confidences[i, j]) and np.isfinite(distances[i, j]) and 0 < scales[i, j] < np.inf
-            usable = labels[i, j] > 0 and 1e-6 < length < np.inf and sound
+            usable = label > 0 and 1e-6 < length < np.inf and sound
             lengths[i, j] = length if usable else np.float32(0.0)
             if usable:
-                starts[labels[i, j] + 1] += 1
-    for k in range(count + 1):
-        starts[k + 1] += starts[k]
-    cells = np.empty((7, starts[count + 1]), dtype=np.float32)
-    cursor = starts.copy()
+                ends[label + 2] += 1  # so that sums say where label + 1 begins, and label below
+    for k in range(2, len(ends)):
+        ends[k] += ends[k - 1]
     for i in range(height):
         for j in range(width):
-            if lengths[i, j] > 0:
-                at = cursor[labels[i, j]]
-                cursor[labels[i, j]] = at + 1
+            length = lengths[i, j]
+            if length > 0:
+                label = labels[i, j]
+                at = ends[label + 1]
+                ends[label + 1] = at + 1
                 cells[0, at], cells[1, at] = j, i
-                cells[2, at], cells[3, at] = votes[i, j, 0] / lengths[i, j], votes[i, j, 1] / lengths[i, j]
-                cells[4, at] = confidences[i, j] ** 2
+                cells[2, at], cells[3, at] = votes[i, j, 0] / length, votes[i, j, 1] / length
+                cells[4, at] = confidences[i, j] * confidences[i, j]
                 cells[5, at], cells[6, at] = distances[i, j] / stride, scales[i, j] / stride
-    return cells, starts

@@ -6,9 +6,9 @@ All of it lives in this one file because Numba's cache notices a change only in 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from vloc_ros.core.compiled import compiled
 from vloc_ros.core.voting_cells import F32, Real
 
 Segment = tuple[F32, F32, F32, F32, F32]  # one label's M cells, (M,) each: x, y, direction x, y, squared confidence
@@ -28,7 +28,7 @@ REGION = 3.0  # radius of the E-step's circle, in radii of a disc of the segment
 SETTLED = 0.005  # a step of this many cells ends the iterations
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy", inline="always")
 def _geometry(segment: Segment, i: int, x: Real, y: Real) -> Any:
     """(distance of (x, y) to vote i's line, squared distance r^2 to its cell, squared distance to its ray)."""
     rx, ry = x - segment[0][i], y - segment[1][i]
@@ -37,7 +37,7 @@ def _geometry(segment: Segment, i: int, x: Real, y: Real) -> Any:
     return across, rx * rx + ry * ry, across * across + behind * behind
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy", inline="always")
 def _newton_step(axx: Real, axy: Real, ayy: Real, bx: Real, by: Real) -> Any:
     """(ok, dx, dy) with A d = -b; not ok when A is singular, that is when all votes are parallel."""
     determinant = axx * ayy - axy * axy
@@ -46,7 +46,7 @@ def _newton_step(axx: Real, axy: Real, ayy: Real, bx: Real, by: Real) -> Any:
     return True, -(ayy * bx - axy * by) / determinant, -(axx * by - axy * bx) / determinant
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(fastmath=True, error_model="numpy")
 def _irls_sums(segment: Segment, x: Real, y: Real, scale2: Real, near2: Real) -> Any:
     """Normal matrix sum(w n n^T) (xx, xy, yy) and gradient sum(w n n^T (l - p)) (x, y) at l = (x, y).
 
@@ -68,7 +68,7 @@ def _irls_sums(segment: Segment, x: Real, y: Real, scale2: Real, near2: Real) ->
     return axx, axy, ayy, bx, by
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _irls(segment: Segment, columns: NDArray[np.int32]) -> Any:
     """(found, x, y): all votes intersected by iteratively reweighted least squares from the segment's median cell.
 
@@ -91,7 +91,7 @@ def _irls(segment: Segment, columns: NDArray[np.int32]) -> Any:
     return True, x, y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _median_cell(segment: Segment, columns: NDArray[np.int32]) -> Any:
     """(x, y): median column and row. The cells are in row order, so that the median row is that of the middle cell."""
     n = len(segment[0])
@@ -106,7 +106,7 @@ def _median_cell(segment: Segment, columns: NDArray[np.int32]) -> Any:
     return np.float32(column), segment[1][n // 2]
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(fastmath=True, error_model="numpy")
 def _count_inliers(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     """How many votes point at (x, y) to within the angle whose squared sine is `sine2`."""
     inliers = 0
@@ -116,7 +116,7 @@ def _count_inliers(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     return inliers
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _best_intersection(segment: Segment, hypotheses: int, sine2: Real) -> Any:
     """(inliers, x, y): of `hypotheses` intersections of two random votes, the one that most votes point at."""
     n = len(segment[0])
@@ -135,7 +135,7 @@ def _best_intersection(segment: Segment, hypotheses: int, sine2: Real) -> Any:
     return best, best_x, best_y
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy", fastmath=True)
 def _region_sums(segment: Segment, x: Real, y: Real, sine2: Real, region2: Real) -> Any:
     """E-step, and sums for the M-step: inlier votes of cells within sqrt(region2) of l = (x, y), then as `_irls_sums`
     with weight 1 for each of them."""
@@ -153,7 +153,7 @@ def _region_sums(segment: Segment, x: Real, y: Real, sine2: Real, region2: Real)
     return inliers, axx, axy, ayy, bx, by
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _ransac(segment: Segment, hypotheses: int, sine2: Real, min_consensus: float) -> Any:
     """(found, x, y) as paper 3.2: RANSAC over vote intersections, then EM-like least squares."""
     n = len(segment[0])
@@ -172,7 +172,7 @@ def _ransac(segment: Segment, hypotheses: int, sine2: Real, min_consensus: float
     return True, x, y
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy", fastmath=True)
 def _inlier_sums(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     """Over the inlier votes: (count, A = sum(w n n^T) (xx, xy, yy), chi^2 = sum(w across^2)), w = confidence^2 / (r^2 +
     NEAR^2)."""
@@ -191,7 +191,7 @@ def _inlier_sums(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     return inliers, axx, axy, ayy, chi2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _assess(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     """(inliers, condition, sigma) of a found landmark.
 
@@ -205,7 +205,7 @@ def _assess(segment: Segment, x: Real, y: Real, sine2: Real) -> Any:
     return inliers, (mean - spread) / (mean + spread), max(sigma, MIN_SIGMA)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _intersect(segment: Segment, columns: NDArray[np.int32], hypotheses: int, sine2: Real, min_consensus: float) -> Any:
     """(x, y, sigma, inliers), no inliers where nothing is found; RANSAC with so many hypotheses, or IRLS for 0."""
     if hypotheses > 0:
@@ -218,9 +218,9 @@ def _intersect(segment: Segment, columns: NDArray[np.int32], hypotheses: int, si
     return x, y, sigma, (inliers if condition >= MIN_CONDITION else np.float32(0.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def intersect_directions(
-    cells: F32,
+    cells: Segment,
     bounds: NDArray[np.int64],
     width: int,
     min_consensus: float,
@@ -230,8 +230,8 @@ def intersect_directions(
 ) -> Any:
     """Rows (K, 4) x, y, sigma, inlier votes: where each segment's vote lines meet, by RANSAC, or IRLS for 0 hypotheses.
 
-    `cells` from `sort_by_label`, `bounds` (K, 2) the first and behind the last column of each segment, `width` of the
-    network's output.
+    `cells`: the first five rows of `sort_by_label`'s, `bounds` (K, 2) the first and behind the last column of each
+    segment, `width` of the network's output.
     """
     np.random.seed(seed)  # noqa: NPY002 (Numba's own generator, local to the thread)
     rows = np.empty((len(bounds), 4), dtype=np.float64)
@@ -239,6 +239,6 @@ def intersect_directions(
     sine2 = np.float32(inlier_sine * inlier_sine)
     for k in range(len(bounds)):
         a, b = bounds[k]
-        segment = (cells[0, a:b], cells[1, a:b], cells[2, a:b], cells[3, a:b], cells[4, a:b])
+        segment = (cells[0][a:b], cells[1][a:b], cells[2][a:b], cells[3][a:b], cells[4][a:b])
         rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3] = _intersect(segment, columns, hypotheses, sine2, min_consensus)
     return rows

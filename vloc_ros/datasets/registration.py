@@ -1,14 +1,14 @@
 """Registration of a depth image to another camera, the colour camera of the same rig."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.compiled import compiled
 from vloc_ros.core.transforms import Matrix
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _splat(
     depth: NDArray[np.float32], pixels_from_rays: Matrix, offset: Matrix, registered: NDArray[np.float32]
 ) -> None:

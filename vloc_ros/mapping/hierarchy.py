@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from vloc_ros.core.compiled import compiled
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
@@ -182,7 +182,7 @@ def _cluster(points: Float, count: int, rng: np.random.Generator) -> Float:
     return kept
 
 
-@njit(cache=True)
+@compiled()
 def _nearest_children(points, nodes, first, centers):  # type: ignore[no-untyped-def]
     """Of each point (N, 3), which child of its node (N,) has the nearest centre."""
     children = np.empty(len(points), dtype=np.int32)

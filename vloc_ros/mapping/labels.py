@@ -1,10 +1,10 @@
 """Label images: which landmark's patch each pixel shows, from depth or by rendering the surface."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.compiled import compiled
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.render import Labels, render
@@ -68,7 +68,7 @@ def reduce_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray
     return out
 
 
-@njit(cache=True)
+@compiled()
 def _reduce(depth, out):  # type: ignore[no-untyped-def]
     height, width = depth.shape
     sy, sx = height / out.shape[0], width / out.shape[1]
@@ -107,7 +107,7 @@ def _band(surface: Surface, point_labels: Labels) -> tuple[Ints, Labels]:
         capacity *= 2
 
 
-@njit(cache=True)
+@compiled()
 def _dilate(cells, offsets, points, keys, rows, band_keys, nearest):  # type: ignore[no-untyped-def]
     """Fill the band's keys and nearest points (points in voxels); returns how many, or -1 if there is no room."""
     used = 0
@@ -130,7 +130,7 @@ def _dilate(cells, offsets, points, keys, rows, band_keys, nearest):  # type: ig
     return used
 
 
-@njit(cache=True)
+@compiled()
 def _look_up(depth, intrinsics, map_from_camera, voxel_size, keys, rows, band_labels):  # type: ignore[no-untyped-def]
     """The label of the band's cell that each pixel's 3-D point lies in."""
     labels = np.zeros(depth.shape, dtype=np.int32)

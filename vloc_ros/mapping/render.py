@@ -1,10 +1,10 @@
 """Rendering labelled points into a camera: z-buffered splats."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.compiled import compiled
 from vloc_ros.core.transforms import invert
 from vloc_ros.mapping.surface import Surface
 
@@ -45,7 +45,7 @@ def render_points(
     return labels, depth
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _project(points, m, intrinsics, out):  # type: ignore[no-untyped-def]
     """Pixel x, y and depth of each point; depth 0 where it is not in front of the camera."""
     for i in range(points.shape[0]):
@@ -59,7 +59,7 @@ def _project(points, m, intrinsics, out):  # type: ignore[no-untyped-def]
         out[i, 2] = depth
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _window(point, radius, focal, shape):  # type: ignore[no-untyped-def]
     """Pixels x0, x1, y0, y1 (ends excluded) that a splat covers, at least the one that it lies in."""
     half_x, half_y = max(0.5, radius * focal[0] / point[2]), max(0.5, radius * focal[1] / point[2])
@@ -68,7 +68,7 @@ def _window(point, radius, focal, shape):  # type: ignore[no-untyped-def]
     return int(x0), int(x1) + 1, int(y0), int(y1) + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _nearest_depth(projected, radii, focal, depth):  # type: ignore[no-untyped-def]
     for i in range(projected.shape[0]):
         z = projected[i, 2]
@@ -80,7 +80,7 @@ def _nearest_depth(projected, radii, focal, depth):  # type: ignore[no-untyped-d
                 depth[y, x] = min(depth[y, x], z)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _nearest_label(projected, radii, focal, depth, point_labels, labels):  # type: ignore[no-untyped-def]
     """Among the splats of the front layer, the label of the one whose centre is nearest to the pixel."""
     closest = np.full(depth.shape, np.inf)

@@ -1,12 +1,12 @@
 """Voxel-cloud connectivity segmentation: a surface in patches of similar size (Papon et al., CVPR 2013)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from vloc_ros.core.compiled import compiled
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.mapping.voxels import build_table, cells_of, find, keys_of, pack
@@ -92,7 +92,7 @@ def _adjacency(surface: Surface) -> tuple[NDArray[np.int64], Ints]:
     return indptr, neighbours
 
 
-@njit(cache=True)
+@compiled()
 def _link(cells, keys, rows, indptr, neighbours):  # type: ignore[no-untyped-def]
     """Write the row ends to indptr and, where there is room for them, the neighbours."""
     used = 0
@@ -139,7 +139,7 @@ def _thinned_out(features: Float, seeds: NDArray[np.int64]) -> NDArray[np.int64]
     return seeds[keep]
 
 
-@njit(cache=True)
+@compiled()
 def _off_edges(indptr, neighbours, features, seeds):  # type: ignore[no-untyped-def]
     """Each seed's neighbour, or itself, where normals and colours change least."""
     moved = np.empty_like(seeds)
@@ -153,7 +153,7 @@ def _off_edges(indptr, neighbours, features, seeds):  # type: ignore[no-untyped-
     return moved
 
 
-@njit(cache=True)
+@compiled()
 def _gradient(indptr, neighbours, features, i):  # type: ignore[no-untyped-def]
     total = 0.0
     for e in range(indptr[i], indptr[i + 1]):
@@ -162,7 +162,7 @@ def _gradient(indptr, neighbours, features, i):  # type: ignore[no-untyped-def]
     return total / max(1, indptr[i + 1] - indptr[i])
 
 
-@njit(cache=True)
+@compiled()
 def _grow(indptr, neighbours, features, centers, patch):  # type: ignore[no-untyped-def]
     """Grow the patches from the voxels that have one, which keep theirs, breadth first; a voxel reached by several
     patches goes to the one whose centre is nearest. Writes to `patch`."""

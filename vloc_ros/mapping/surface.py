@@ -7,13 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 import trimesh
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from trimesh.triangles import points_to_barycentric
 from trimesh.visual import TextureVisuals
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.compiled import compiled
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping import Progress, no_progress
@@ -136,14 +136,14 @@ class _Fusion:
         return _surface_from_sums(sums[(sums[:, _COUNT] >= MIN_PIXELS) & (frames >= min_frames)], self._voxel_size)
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _lift(depth, intrinsics, x, y):  # type: ignore[no-untyped-def]
     """The 3-D point of a pixel in the camera frame."""
     z = depth[y, x]
     return (x - intrinsics[2]) / intrinsics[0] * z, (y - intrinsics[3]) / intrinsics[1] * z, z
 
 
-@njit(cache=True)
+@compiled()
 def _normal(depth, intrinsics, x, y):  # type: ignore[no-untyped-def]
     """The unit normal, towards the camera, and its cosine to the viewing ray; cosine 0 at edges and holes."""
     z, b = depth[y, x], NORMAL_BASELINE_PX
@@ -164,7 +164,7 @@ def _normal(depth, intrinsics, x, y):  # type: ignore[no-untyped-def]
     return nx / length, ny / length, nz / length, cosine
 
 
-@njit(cache=True)
+@compiled()
 def _accumulate(  # type: ignore[no-untyped-def]
     depth, rgb, intrinsics, map_from_camera, voxel_size, step, keys, rows, sums, frames, frame, used
 ):
@@ -241,7 +241,7 @@ def thinned(surface: Surface) -> Surface:
     return surface
 
 
-@njit(cache=True)
+@compiled()
 def _project(points, normals, counts, indices, sigma):  # type: ignore[no-untyped-def]
     """Move each point along its neighbourhood's mean normal onto its neighbourhood's weighted mean plane."""
     moved = np.empty_like(points)

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from vloc_ros.core.compiled import compiled
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
@@ -23,20 +23,20 @@ class VoxelTable(NamedTuple):
     rows: NDArray[np.int32]
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def pack(x: int, y: int, z: int) -> int:
     """One int64 key of a cell."""
     return ((x + AXIS_OFFSET) << (2 * AXIS_BITS)) | ((y + AXIS_OFFSET) << AXIS_BITS) | (z + AXIS_OFFSET)
 
 
-@njit(cache=True)
+@compiled()
 def _home(key, mask):  # type: ignore[no-untyped-def]
     # Fibonacci hashing of the folded key: neighbouring cells spread over the table
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(24)) & mask
 
 
-@njit(cache=True)
+@compiled()
 def slot_of(keys, key):  # type: ignore[no-untyped-def]
     """The slot that holds `key`, or the free slot where it belongs."""
     mask = keys.shape[0] - 1
@@ -46,14 +46,14 @@ def slot_of(keys, key):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(cache=True)
+@compiled()
 def find(keys, rows, key):  # type: ignore[no-untyped-def]
     """The row stored under `key`, or -1."""
     slot = slot_of(keys, key)
     return rows[slot] if keys[slot] == key else -1
 
 
-@njit(cache=True)
+@compiled()
 def _fill(table_keys: Ints, table_rows: NDArray[np.int32], keys: Ints) -> None:
     for row in range(keys.shape[0]):
         slot = slot_of(table_keys, keys[row])

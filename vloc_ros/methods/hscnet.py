@@ -41,6 +41,9 @@ class HscNet:
     sigma_px: float = 2.0
     pnp: PnpSettings = MANY_ROUGH
 
+    def preload(self) -> None:
+        """Nothing of it is compiled."""
+
     def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
         """`network_input`."""
         return network_input(image, spec)

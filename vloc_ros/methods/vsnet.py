@@ -32,6 +32,12 @@ class VsNet:
     voting: VotingConfig = field(default_factory=VotingConfig)
     pnp: PnpSettings = FEW_PRECISE
 
+    def preload(self) -> None:
+        """Vote once, in an image without landmarks."""
+        nothing = np.zeros((1, 1), dtype=np.float32)
+        field = VoteField(nothing.astype(np.int32), nothing, np.zeros((1, 1, 2), dtype=np.float32), nothing, nothing)
+        vote(field, 1, 1, self.voting)
+
     def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
         """`network_input`."""
         return network_input(image, spec)

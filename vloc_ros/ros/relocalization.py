@@ -17,7 +17,7 @@ from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
 from vloc_ros.inference import SessionOptions
-from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.localizer import Localizer, open_localizer, preload
 from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_rgb, to_stamp_ns
 from vloc_ros.ros.frames import TransformMissingError, base_frame, frames_at, newest_odometry
@@ -53,6 +53,8 @@ class Relocalization:
         self._infos: deque[CameraInfo] = deque(maxlen=CAMERA_INFOS_KEPT)
         self._complained_s: dict[str, float] = {}
         self._initialpose = InitialPose(node, scope, lambda: self.state() is State.LOCALIZED)
+        # While a map is awaited. Not a daemon: Python must not end in the middle of LLVM.
+        threading.Thread(target=preload, name="preload").start()
 
     @property
     def map_id(self) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from vloc_ros.core.compiled import compiled
 from vloc_ros.datasets.room.faces import Faces, Lightmaps
 
 Float = NDArray[np.float64]
@@ -81,7 +81,7 @@ def _hemisphere(count: int) -> Float:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)], axis=1)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _occupancy(origins, edges_u, edges_v, triangles, size):  # type: ignore[no-untyped-def]
     """Voxels (X, Y, Z) that furniture touches; the walls themselves and what lies flat on them are left out."""
     occupied = np.zeros((int(size[0] / VOXEL) + 1, int(size[1] / VOXEL) + 1, int(size[2] / VOXEL) + 1), dtype=np.bool_)
@@ -104,7 +104,7 @@ def _occupancy(origins, edges_u, edges_v, triangles, size):  # type: ignore[no-u
     return occupied
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _march(x, y, z, dx, dy, dz, reach, occupied, size):  # type: ignore[no-untyped-def]
     """Metres from a point along a unit direction until a voxel or a wall stops the ray; `reach` when nothing does."""
     travelled = 0.0
@@ -118,7 +118,7 @@ def _march(x, y, z, dx, dy, dz, reach, occupied, size):  # type: ignore[no-untyp
     return reach
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _open_shares(points, frames, hemisphere, occupied, size):  # type: ignore[no-untyped-def]
     """How open the half space off each point's face is, (L,) 0..1."""
     shares = np.zeros(len(points))
@@ -132,7 +132,7 @@ def _open_shares(points, frames, hemisphere, occupied, size):  # type: ignore[no
     return shares / (REACH * len(hemisphere))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _lamp_shares(points, normals, lamps, axes, occupied, size):  # type: ignore[no-untyped-def]
     """What reaches each point of each lamp sample's power, (L, N): cosines over squared distance, 0 in its shadow."""
     shares = np.zeros((len(points), len(lamps)))
@@ -151,7 +151,7 @@ def _lamp_shares(points, normals, lamps, axes, occupied, size):  # type: ignore[
     return shares
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _sun_shares(points, normals, sun, opening, occupied, size):  # type: ignore[no-untyped-def]
     """Cosine (L,) of the sun where it comes in through the opening, in a plane x or y = constant, else 0."""
     across = 0 if opening[0, 0] == opening[1, 0] else 1  # the axis through the opening

@@ -1,10 +1,10 @@
 """Renders textured quads and triangles with exact depth: perspective-correct, filtered, antialiased, on one core."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.compiled import compiled
 from vloc_ros.core.transforms import invert
 from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
 from vloc_ros.errors import ConfigError
@@ -62,7 +62,7 @@ def _plane_functions(origins: Float, edges_u: Float, edges_v: Float, camera: Cam
     return np.ascontiguousarray(planes)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _row_range(corners: Float, count: int, fy: float, cy: float, height: int) -> tuple[int, int]:
     """First and one past the last row of the doubled grid that a polygon (camera frame), clipped at NEAR, can touch."""
     low, high = np.inf, -np.inf
@@ -83,7 +83,7 @@ def _row_range(corners: Float, count: int, fy: float, cy: float, height: int) ->
     return first, last + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _rasterize(
     origins: Float,
     edges_u: Float,
@@ -145,7 +145,7 @@ def _rasterize(
     return ids
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _footing(x, y, offset, rows, columns):  # type: ignore[no-untyped-def]
     """Bilinear interpolation at (x, y) in an image (rows, columns) that starts at `offset`; nodes at integers, clamped.
 
@@ -159,7 +159,7 @@ def _footing(x, y, offset, rows, columns):  # type: ignore[no-untyped-def]
     return offset + i * columns + j, right, down, x - j, y - i
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _light(values, offset, rows, columns, s, t):  # type: ignore[no-untyped-def]
     """Red, green and blue factor of a light map at (s, t) in [0, 1]."""
     a, right, down, fx, fy = _footing(s * (columns - 1), t * (rows - 1), offset, rows, columns)
@@ -174,19 +174,19 @@ def _light(values, offset, rows, columns, s, t):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _weighed(texel, weight):  # type: ignore[no-untyped-def]
     """The three bytes of a packed texel times a weight, in lanes of LANE bits: one multiplication for all of them."""
     p = np.int64(texel)
     return int(weight) * ((p & 0xFF) | (p & 0xFF00) << (LANE - 8) | (p & 0xFF0000) << (2 * LANE - 16))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _value(planes, f, row, x, y):  # type: ignore[no-untyped-def]
     return planes[f, row, 0] * x + planes[f, row, 1] * y + planes[f, row, 2]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _face_point(planes, f, x, y):  # type: ignore[no-untyped-def]
     """Depth and the parameters s, t in [0, 1] of the face where pixel (x, y) sees its plane, or the nearest ones."""
     z = 1.0 / max(_value(planes, f, 0, x, y), 1e-3)
@@ -194,7 +194,7 @@ def _face_point(planes, f, x, y):  # type: ignore[no-untyped-def]
     return z, min(max(s, 0.0), 1.0), min(max(t, 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _footprint(f, x, y, planes, textures, windows, pyramids):  # type: ignore[no-untyped-def]
     """How to sample face f's texture for the pixel (x, y): number of samples, pyramid level, and the longer axis of the
     parallelogram that the pixel covers, as fractions of the texture.
@@ -214,7 +214,7 @@ def _footprint(f, x, y, planes, textures, windows, pyramids):  # type: ignore[no
     return taps, level, du / columns, dv / rows
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _colour(f, x, y, footprint, planes, textures, windows, texels, pyramids, lights, light_layout):  # type: ignore[no-untyped-def]
     """Colour of face f at pixel (x, y): texture, averaged over the footprint, times light."""
     taps, level, du, dv = footprint
@@ -238,7 +238,7 @@ def _colour(f, x, y, footprint, planes, textures, windows, texels, pyramids, lig
     return r * (total & lane) / WHOLE, g * (total >> LANE & lane) / WHOLE, b * (total >> 2 * LANE) / WHOLE
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _is_uniform(ids, i, j):  # type: ignore[no-untyped-def]
     """Whether the 3x3 nodes around (i, j) see the same face."""
     f = ids[i, j]
@@ -247,7 +247,7 @@ def _is_uniform(ids, i, j):  # type: ignore[no-untyped-def]
     return above & below & (ids[i, j - 1] == f) & (ids[i, j + 1] == f)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _mixed_colour(row, column, ids, planes, surface):  # type: ignore[no-untyped-def]
     """Colour of a pixel that several faces share: each is shaded once, and weighed by its nodes of the tent."""
     textures, windows, texels, pyramids, lights, light_layout = surface
@@ -271,7 +271,7 @@ def _mixed_colour(row, column, ids, planes, surface):  # type: ignore[no-untyped
     return r, g, b
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _shade(ids, planes, surface):  # type: ignore[no-untyped-def]
     """Image and depth from the doubled grid of face indices; surface: textures, windows, texels, pyramids, lights,
     layout of the lights."""

@@ -3,8 +3,9 @@
 from zlib import crc32
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from vloc_ros.core.compiled import compiled
 
 EXPOSURE, WHITE_BALANCE = 0.07, 0.015  # standard deviations of logarithms
 READ_NOISE = 2.0  # standard deviation, of values 0..255
@@ -20,7 +21,7 @@ def expose(rgb: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return noisy
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _amplified(rgb, gain, pairs, scale):  # type: ignore[no-untyped-def]
     """rgb * gain + noise, the noise triangular: the sum of two bytes, centred and scaled."""
     out = np.empty_like(rgb)
