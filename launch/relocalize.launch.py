@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
@@ -43,6 +43,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Node]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    wants_rviz = IfCondition(LaunchConfiguration("rviz")).evaluate(context)
+    if wants_rviz:
+        _check_rviz()
     namespaced_tf = IfCondition(LaunchConfiguration("namespaced_tf")).evaluate(context)
     tf_topics = [("/tf", "tf"), ("/tf_static", "tf_static")] if namespaced_tf else []
     sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
@@ -66,15 +69,26 @@ def _nodes(context: LaunchContext) -> list[Node]:
     server = [node("map_server", ("map",), ())] if given["map"] else []
     settings = ("image_transport", "base_frame", "tf_mode", "backend")
     relocalizer = node("relocalizer", settings, ("image", "camera_info"))
+    rviz = [_rviz(given, sim_time, tf_topics)] if wants_rviz else []
+    return [*server, relocalizer, *rviz]
+
+
+def _rviz(given: dict[str, str], sim_time: dict[str, ParameterValue], tf_topics: list[tuple[str, str]]) -> Node:
     # config/vloc.rviz knows the relocalizer by its usual name.
     shown = [(f"relocalizer/{topic}", f"{given['relocalizer_name']}/{topic}") for topic in SHOWN]
-    rviz = Node(
+    return Node(
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
         parameters=[sim_time],
         remappings=[*tf_topics, *shown],
         arguments=["-d", str(SHARE / "config/vloc.rviz")],
-        condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return [*server, relocalizer, rviz]
+
+
+def _check_rviz() -> None:
+    """launch finds out by itself when the nodes run already, and does not always end them."""
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError as error:
+        raise RuntimeError("rviz:=true: the package rviz2 is not installed; nothing was started") from error

@@ -53,6 +53,16 @@ def test_documentation_lists_every_parameter_with_its_default(node: str) -> None
     assert {name: yaml.safe_load(value) for name, value in documented.items()} == defaults(NODES[node])
 
 
+def test_the_parameters_for_nav2_are_parameters() -> None:
+    content = yaml.safe_load((ROOT / "config/nav2.yaml").read_text())
+    nodes = {"/**/vloc_map_server": MapServerParameters, "/**/relocalizer": RelocalizerParameters}
+    assert set(content) == {*nodes, "/**/lifecycle_manager_vloc"}
+    for name, kind in nodes.items():
+        parameters = made(kind, content[name]["ros__parameters"])
+        assert not parameters.autostart, "the manager starts it"
+    assert content["/**/lifecycle_manager_vloc"]["ros__parameters"] == {"autostart": True, "bond_timeout": 0.0}
+
+
 def test_documentation_lists_every_state_and_rejection() -> None:
     page = (ROOT / "docs/ros.md").read_text()
     assert all(f"`{value.value}`" in page for value in (*State, *RejectionReason))

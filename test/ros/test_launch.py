@@ -1,6 +1,8 @@
 """The launch files, loaded and carried out as far as the commands of the nodes; nothing is started."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import yaml
 # `launch` itself could be found where it is missing: this project has a folder of that name.
 pytest.importorskip("launch_ros", reason="the real launch and launch_ros are needed, of a ROS 2 distribution")
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, ExecuteLocal
+from launch.actions import DeclareLaunchArgument, ExecuteLocal, TimerAction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch_ros.actions import Node, PushROSNamespace
 
@@ -37,19 +39,50 @@ RELOCALIZE = {
 }
 
 
+PROGRAMS = (
+    "vloc_ros/map_server",
+    "vloc_ros/relocalizer",
+    "rviz2/rviz2",
+    "nav2_lifecycle_manager/lifecycle_manager",
+    "nav2_map_server/map_server",
+)
+# Nav2's launch files with the arguments that they declare in the branch jazzy, and one node.
+NAV2_STAND_IN = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from pathlib import Path
+
+NAMES = ["namespace", "use_sim_time", "params_file", "autostart", "use_composition", "container_name", "use_respawn"]
+localization = Path(__file__).name == "localization_launch.py"
+said = {name: LaunchConfiguration(name) for name in ["params_file", "use_sim_time", *(["map"] if localization else [])]}
+
+
+def generate_launch_description():
+    names = [*NAMES, "log_level", *(["map"] if localization else [])]
+    node = Node(package="nav2_map_server", executable="map_server", name=Path(__file__).stem, parameters=[said])
+    return LaunchDescription([*(DeclareLaunchArgument(name, default_value="") for name in names), node])
+"""
+
+
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An install space with what the launch files look for in the package's share directory."""
     share = tmp_path / "share"
     (share / "ament_index/resource_index/packages").mkdir(parents=True)
-    for package in ("vloc_ros", "rviz2"):
+    for package in ("vloc_ros", "rviz2", "nav2_bringup", "nav2_lifecycle_manager", "nav2_map_server"):
         (share / f"ament_index/resource_index/packages/{package}").touch()
     for folder in ("launch", "config"):
         shutil.copytree(ROOT / folder, share / "vloc_ros" / folder)
-    for program in ("vloc_ros/map_server", "vloc_ros/relocalizer", "rviz2/rviz2"):
+    for name in ("localization_launch.py", "navigation_launch.py"):
+        stand_in = share / "nav2_bringup/launch" / name
+        stand_in.parent.mkdir(parents=True, exist_ok=True)
+        stand_in.write_text(NAV2_STAND_IN)
+    for program in PROGRAMS:
         path = tmp_path / "lib" / program
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
         path.chmod(0o755)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     return share / "vloc_ros"
@@ -73,7 +106,7 @@ def processes(name: str, *, pushed_namespace: str = "", **arguments: str) -> lis
                     entity._perform_substitutions(context)
                 found.append(entity)
             return
-        for child in entity.visit(context) or []:
+        for child in entity.actions if isinstance(entity, TimerAction) else entity.visit(context) or []:
             visit(child)
 
     if pushed_namespace:
@@ -87,8 +120,9 @@ def parameters(node: Any) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for path, is_file in node._Node__expanded_parameter_arguments:
         assert is_file
-        for content in yaml.safe_load(Path(path).read_text()).values():
-            merged.update(content["ros__parameters"])
+        for name, content in yaml.full_load(Path(path).read_text()).items():  # launch_ros writes lists as tuples
+            if name in ("/**", node.node_name, f"/**/{node.node_name.rpartition('/')[2]}"):
+                merged.update(content["ros__parameters"])
     return merged
 
 
@@ -97,7 +131,7 @@ def remappings(node: Any) -> dict[str, str]:
 
 
 def names(found: list[Any]) -> list[str]:
-    return [node.node_name for node in found if isinstance(node, Node)]
+    return [node.node_name.replace("<node_namespace_unspecified>", "") for node in found if isinstance(node, Node)]
 
 
 @pytest.mark.parametrize(
@@ -105,14 +139,70 @@ def names(found: list[Any]) -> list[str]:
     [
         ("relocalize.launch.py", RELOCALIZE),
         ("replay_bag.launch.py", RELOCALIZE | {"bag", "rate", "loop", "delay"}),
+        ("nav2.launch.py", RELOCALIZE | {"grid", "amcl", "nav2_params"}),
     ],
 )
-def test_every_argument_is_described_and_only_the_bag_is_required(name: str, expected: set[str]) -> None:
+def test_every_argument_is_described_and_few_are_required(name: str, expected: set[str]) -> None:
     arguments: list[DeclareLaunchArgument] = load(name).get_launch_arguments()
     assert {argument.name for argument in arguments} == expected
     for argument in arguments:
         assert argument.description
-        assert (argument.default_value is None) == (argument.name == "bag")
+        assert (argument.default_value is None) == (argument.name in ("bag", "grid"))
+
+
+def shown_default(name: str, argument: str) -> str:
+    """As `ros2 launch -s` shows it."""
+    declared = {found.name: found for found in load(name).get_launch_arguments()}
+    return "".join(part.perform(LaunchContext()) for part in declared[argument].default_value)
+
+
+def test_the_default_that_is_shown_is_the_one_that_is_used() -> None:
+    assert shown_default("replay_bag.launch.py", "use_sim_time") == "true"
+    assert shown_default("relocalize.launch.py", "use_sim_time") == "false"
+    assert shown_default("nav2.launch.py", "relocalizer_config").endswith("config/nav2.yaml")
+
+
+def run(name: str, **arguments: str) -> tuple[int, list[str]]:
+    """The exit code of the launch, and what it logged as errors."""
+    code = (
+        "import sys; from launch import LaunchDescription, LaunchService; from launch.actions import *\n"
+        "from launch.launch_description_sources import PythonLaunchDescriptionSource\n"
+        "given = [word.split(':=') for word in sys.argv[2:]]\n"
+        "service = LaunchService(noninteractive=True)\n"
+        "included = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=given)\n"
+        "service.include_launch_description(LaunchDescription([included])); sys.exit(service.run())"
+    )
+    launch_file = Path(get_package_share_directory("vloc_ros")) / "launch" / name
+    words = [f"{key}:={value}" for key, value in arguments.items()]
+    command = [sys.executable, "-c", code, str(launch_file), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
+
+
+def without(package: str) -> None:
+    """As if it was not installed."""
+    prefix = Path(get_package_prefix(package))
+    (prefix / "share/ament_index/resource_index/packages" / package).unlink()
+
+
+def test_without_rviz_nothing_is_started(tmp_path: Path) -> None:
+    without("rviz2")
+    for name, arguments in (("relocalize.launch.py", {}), ("replay_bag.launch.py", {"bag": "/bags/b", "delay": "0"})):
+        code, errors = run(name, map="/maps/office", rviz="true", **arguments)
+        assert code == 1
+        (error,) = errors
+        assert "rviz:=true: the package rviz2 is not installed" in error
+    assert not (tmp_path / "started").exists()
+    assert run("relocalize.launch.py", map="/maps/office") == (0, [])
+    assert (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("delay", ["-1", "nan", "inf", "soon"])
+def test_a_delay_that_cannot_be_is_refused_before_anything_starts(tmp_path: Path, delay: str) -> None:
+    code, (error,) = run("replay_bag.launch.py", bag="/bags/b", delay=delay)
+    assert code == 1
+    assert f"delay:={delay}: must be a number of seconds, 0 or more" in error
+    assert not (tmp_path / "started").exists()
 
 
 def test_map_server_and_relocalizer_are_started() -> None:
@@ -173,14 +263,48 @@ def test_rviz_on_request(installed: Path) -> None:
 
 
 @pytest.mark.parametrize("loop", ["true", "false"])
-def test_a_bag_is_played_with_its_clock(loop: str) -> None:
-    server, relocalizer, player = processes("replay_bag.launch.py", bag="/bags/b", map="/m", rate="0.5", loop=loop)
+@pytest.mark.parametrize("delay", ["0", "0.0", "2.5"])
+def test_a_bag_is_played_with_its_clock(loop: str, delay: str) -> None:
+    given = {"bag": "/bags/b", "map": "/m", "rate": "0.5", "loop": loop, "delay": delay}
+    server, relocalizer, player = processes("replay_bag.launch.py", **given)
     assert names([server, relocalizer]) == ["/vloc_map_server", "/relocalizer"]
     assert parameters(relocalizer)["use_sim_time"] is parameters(server)["use_sim_time"] is True
     context = LaunchContext()
-    context.launch_configurations.update({"bag": "/bags/b", "rate": "0.5", "delay": "5.0"})
+    context.launch_configurations.update({"bag": "/bags/b", "rate": "0.5"})
     command = ["".join(part.perform(context) for part in parts) for parts in player.cmd]
     assert command[:4] == ["ros2", "bag", "play", "/bags/b"]
     assert "--clock" in command
     assert command[command.index("--rate") + 1] == "0.5"
     assert ("--loop" in command) == (loop == "true")
+    assert "--delay" not in command, "it refuses 0, and waits before each loop"
+
+
+@pytest.mark.parametrize(("amcl", "grid_server"), [("true", "/localization_launch"), ("false", "/map_server")])
+def test_nav2_and_these_nodes_are_brought_up_together(amcl: str, grid_server: str) -> None:
+    given = {"map": "/maps/office", "grid": "/maps/office.yaml", "amcl": amcl, "use_sim_time": "true"}
+    found = processes("nav2.launch.py", **given)
+    ours = ["/vloc_map_server", "/relocalizer"]
+    assert names(found) == [*ours, grid_server, "/lifecycle_manager_vloc", "/navigation_launch"]
+    server, relocalizer, grid, manager, navigation = found
+    for node in (server, relocalizer):
+        assert parameters(node)["autostart"] is False, "the manager starts it"
+    assert parameters(relocalizer)["tf_mode"] == ("none" if amcl == "true" else "map_to_odom")
+    assert parameters(relocalizer)["publish_initialpose"] is True
+    assert parameters(grid)["map" if amcl == "true" else "yaml_filename"] == "/maps/office.yaml"
+    assert parameters(manager)["bond_timeout"] == 0.0
+    managed = [name.removeprefix("/") for name in ours]
+    assert parameters(manager)["node_names"] == tuple(managed if amcl == "true" else ["map_server", *managed])
+    assert str(parameters(navigation)["params_file"]).endswith("nav2_bringup/params/nav2_params.yaml")
+
+
+def test_nav2_in_a_namespace() -> None:
+    found = processes("nav2.launch.py", map="/m", grid="/g", namespace="robot1", relocalizer_name="eyes")
+    assert all(name.startswith("/robot1/") for name in names(found))
+    assert parameters(found[3])["node_names"] == ("map_server", "vloc_map_server", "eyes")
+
+
+def test_without_nav2_nothing_is_started() -> None:
+    for package in ("nav2_lifecycle_manager", "nav2_bringup"):
+        without(package)
+        with pytest.raises(PackageNotFoundError, match=package):
+            load("nav2.launch.py")
