@@ -115,6 +115,19 @@ def test_reload_reads_the_disk_again_or_says_why_not(served: Graph, shipped_map:
     assert served.set_parameter(NODE, "map", str(shipped_map)).successful
 
 
+@pytest.mark.parametrize("name", ["map_server", "relocalizer"])
+def test_a_path_that_is_too_long_is_one_line_at_start(graph: Graph, shipped_map: Path, name: str) -> None:
+    program = graph.start(name, map="/tmp/" + 300 * "a")
+    node = {"map_server": NODE}.get(name, "/relocalizer")
+    graph.wait_for(lambda: program.lines("ERROR"))
+    assert graph.state(node) == "unconfigured"
+    assert len(program.log.splitlines()) == 1
+    assert "File name too long" in program.log
+    assert graph.set_parameter(node, "map", str(shipped_map)).successful
+    assert graph.state(node) == "active"
+    program.stop()
+
+
 def test_its_parameters_are_described(served: Graph) -> None:
     autostart, chosen = served.describe_parameters(NODE, ["autostart", "map"])
     assert (autostart.type, chosen.type) == (ParameterType.PARAMETER_BOOL, ParameterType.PARAMETER_STRING)

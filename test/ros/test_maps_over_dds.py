@@ -60,6 +60,10 @@ def test_without_a_map_it_says_so(robot: Robot) -> None:
     assert answer["map_id"] == ""
 
 
+def test_it_listens_to_a_map_server(robot: Robot) -> None:
+    assert robot.graph.subscription_of("/map/data") == ("std_msgs/msg/UInt8MultiArray", True, True)
+
+
 @pytest.fixture(scope="module")
 def server(robot: Robot, maps: dict[str, Path]) -> list[Program]:
     """The map server; the last one of the list is the one that runs."""

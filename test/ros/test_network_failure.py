@@ -7,13 +7,14 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from diagnostic_msgs.msg import DiagnosticStatus
-from graph import ACTIVATE, Graph
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from graph import ACTIVATE, MANY, Graph
 from robot import Robot
 
 from vloc_ros.datasets import Frame
 
 SCRIPT = Path(__file__).with_name("failing_relocalizer.py")
+DEFECT = Path(__file__).with_name("faulty_relocalizer.py")
 
 
 def test_a_lost_gpu_is_said_and_the_node_recovers_when_it_is_activated_again(
@@ -37,4 +38,22 @@ def test_a_lost_gpu_is_said_and_the_node_recovers_when_it_is_activated_again(
     assert graph.change_state("/relocalizer", ACTIVATE)
     robot.wait_to_be_heard()
     assert all(ask().is_fix for _ in range(8))
+    program.stop()
+
+
+def test_a_defect_that_an_image_meets_is_its_rejection(graph: Graph, frames: list[Frame], shipped_map: Path) -> None:
+    program = graph.start(str(DEFECT), threads=1, tf_mode="none", base_frame="", map=shipped_map)
+    robot = Robot(graph, frames)
+    robot.wait_to_be_heard()
+    ask = partial(robot.ask, partial(robot.send_image, frames[0]))
+    answers = {ask()["rejection"] for _ in range(6)}
+    assert answers == {"", "internal_error: image: RuntimeError: nobody thought of that\\n[FATAL] all is well \\udc80"}
+    with graph.listening(DiagnosticArray, "/diagnostics", MANY) as arrays:
+        graph.wait_for(lambda: arrays)
+    values = {pair.key: pair.value for pair in arrays[0].status[0].values}
+    assert int(values["faults"]) >= 2
+    assert values["last_fault"].startswith("image: RuntimeError: ")
+    (line,) = program.lines("nobody thought of that")
+    assert "ERROR" in line
+    assert "Traceback" not in program.log
     program.stop()

@@ -177,8 +177,12 @@ def test_a_wall_is_no_place(robot: Robot) -> None:
 
 @pytest.mark.parametrize(
     ("clock", "words"),
-    [(lambda: 0, "stamp is 0"), (lambda: time.time_ns() + 3600 * 10**9, "s from the future")],
-    ids=["zero", "future"],
+    [
+        (lambda: 0, "stamp is 0"),
+        (lambda: -5 * 10**9, "stamp is negative: -5.000 s"),
+        (lambda: time.time_ns() + 3600 * 10**9, "s from the future"),
+    ],
+    ids=["zero", "negative", "future"],
 )
 def test_a_stamp_that_cannot_be_is_said_and_recovered_from(robot: Robot, clock: Callable[[], int], words: str) -> None:
     answer = robot.ask(partial(robot.send_image, robot.frames[0]), clock)

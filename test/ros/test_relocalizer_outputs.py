@@ -48,7 +48,6 @@ PUBLISHED = [
 SUBSCRIBED = [
     ("/image", "sensor_msgs/msg/Image", False, False),
     ("/camera_info", "sensor_msgs/msg/CameraInfo", False, False),
-    ("/map/data", "std_msgs/msg/UInt8MultiArray", True, True),
     ("/initialpose", "geometry_msgs/msg/PoseWithCovarianceStamped", True, False),
     ("/tf_static", "tf2_msgs/msg/TFMessage", True, True),
 ]
@@ -62,6 +61,10 @@ def test_published_topics(robot: Robot, topic: tuple[str, str, bool, bool]) -> N
 @pytest.mark.parametrize("topic", SUBSCRIBED, ids=[topic for topic, *_ in SUBSCRIBED])
 def test_subscribed_topics(robot: Robot, topic: tuple[str, str, bool, bool]) -> None:
     assert robot.graph.subscription_of(topic[0]) == topic[1:]
+
+
+def test_with_a_map_of_its_own_it_does_not_listen_to_the_map_server(robot: Robot) -> None:
+    assert not robot.graph.node.count_subscribers("/map/data")
 
 
 def test_poses_are_those_of_localize_without_ros(robot: Robot, offline: Localizer) -> None:

@@ -101,6 +101,7 @@ def test_what_may_not_change_while_configured(robot: Robot, name: str, value: ob
         ("base_frame", 5, "must be str"),
         ("map", "/there/is/no/such/map", "there is no such map directory"),
         ("map", "package://no_such_package/map", "there is no package 'no_such_package'"),
+        ("map", "/tmp/" + 300 * "a", "File name too long"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(robot: Robot, name: str, value: object, words: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import A_WHILE_S
+from graph import A_WHILE_S, ACTIVATE, DEACTIVATE
 from robot import Robot, raw_image
 from std_srvs.srv import SetBool, Trigger
 
@@ -57,6 +57,31 @@ def test_trigger_without_images_gives_up_and_blocks_nothing_meanwhile(robot: Rob
     assert not future.result().success
     assert "no image" in future.result().message
     assert trigger(robot).success, "the next one must not be affected"
+
+
+def test_a_trigger_that_gave_up_localizes_no_image_any_more(robot: Robot) -> None:
+    robot.localize()
+    robot.configure(enabled=False)
+    assert not robot.graph.call(Trigger, TRIGGER).success
+    stamps = [robot.now_ns()]
+    robot.send(robot.frames[0], stamps[0])
+    robot.graph.spin()
+    assert robot.answer_to(stamps) is None
+
+
+def test_a_trigger_that_waits_is_answered_when_the_node_is_deactivated(robot: Robot) -> None:
+    robot.localize()
+    robot.configure(enabled=False)
+    waiting = [robot.graph.call_async(Trigger, TRIGGER) for _ in range(2)]
+    robot.graph.spin(0.3)
+    assert robot.graph.change_state(robot.relocalizer, DEACTIVATE)
+    robot.graph.wait_for(lambda: all(future.done() for future in waiting))
+    assert {(f.result().success, f.result().message) for f in waiting} == {(False, "the node was deactivated")}
+    inactive = robot.graph.call(Trigger, TRIGGER)
+    assert (inactive.success, inactive.message) == (False, "the node is inactive, not active")
+    assert robot.graph.change_state(robot.relocalizer, ACTIVATE)
+    robot.wait_to_be_heard()
+    assert trigger(robot).success
 
 
 def test_two_triggers_share_an_image(robot: Robot) -> None:

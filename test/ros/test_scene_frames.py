@@ -33,6 +33,27 @@ def joined_map(shipped_map: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return directory
 
 
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_scene_that_cannot_be_a_topic_is_one_line(
+    graph: Graph, joined_map: Path, shipped_map: Path, tmp_path: Path, at_start: bool
+) -> None:
+    stored = read_map(joined_map)
+    manifest = replace(stored.landmark_map.manifest, scenes=("room", "a" * 300))
+    landmarks = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "map", landmarks, stored.networks, np.zeros((2, 2, 3), np.uint8))
+    program = graph.start("map_server", map=tmp_path / "map" if at_start else shipped_map)
+    if at_start:
+        graph.wait_for(lambda: program.lines("ERROR", "aaa", "topic"))
+        assert graph.state("/vloc_map_server") == "unconfigured"
+        assert len(program.log.splitlines()) == 1
+    else:
+        refused = graph.set_parameter("/vloc_map_server", "map", str(tmp_path / "map"))
+        assert not refused.successful
+        assert "topic" in refused.reason
+        assert graph.parameter("/vloc_map_server", "map") == str(shipped_map)
+    program.stop()
+
+
 def test_poses_are_in_the_frame_of_their_scene(module_graph: Graph, joined_map: Path, frames: list[Frame]) -> None:
     module_graph.start("relocalizer", map=joined_map, threads=1, tf_timeout=5.0, lost_after=1000.0)
     robot = Robot(module_graph, frames)

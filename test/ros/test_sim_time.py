@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import A_WHILE_S, Graph
+from builtin_interfaces.msg import Time
+from graph import A_WHILE_S, ACTIVATE, DEACTIVATE, Graph, Program
 from robot import Answer, Robot
 from rosgraph_msgs.msg import Clock
 
@@ -23,13 +24,13 @@ class SimTime:
 
     def __init__(self, graph: Graph) -> None:
         self.now_ns = 0
-        self._clock = graph.node.create_publisher(Clock, "/clock", 10)
+        self.clock = graph.node.create_publisher(Clock, "/clock", 10)
         graph.node.create_timer(0.02, self._tick)
 
     def _tick(self) -> None:
         if self.now_ns:
             self.now_ns += TICK_NS
-            self._clock.publish(Clock(clock=header(self.now_ns, "").stamp))
+            self.clock.publish(Clock(clock=header(self.now_ns, "").stamp))
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +39,20 @@ def sim_time(module_graph: Graph) -> SimTime:
 
 
 @pytest.fixture(scope="module")
-def robot(module_graph: Graph, frames: list[Frame], shipped_map: Path) -> Iterator[Robot]:
+def relocalizer(module_graph: Graph, shipped_map: Path) -> Iterator[Program]:
     program = module_graph.start(
         "relocalizer", map=shipped_map, threads=1, tf_timeout=5.0, use_sim_time=True, transform_tolerance=0.0
     )
+    yield program
+    program.stop()
+
+
+@pytest.fixture(scope="module")
+def robot(module_graph: Graph, relocalizer: Program, frames: list[Frame]) -> Robot:
     robot = Robot(module_graph, frames)
     robot.mount_camera()
     robot.wait_to_be_heard()
-    yield robot
-    program.stop()
+    return robot
 
 
 def localize(robot: Robot, sim_time: SimTime) -> Answer:
@@ -107,3 +113,41 @@ def test_when_time_jumps_back_its_odometry_is_forgotten(robot: Robot, sim_time: 
     assert answer["rejection"].startswith("no_transform: odom <- base_link")
     robot.restore()
     assert localize(robot, sim_time).is_fix
+
+
+def test_a_late_transform_of_the_run_before_changes_nothing(robot: Robot, sim_time: SimTime) -> None:
+    """One that a buffer of TF would take for the newest, so that all after it were too old."""
+    sim_time.now_ns = 400 * 10**9
+    robot.graph.spin()
+    assert localize(robot, sim_time).is_fix
+    late_ns, sim_time.now_ns = sim_time.now_ns, 350 * 10**9
+    robot.graph.wait_for(lambda: robot.status()["state"] == "localizing")
+    robot.send_odometry(robot.frames[1], late_ns)
+    robot.graph.spin(0.2)
+    answer = localize(robot, sim_time)
+    assert answer.is_fix, answer["rejection"]
+
+
+def test_when_time_jumps_back_while_it_is_inactive_nothing_stale_is_left(robot: Robot, sim_time: SimTime) -> None:
+    sim_time.now_ns = 600 * 10**9
+    robot.graph.spin()
+    assert localize(robot, sim_time).is_fix
+    assert robot.graph.change_state(robot.relocalizer, DEACTIVATE)
+    sim_time.now_ns = 550 * 10**9
+    robot.graph.spin()
+    assert robot.graph.change_state(robot.relocalizer, ACTIVATE)
+    robot.wait_to_be_heard()
+    answer = localize(robot, sim_time)
+    assert answer.is_fix, answer["rejection"]
+
+
+def test_a_clock_before_all_times_is_said_and_ignored(robot: Robot, sim_time: SimTime, relocalizer: Program) -> None:
+
+    def is_said() -> bool:
+        sim_time.clock.publish(Clock(clock=Time(sec=-5)))
+        return bool(relocalizer.lines("ERROR", "subscription /clock"))
+
+    robot.graph.wait_for(is_said)
+    assert localize(robot, sim_time).is_fix
+    assert len(relocalizer.lines("ERROR", "subscription /clock")) == 1
+    assert "Traceback" not in relocalizer.log

@@ -194,6 +194,20 @@ def test_a_loop_of_frames_is_said_and_recovered_from(robot: Robot) -> None:
     assert robot.localize().is_fix
 
 
+def test_a_transform_to_beyond_the_stars_is_said_and_not_believed(robot: Robot) -> None:
+    robot.configure(camera_frame="far_camera")
+    far_away = np.eye(4)
+    far_away[0, 3] = 1e300
+
+    def send(stamp_ns: int) -> None:
+        robot.send_tf(far_away, BASE_FRAME, "far_camera", stamp_ns)
+        robot.send(robot.frames[0], stamp_ns)
+
+    rejection = robot.ask(send)["rejection"]
+    assert rejection.startswith("no_transform: base_link <- far_camera: ")
+    assert "1e+300" in rejection
+
+
 def test_odometry_at_300_hz_is_received_in_time(robot: Robot) -> None:
     """The transform of the image's stamp comes last of a burst; queued one by one behind images, it would be late."""
     robot.configure(tf_timeout=2.0)

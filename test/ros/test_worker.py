@@ -1,6 +1,8 @@
 """The worker thread: newest wins, nothing queues, nothing kills it."""
 
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -53,6 +55,24 @@ def test_while_it_works_only_the_newest_item_waits(worker: NewestWins[int], gate
     gate.go_on.release()
     assert gate.entered.acquire(timeout=WAIT_S)
     assert gate.seen == [0, 5]
+
+
+def test_what_was_worked_on_is_let_go() -> None:
+    class Large:
+        pass
+
+    handled = threading.Event()
+    worker: NewestWins[Large] = NewestWins("test", lambda item: handled.set(), print)
+    large = Large()
+    of_large = weakref.ref(large)
+    worker.put(large)
+    del large
+    assert handled.wait(WAIT_S)
+    deadline_s = time.monotonic() + WAIT_S
+    while of_large() is not None and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert of_large() is None
+    worker.close()
 
 
 def test_an_exception_is_reported_and_the_next_item_is_worked_on(

@@ -1,22 +1,31 @@
 """The robot's frames at the stamp of an image, from TF."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import rclpy
+from rclpy.clock import Clock, ROSClock
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.time import Time
+from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vloc_ros.core.transforms import Matrix
-from vloc_ros.errors import VlocError
-from vloc_ros.ros.conversions import to_matrix
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
+from vloc_ros.ros.faults import spin
+from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
+
+MAX_FUTURE_NS = 1_000_000_000  # of the simulation: /clock and /tf do not come in step
+MAX_DISTANCE_M = 1e8  # between two frames; coordinates of surveyors are below 1e7
 
 
 class TransformMissingError(VlocError):
@@ -31,38 +40,67 @@ class FramesAtStamp:
     odom_from_base: Matrix | None
 
 
-@contextmanager
-def receiving_transforms(node: Node, buffer: Buffer) -> Iterator[None]:
-    """Fill the buffer, in a node and a thread of their own beside `node`.
+class TransformReceiver:
+    """Fills buffers from TF, in a node and a thread of their own beside `node`. They are made once: each new node costs
+    rclpy and the middleware a tenth of a megabyte that never comes back.
 
     Robots publish TF at hundreds of hertz, and an executor takes one message of each topic a turn: in one executor with
     everything else, transforms would be late, and later with every turn.
     """
-    name = f"{node.get_name()}_tf"
-    listener = rclpy.create_node(
-        name,
-        namespace=node.get_namespace(),
-        context=node.context,
-        cli_args=["--ros-args", "-r", f"__node:={name}"],  # remappings of /tf hold for it, the node's new name does not
-        enable_rosout=False,
-        start_parameter_services=False,
-    )
-    TransformListener(buffer, listener)
-    executor = SingleThreadedExecutor(context=node.context)
-    executor.add_node(listener)
-    thread = Thread(target=_spin, args=(executor,), name=name, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        executor.shutdown()
-        thread.join()
-        listener.destroy_node()
+
+    def __init__(self, node: GuardedNode) -> None:
+        name = f"_{node.get_name()}_tf"  # hidden, for it has no parameter services that tools could ask
+        self._node = rclpy.create_node(
+            name,
+            namespace=node.get_namespace(),
+            context=node.context,
+            # Remappings of /tf hold for it, the node's new name and its time do not.
+            cli_args=["--ros-args", "-r", f"__node:={name}"],
+            parameter_overrides=[Parameter("use_sim_time", value=False)],
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(self._node)
+        self._clock, self._log = node.get_clock(), node.get_logger()
+        self._executor, self._closed = executor, Event()
+        self._thread = Thread(target=spin, args=(executor, node.faults, self._closed), name=name, daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def filling(self, buffer: Buffer) -> Iterator[None]:
+        """Listen for as long as this lasts."""
+        listener = _TimelyListener(buffer, self._node, self._clock, self._log)
+        try:
+            yield
+        finally:
+            listener.unregister()
+
+    def close(self) -> None:
+        """End the thread and the node."""
+        self._closed.set()
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with suppress(ExternalShutdownException, ShutdownException):
-        executor.spin()
+class _TimelyListener(TransformListener):
+    """Ignores transforms from the future of a simulation: they are late ones of the run before. A buffer that has one
+    of them believes all that follow to be older than it keeps, or blends them with it."""
+
+    def __init__(self, buffer: Buffer, node: Node, clock: Clock, log: RcutilsLogger) -> None:
+        self._clock, self._log = clock, log
+        super().__init__(buffer, node)
+
+    def callback(self, data: TFMessage) -> None:
+        if isinstance(self._clock, ROSClock) and self._clock.ros_time_is_active:
+            latest_ns = self._clock.now().nanoseconds + MAX_FUTURE_NS
+            timely = [t for t in data.transforms if to_stamp_ns(t.header.stamp) <= latest_ns]
+            if len(timely) < len(data.transforms):
+                self._log.warning("TF from the future of the simulation is ignored", throttle_duration_sec=10.0)
+            data.transforms = timely
+        super().callback(data)
 
 
 def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:
@@ -104,4 +142,10 @@ def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: D
         found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), timeout)
     except TransformException as error:
         raise TransformMissingError(f"{target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
-    return to_matrix(found.transform)
+    try:
+        matrix = to_matrix(found.transform)
+    except ConfigError as error:
+        raise TransformMissingError(f"{target} <- {source}: {error}") from error
+    if np.abs(matrix[:3, 3]).max() > MAX_DISTANCE_M:
+        raise TransformMissingError(f"{target} <- {source}: translation {matrix[:3, 3].tolist()} m is impossible")
+    return matrix

@@ -2,17 +2,21 @@
 
 from contextlib import ExitStack
 
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, MapError, VlocError
 from vloc_ros.maps import StoredMap, pack_map, read_map
 from vloc_ros.maps.reader import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.parameters import MapServerParameters
+
+LANDMARKS_OF = "map/landmarks/{}"
 
 
 class MapServer(VlocNode[MapServerParameters]):
@@ -48,13 +52,21 @@ class MapServer(VlocNode[MapServerParameters]):
     def _load(self, uri: str) -> StoredMap:
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
-        return read_map(resolve_map(uri))
+        stored = read_map(resolve_map(uri))
+        for scene in stored.landmark_map.manifest.scenes:
+            try:
+                topic = expand_topic_name(LANDMARKS_OF.format(scene), self.get_name(), self.get_namespace())
+                validate_full_topic_name(topic)
+            except Exception as error:  # of several kinds
+                reason = str(error).splitlines()[0]
+                raise MapError(f"{uri}: scene {scene!r} cannot be part of a topic's name: {reason}") from error
+        return stored
 
     def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
         now_ns, manifest = self.get_clock().now().nanoseconds, landmark_map.manifest
         self._of_scenes.close()
         for scene in manifest.scenes:
-            publisher = self.create_publisher(PointCloud2, f"map/landmarks/{scene}", LATCHED)
+            publisher = self.create_publisher(PointCloud2, LANDMARKS_OF.format(scene), LATCHED)
             self._of_scenes.callback(self.destroy_publisher, publisher)
             part = landmark_map.of_scene(scene)
             publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))

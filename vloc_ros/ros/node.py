@@ -11,12 +11,14 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.ros.faults import described, spin
+from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import NodeParameters, declare, fixed_while_configured, made
 
 P = TypeVar("P", bound=NodeParameters)
@@ -25,26 +27,23 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 # For what a late subscriber must still get: the newest one of it.
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PACKAGE_URI = "package://"
-# On a signal rclpy wakes the executor first and shuts the context down then: one that has gone back to sleep in between
-# would not be woken again.
-WAKE_S = 1.0
 
 
-class VlocNode(LifecycleNode, Generic[P]):
+class VlocNode(GuardedNode, Generic[P]):
     """A lifecycle node with the parameters of `kind` in `parameters`, always valid.
 
     Sub-classes implement `configure` and `activate`. Both get the scope that their work lasts for, and leave in it what
-    has to be undone at its end, and both may raise a VlocError: it is logged, and the transition fails.
+    has to be undone at its end. Whatever they raise is told in one line, and the transition fails.
     """
 
     def __init__(self, name: str, kind: type[P]) -> None:
         super().__init__(name)
         self._kind = kind
         self._start_again = False
-        self._configured, self._active = ExitStack(), ExitStack()
+        self._configured, self._active, self._lifetime = ExitStack(), ExitStack(), ExitStack()
         self.parameters: P = declare(self, kind)
         self.add_on_set_parameters_callback(self._check_change)
-        self.add_post_set_parameters_callback(self._apply_change)
+        self.add_post_set_parameters_callback(self.faults.around("parameters", self._apply_change))
 
     def configure(self, scope: ExitStack) -> None:
         """Make what the node needs."""
@@ -68,9 +67,11 @@ class VlocNode(LifecycleNode, Generic[P]):
 
     def start(self) -> None:
         """Configure and activate, if `autostart` is on; if that fails, again when a parameter has changed."""
-        if self.parameters.autostart:
-            started = self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
-            self._start_again = not started
+        if not self.parameters.autostart:
+            return
+        is_configured = self.is_configured or self.trigger_configure() == SUCCESS
+        self._start_again = not (is_configured and self.trigger_activate() == SUCCESS)
+        self.started_because = ", for autostart is on: turn it off where a lifecycle manager starts the node"
 
     def publisher(
         self,
@@ -89,6 +90,11 @@ class VlocNode(LifecycleNode, Generic[P]):
         """Undo everything, whatever state the node is in."""
         self._active.close()
         self._configured.close()
+
+    def destroy_node(self) -> None:
+        self.end()
+        self._lifetime.close()
+        super().destroy_node()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._start_again = False  # whoever does this now decides
@@ -111,6 +117,7 @@ class VlocNode(LifecycleNode, Generic[P]):
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._start_again = False
         self.end()
         return super().on_shutdown(state)
 
@@ -123,9 +130,12 @@ class VlocNode(LifecycleNode, Generic[P]):
             enter(scope)
         except VlocError as error:
             self.get_logger().error(str(error))
-            scope.close()
-            return FAILURE
-        return SUCCESS
+        except Exception as error:
+            self.faults.add(enter.__name__, error, is_told=True)
+        else:
+            return SUCCESS
+        scope.close()
+        return FAILURE
 
     def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
         try:
@@ -135,13 +145,15 @@ class VlocNode(LifecycleNode, Generic[P]):
                 self.check_parameters(wanted)
         except VlocError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:
+            return SetParametersResult(successful=False, reason=self.faults.add("parameter check", error))
         return SetParametersResult(successful=True)
 
     def _apply_change(self, changes: Sequence[Parameter]) -> None:
         old, self.parameters = self.parameters, self._changed(changes)
         if self.is_configured:
             self.apply_parameters(old)
-        elif self._start_again and old != self.parameters:
+        if self._start_again and old != self.parameters:
             self.start()
 
     def _changed(self, changes: Sequence[Parameter]) -> P:
@@ -177,7 +189,7 @@ def run(
     try:
         rclpy.init(args=arguments)
     except Exception as error:  # of whatever class for arguments that rcl does not understand
-        rclpy.logging.get_logger("vloc_ros").fatal(f"{type(error).__name__}: {error}")
+        rclpy.logging.get_logger("vloc_ros").fatal(described("arguments", error))
         return 1
     try:
         if is_interrupted():
@@ -186,20 +198,14 @@ def run(
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         node.start()
-        while rclpy.ok():
-            executor.spin_once(WAKE_S)
-    except VlocError as error:
-        rclpy.logging.get_logger("vloc_ros").fatal(str(error))
-        return 1
-    except ExternalShutdownException:
-        pass
-    except Exception:
-        if rclpy.ok():
-            raise  # otherwise it was interrupted, and what was just being made or published could not be any more
+        spin(executor, node.faults)
+    except Exception as error:
+        if rclpy.ok():  # otherwise it was interrupted, and what was just being made could not be any more
+            rclpy.logging.get_logger("vloc_ros").fatal(described("start", error))
+            return 1
     finally:
         if node is not None:
             with suppress(Exception):  # nothing to be done about it any more
-                node.end()
                 node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -182,6 +182,8 @@ class Relocalization:
         """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
         if stamp_ns == 0:
             raise RefusedError("bad_stamp", "the image's stamp is 0: its driver does not set it")
+        if stamp_ns < 0:
+            raise RefusedError("bad_stamp", f"the image's stamp is negative: {stamp_ns * 1e-9:.3f} s")
         now_ns = self._now_ns()
         if now_ns == 0:
             raise RefusedError(

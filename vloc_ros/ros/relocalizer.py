@@ -1,8 +1,7 @@
 """The node that turns camera images into poses."""
 
-import traceback
-from collections import deque
 from contextlib import ExitStack
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -10,7 +9,6 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
-from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Empty, SetBool, Trigger
@@ -22,14 +20,15 @@ from vloc_ros.errors import VlocError
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros import initialpose
 from vloc_ros.ros.camera_input import CameraInput
-from vloc_ros.ros.conversions import header
+from vloc_ros.ros.conversions import header, to_stamp_ns
 from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
-from vloc_ros.ros.frames import receiving_transforms
+from vloc_ros.ros.frames import TransformReceiver
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
-from vloc_ros.ros.outcome import NOTHING_YET
+from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.relocalization import Relocalization
+from vloc_ros.ros.triggers import Answer, Triggers
 from vloc_ros.ros.worker import NewestWins
 
 STEADY = ClockType.STEADY_TIME  # goes on when the simulation is paused
@@ -45,41 +44,46 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def __init__(self) -> None:
         super().__init__("relocalizer", RelocalizerParameters)
-        self._triggers: deque[Future] = deque()  # calls of ~/trigger that wait for an image
-        self._served_map: UInt8MultiArray | None = None  # the last one that the map server sent
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
+        self._transforms = TransformReceiver(self)
+        self._lifetime.callback(self._transforms.close)
+        self._triggers = Triggers()
+        # For as long as the node lives: who waits gets an answer even when the node has been deactivated. In a group of
+        # its own, for an image must be able to arrive meanwhile.
+        self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup())
 
     def configure(self, scope: ExitStack) -> None:
         self._outcome, self._statistics = NOTHING_YET, Statistics()
         buffer = Buffer()
-        scope.enter_context(receiving_transforms(self, buffer))
+        scope.enter_context(self._transforms.filling(buffer))
         self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
         scope.callback(self.destroy_publisher, self._status)
-        self._diagnostics = self.publisher(scope, DiagnosticArray, "/diagnostics", 10)
         self._relocalization = Relocalization(self, buffer, scope)
-        self._loader = NewestWins("map loader", self._open, self._log_defect)
+        self._loader = NewestWins("map loader", self._open, partial(self.faults.add, "map loader"))
         scope.callback(self._loader.close)
         self._foreign_maps = ForeignMaps(expected=not self.parameters.map)
         scope.callback(self._foreign_maps.close)  # before the loader, which may be waiting for it
         if self.parameters.map:
             self._relocalization.use(read_map(resolve_map(self.parameters.map)), self.parameters.map)
         take_hint = self._relocalization.take_hint
-        for subscription in (
-            self.create_subscription(UInt8MultiArray, "map/data", self._on_map_data, LATCHED),
-            self.create_subscription(PoseWithCovarianceStamped, initialpose.TOPIC, take_hint, initialpose.QOS),
-        ):
-            scope.callback(self.destroy_subscription, subscription)
+        hints = self.create_subscription(PoseWithCovarianceStamped, initialpose.TOPIC, take_hint, initialpose.QOS)
+        scope.callback(self.destroy_subscription, hints)
+        self._map_data = scope.enter_context(ExitStack())
+        self._listen_to_map_server()
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        jumped = self.faults.around("clock jump", self._on_clock_jump)
+        jumps = self.get_clock().create_jump_callback(threshold, post_callback=jumped)
+        scope.callback(jumps.unregister)
         self._publish_status()
 
     def activate(self, scope: ExitStack) -> None:
         self._relocalization.recover()
-        self._worker = NewestWins("localizer", self._localize, self._log_defect)
+        self._worker = NewestWins("localizer", self._localize, partial(self.faults.add, "localizer"))
+        scope.callback(self._triggers.answer_all, Answer(False, "the node was deactivated"))
         scope.callback(self._worker.close)
         self._rate = RateLimit()
         CameraInput(self, scope, self._on_image, self._relocalization.add_camera_info)
         for service in (
-            # In a group of its own: it waits for an image, which must be able to arrive meanwhile.
-            self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup()),
             self.create_service(SetBool, "~/set_enabled", self._on_set_enabled),
             self.create_service(Empty, "~/reinitialize_global_localization", self._on_reinitialize),
         ):
@@ -89,9 +93,6 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             self.create_timer(1.0, self._report, clock=Clock(clock_type=STEADY)),
         ):
             scope.callback(self.destroy_timer, timer)
-        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
-        jumps = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
-        scope.callback(jumps.unregister)
 
     def check_parameters(self, wanted: RelocalizerParameters) -> None:
         changed = wanted.map and wanted.map != self.parameters.map
@@ -100,13 +101,20 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def apply_parameters(self, old: RelocalizerParameters) -> None:
         if self._wanted_map is not None:
             self._loader.put((self._wanted_map, self.parameters.map))
-        elif old.map and not self.parameters.map and self._served_map is not None:
-            self._loader.put(self._served_map)
+            self._wanted_map = None
+        if bool(self.parameters.map) != bool(old.map):
+            self._listen_to_map_server()
+
+    def _listen_to_map_server(self) -> None:
+        """While there is no map of its own. The map server's newest one comes with each new subscription, so that none
+        needs to be kept for later."""
+        self._map_data.close()
+        if not self.parameters.map:
+            received = self.create_subscription(UInt8MultiArray, "map/data", self._on_map_data, LATCHED)
+            self._map_data.callback(self.destroy_subscription, received)
 
     def _on_map_data(self, message: UInt8MultiArray) -> None:
-        self._served_map = message
-        if not self.parameters.map:
-            self._loader.put(message)
+        self._loader.put(message)
 
     def _open(self, received: tuple[StoredMap, str] | UInt8MultiArray) -> None:
         """In the loader's thread: check a map and use it, or say what is wrong with it and keep the one before."""
@@ -127,14 +135,22 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def _localize(self, message: Image | CompressedImage) -> None:
         """In the worker's thread."""
-        triggers = [self._triggers.popleft() for _ in range(len(self._triggers))]
-        self._outcome = self._relocalization.localize(message)
+        if not self._triggers.take() and not self.parameters.enabled:
+            return  # whom it was for has given up meanwhile
+        self._outcome = self._outcome_of(message)
+        self._triggers.answer_taken(Answer(not self._outcome.rejection, self._outcome.summary))
         self._statistics.add(self._now_ns(), self._outcome)
         self._publish_status()
-        for trigger in triggers:
-            trigger.set_result(self._outcome)
         if self._relocalization.failure and self.executor:
             self.executor.create_task(self._stop_after_failure)
+
+    def _outcome_of(self, message: Image | CompressedImage) -> Outcome:
+        try:
+            return self._relocalization.localize(message)
+        except Exception as error:
+            stamp_ns = to_stamp_ns(message.header.stamp)
+            line = self.faults.add("image", error)
+            return Outcome(stamp_ns, (self._now_ns() - stamp_ns) * 1e-6, None, f"internal_error: {line}")
 
     def _stop_after_failure(self) -> None:
         """A GPU that is gone does not come back by trying again with every image: whoever activates the node again
@@ -145,13 +161,16 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     async def _on_trigger(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Answers with what becomes of the next image; the executor goes on meanwhile."""
-        trigger = Future(executor=self.executor)
-        give_up = self.create_timer(TRIGGER_TIMEOUT_S, lambda: trigger.set_result(None), clock=Clock(clock_type=STEADY))
-        self._triggers.append(trigger)
-        outcome = await trigger
+        if not self.is_active:
+            response.success, response.message = False, f"the node is {self.state_label}, not active"
+            return response
+        trigger = self._triggers.wait(self.executor)
+        too_late = Answer(False, f"no image within {TRIGGER_TIMEOUT_S:g} s")
+        give_up = self.create_timer(
+            TRIGGER_TIMEOUT_S, partial(self._triggers.give_up, trigger, too_late), clock=Clock(clock_type=STEADY)
+        )
+        response.success, response.message = await trigger
         self.destroy_timer(give_up)
-        response.success = outcome is not None and not outcome.rejection
-        response.message = f"no image within {TRIGGER_TIMEOUT_S:g} s" if outcome is None else outcome.summary
         return response
 
     def _on_set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -186,9 +205,11 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             **self._statistics.values(now_ns),
             "dropped": self._dropped,
             "backend": self._relocalization.backend,
+            "faults": self.faults.count,
+            "last_fault": self.faults.last,
         }
         status = status_message(self.get_fully_qualified_name(), state, state.value, values)
-        self._diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[status]))
+        self.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[status]))
 
     @property
     def _dropped(self) -> int:
@@ -197,9 +218,3 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-    def _log_defect(self, error: Exception) -> None:
-        """What no input should be able to cause: told with its origin, and the node lives on."""
-        if not self.context.ok():
-            return  # interrupted in the middle of an image: nothing can be published any more
-        self.get_logger().error("".join(traceback.format_exception(error)).strip())

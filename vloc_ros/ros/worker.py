@@ -13,7 +13,7 @@ class NewestWins(Generic[T]):
     An exception in `handle` goes to `on_error`, and the thread goes on with the next item.
     """
 
-    def __init__(self, name: str, handle: Callable[[T], None], on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, name: str, handle: Callable[[T], None], on_error: Callable[[Exception], object]) -> None:
         self._handle, self._on_error = handle, on_error
         self._waiting: list[T] = []  # at most one
         self._changed = threading.Condition()
@@ -54,3 +54,4 @@ class NewestWins(Generic[T]):
                 self._handle(item)
             except Exception as error:
                 self._on_error(error)
+            del item  # it may be large, and the next one may never come

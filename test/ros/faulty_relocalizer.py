@@ -1,0 +1,21 @@
+"""The relocalizer with a defect: every second image raises what no input should be able to raise."""
+
+import sys
+from itertools import count
+from typing import Any
+
+import vloc_ros.ros.relocalization as relocalization
+from vloc_ros.ros.programs import relocalizer
+
+convert, images = relocalization.to_rgb, count(1)
+
+
+def convert_or_raise(message: Any) -> Any:
+    if next(images) % 2 == 0:
+        raise RuntimeError("nobody thought of that\n[FATAL] all is well \udc80")
+    return convert(message)
+
+
+if __name__ == "__main__":
+    relocalization.to_rgb = convert_or_raise
+    sys.exit(relocalizer(sys.argv))
