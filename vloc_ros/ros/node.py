@@ -185,27 +185,31 @@ def run(
 
     `is_interrupted` tells of a SIGINT before rclpy listened to it.
     """
-    node = None
     try:
         rclpy.init(args=arguments)
     except Exception as error:  # of whatever class for arguments that rcl does not understand
         rclpy.logging.get_logger("vloc_ros").fatal(described("arguments", error))
         return 1
     try:
-        if is_interrupted():
-            return 0
-        node = make_node()
-        executor = SingleThreadedExecutor()
+        return 0 if is_interrupted() else _spin(make_node)
+    except Exception as error:
+        if not rclpy.ok():
+            return 0  # interrupted: what was just being made or published could not be any more
+        rclpy.logging.get_logger("vloc_ros").fatal(described("start", error))
+        return 1
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(make_node: Callable[[], "VlocNode[Any]"]) -> int:
+    node = make_node()
+    executor = SingleThreadedExecutor()
+    try:
         executor.add_node(node)
         node.start()
         spin(executor, node.faults)
-    except Exception as error:
-        if rclpy.ok():  # otherwise it was interrupted, and what was just being made could not be any more
-            rclpy.logging.get_logger("vloc_ros").fatal(described("start", error))
-            return 1
     finally:
-        if node is not None:
+        for end in (executor.shutdown, node.destroy_node):
             with suppress(Exception):  # nothing to be done about it any more
-                node.destroy_node()
-        rclpy.try_shutdown()
+                end()
     return 0
