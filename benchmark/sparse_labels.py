@@ -15,6 +15,7 @@ from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, calibrate_depth
+from vloc_ros.mapping.depth_views import read_depth_views
 from vloc_ros.mapping.hierarchy import DEFAULT_BRANCHING, Hierarchy, build_hierarchy
 from vloc_ros.mapping.labels import reduce_depth
 from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparsified_depth
@@ -66,7 +67,7 @@ def main() -> None:
     options = parsed()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     chosen = np.unique(np.linspace(0, len(dataset) - 1, options.frames).round().astype(int))
-    correction = calibrate_depth(dataset)
+    correction = calibrate_depth(read_depth_views(dataset))
     frames = Subset(CorrectedDepth(dataset, correction), chosen.tolist())
     points = read_colmap(options.sparse, frames) if options.sparse else sparsified_depth(frames, options.corners)
     hierarchy = build_hierarchy(point_cloud(points), DEFAULT_BRANCHING)

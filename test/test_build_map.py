@@ -302,3 +302,25 @@ def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.Monk
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
         build_frames([partial(room.frame, 0)] * 24, [""], labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()
+
+
+@dataclass(frozen=True, eq=False)
+class Turned(Altered):
+    """Poses of cameras with OpenGL's axes."""
+
+    def map_from_camera(self, index: int) -> np.ndarray:
+        turned: np.ndarray = self.parent.map_from_camera(index) @ np.diag([1.0, -1.0, -1.0, 1.0])
+        return turned
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        return replace(self.parent.frame(index, depth=depth), map_from_camera=self.map_from_camera(index))
+
+
+def test_poses_and_depth_that_contradict_each_other_end_it_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Turned(open_dataset("synthetic_room", None, "small"))
+    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
+    assert "synthetic_room: poses and depth contradict each other" in refusal(options_in(tmp_path), DatasetError)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["options.json"]
+    assert not (tmp_path / "map").exists()

@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 from mapping_scenes import CAMERA, WallAndBox, looking_at
 
+from vloc_ros.datasets import Dataset
 from vloc_ros.errors import DatasetError
-from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
+from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection
+from vloc_ros.mapping.depth_calibration import calibrate_depth as calibrate_views
+from vloc_ros.mapping.depth_views import read_depth_views
 
 IDENTITY = DepthCorrection()
+
+
+def calibrate_depth(dataset: Dataset) -> DepthCorrection:
+    return calibrate_views(read_depth_views(dataset))
 
 
 def approach(count: int = 12, nearest: float = 0.8, farthest: float = 3.5) -> tuple:
@@ -95,7 +102,7 @@ def test_corrected_depth_is_the_data_set_otherwise() -> None:
 
 def test_progress_is_reported() -> None:
     seen: list[tuple[int, int]] = []
-    calibrate_depth(WallAndBox(approach(3)), lambda done, total: seen.append((done, total)))
+    read_depth_views(WallAndBox(approach(3)), lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 

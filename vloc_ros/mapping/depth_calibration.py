@@ -1,6 +1,7 @@
 """Depth sensors are biased with range: the correction with which views from afar and from near agree on the surface."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -8,24 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.altered import Altered
-from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
-from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.labels import reduce_depth
-from vloc_ros.mapping.surface import undistort_depth
+from vloc_ros.mapping.depth_views import DepthView, depth_at
 
 Float = NDArray[np.float64]
 
-MAX_FRAMES, MAX_PAIRS = 100, 600
+MAX_PAIRS = 600
 MIN_PAIRS, MIN_POINTS, MAX_POINTS = 10, 1000, 100_000
-WIDTH = 160  # depth images are compared at this width
 MIN_APPROACH = 0.2  # of the far view's median depth, along its axis: how much nearer the near view is
 MIN_AXES_COSINE = 0.8
 MAX_RELATIVE_ERROR = 0.15  # beyond it the two views see different surfaces
-FLAT_PX, MAX_RELATIVE_STEP = 2, 0.04  # depth that changes by more than this share over so many pixels is an edge
 POSE_SIGMA_M, DISPARITY_SIGMA = 0.01, 0.003  # sigma of a disagreement: the former + the latter (1/m) * depth^2
 PRIOR_SIGMA = 0.05  # of scale - 1 and of offset (1/m): what the points do not tell stays near the identity
 MIN_GAIN, MIN_GAIN_M = 0.1, 0.001  # by how much the disagreement must fall, relative and absolute
@@ -93,15 +89,6 @@ class CorrectedDepth(Altered):
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
-    """A small depth image (H, W), 0 unknown or at an edge, and where its camera was."""
-
-    camera: Camera
-    map_from_camera: Float
-    depth: NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
 class _Points:
     """Points (N,) that a far view measured at depth `far` and a near view at depth `near`; depth in the near view is
     slope * far + shift by the poses. `groups` numbers the far views."""
@@ -124,14 +111,13 @@ class _Points:
         return self.slope * far + self.shift - near
 
 
-def calibrate_depth(dataset: Dataset, progress: Progress = no_progress) -> DepthCorrection:
+def calibrate_depth(views: Sequence[DepthView]) -> DepthCorrection:
     """Fit the correction to what pairs of frames, one much nearer to the surface, measure of the same points.
 
     A sensor that is biased puts a surface at different places from different distances; the known poses give the scale.
     The identity where points are too few, or where the correction fitted to one half of the far views is not clearly
-    better than none on the other half. Raises DatasetError for a frame that cannot be read.
+    better than none on the other half.
     """
-    views = _views(dataset, progress)
     pairs = _pairs(views)
     parts = [_common_points(views[far], views[near], far) for far, near in pairs]
     if len(parts) < MIN_PAIRS:
@@ -166,34 +152,7 @@ def _fit(points: _Points) -> tuple[float, float]:
     return float(scale), float(offset)
 
 
-def _views(dataset: Dataset, progress: Progress) -> list[_View]:
-    """At most MAX_FRAMES, spread evenly over the data set."""
-    indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
-    views = []
-    for done, index in enumerate(indices, start=1):
-        frame = dataset.frame(int(index), depth=True)
-        camera = frame.image.camera
-        if frame.depth is not None:
-            small = camera.undistorted().resized(WIDTH, round(WIDTH * camera.height / camera.width))
-            depth = reduce_depth(undistort_depth(camera, frame.depth), small.width, small.height)
-            views.append(_View(small, frame.map_from_camera, _without_edges(depth)))
-        progress(done, len(indices))
-    return views
-
-
-def _without_edges(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Depth with 0 where it, or what is around, is unknown, at an edge or at the image's border."""
-    padded = np.pad(depth, FLAT_PX)
-    height, width = depth.shape
-    around = ((0, 1), (2, 1), (1, 0), (1, 2))
-    flat = depth > 0
-    for y, x in around:
-        other = padded[y * FLAT_PX : y * FLAT_PX + height, x * FLAT_PX : x * FLAT_PX + width]
-        flat &= np.abs(other - depth) < MAX_RELATIVE_STEP * depth
-    return np.where(flat, depth, np.float32(0.0))
-
-
-def _pairs(views: list[_View]) -> list[tuple[int, int]]:
+def _pairs(views: Sequence[DepthView]) -> list[tuple[int, int]]:
     """At most MAX_PAIRS (far, near): near is well before far, and both look much the same way."""
     views_known = [(i, v, float(np.median(v.depth[v.depth > 0]))) for i, v in enumerate(views) if v.depth.any()]
     pairs = []
@@ -206,17 +165,14 @@ def _pairs(views: list[_View]) -> list[tuple[int, int]]:
     return pairs[:: 1 + len(pairs) // MAX_PAIRS]
 
 
-def _common_points(far: _View, near: _View, group: int) -> Float:
+def _common_points(far: DepthView, near: DepthView, group: int) -> Float:
     """(N, 5) far depth, near depth, slope, shift (see _Points) and `group`, of the points that both views see."""
     near_from_far = invert(near.map_from_camera) @ far.map_from_camera
     known = far.depth > 0
     depth, rays = far.depth[known].astype(np.float64), far.camera.rays()[known]
     points = apply(near_from_far, rays * depth[:, None])
     pixels, _ = near.camera.project(points)
-    columns, rows = np.nan_to_num(pixels, nan=-1.0).clip(-1, 1 << 20).round().astype(int).T
-    inside = (columns >= 0) & (columns < near.camera.width) & (rows >= 0) & (rows < near.camera.height)
-    measured = np.zeros(len(points))
-    measured[inside] = near.depth[rows[inside], columns[inside]]
+    measured = depth_at(near, pixels)
     same = (measured > 0) & (np.abs(points[:, 2] - measured) < MAX_RELATIVE_ERROR * measured)
     slope = rays[same] @ near_from_far[2, :3]
     shift = np.full(len(slope), near_from_far[2, 3])

@@ -2,11 +2,15 @@
 
 from functools import partial
 
+import numpy as np
+
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.joined import scene_parts
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
+from vloc_ros.mapping.depth_views import read_depth_views
 from vloc_ros.mapping.moved_views import MovedViews
 from vloc_ros.training.console import bar, say
 from vloc_ros.training.frames import FrameReader
@@ -67,7 +71,10 @@ def _with_corrected_depth(options: MapOptions, scene: str, part: Dataset) -> Dat
     path = options.workdir / (f"depth_{scene}.json" if scene else "depth.json")
     if not path.exists():
         with bar("depth") as progress:
-            correction = calibrate_depth(part, progress)
+            views = read_depth_views(part, progress)
+        poses = np.stack([part.map_from_camera(index) for index in range(len(part))])
+        require_consistent(views, poses, " ".join(filter(None, [str(options.root or options.dataset), scene])))
+        correction = calibrate_depth(views)
         say(correction.describe())
         correction.save(path)
     return CorrectedDepth(part, DepthCorrection.load(path))
