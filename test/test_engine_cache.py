@@ -4,16 +4,18 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from vloc_ros.errors import ModelError
-from vloc_ros.inference.engine_cache import CacheEntry, EngineCache, EngineKey, cache_directory
+from vloc_ros.inference import engine_cache
+from vloc_ros.inference.engine_cache import LOCK_FILE, CacheEntry, EngineCache, EngineKey, cache_directory
 
 pytest.importorskip("onnx")
 from tensorrt_scenes import Said, open_tensorrt
@@ -148,7 +150,88 @@ def test_two_that_start_at_once_build_once(tmp_path: Path) -> None:
     results.append(EngineCache(tmp_path, say).obtain(KEY, load, never))
     first.join()
     assert results == [ENGINE, ENGINE]
-    assert said == [f"another program builds an engine in {tmp_path}: waiting for it"]
+    assert said == [f"another program builds an engine in {tmp_path}: waiting for it, for at most 10 minutes"]
+
+
+@pytest.fixture
+def stopped_builder(tmp_path: Path) -> Iterator[None]:
+    """Somebody holds the lock and never builds anything."""
+    with FileLock(tmp_path / LOCK_FILE):
+        yield
+
+
+@pytest.mark.usefixtures("stopped_builder")
+def test_a_builder_that_is_stopped_holds_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_cache, "WAIT_S", 0.3)
+    monkeypatch.setattr(engine_cache, "LOOK_EVERY_S", 0.05)
+    said = Said()
+    assert EngineCache(tmp_path, said.append).obtain(KEY, load, lambda: ENGINE) == ENGINE
+    assert "going on without it" in said[1]
+    assert EngineCache(tmp_path, said.append).obtain(KEY, load, never) == ENGINE  # the next start need not wait again
+    assert len(said) == 3
+
+
+@pytest.mark.usefixtures("stopped_builder")
+def test_an_engine_that_a_third_program_built_ends_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_cache, "LOOK_EVERY_S", 0.05)
+    made = EngineCache(tmp_path / "elsewhere", Said().append)
+    made.obtain(KEY, load, lambda: ENGINE)
+    cache = EngineCache(tmp_path, lambda line: made.path_of(KEY).rename(cache.path_of(KEY)))
+    assert cache.obtain(KEY, load, never) == ENGINE
+
+
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it somebody else's: really where this user may, else by being somebody else."""
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 12345)
+
+
+@pytest.mark.parametrize("whose", ["directory", "file"])
+@pytest.mark.parametrize("fault", ["belongs to somebody else", "others can write"])
+def test_what_others_may_have_written_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, fault: str
+) -> None:
+    said = Said()
+    cache = EngineCache(tmp_path, said.append)
+    cache.obtain(KEY, load, lambda: ENGINE)
+    cache.write_timing(KEY, b"measured")
+    for path in [tmp_path] if whose == "directory" else list(tmp_path.glob("*.*")):
+        if fault == "others can write":
+            path.chmod(0o770 if whose == "directory" else 0o660)
+        else:
+            give_away(path, monkeypatch)
+    before = {path: path.stat() for path in tmp_path.iterdir()}
+    assert cache.obtain(KEY, load, lambda: b"mine") == b"mine"
+    assert cache.read_timing(KEY) == b""
+    assert f"{cache.path_of(KEY)}: not used: not trusted: " in said.text
+    assert ("chmod go-w" if fault == "others can write" else "owns it") in said.text
+    if whose == "directory":
+        assert f"cannot be kept: {tmp_path}: " in said[-1]
+        assert {path: path.stat() for path in tmp_path.iterdir()} == before
+        assert all(entry.kind.startswith("not trusted") for entry in cache.entries())
+    else:
+        assert cache.obtain(KEY, load, never) == b"mine"  # it stands in the place of the other's
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_what_is_no_file_is_neither_waited_for_nor_followed(tmp_path: Path, kind: str) -> None:
+    said = Said()
+    cache = EngineCache(tmp_path / "engines", said.append)
+    cache.obtain(KEY, load, lambda: ENGINE)
+    path = cache.path_of(KEY)
+    path.rename(tmp_path / "elsewhere")
+    if kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir(0o700)
+    assert cache.obtain(KEY, load, lambda: b"mine") == b"mine"
+    assert f"{path}: not used: cannot be read: " in said.text
+    assert all(entry.fault for entry in cache.entries() if entry.key != KEY)
+    assert (tmp_path / "elsewhere").read_bytes().endswith(ENGINE)
 
 
 def test_a_build_that_fails_leaves_nothing_and_frees_the_lock(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def _usable_here() -> "Callable[[CacheEntry], bool]":
 
     def usable(entry: "CacheEntry") -> bool:
         if not (key := entry.key):
-            return entry.kind != "damaged"
+            return not entry.fault
         return (key.tensorrt, key.gpu, key.compute_capability, key.recipe) == here
 
     return usable

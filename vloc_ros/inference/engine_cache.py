@@ -1,11 +1,13 @@
 """Engines that were built, kept per user: verified before they are used, written all at once, built by one at a time.
 
-A file of the cache is one line of JSON, which says what it is for and the SHA-256 of the rest, and the rest.
+A file of the cache is one line of JSON, which says what it is for and the SHA-256 of the rest, and the rest. An engine
+is a program for the GPU: what somebody else may have put there is not used.
 """
 
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -13,16 +15,18 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 from platformdirs import user_cache_path
 
 from vloc_ros.errors import ModelError
+from vloc_ros.inference.private_files import NotPrivateError, read_private, require_private
 
 DIRECTORY_VARIABLE = "VLOC_CACHE_DIR"
 ENGINE_SUFFIX, TIMING_SUFFIX, PARTIAL_SUFFIX, LOCK_FILE = ".engine", ".timing", ".partial", "build.lock"
 RECIPE = 1  # changes with the way engines are built, so that those built the old way are not used any more
-MAX_HEADER_BYTES = 1 << 14
-PRIVATE = 0o700  # an engine is a program for the GPU: nobody else may put one here
+PRIVATE = 0o700
+WAIT_S = 600.0  # for another program's engine, which takes minutes; one that is stopped holds nobody longer
+LOOK_EVERY_S = 1.0  # whether there is an engine meanwhile
 
 Loaded = TypeVar("Loaded")
 Say = Callable[[str], None]
@@ -44,18 +48,18 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A file of the cache. `key`: what engine it is; None for a timing cache and for whatever is damaged."""
+    """A file of the cache. `key`: what engine it is; None for a timing cache and for whatever is never used, because of
+    its `fault`."""
 
     path: Path
     size_bytes: int
     key: EngineKey | None
+    fault: str = ""
 
     @property
     def kind(self) -> str:
-        """For people: engine, timing cache, or damaged."""
-        if self.key:
-            return "engine"
-        return "timing cache" if self.path.suffix == TIMING_SUFFIX else "damaged"
+        """For people: engine, timing cache, or what is wrong with it."""
+        return self.fault or ("engine" if self.key else "timing cache")
 
 
 def cache_directory() -> Path:
@@ -77,13 +81,15 @@ class EngineCache:
         """`load` of the engine in the cache or, where there is none that `load` takes, of the one that `build` makes.
 
         `load` raises ModelError for an engine that it refuses. Of several programs that want to build one does, the
-        others wait. `anew`: build even where there is one. Raises what `build` raises, and `load` of its engine.
+        others wait, for at most WAIT_S. `anew`: build even where there is one. Raises what `build` raises, and `load`
+        of its engine.
         """
-        seen = _stamp(self.path_of(key))
+        path = self.path_of(key)
+        seen = _stamp(path)
         if not anew and (loaded := self._load(key, load)) is not None:
             return loaded
-        with self._alone():
-            changed = _stamp(self.path_of(key)) != seen  # by a program that was faster
+        with self._alone(lambda: _stamp(path) != seen):
+            changed = _stamp(path) != seen  # by a program that was faster
             if changed and (loaded := self._load(key, load)) is not None:
                 return loaded
             engine = build()
@@ -108,7 +114,7 @@ class EngineCache:
     def entries(self) -> list[CacheEntry]:
         """Every file of the directory but the lock, by name."""
         paths = sorted(self._directory.glob("*")) if self._directory.is_dir() else []
-        return [_entry(path) for path in paths if path.name != LOCK_FILE and path.is_file()]
+        return [_entry(path) for path in paths if path.name != LOCK_FILE and not path.is_dir()]
 
     def clean(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
         """Remove the files that are not to be kept, and return them; waits for a program that is building.
@@ -143,24 +149,44 @@ class EngineCache:
         return None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other program builds meanwhile; without that assurance where the directory cannot be written to."""
-        lock = None
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
-            lock = FileLock(self._directory / LOCK_FILE)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                self._say(f"another program builds an engine in {self._directory}: waiting for it")
-                lock.acquire()
-        except (OSError, NotImplementedError):  # of the directory; of a file system without locks
-            lock = None
+    def _alone(self, is_there: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """No other program builds meanwhile; without that assurance where the directory cannot be written to, where the
+        other one takes more than WAIT_S, and as soon as what is waited for `is_there`."""
+        lock = self._locked(is_there)
         try:
             yield
         finally:
             if lock:
                 lock.release()
+
+    def _locked(self, is_there: Callable[[], bool]) -> BaseFileLock | None:
+        try:
+            self._make_directory()
+            lock = FileLock(self._directory / LOCK_FILE)
+            for waited in self._waiting():
+                with suppress(Timeout):
+                    lock.acquire(timeout=LOOK_EVERY_S if waited else 0)
+                    return lock
+                if waited and is_there():
+                    break
+        except (OSError, NotImplementedError):  # of the directory; of a file system without locks
+            pass
+        return None
+
+    def _waiting(self) -> Iterator[bool]:
+        """False at first, then True for as long as waiting makes sense; says when it begins and when it is given up."""
+        yield False
+        minutes = f"{WAIT_S / 60:g} minutes"
+        self._say(f"another program builds an engine in {self._directory}: waiting for it, for at most {minutes}")
+        deadline_s = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline_s:
+            yield True
+        self._say(f"the other program has not built it in {minutes}: going on without it (is it stopped?)")
+
+    def _make_directory(self) -> None:
+        """Raises OSError where there can be none, or others could write to the one there is."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        require_private(self._directory)
 
     def _keep(self, key: EngineKey, engine: bytes) -> None:
         try:
@@ -173,7 +199,7 @@ class EngineCache:
     def _write(self, path: Path, key: Mapping[str, Any], content: bytes) -> None:
         """Write beside its place, flush, rename."""
         line = json.dumps({"key": key, "sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
-        self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        self._make_directory()
         with NamedTemporaryFile(dir=self._directory, suffix=PARTIAL_SUFFIX, delete=False) as file:
             try:
                 file.write(line + content)
@@ -196,37 +222,51 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _read_verified(path: Path, key: Mapping[str, Any]) -> tuple[bytes, str]:
     """The content of a file of the cache, and what is wrong with it: nothing, "missing", or a reason."""
-    try:
-        line, _, content = path.read_bytes().partition(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return b"", "missing"
-    except OSError as error:
-        return b"", f"cannot be read: {error.strerror}"
-    header = _header(line)
-    if header is None:
-        return b"", "damaged"
+    header, content, fault = _read(path)
+    if fault:
+        return b"", fault
     if header.get("key") != json.loads(json.dumps(key)):
         return b"", "made for something else"
-    if header.get("sha256") != hashlib.sha256(content).hexdigest():
-        return b"", "damaged or truncated"
     return content, ""
 
 
-def _header(line: bytes) -> dict[str, Any] | None:
+def _read(path: Path) -> tuple[Mapping[str, Any], bytes, str]:
+    """Header and content of a file that is as it was written, or what is wrong with it: "missing", or a reason."""
+    try:
+        line, _, content = read_private(path).partition(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, b"", "missing"
+    except NotPrivateError as error:
+        return {}, b"", f"not trusted: {error.filename}: {error.strerror}"
+    except OSError as error:
+        return {}, b"", f"cannot be read: {error.strerror}"
+    header = _header(line)
+    if not header:
+        return {}, b"", "damaged"
+    if header.get("sha256") != hashlib.sha256(content).hexdigest():
+        return {}, b"", "damaged or truncated"
+    return header, content, ""
+
+
+def _header(line: bytes) -> Mapping[str, Any]:
+    """Of a file's first line; empty for one that is none."""
     try:
         header = json.loads(line)
-    except ValueError:
-        return None
-    return header if isinstance(header, dict) else None
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def _entry(path: Path) -> CacheEntry:
-    key = None
-    with suppress(OSError, ValueError, TypeError, LookupError):
-        fields = json.loads(path.open("rb").readline(MAX_HEADER_BYTES))["key"]
-        found = EngineKey(**{**fields, "input_shape": tuple(fields["input_shape"])})
-        key = None if _read_verified(path, asdict(found))[1] else found
-    return CacheEntry(path, path.stat().st_size, key)
+    header, _, fault = _read(path)
+    size_bytes = 0 if fault == "missing" else path.lstat().st_size
+    if fault or path.suffix == TIMING_SUFFIX:
+        return CacheEntry(path, size_bytes, None, fault)
+    try:
+        fields = header["key"]
+        return CacheEntry(path, size_bytes, EngineKey(**{**fields, "input_shape": tuple(fields["input_shape"])}))
+    except (TypeError, LookupError):
+        return CacheEntry(path, size_bytes, None, "damaged")
 
 
 def _timing_scope(key: EngineKey) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Files that only this user, or root, can have written, and their reading without waiting for anybody."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would wait for a writer
+FOREIGN_WRITERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class NotPrivateError(PermissionError):
+    """Somebody else may have written a file: `filename` is what they could write to, `strerror` why."""
+
+
+def require_private(directory: Path) -> None:
+    """Raise NotPrivateError where others own a directory or can write to it, and OSError where it cannot be opened."""
+    os.close(_opened(directory))
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a regular file. Raises NotPrivateError where others own it or its directory, or can write to one
+    of them, and OSError where it cannot be read."""
+    directory = _opened(path.parent)
+    try:
+        descriptor = os.open(path.name, FILE, dir_fd=directory)
+    finally:
+        os.close(directory)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        _require_private(status, path)
+        return file.read()
+
+
+def _opened(directory: Path) -> int:
+    """A descriptor of a directory that is private: what is then opened below it is in no other one."""
+    descriptor = os.open(directory, DIRECTORY)
+    try:
+        _require_private(os.fstat(descriptor), directory)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_private(status: os.stat_result, path: Path) -> None:
+    if status.st_uid not in (os.geteuid(), 0):
+        fault = f"the user with the number {status.st_uid} owns it, not the one that runs this"
+    elif status.st_mode & FOREIGN_WRITERS:
+        fault = f"others can write to it (mode {stat.S_IMODE(status.st_mode):o}; chmod go-w helps)"
+    else:
+        return
+    raise NotPrivateError(errno.EPERM, fault, str(path))
