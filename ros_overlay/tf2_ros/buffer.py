@@ -12,7 +12,6 @@ from rclpy.time import Time
 
 from tf2_ros.buffer_core import BufferCore
 from tf2_ros.buffer_interface import BufferInterface
-from tf2_ros.exceptions import TransformException
 
 NO_WAIT = Duration()
 POLL_SECONDS = 0.02  # as upstream waits, so that latencies are the same
@@ -28,7 +27,7 @@ class Buffer(BufferCore, BufferInterface):
         self.jump_handle = self.clock.create_jump_callback(back_by_a_second, post_callback=self.time_jump_callback)
 
     def time_jump_callback(self, time_jump: TimeJump) -> None:
-        get_logger("tf2_buffer").warning("the clock has jumped, the buffer is cleared")
+        get_logger("tf2_buffer").warning("Detected jump back in time. Clearing tf buffer.")
         self.clear()
 
     def lookup_transform(
@@ -38,7 +37,8 @@ class Buffer(BufferCore, BufferInterface):
 
         Waits for it until `timeout`, by the machine's clock. Raises TransformException.
         """
-        return _wait(lambda: self.lookup_transform_core(target_frame, source_frame, time), timeout)
+        self.can_transform(target_frame, source_frame, time, timeout)
+        return self.lookup_transform_core(target_frame, source_frame, time)
 
     def lookup_transform_full(
         self,
@@ -51,7 +51,8 @@ class Buffer(BufferCore, BufferInterface):
     ) -> TransformStamped:
         """The same between two times, through a frame that is fixed between them."""
         frames_and_times = (target_frame, target_time, source_frame, source_time, fixed_frame)
-        return _wait(lambda: self.lookup_transform_full_core(*frames_and_times), timeout)
+        _wait(lambda: self.can_transform_full_core(*frames_and_times), timeout)
+        return self.lookup_transform_full_core(*frames_and_times)
 
     def can_transform(
         self,
@@ -62,20 +63,13 @@ class Buffer(BufferCore, BufferInterface):
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
         """Whether `lookup_transform` would give a result; with `return_debug_tuple`, also why not."""
-        problem = ""
-        try:
-            self.lookup_transform(target_frame, source_frame, time, timeout)
-        except TransformException as error:
-            problem = str(error)
-        return (not problem, problem) if return_debug_tuple else not problem
+        possible, why = _wait(lambda: self.can_transform_core(target_frame, source_frame, time), timeout)
+        return (possible, why) if return_debug_tuple else possible
 
 
-def _wait(look_up: Callable[[], TransformStamped], timeout: Duration) -> TransformStamped:
+def _wait(ask: Callable[[], tuple[bool, str]], timeout: Duration) -> tuple[bool, str]:
+    """The answer, as soon as it is yes, and at the latest when the time is over."""
     deadline = system_time.monotonic() + timeout.nanoseconds * 1e-9
-    while True:
-        try:
-            return look_up()
-        except TransformException:
-            if system_time.monotonic() >= deadline:
-                raise
+    while not (answer := ask())[0] and system_time.monotonic() < deadline:
         system_time.sleep(POLL_SECONDS)
+    return answer

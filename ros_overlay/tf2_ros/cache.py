@@ -39,9 +39,10 @@ class Cache:
         return True
 
     def at(self, stamp_ns: int) -> Sample:
-        """The sample at a time, 0 for the latest. Raises ExtrapolationException."""
+        """The sample at a time, 0 for the latest. Raises ExtrapolationException, with nothing to say where there is no
+        sample at all, as upstream."""
         if not self._samples:
-            raise ExtrapolationException("the buffer holds no transform of it")
+            raise ExtrapolationException("")
         if self.static or stamp_ns == 0:
             return self._samples[-1]
         place = self._first_after(stamp_ns)
@@ -49,8 +50,16 @@ class Cache:
         if before.stamp_ns == stamp_ns:
             return before
         if before is after:  # the first, the last or the only one
-            when = "past: the oldest" if stamp_ns < before.stamp_ns else "future: the latest"
-            raise ExtrapolationException(f"extrapolation into the {when} transform is of {seconds(before.stamp_ns)}")
+            asked, known = seconds(stamp_ns), seconds(before.stamp_ns)
+            if len(self._samples) == 1:
+                raise ExtrapolationException(
+                    f"Lookup would require extrapolation at time {asked}, but only time {known} is in the buffer"
+                )
+            when, which = ("past", "earliest") if stamp_ns < before.stamp_ns else ("future", "latest")
+            raise ExtrapolationException(
+                f"Lookup would require extrapolation into the {when}.  Requested time {asked} "
+                f"but the {which} data is at time {known}"
+            )
         if before.parent != after.parent:
             return before
         ratio = (stamp_ns - before.stamp_ns) / (after.stamp_ns - before.stamp_ns)
@@ -68,4 +77,4 @@ class Cache:
 
 
 def seconds(stamp_ns: int) -> str:
-    return f"{stamp_ns * 1e-9:.6f} s"
+    return f"{stamp_ns * 1e-9:.6f}"

@@ -1,6 +1,6 @@
-"""Rigid transforms in plain floats: quaternions as (x, y, z, w)."""
+"""Rigid transforms in plain floats: quaternions as (x, y, z, w), of about unit length, as they were sent."""
 
-from math import acos, hypot, isfinite, sin
+from math import acos, hypot, isfinite, sin, sqrt
 from typing import NamedTuple
 
 Floats = tuple[float, ...]
@@ -41,12 +41,21 @@ def normalized(q: Floats) -> Floats:
 def interpolate(a: Rigid, b: Rigid, ratio: float) -> Rigid:
     """Between a (ratio 0) and b (ratio 1): straight for the translation, the shorter great arc for the rotation."""
     translation = _blend(1.0 - ratio, a.translation, ratio, b.translation)
-    dot = sum(p * q for p, q in zip(a.rotation, b.rotation, strict=True))
-    angle = acos(min(abs(dot), 1.0))
+    dot, lengths = _dot(a.rotation, b.rotation), sqrt(squared_length(a.rotation) * squared_length(b.rotation))
+    angle = acos(min(abs(dot) / lengths, 1.0))
     if angle == 0.0:
         return Rigid(a.rotation, translation)
     weight_b = sin(ratio * angle) / sin(angle) * (-1.0 if dot < 0 else 1.0)
     return Rigid(_blend(sin((1.0 - ratio) * angle) / sin(angle), a.rotation, weight_b, b.rotation), translation)
+
+
+def squared_length(q: Floats) -> float:
+    """1 for a rotation."""
+    return _dot(q, q)
+
+
+def _dot(a: Floats, b: Floats) -> float:
+    return sum(p * q for p, q in zip(a, b, strict=True))
 
 
 def _multiply(a: Floats, b: Floats) -> Floats:

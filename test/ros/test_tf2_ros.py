@@ -186,12 +186,128 @@ def test_errors_say_what_is_wrong() -> None:
         assert issubclass(getattr(tf2_ros, f"{name}Exception"), tf2_ros.TransformException)
 
 
-def test_what_is_no_transform_is_ignored() -> None:
-    bad = [transform("map", "base", xyz=(float("nan"), 0.0, 0.0)), transform("map", "map"), transform("", "base")]
-    bad.append(transform("map", "base"))
-    bad[-1].transform.rotation.w = 0.0
-    buffer = filled(*bad)
+BUFFER = [
+    transform("map", "base", 100.0),
+    transform("map", "base", 101.0),
+    transform("map", "once", 100.0),
+    transform("other_map", "other_base"),
+]
+# geometry2 0.36, jazzy
+TEXTS = [
+    ("map", "nowhere", LATEST, '"nowhere" passed to lookupTransform argument source_frame does not exist. '),
+    ("nowhere", "map", LATEST, '"nowhere" passed to lookupTransform argument target_frame does not exist. '),
+    (
+        "",
+        "map",
+        LATEST,
+        'Invalid argument "" passed to lookupTransform argument target_frame - in tf2 frame_ids cannot be empty',
+    ),
+    (
+        "map",
+        "/base",
+        LATEST,
+        'Invalid argument "/base" passed to lookupTransform argument source_frame - '
+        "in tf2 frame_ids cannot start with a '/'",
+    ),
+    (
+        "map",
+        "other_base",
+        LATEST,
+        "Could not find a connection between 'map' and 'other_base' because they are not part of the same tree."
+        "Tf has two or more unconnected trees.",
+    ),
+    (
+        "map",
+        "base",
+        at(102.5),
+        "Lookup would require extrapolation into the future.  Requested time 102.500000 but the latest data is at time "
+        "101.000000, when looking up transform from frame [base] to frame [map]",
+    ),
+    (
+        "base",
+        "map",
+        at(99.5),
+        "Lookup would require extrapolation into the past.  Requested time 99.500000 but the earliest data is at time "
+        "100.000000, when looking up transform from frame [map] to frame [base]",
+    ),
+    (
+        "map",
+        "once",
+        at(101.0),
+        "Lookup would require extrapolation at time 101.000000, but only time 100.000000 is in the buffer, when "
+        "looking up transform from frame [once] to frame [map]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "source", "when", "text"), TEXTS)
+def test_errors_have_the_texts_that_people_search_for(target: str, source: str, when: Time, text: str) -> None:
+    buffer = filled(*BUFFER)
+    with pytest.raises(tf2_ros.TransformException) as caught:
+        buffer.lookup_transform(target, source, when)
+    assert str(caught.value) == text
+    if "lookupTransform" not in text:  # what is no frame is told in other words
+        assert buffer.can_transform(target, source, when, return_debug_tuple=True) == (False, text)
+
+
+def test_a_loop_is_told_with_its_frames() -> None:
+    buffer = filled(*(transform(parent, child) for parent, child in ("ab", "bc", "ca", "de")))
+    for when in (LATEST, at(START)):
+        with pytest.raises(tf2_ros.LookupException) as caught:
+            buffer.lookup_transform("a", "e", when)
+        first, *frames = str(caught.value).strip().splitlines()
+        assert first == "The tf tree is invalid because it contains a loop."
+        assert sorted(frames) == [
+            f"Frame {child} exists with parent {parent}." for parent, child in ("ca", "ab", "bc", "de")
+        ]
+
+
+def scaled(message: TransformStamped, squared_length: float) -> TransformStamped:
+    rotation = message.transform.rotation
+    rotation.z, rotation.w = rotation.z * squared_length**0.5, rotation.w * squared_length**0.5
+    return message
+
+
+@pytest.mark.parametrize("squared_length", [0.0, 0.98, 0.9899, 1.0101, 1.02, 4.0, float("inf"), float("nan")])
+def test_a_quaternion_that_is_not_of_unit_length_is_ignored(squared_length: float) -> None:
+    assert not filled(scaled(transform("map", "base", yaw=1.0), squared_length)).can_transform("map", "base", LATEST)
+
+
+@pytest.mark.parametrize("squared_length", [0.9901, 1.0, 1.0099])
+def test_a_quaternion_of_almost_unit_length_is_used(squared_length: float) -> None:
+    """It turns by its angle, and scales what lies behind it by its squared length: upstream's arithmetic."""
+    message = scaled(transform("map", "base", yaw=1.0), squared_length)
+    buffer = filled(message, transform("base", "camera", xyz=(2.0, 0.0, 0.0)))
+    expected = matrix(
+        transform("map", "camera", xyz=(2 * squared_length * cos(1), 2 * squared_length * sin(1), 0), yaw=1)
+    )
+    np.testing.assert_allclose(look_up(buffer, "map", "camera"), expected, atol=1e-12)
+
+
+def bad_transforms() -> list[TransformStamped]:
+    return [
+        transform("map", "base", xyz=(float("nan"), 0.0, 0.0)),
+        transform("base", "/base"),
+        transform("", "base"),
+        transform("map", ""),
+        scaled(transform("map", "base"), 0.0),
+    ]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_what_is_no_transform_is_ignored(number: int) -> None:
+    buffer = filled(bad_transforms()[number])
     assert not buffer.can_transform("map", "base", LATEST)
+    with pytest.raises(tf2_ros.LookupException):
+        buffer.lookup_transform("base", "map", LATEST)
+
+
+def test_what_is_ignored_is_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    filled(*bad_transforms(), transform("map", "ba\nse", xyz=(float("nan"), 0.0, 0.0)))
+    told = capfd.readouterr().err
+    for code in ("NAN_INPUT", "SELF_TRANSFORM", "NO_FRAME_ID", "NO_CHILD_FRAME_ID", "DENORMALIZED_QUATERNION"):
+        assert f"TF_{code}: Ignoring transform " in told
+    assert told.count("\n") == 6
 
 
 def test_the_cache_keeps_ten_seconds_or_what_it_is_told() -> None:
