@@ -1,6 +1,7 @@
 """Bags as other recorders write them and as people edit them: what can be read is read, and all else is named."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,28 @@ def test_metadata_that_disagrees_with_its_storage_changes_nothing(
         assert_whole(bag, monkeypatch)
     edit(type_description_hash="RIHS01_00", serialization_format="")
     assert_whole(bag, monkeypatch)
+
+
+def test_messages_in_the_log_of_a_recorder_that_was_killed_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rosbag2 writes SQLite's write-ahead log."""
+    bag = write_drive(tmp_path / "bag", storage="sqlite3")
+    file = storage_file(bag)
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA journal_mode=WAL")
+    late = database.execute("SELECT id, topic_id, timestamp, data FROM messages").fetchall()[-50:]
+    database.executemany("DELETE FROM messages WHERE id = ?", [row[:1] for row in late])
+    database.commit()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?)", late)
+    database.commit()
+    killed = shutil.copytree(bag, tmp_path / "killed")
+    database.close()
+    assert (killed / f"{file.name}-wal").stat().st_size > 0
+    assert_whole(killed, monkeypatch)
+    with open_bag(killed / file.name) as read:
+        assert sum(topic.count for topic in read.topics) == 3 * IMAGES
 
 
 @pytest.mark.parametrize("storage", STORAGES)

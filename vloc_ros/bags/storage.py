@@ -115,7 +115,9 @@ class SqliteStorage:
     """An SQLite3 file, as rosbag2 has written them since its first version."""
 
     def __init__(self, path: Path) -> None:
-        where = f"{path.resolve().as_uri()}?mode=ro&immutable=1"  # may be where nothing can be written
+        log = path.with_name(f"{path.name}-wal")  # what a recorder that was killed has not moved into the file
+        options = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"  # as on a read-only disk
+        where = f"{path.resolve().as_uri()}?{options}"
         self._database = sqlite3.connect(where, uri=True, check_same_thread=False)
         try:
             topics = self._database.execute("SELECT id, name, type, serialization_format FROM topics")
