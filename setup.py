@@ -20,7 +20,9 @@ RUN_REQUIREMENTS = [
 ]
 # docs/tensorrt.md says which versions go with which driver, and what a Jetson has already.
 TENSORRT_REQUIREMENTS = ["tensorrt>=10.3,<12", "cuda-bindings>=12.6,<14"]
-BAG_REQUIREMENTS = ["rosbags>=0.11.9", "mcap>=1.2", "scipy"]  # vloc bag, vloc evaluate --bag, vloc demo --bag
+JPEG_REQUIREMENTS = ["simplejpeg>=1.8"]  # knows damaged JPEGs; all else works without
+# vloc bag, vloc evaluate --bag, vloc demo --bag
+BAG_REQUIREMENTS = [*JPEG_REQUIREMENTS, "rosbags>=0.11.9", "mcap>=1.2", "scipy"]
 OFFLINE_REQUIREMENTS = [
     *BAG_REQUIREMENTS,
     "torch>=2.4",
@@ -50,7 +52,12 @@ setup(
     package_data={NAME: ["py.typed"]},
     python_requires=">=3.10",
     install_requires=RUN_REQUIREMENTS,
-    extras_require={"bags": BAG_REQUIREMENTS, "offline": OFFLINE_REQUIREMENTS, "tensorrt": TENSORRT_REQUIREMENTS},
+    extras_require={
+        "jpeg": JPEG_REQUIREMENTS,
+        "bags": BAG_REQUIREMENTS,
+        "offline": OFFLINE_REQUIREMENTS,
+        "tensorrt": TENSORRT_REQUIREMENTS,
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

@@ -38,6 +38,7 @@ from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import VlocError
 from vloc_ros.evaluation.report.of_map import write_map_report
 from vloc_ros.evaluation.trajectory import StampedPose, read_tum, to_line
+from vloc_ros.images import to_rgb
 from vloc_ros.localizer import open_localizer
 from vloc_ros.maps import pack_map, read_map, unpack_map
 from vloc_ros.maps.manifest_yaml import record_of
@@ -186,10 +187,10 @@ class Images:
             message = altered(self._raw, odd_fields(rng, self._raw, self.OTHERS))
             if rng.random() < 0.3:
                 message = altered(message, {"data": message.data[: int(rng.integers(len(message.data)))]})
-            read_message(message)
+            to_rgb(message)
         elif kind == 1:
             data = np.frombuffer(damaged(rng, self._jpeg.data.tobytes()), np.uint8)
-            read_message(altered(self._jpeg, {"format": one_of(rng, self.OTHERS["format"]), "data": data}))
+            to_rgb(altered(self._jpeg, {"format": one_of(rng, self.OTHERS["format"]), "data": data}))
         else:
             content = one_of(rng, (self._jpeg.data.tobytes(), self._png)) if kind == 2 else self._depth
             if content.startswith(b"\x89PNG") and rng.random() < 0.2:
@@ -282,12 +283,6 @@ def small_frame() -> CameraImage:
     image = open_synthetic_room(None, "small").frame(0).image
     rgb = cv2.resize(image.rgb, (320, 240), interpolation=cv2.INTER_AREA)
     return CameraImage(np.asarray(rgb, np.uint8), image.camera.resized(320, 240))
-
-
-def read_message(message: Any) -> None:
-    from vloc_ros.bags.images import to_rgb
-
-    to_rgb(message, "sensor_msgs/msg/CompressedImage" if hasattr(message, "format") else "sensor_msgs/msg/Image")
 
 
 def altered(message: Any, fields: Mapping[str, Any]) -> Any:

@@ -132,7 +132,7 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
     landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
-    return Localizer(landmarks, SimpleNamespace(), session)  # type: ignore[arg-type]
+    return Localizer(landmarks, SimpleNamespace(preload=lambda: None), session)  # type: ignore[arg-type]
 
 
 def evaluated(

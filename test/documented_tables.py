@@ -6,16 +6,17 @@ from pathlib import Path
 ROS_PAGE = Path(__file__).resolve().parents[1] / "docs" / "ros.md"
 
 
-def table_below(heading: str, page: Path = ROS_PAGE) -> list[dict[str, str]]:
-    """The rows of the first table below a heading (its text without #, markup included), as {column: cell}.
+def table_below(heading: str, page: Path = ROS_PAGE, number: int = 1) -> list[dict[str, str]]:
+    """The rows of a table below a heading (its text without #, markup included), as {column: cell}.
 
-    Cells are as written, without the spaces around them; "\\|" in a cell is "|". Raises ValueError if there is none.
+    Cells are as written, without the spaces around them; "\\|" in a cell is "|". `number` 2 is the second table there.
+    Raises ValueError if there is none.
     """
     section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
-    found = section and re.search(r"(?:^\|.*\|\n)+", section[1] + "\n", re.MULTILINE)
-    if not found:
-        raise ValueError(f"{page}: no table below the heading '{heading}'")
-    columns, _, *rows = (_cells(line) for line in found[0].splitlines())
+    found = re.findall(r"(?:^\|.*\|\n)+", section[1] + "\n", re.MULTILINE) if section else []
+    if len(found) < number:
+        raise ValueError(f"{page}: no table {number} below the heading '{heading}'")
+    columns, _, *rows = (_cells(line) for line in found[number - 1].splitlines())
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

@@ -28,9 +28,8 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.camera import choose_camera, read_calibrations
 from vloc_ros.bags.evaluate import frames_named
 from vloc_ros.bags.frames import bag_frames
-from vloc_ros.bags.images import to_rgb
 from vloc_ros.bags.options import BagOptions
-from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, open_bag
+from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import COMPRESSIONS_OF, BagWriter, Compression, Storage, open_writer
 from vloc_ros.cli import main
 from vloc_ros.core.ahead import ahead
@@ -270,53 +269,6 @@ def test_an_image_that_is_none_is_named(
         write_view(bag, 0, **changes)
     with pytest.raises(DatasetError, match=r"/cam/image_raw, image of 1000\.000000000 s: image 16x"):
         evaluated(knowing(monkeypatch), tmp_path / "bag")
-
-
-def _message(encoding: str, data: np.ndarray, padding: int = 0, bigendian: int = 0):  # type: ignore[no-untyped-def]
-    rows = np.pad(data.reshape(len(data), -1), ((0, 0), (0, padding)))
-    image = messages.image(0, "c", np.zeros((*data.shape[:2], 3), np.uint8))
-    return _replaced(image, encoding=encoding, step=rows.shape[1], data=rows.reshape(-1), is_bigendian=bigendian)
-
-
-def _replaced(message, **changes):  # type: ignore[no-untyped-def]
-    for name, value in changes.items():
-        setattr(message, name, value)
-    return message
-
-
-@pytest.mark.parametrize("padding", [0, 1, 5])
-def test_encodings_with_and_without_padding(padding: int) -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    grey = rgb[..., 0]
-    alpha = np.dstack([rgb, grey])
-    wide = np.dstack([np.zeros_like(grey), grey])  # little-endian: the upper byte last
-    threefold = np.dstack([grey] * 3)
-    for encoding, data, expected in [
-        ("rgb8", rgb, rgb),
-        ("bgr8", rgb[..., ::-1], rgb),
-        ("rgba8", alpha, rgb),
-        ("bgra8", alpha[..., [2, 1, 0, 3]], rgb),
-        ("mono8", grey, threefold),
-        ("mono16", wide, threefold),
-    ]:
-        np.testing.assert_array_equal(to_rgb(_message(encoding, data, padding), RAW_IMAGE), expected)
-    np.testing.assert_array_equal(to_rgb(_message("mono16", wide[..., ::-1], 0, 1), RAW_IMAGE), threefold)
-
-
-@pytest.mark.parametrize(("encoding", "red"), [("rggb", (0, 0)), ("bggr", (1, 1)), ("gbrg", (1, 0)), ("grbg", (0, 1))])
-def test_bayer_patterns_have_red_where_they_say(encoding: str, red: tuple[int, int]) -> None:
-    mosaic = np.zeros((8, 8), np.uint8)
-    mosaic[red[0] :: 2, red[1] :: 2] = 200
-    rgb = to_rgb(_message(f"bayer_{encoding}8", mosaic), RAW_IMAGE)
-    np.testing.assert_array_equal(rgb[2:6, 2:6], np.broadcast_to([200, 0, 0], (4, 4, 3)))
-
-
-def test_a_jpeg_cut_short(tmp_path: Path) -> None:
-    jpeg = messages.jpeg_image(0, "c", np.full((12, 16, 3), 99, np.uint8), 90)
-    assert to_rgb(jpeg, COMPRESSED_IMAGE).shape == (12, 16, 3)
-    jpeg.data = jpeg.data[:-40]
-    with pytest.raises(DatasetError, match=r"compressed image.*truncated"):
-        to_rgb(jpeg, COMPRESSED_IMAGE)
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

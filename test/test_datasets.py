@@ -170,7 +170,7 @@ def test_thumbnail_does_not_hide_a_truncated_photo(folder: Path) -> None:
 def test_damaged_image(folder: Path) -> None:
     path = folder / "depth" / "a.png"
     data = bytearray(path.read_bytes())
-    data[20] ^= 0xFF  # the header's width or height; its checksum fails
+    data[23] ^= 0xFF  # the header's width or height; its checksum fails
     path.write_bytes(bytes(data))
     assert f"{path}: damaged" in fault("folder", folder)
     path.write_text("hello")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vloc_ros"
 
 ROBOT_PATH = {"core", "methods", "inference", "maps"}
-LIBRARY = ROBOT_PATH | {"localizer", "datasets", "evaluation"}
+LIBRARY = ROBOT_PATH | {"localizer", "images", "datasets", "evaluation"}
 
 # Layer -> the layers below that it may import; every layer may import itself, `errors` and the package's version.
 INTERNAL: dict[str, set[str]] = {
@@ -20,15 +20,16 @@ INTERNAL: dict[str, set[str]] = {
     "errors": set(),
     "shipped": set(),
     "core": set(),
+    "images": set(),
     "methods": {"core"},
     "inference": {"core"},
     "maps": {"core"},
     "localizer": ROBOT_PATH,
     "map_check": {"inference", "maps"},
-    "datasets": {"core"},
+    "datasets": {"core", "images"},
     "mapping": {"core", "datasets"},
     "evaluation": ROBOT_PATH | {"localizer", "datasets"},
-    "bags": {"core", "datasets", "evaluation", "localizer"},
+    "bags": {"core", "images", "datasets", "evaluation", "localizer"},
     "training": LIBRARY | {"mapping"},
     "ros": LIBRARY | {"bags", "map_check", "shipped"},
     "cli": LIBRARY | {"bags", "mapping", "shipped"},
@@ -39,6 +40,7 @@ EXTERNAL: dict[str, set[str]] = {
     "errors": set(),
     "shipped": set(),
     "core": {"numpy", "numba", "cv2", "poselib"},
+    "images": {"numpy", "cv2", "simplejpeg"},
     "methods": {"numpy", "cv2"},
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},

@@ -28,6 +28,10 @@ class ConfigError(VlocError):
     """An option, parameter or configuration value is wrong."""
 
 
+class ImageError(VlocError):
+    """An image, of a message or of a file, cannot be decoded."""
+
+
 class DatasetError(VlocError):
     """A data set or one of its files is missing, truncated, mis-sized or inconsistent."""
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.bags.camera import Calibrations, CameraTopics, choose_camera, read_calibrations
-from vloc_ros.bags.images import to_rgb
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import NS, Bag, Message
 from vloc_ros.bags.truth import Truth, read_truth
@@ -15,6 +14,7 @@ from vloc_ros.core.transforms import Matrix
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.images import to_rgb
 
 DECODERS = 2  # threads
 WINDOW = 6  # messages read ahead, decoded or not
@@ -99,7 +99,7 @@ class BagFrames:
         stamp_ns, frame_id = message.header
         name, content = _name(message), self._bag.read(message)
         try:
-            rgb = to_rgb(content, message.msgtype)
+            rgb = to_rgb(content)
             camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
             image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
         except VlocError as error:

@@ -1,20 +1,18 @@
 """Reading the files of a data set; whatever is wrong with one becomes a DatasetError that names it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.transforms import from_quaternion, rigid_fault
-from vloc_ros.errors import DatasetError
+from vloc_ros.errors import DatasetError, ImageError
+from vloc_ros.images import decode_depth, decode_rgb
 
-JPEG_START, JPEG_END, JPEG_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-SATURATED_DEPTH = 65535  # as unknown as 0
+Pixels = TypeVar("Pixels", bound=NDArray[Any])
 QUATERNION_TOLERANCE = 1e-2  # written with few digits, a unit quaternion is still this close to length 1
 
 
@@ -25,59 +23,22 @@ def _read_bytes(path: Path) -> bytes:
         raise DatasetError(f"{path}: {error.strerror or error}") from error
 
 
-def _is_complete_jpeg(data: bytes) -> bool:
-    """Whether the end marker follows the first scan. Segments before it are stepped over (they may hold a whole
-    thumbnail); inside scans the two bytes of the marker cannot occur."""
-    at = len(JPEG_START)
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == JPEG_SCAN:
-            return data.find(JPEG_END, at) >= 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
-
-
-def _decode(where: Path | str, data: bytes, flags: int) -> NDArray[np.integer[Any]]:
-    """Decode a JPEG or PNG file. Decoders fill the missing part of a truncated file with grey, so that is checked."""
-    if not data:
-        raise DatasetError(f"{where}: the file is empty")
-    if data.startswith(JPEG_START):
-        complete = _is_complete_jpeg(data)
-    elif data.startswith(PNG_START):
-        complete = PNG_END in data
-    else:
-        raise DatasetError(f"{where}: neither a JPEG nor a PNG file")
-    if not complete:
-        raise DatasetError(f"{where}: truncated, the image ends after {len(data)} bytes")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise DatasetError(f"{where}: cannot be decoded ({error.err})") from error
-    if image is None:
-        raise DatasetError(f"{where}: damaged, cannot be decoded")
-    return np.asarray(image)
-
-
-def decode_image(where: Path | str, data: bytes) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) of the content of a JPEG or PNG file, as stored: an EXIF orientation is ignored, for the
-    camera's intrinsics and the depth are those of the unrotated image. Raises DatasetError beginning with `where`."""
-    image = _decode(where, data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """`decode_image` of a file. Raises DatasetError."""
-    return decode_image(path, _read_bytes(path))
+    """`images.decode_rgb` of a file. Raises DatasetError."""
+    return _decoded(path, decode_rgb)
 
 
 def read_depth(path: Path) -> NDArray[np.float32]:
-    """Depth (H, W) in metres, 0 = unknown, of a 16-bit PNG in millimetres (0, 65535 = unknown). Raises DatasetError."""
-    raw = _decode(path, _read_bytes(path), cv2.IMREAD_UNCHANGED)
-    if raw.dtype != np.uint16 or raw.ndim != 2:
-        channels = 1 if raw.ndim == 2 else raw.shape[2]
-        raise DatasetError(f"{path}: depth must be one channel of 16 bits, this is {channels} of {raw.dtype}")
-    depth: NDArray[np.float32] = raw * np.float32(1e-3)
-    depth[raw == SATURATED_DEPTH] = 0
-    return depth
+    """`images.decode_depth` of a file. Raises DatasetError."""
+    return _decoded(path, decode_depth)
+
+
+def _decoded(path: Path, decode: Callable[[bytes], Pixels]) -> Pixels:
+    data = _read_bytes(path)
+    try:
+        return decode(data)
+    except ImageError as error:
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def check_size(path: Path, image: NDArray[np.generic], width: int, height: int) -> None:

@@ -3,13 +3,11 @@
 import array
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from cv_bridge import CvBridge
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header, UInt8MultiArray
 
@@ -24,70 +22,6 @@ LANDMARK_FIELDS = [
         [("x", PointField.FLOAT32), ("y", PointField.FLOAT32), ("z", PointField.FLOAT32), ("id", PointField.INT32)]
     )
 ]
-_BRIDGE = CvBridge()
-
-
-def to_rgb(message: Image | CompressedImage) -> Rgb:
-    """RGB uint8 (H, W, 3) of an image in any usual encoding; grey becomes RGB. Raises ConfigError."""
-    return _decompressed(message) if isinstance(message, CompressedImage) else _raw(message)
-
-
-def _raw(message: Image) -> Rgb:
-    what = f"image {message.width}x{message.height} {message.encoding!r}"
-    if message.width == 0 or message.height == 0:
-        raise ConfigError(f"{what}: it is empty")
-    if len(message.data) < message.step * message.height:
-        raise ConfigError(
-            f"{what}: {len(message.data)} bytes, its step {message.step} needs {message.step * message.height}"
-        )
-    try:
-        rgb = np.asarray(_BRIDGE.imgmsg_to_cv2(_without_padding(message), "rgb8"))
-    except Exception as error:  # cv_bridge lets whatever OpenCV or NumPy says through
-        raise ConfigError(f"{what}: cannot be converted to rgb8: {_first_line(error)}") from error
-    return _checked(what, rgb, message.width, message.height)
-
-
-def _without_padding(message: Image) -> Image:
-    """The same image with rows that touch: cv_bridge misreads those padded to no multiple of a pixel's size."""
-    name, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
-    step = message.width * channels * np.dtype(name).itemsize
-    if message.step < step:
-        raise ValueError(f"its step is {message.step}, its rows have {step} bytes")
-    if message.step == step:
-        return message
-    rows = np.frombuffer(message.data, np.uint8)[: message.step * message.height].reshape(message.height, -1)
-    packed = array.array("B", rows[:, :step].tobytes())
-    return Image(
-        width=message.width,
-        height=message.height,
-        encoding=message.encoding,
-        is_bigendian=message.is_bigendian,
-        step=step,
-        data=packed,
-    )
-
-
-def _decompressed(message: CompressedImage) -> Rgb:
-    data = np.frombuffer(message.data, np.uint8)
-    what = f"compressed image of {len(data)} bytes, format {message.format!r}"
-    if not len(data):
-        raise ConfigError(f"{what}: it is empty")
-    if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-64:].tobytes():
-        raise ConfigError(f"{what}: truncated, its JPEG does not end")  # decoders fill up with grey and say nothing
-    try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise ConfigError(f"{what}: cannot be decoded: {_first_line(error)}") from error
-    if bgr is None:
-        raise ConfigError(f"{what}: cannot be decoded")
-    height, width = bgr.shape[:2]
-    return _checked(what, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), width, height)
-
-
-def _checked(what: str, rgb: NDArray[np.generic], width: int, height: int) -> Rgb:
-    if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
-        raise ConfigError(f"{what}: became {rgb.dtype} {rgb.shape}")
-    return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
 def to_matrix(transform: Transform) -> Matrix:
@@ -155,8 +89,7 @@ def to_bytes_message(content: bytes) -> UInt8MultiArray:
 
 
 def to_image(where: Header, rgb: Rgb) -> Image:
-    return _BRIDGE.cv2_to_imgmsg(rgb, "rgb8", where)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """RGB uint8 (H, W, 3) as rgb8."""
+    height, width = rgb.shape[:2]
+    data = array.array("B", rgb.tobytes())
+    return Image(header=where, height=height, width=width, encoding="rgb8", step=3 * width, data=data)

@@ -16,10 +16,11 @@ from vloc_ros.core.camera_info import InfoOptions, read_camera_info
 from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
+from vloc_ros.images import to_rgb
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer, preload
 from vloc_ros.maps import StoredMap
-from vloc_ros.ros.conversions import to_rgb, to_stamp_ns
+from vloc_ros.ros.conversions import to_stamp_ns
 from vloc_ros.ros.frames import TransformMissingError, base_frame, frames_at, newest_odometry
 from vloc_ros.ros.initialpose import InitialPose, to_hint
 from vloc_ros.ros.node import VlocNode
