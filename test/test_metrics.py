@@ -182,7 +182,7 @@ def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
-    return Localizer(landmark_map, SimpleNamespace(), session)  # type: ignore[arg-type]
+    return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), session)  # type: ignore[arg-type]
 
 
 def test_evaluate_report_and_trajectories(localizer: Localizer, tmp_path: Path) -> None:
