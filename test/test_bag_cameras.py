@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA_FRAME, stamp, write_truth
+from bag_scenes import CAMERA_FRAME, knowing, stamp, write_drive, write_truth
 from documented_cameras import CAMERA, EXAMPLES, Example
 
 from vloc_ros.bags import messages
@@ -16,6 +16,7 @@ from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import open_writer
+from vloc_ros.cli import main
 from vloc_ros.core.types import CameraImage
 from vloc_ros.errors import DatasetError
 
@@ -63,3 +64,17 @@ def test_advice_names_the_options_of_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="set --camera-frame to"):
         image_in(path)
     assert image_in(path, camera_frame="right").frame_id == "right"
+
+
+def test_a_focal_length_far_from_the_maps_is_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_drive(tmp_path / "drive")
+    localizer = knowing(monkeypatch)
+    manifest = replace(localizer.landmark_map.manifest, training={"field_of_view_deg": [62.7, 62.7]})
+    aware = replace(localizer, landmark_map=replace(localizer.landmark_map, manifest=manifest))
+    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: aware)
+    assert main(["evaluate", "--map", "m", "--bag", str(path)]) == 0
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
+    assert "43.6 deg" in warning
+    assert "62.7 deg" in warning

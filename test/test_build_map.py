@@ -20,6 +20,7 @@ from vloc_ros.core.types import CameraImage  # noqa: E402
 from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
 from vloc_ros.datasets.altered import Altered  # noqa: E402
 from vloc_ros.datasets.subset import Subset  # noqa: E402
+from vloc_ros.datasets.synthetic_room import CAMERA  # noqa: E402
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
 from vloc_ros.inference import SessionOptions  # noqa: E402
 from vloc_ros.localizer import Localizer, load_localizer  # noqa: E402
@@ -112,6 +113,8 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
     np.testing.assert_allclose(landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5)
     training = landmark_map.manifest.training
     assert training["moved_views"] == 0.5
+    smallest, largest = training["field_of_view_deg"]
+    assert smallest == largest == pytest.approx(CAMERA.field_of_view_deg)
     assert training["arithmetic"] in ("bfloat16", "float32")
     assert calibrated_on == [6]
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.transforms import apply, from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError
-from vloc_ros.maps import write_map
+from vloc_ros.maps import read_map, write_map
 from vloc_ros.methods.vsnet import VsNet
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HscNetOptions
@@ -110,6 +111,21 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert all(note.startswith("network: ") for note in notes)
     assert complaint.startswith("vloc: error: ")
     return complaint
+
+
+def test_a_camera_unlike_the_maps_is_warned_of_once(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = read_map(place / "map")
+    manifest = replace(stored.landmark_map.manifest, training={"field_of_view_deg": [30.0, 35.5]})
+    aware = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "map", aware, stored.networks, np.zeros((60, 80, 3), np.uint8))
+    for command in (["localize", place / "images" / "a.png"], ["evaluate", "--dataset", "folder", "--root", place]):
+        for directory, warnings in ((tmp_path / "map", 1), (place / "map", 0)):
+            assert main([str(word) for word in (*command, "--map", directory)]) == 0
+            said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+            assert len(said) == warnings
+            assert all("63.2 deg" in line and "30.0 to 35.5 deg" in line for line in said)
 
 
 def test_localize_finds_the_pose(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

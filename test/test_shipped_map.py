@@ -1,9 +1,11 @@
 """The map that comes with the project still localizes in the room that it was made of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -28,6 +30,23 @@ def test_most_poses_are_right(evaluation: Evaluation) -> None:
 
 def test_no_wrong_pose_is_believed(evaluation: Evaluation) -> None:
     assert evaluation.summary()["wrong_accepted"] == 0
+
+
+def test_no_pose_outside_of_the_room_is_believed() -> None:
+    """With a focal length twice as long, every pose is wrong, and about half of them lie behind walls."""
+    localizer = load_localizer(MAP, SessionOptions(threads=1))
+    extent = localizer.landmark_map.extent_of("")
+    assert extent is not None
+    reasons = []
+    dataset = open_dataset("synthetic_room", None, "small")
+    for frame in (dataset.frame(index) for index in range(0, len(dataset), 2)):
+        camera = replace(frame.image.camera, fx=1050.0, fy=1050.0)
+        result = localizer.localize(CameraImage(frame.image.rgb, camera))
+        if isinstance(result, PoseEstimate):
+            assert extent.outside_m(result.map_from_camera[:3, 3]) == 0
+        else:
+            reasons.append(result.reason)
+    assert RejectionReason.OUTSIDE_MAP in reasons
 
 
 def test_it_is_small() -> None:

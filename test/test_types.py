@@ -47,6 +47,8 @@ def random_pose(rng: np.random.Generator) -> np.ndarray:
         ),
         ({"cx": 479.5, "cy": 359.5}, "960x720, 1.5 times"),
         ({"cx": 213.0, "cy": 159.5}, "427x320, 0.67 times"),
+        ({"cx": 239.5, "cy": 179.5}, "480x360, 0.75 times"),
+        ({"cx": 426.2, "cy": 319.5}, "853.4x640, 1.3 times"),
         ({"cx": 168.0, "cy": 112.0}, "337x225, 0.5 times"),  # half of a lens that is off by 13 pixels
         ({"cx": 959.5, "cy": 539.5}, r"another resolution, 1920x1080\?"),
         ({"cx": 0.5, "cy": 0.5}, "normalised"),
@@ -68,6 +70,7 @@ def test_cameras_that_do_not_exist(change, words):
         (640, 320, 319.5, 79.5),  # 160 rows cut off at the top
         (480, 480, 319.5, 239.5),  # 160 columns cut off on the left
         (1242, 375, 609.6, 172.9),  # KITTI
+        (800, 600, 469.8, 180.4),  # a calibration file of a robot's camera
     ],
 )
 def test_odd_but_real_principal_points_are_taken(size_and_centre):

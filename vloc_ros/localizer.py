@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.pipeline import Method, Session, localize, localize_all
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
@@ -19,20 +20,23 @@ from vloc_ros.methods import DEFAULT_METHOD, get_method
 
 @dataclass(frozen=True, eq=False)
 class Localizer:
-    """Everything that `localize` needs but the image. `map_id` is empty for a map that was never on a disk."""
+    """Everything that `localize` needs but the image. `map_id` is empty for a map that was never on a disk;
+    `thresholds`: the gate's, instead of the map's own."""
 
     landmark_map: LandmarkMap
     method: Method
     session: Session
     map_id: str = ""
+    thresholds: GateThresholds | None = None
 
     def localize(self, image: CameraImage) -> PoseEstimate | Rejection:
         """Where the image was taken, in the frame of the map, or why that cannot be said; errors as `localize`."""
-        return localize(image, self.landmark_map, self.method, self.session)
+        return localize(image, self.landmark_map, self.method, self.session, self.thresholds)
 
     def localize_all(self, images: Iterable[CameraImage]) -> Iterator[PoseEstimate | Rejection]:
         """The same of each image in order, as many at once as the session takes: for throughput, not for latency."""
-        return localize_all(images, self.landmark_map, self.method, self.session, self.session.max_batch)
+        batch = self.session.max_batch
+        return localize_all(images, self.landmark_map, self.method, self.session, batch, self.thresholds)
 
     def warm_up(self) -> None:
         """Go through every stage once, so that the first image is as fast as the others."""

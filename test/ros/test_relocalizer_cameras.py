@@ -1,6 +1,8 @@
 """The relocalizer takes and refuses camera_infos as docs/ros.md says."""
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,8 +11,12 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from documented_cameras import EXAMPLES, Example
+from graph import Graph
 from robot import Answer, Robot, camera_info, raw_image
 from sensor_msgs.msg import RegionOfInterest
+
+from vloc_ros.datasets import Frame
+from vloc_ros.maps import read_map, write_map
 
 
 def send(robot: Robot, example: Example, stamp_ns: int) -> None:
@@ -47,3 +53,22 @@ def test_a_second_camera_is_located_by_its_own_frame(robot: Robot) -> None:
     position = robot.camera_pose_of(answer).pose.position
     found = np.array([position.x, position.y, position.z])
     assert np.linalg.norm(found - robot.frames[0].map_from_camera[:3, 3]) < 0.06  # half the baseline
+
+
+def test_a_focal_length_far_from_the_maps_is_logged_once(
+    graph: Graph, frames: list[Frame], shipped_map: Path, tmp_path: Path
+) -> None:
+    stored = read_map(shipped_map)
+    manifest = replace(stored.landmark_map.manifest, training={"field_of_view_deg": [62.7, 62.7]})
+    aware = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "map", aware, stored.networks, np.zeros((2, 2, 3), np.uint8))
+    program = graph.start("relocalizer", map=tmp_path / "map", threads=1, tf_mode="none", base_frame="")
+    robot = Robot(graph, frames)
+    robot.wait_to_be_heard()
+    right = Example({}, "")
+    assert ask(robot, right).is_fix
+    assert program.lines("WARN", "deg from left to right") == []
+    for _ in range(3):
+        ask(robot, Example({"k": [1050.0, 0.0, 319.5, 0.0, 1050.0, 239.5, 0.0, 0.0, 1.0]}, ""))
+    assert len(program.lines("WARN", "33.9 deg", "62.7 deg")) == 1
+    assert len(program.lines("WARN", "deg from left to right")) == 1

@@ -8,7 +8,16 @@ from tqdm import tqdm
 
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.evaluate_outputs import add_outputs, write_outputs
-from vloc_ros.cli.options import SubCommands, add_dataset, add_map, add_session, add_split, note, session_options
+from vloc_ros.cli.options import (
+    SubCommands,
+    add_dataset,
+    add_map,
+    add_session,
+    add_split,
+    note,
+    note_doubts,
+    session_options,
+)
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.degrade import Degraded, noise_block
@@ -60,6 +69,8 @@ def _evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalu
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     if options.occlude:
         dataset = Degraded(dataset, partial(noise_block, ratio=options.occlude))
+
+    note_doubts(localizer, (dataset.camera(index) for index in range(len(dataset))))
 
     def load(names: Collection[str]) -> Iterator[Frame]:
         return (dataset.frame(index) for index, name in enumerate(dataset.names) if name in names)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import needs
-from vloc_ros.cli.options import add_bag_topics
+from vloc_ros.cli.options import add_bag_topics, note_doubts
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
@@ -133,7 +134,7 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 
         correction = _correction(options)
         wanted = _bag_options(options, correction.offset_s)
-        return evaluate_bag(localizer, options.bag, wanted, correction, progress)
+        return evaluate_bag(localizer, options.bag, wanted, correction, progress, partial(note_doubts, localizer))
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands, add_map, add_session, session_options
+from vloc_ros.cli.options import SubCommands, add_map, add_session, note_doubts, session_options
 from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
@@ -45,6 +45,7 @@ def register(commands: SubCommands) -> None:
 def run(options: argparse.Namespace) -> int:
     image = _read_image(options.image, options.camera)
     localizer = load_localizer(options.map, session_options(options))
+    note_doubts(localizer, [image.camera])
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
     frame_id = localizer.landmark_map.manifest.frame_of(result.scene)

@@ -2,14 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS, SessionOptions
+from vloc_ros.localizer import Localizer
 
 if TYPE_CHECKING:
     SubCommands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -39,6 +43,12 @@ def session_options(options: argparse.Namespace, max_batch: int = 1) -> SessionO
 def note(line: str) -> None:
     """Tell the person who started the command, not what reads its output."""
     print(line, file=sys.stderr)
+
+
+def note_doubts(localizer: Localizer, cameras: Iterable[Camera]) -> None:
+    """Warn of cameras whose focal lengths are far from the map's, of each once."""
+    for doubt in field_of_view_doubts(cameras, localizer.landmark_map.manifest):
+        note(f"warning: {doubt}")
 
 
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:

@@ -15,9 +15,9 @@ DISTORTION_SIZES = (0, 4, 5, 8, 12, 14)
 
 # How far a principal point may be from the image's centre, as a share of the image's size: at most the first in either
 # direction, and in one of them at most the second. Lenses are off by a few per cent, a picture that was cropped at the
-# top or at the bottom by more, but in that direction only; a calibration of half, 2/3, 3/2 or twice the resolution is
-# off in both, by 1/4, 1/6, 1/4 and 1/2.
-MAX_OFF_CENTRE, MAX_OFF_CENTRE_IN_BOTH = 0.3, 0.15
+# top or at the bottom by more, but in that direction only; a calibration of another resolution is off in both: of half,
+# 3/4, 4/3 or twice the size by 1/4, 1/8, 1/6 or 1/2.
+MAX_OFF_CENTRE, MAX_OFF_CENTRE_IN_BOTH = 0.3, 0.1
 SAME_FACTOR = 1.15  # of two factors between resolutions
 
 

@@ -1,11 +1,13 @@
 """The gate: which solved poses are believed."""
 
+from vloc_ros.core.extent import Extent
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 
 
-def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | Rejection:
-    """The calibrated estimate itself, or a rejection that names the first threshold it misses."""
+def gate(estimate: PoseEstimate, thresholds: GateThresholds, extent: Extent | None = None) -> PoseEstimate | Rejection:
+    """The calibrated estimate itself, or a rejection that names the first threshold it misses; or that it lies outside
+    of the `extent` of its scene, if that is known."""
     assert estimate.confidence is not None  # of a calibrated estimate
 
     def refuse(reason: RejectionReason, detail: str) -> Rejection:
@@ -32,5 +34,10 @@ def gate(estimate: PoseEstimate, thresholds: GateThresholds) -> PoseEstimate | R
             RejectionReason.LOW_CONFIDENCE,
             f"confidence {estimate.confidence:.2f}, below {thresholds.min_confidence:.2f} "
             f"(position sigma {100 * estimate.position_sigma_m:.2g} cm, {estimate.inlier_count} inliers)",
+        )
+    if extent and (outside_m := extent.outside_m(estimate.map_from_camera[:3, 3])):
+        return refuse(
+            RejectionReason.OUTSIDE_MAP,
+            f"{outside_m:.2f} m outside of what the map's views and landmarks span: is the camera's calibration right?",
         )
     return estimate

@@ -18,6 +18,8 @@ MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 Precision = Literal["float32", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+FIELD_OF_VIEW = "field_of_view_deg"  # key in Manifest.training
+
 CELL = re.compile(r"(int32|float32)(?:\[([1-9][0-9]{0,3})\])?")
 
 
@@ -159,6 +161,15 @@ class Manifest:
     def frames(self) -> tuple[str, ...]:
         """The frames that poses in this map may be in."""
         return tuple(self.frame_of(scene) for scene in self.scenes or ("",))
+
+    @property
+    def field_of_view_deg(self) -> tuple[float, float] | None:
+        """The smallest and largest horizontal field of view of the cameras that the map was made with, of what
+        `training` says of them; None in maps that do not say it."""
+        match self.training.get(FIELD_OF_VIEW):
+            case [float(smallest), float(largest)] if 0 < smallest <= largest < 180:
+                return smallest, largest
+        return None
 
     def frame_of(self, scene: str) -> str:
         """The frame of a scene's coordinates, FRAME_ID_SCENE; `frame_id` itself for a map of one place, scene ""."""

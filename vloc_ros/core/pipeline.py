@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.ahead import ahead
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, NetworkSpec
 from vloc_ros.core.pnp import PnpSettings, solve_pnp
 from vloc_ros.core.scenes import likeliest_scene
 from vloc_ros.core.stopwatch import Stopwatch
@@ -83,9 +83,14 @@ def run_one(session: Session, pixels: NDArray[np.uint8]) -> Outputs:
 
 
 def localize(
-    image: CameraImage, landmark_map: LandmarkMap, method: Method, session: Session
+    image: CameraImage,
+    landmark_map: LandmarkMap,
+    method: Method,
+    session: Session,
+    thresholds: GateThresholds | None = None,
 ) -> PoseEstimate | Rejection:
-    """Where the image was taken, in the frame of the map, or why that cannot be said.
+    """Where the image was taken, in the frame of the map, or why that cannot be said. `thresholds`: instead of the
+    map's own.
 
     `timings_ms` of the result: preprocess, network, the method's stages (vsnet: voting), pnp, and total.
     Raises ConfigError for an image that does not suit the map, ModelError for a network that does not.
@@ -96,12 +101,17 @@ def localize(
             pixels = method.prepare(image, session.spec)
         with stopwatch.stage("network"):
             outputs = run_one(session, pixels)
-        result = _solve(outputs, image, landmark_map, method, stopwatch)
+        result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
     return _timed(result, stopwatch)
 
 
 def localize_all(
-    images: Iterable[CameraImage], landmark_map: LandmarkMap, method: Method, session: Session, batch: int
+    images: Iterable[CameraImage],
+    landmark_map: LandmarkMap,
+    method: Method,
+    session: Session,
+    batch: int,
+    thresholds: GateThresholds | None = None,
 ) -> Iterator[PoseEstimate | Rejection]:
     """`localize` of each image in order, up to `batch` of them at once through the network, all else in threads.
 
@@ -124,7 +134,7 @@ def localize_all(
 
     def solved(item: tuple[Outputs, CameraImage, Stopwatch]) -> PoseEstimate | Rejection:
         outputs, image, stopwatch = item
-        result = _solve(outputs, image, landmark_map, method, stopwatch)
+        result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
         stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
         return _timed(result, stopwatch)
 
@@ -149,7 +159,12 @@ def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def _solve(
-    outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, method: Method, stopwatch: Stopwatch
+    outputs: Outputs,
+    image: CameraImage,
+    landmark_map: LandmarkMap,
+    method: Method,
+    thresholds: GateThresholds | None,
+    stopwatch: Stopwatch,
 ) -> PoseEstimate | Rejection:
     correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
     with stopwatch.stage("pnp"):
@@ -157,7 +172,8 @@ def _solve(
         result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), scene=scene)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest
-            result = gate(calibrated(result, manifest.calibration, landmark_map.views_of(scene)), manifest.gate)
+            result = calibrated(result, manifest.calibration, landmark_map.views_of(scene))
+            result = gate(result, thresholds or manifest.gate, landmark_map.extent_of(scene))
     return result
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.camera import Camera
+from vloc_ros.core.extent import Extent
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.transforms import first_not_rigid, rigid_fault
 from vloc_ros.errors import ConfigError
@@ -131,6 +133,21 @@ class LandmarkMap:
         views: Float = self.mapping_views[self.view_scenes == index]
         return views
 
+    def extent_of(self, scene: str) -> Extent | None:
+        """The volume of one scene, or of a map of one place; None of one whose mapping views are not known: landmarks
+        alone do not say from where they can be seen."""
+        return self._extents.get(scene)
+
+    @cached_property
+    def _extents(self) -> dict[str, Extent]:
+        names = self.manifest.scenes or ("",)
+        views = {name: self.views_of(name)[:, :3, 3] for name in names}
+        return {
+            name: Extent.of(self.positions[self.scenes == index], views[name])
+            for index, name in enumerate(names)
+            if len(views[name])
+        }
+
     def of_scene(self, scene: str) -> "LandmarkMap":
         """The landmarks and mapping views of one scene as a map of one place, without the method's data; the map itself
         if it is one, scene "". Raises ConfigError for a scene that it does not have."""
@@ -226,6 +243,7 @@ class RejectionReason(Enum):
     LOW_INLIER_RATIO = "low_inlier_ratio"
     HIGH_REPROJECTION_ERROR = "high_reprojection_error"
     LOW_CONFIDENCE = "low_confidence"
+    OUTSIDE_MAP = "outside_map"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,9 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
+from vloc_ros.core.camera import Camera
 from vloc_ros.core.camera_info import InfoOptions, read_camera_info
+from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
@@ -52,6 +54,7 @@ class Relocalization:
         self._broadcasting = threading.Lock()
         self._broadcast_ns = 0  # when map -> odom was last broadcast
         self._infos: deque[CameraInfo] = deque(maxlen=CAMERA_INFOS_KEPT)
+        self._looked_at: tuple[Camera, str] | None = None  # the camera and the map of the last image
         self._complained_s: dict[str, float] = {}
         self._initialpose = InitialPose(node, scope, lambda: self.state() is State.LOCALIZED)
         # While a map is awaited. Not a daemon: Python must not end in the middle of LLVM.
@@ -144,6 +147,7 @@ class Relocalization:
         try:
             localizer, track = self._begin(stamp_ns)
             image = self._image(message, stamp_ns)
+            self._look_at(image.camera, localizer)
             result = localizer.localize(image)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason.value, result.detail)
@@ -216,6 +220,13 @@ class Relocalization:
         rgb = to_rgb(message)
         return CameraImage(rgb, sensor.of_image(rgb.shape[1], rgb.shape[0]), stamp_ns, frame_id)
 
+    def _look_at(self, camera: Camera, localizer: Localizer) -> None:
+        """Warn of a focal length far from the map's, when the calibration or the map is a new one."""
+        if (camera, localizer.map_id) != self._looked_at:
+            self._looked_at = camera, localizer.map_id
+            for doubt in field_of_view_doubts([camera], localizer.landmark_map.manifest):
+                self._complain("field_of_view", doubt)
+
     def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
         parameters = self._node.parameters
@@ -274,6 +285,4 @@ def tuned(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:
     wanted = {name: value for name, value in own.items() if value}
     if not wanted:
         return localizer
-    landmark_map = localizer.landmark_map
-    manifest = replace(landmark_map.manifest, gate=replace(landmark_map.manifest.gate, **wanted))
-    return replace(localizer, landmark_map=replace(landmark_map, manifest=manifest))
+    return replace(localizer, thresholds=replace(localizer.landmark_map.manifest.gate, **wanted))

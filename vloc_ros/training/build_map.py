@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import scene_parts
@@ -122,12 +122,14 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
     name, stride = options.method.method, options.method.stride
     parts = [part for _, part in scene_parts(training)]
     views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
+    fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
     manifest = Manifest(
         method=name,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         network=deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs),
         gate=OPEN_GATE,
+        training={FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)]},
         scenes=tuple(filter(None, scene.names)),
     )
     return LandmarkMap(
@@ -175,7 +177,7 @@ def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: Landma
     manifest = replace(
         gated.manifest,
         accuracy={"held_out_frames": len(held_out), **figures},
-        training=_training_summary(options, recipe, trainer),
+        training={**gated.manifest.training, **_training_summary(options, recipe, trainer)},
     )
     preview = draw_preview(Localizer(gated, method, session), held_out.frame(len(held_out) // 2).image)
     mapping = {

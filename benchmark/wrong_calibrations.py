@@ -1,0 +1,78 @@
+"""What becomes of a data set's images with calibrations that are wrong: refused, rejected, or a pose that is believed.
+
+python benchmark/wrong_calibrations.py --map MAP --dataset KIND --root PATH [--every N]
+
+"Not looked at" is with the check of the principal point left out, so that the rest of the chain can be seen at work.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.core.camera import Camera
+from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
+from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.evaluation.metrics import WRONG_LIMITS, pose_error
+from vloc_ros.localizer import Localizer, load_localizer
+
+WRONG: dict[str, Callable[[Camera], dict[str, float]]] = {
+    "right": lambda c: {},
+    "K of twice the size": lambda c: scaled(c, 2),
+    "K of 3/2 the size": lambda c: scaled(c, 1.5),
+    "K of 3/4 the size": lambda c: scaled(c, 0.75),
+    "K of half the size": lambda c: scaled(c, 0.5),
+    "centre ten times too far": lambda c: {"cx": 10 * c.cx, "cy": 10 * c.cy},
+    "centre of 0.5, 0.5": lambda c: {"cx": 0.5, "cy": 0.5},
+    "focal length doubled": lambda c: {"fx": 2 * c.fx, "fy": 2 * c.fy},
+    "focal length halved": lambda c: {"fx": c.fx / 2, "fy": c.fy / 2},
+}
+
+
+def scaled(camera: Camera, factor: float) -> dict[str, float]:
+    """The intrinsics of the image made larger by this factor."""
+    centre = {"cx": (camera.cx + 0.5) * factor - 0.5, "cy": (camera.cy + 0.5) * factor - 0.5}
+    return {"fx": factor * camera.fx, "fy": factor * camera.fy, **centre}
+
+
+def is_refused(camera: Camera, changes: dict[str, float]) -> bool:
+    try:
+        replace(camera, **changes)  # type: ignore[arg-type]
+    except ConfigError:
+        return True
+    return False
+
+
+def outcome(localizer: Localizer, frame: Frame, changes: dict[str, float]) -> str:
+    """accepted, wrong, outside_map or rejected."""
+    camera = replace(frame.image.camera, cropped=True, **changes)  # type: ignore[arg-type]
+    result = localizer.localize(CameraImage(frame.image.rgb, camera))
+    if isinstance(result, PoseEstimate):
+        return (
+            "accepted" if pose_error(result.map_from_camera, frame.map_from_camera).within(*WRONG_LIMITS) else "wrong"
+        )
+    return "outside_map" if result.reason is RejectionReason.OUTSIDE_MAP else "rejected"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame")
+    options = parser.parse_args()
+    localizer = load_localizer(options.map)
+    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
+    print(f"{len(frames)} images{'':18}   refused   not looked at: accepted   wrong   outside_map   rejected")
+    for name, change in WRONG.items():
+        refused = sum(is_refused(frame.image.camera, change(frame.image.camera)) for frame in frames)
+        counts = Counter(outcome(localizer, frame, change(frame.image.camera)) for frame in frames)
+        found = (counts[kind] for kind in ("accepted", "wrong", "outside_map", "rejected"))
+        print("{:27}{:10}{:25}{:8}{:14}{:11}".format(name, refused, *found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
