@@ -1,10 +1,10 @@
-"""How long the relocalizer takes from the start of its process to its first fix, the map server running and images
-coming at 10 Hz: with no compiled code from earlier starts (cold), and with it (warm).
+"""How long the relocalizer takes from the start of its process to its first fix, a map server running and images
+coming at 10 Hz: with no compiled code from earlier starts (cold), and with it (warm); and what its parts take alone.
 
 python benchmark/start_up.py [--starts 3] [--map maps/demo_room] [--code FOLDER ...]
 
 `--code`: check-outs to compare, started in turn; by default the one that this file is in. Only topics are looked at, so
-that they may be of different ages. The stages overlap: each is said in seconds since the start.
+that they may be of different ages. On a machine that is busy with other things, processor times say more than seconds.
 """
 
 import argparse
@@ -37,15 +37,30 @@ from vloc_ros.ros.node import LATCHED
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 10.0
 TIMEOUT_S = 180.0
-STAGES = ("node", "map", "fix")  # its first status; one that names a map; its first pose
+# What a start consists of, one after the other in one process, as wall and processor times.
+PARTS = """
+import sys, time
+def timed(name, function):
+    began = time.perf_counter(), time.process_time()
+    result = function()
+    print(name, time.perf_counter() - began[0], time.process_time() - began[1])
+    return result
+timed("imports", lambda: __import__("vloc_ros.ros.relocalizer"))
+from vloc_ros.localizer import load_localizer
+localizer = timed("map_and_network", lambda: load_localizer(sys.argv[1]))
+timed("warm_up", localizer.warm_up)
+"""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds since the start of the process, by stage, and the processor time that it had used up at the end."""
+    """Seconds since the start of the process until its first status and its first pose, processor time until then, and
+    (wall, processor) seconds of the parts."""
 
-    seconds: dict[str, float]
+    node_s: float
+    fix_s: float
     processor_s: float
+    parts: dict[str, tuple[float, float]]
 
 
 class Camera(Node):
@@ -57,7 +72,7 @@ class Camera(Node):
         self._image, self._info = to_image(header(0, "camera"), image.rgb), to_camera_info(image.camera)
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
-        self.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
+        self.create_subscription(DiagnosticStatus, "relocalizer/status", lambda _: self._reached("node"), LATCHED)
         self.create_subscription(PoseStamped, "relocalizer/camera_pose", lambda _: self._reached("fix"), 10)
         self.create_timer(1 / RATE_HZ, self._publish)
         self.begin()
@@ -73,30 +88,43 @@ class Camera(Node):
         self._infos.publish(self._info)
         self._images.publish(self._image)
 
-    def _on_status(self, message: DiagnosticStatus) -> None:
-        self._reached("node")
-        if any(pair.key == "map_id" and pair.value for pair in message.values):
-            self._reached("map")
-
     def _reached(self, stage: str) -> None:
         self.seconds.setdefault(stage, time.monotonic() - self._began_s)
         if stage == "fix":
             self.is_fixed.set()
 
 
+def environment_of(code: Path, cache: Path) -> dict[str, str]:
+    path = os.pathsep.join(str(folder) for folder in (code, code / "ros_overlay"))
+    return {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1"}
+
+
 @contextmanager
 def program(code: Path, name: str, parameters: dict[str, object], cache: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A node of a check-out, in a process of its own."""
     given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-    command = [sys.executable, "-m", "vloc_ros.ros.programs", name, "--ros-args", *given]
-    path = os.pathsep.join(str(folder) for folder in (code, code / "ros_overlay"))
-    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(cache)}
-    process = subprocess.Popen(command, env=environment, cwd=code, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vloc_ros.ros.programs", name, "--ros-args", *given],
+        env=environment_of(code, cache),
+        cwd=code,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def parts(code: Path, cache: Path, map_dir: Path) -> dict[str, tuple[float, float]]:
+    """(wall, processor) seconds of each of PARTS."""
+    command = [sys.executable, "-c", PARTS, str(map_dir)]
+    result = subprocess.run(
+        command, env=environment_of(code, cache), cwd=code, stdout=subprocess.PIPE, text=True, check=True
+    )
+    rows = [line.split() for line in result.stdout.splitlines()]
+    return {name: (float(wall), float(processor)) for name, wall, processor in rows}
 
 
 def processor_s(pid: int) -> float:
@@ -105,13 +133,14 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(camera: Camera, code: Path, cache: Path) -> Start:
-    """One start. Raises TimeoutError when no fix comes."""
-    with program(code, "relocalizer", {"tf_mode": "map_to_camera", "threads": 1}, cache) as process:
+def measured(camera: Camera, code: Path, caches: tuple[Path, Path], map_dir: Path) -> Start:
+    """One start, and its parts, which have a cache of their own. Raises TimeoutError when no fix comes."""
+    with program(code, "relocalizer", {"tf_mode": "map_to_camera", "threads": 1}, caches[0]) as process:
         camera.begin()
         if not camera.is_fixed.wait(TIMEOUT_S):
             raise TimeoutError(f"{code}: no fix within {TIMEOUT_S:g} s")
-        return Start(camera.seconds, processor_s(process.pid))
+        used_s = processor_s(process.pid)
+    return Start(camera.seconds["node"], camera.seconds["fix"], used_s, parts(code, caches[1], map_dir))
 
 
 def main() -> None:
@@ -120,35 +149,42 @@ def main() -> None:
     parser.add_argument("--map", type=Path, default=ROOT / "maps" / "demo_room", help="map directory")
     parser.add_argument("--code", type=Path, nargs="+", default=[ROOT], help="check-outs to compare")
     options = parser.parse_args()
+    map_dir = options.map.resolve()
     isolate()
     rclpy.init()
     camera, executor = Camera(), SingleThreadedExecutor()
     executor.add_node(camera)
-    Thread(target=executor.spin, daemon=True).start()
+    spinning = Thread(target=executor.spin)
+    spinning.start()
     starts: dict[tuple[Path, str], list[Start]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder)
-        with program(ROOT, "map_server", {"map": options.map.resolve()}, cache / "server"):
+    with tempfile.TemporaryDirectory() as folder, program(ROOT, "map_server", {"map": map_dir}, Path(folder)):
+        try:
             for number in range(options.starts):
                 for index, code in enumerate(options.code):
+                    caches = Path(folder) / f"{index}_{number}", Path(folder) / f"{index}_{number}_parts"
                     for kind in ("cold", "warm"):  # with what the cold one has just kept
-                        start = measured(camera, code.resolve(), cache / f"{index}_{number}")
+                        start = measured(camera, code.resolve(), caches, map_dir)
                         starts.setdefault((code, kind), []).append(start)
+        finally:
+            executor.shutdown()
+            spinning.join()
+            camera.destroy_node()
+            rclpy.try_shutdown()
     report(starts)
-    executor.shutdown()
-    rclpy.try_shutdown()
 
 
 def report(starts: dict[tuple[Path, str], list[Start]]) -> None:
-    print(
-        f"medians of {len(next(iter(starts.values())))} starts; seconds since the start of the process until its first"
-    )
-    print(f"{'':40s} {'':5s}" + "".join(f"{stage:>8s}" for stage in STAGES) + "   (min to max)   processor time")
+    print(f"medians of {len(next(iter(starts.values())))} starts, seconds; of each part: processor time alone")
+    names = list(next(iter(starts.values()))[0].parts)
+    print(f"{'':40s} {'':5s}  first status  first fix   (min to max)  processor time   {'  '.join(names)}")
     for (code, kind), of_kind in starts.items():
-        times = np.array([[start.seconds.get(stage, np.nan) for stage in STAGES] for start in of_kind])
-        used = np.median([start.processor_s for start in of_kind])
-        medians = "".join(f"{value:8.2f}" for value in np.median(times, axis=0))
-        print(f"{code!s:40s} {kind:5s}{medians}   ({times[:, -1].min():.2f} to {times[:, -1].max():.2f})   {used:.2f}")
+        fixes = [start.fix_s for start in of_kind]
+        of_parts = [np.median([start.parts[name][1] for start in of_kind]) for name in names]
+        print(
+            f"{code!s:40s} {kind:5s}  {np.median([s.node_s for s in of_kind]):12.2f}  {np.median(fixes):9.2f}   "
+            f"({min(fixes):.2f} to {max(fixes):.2f})  {np.median([s.processor_s for s in of_kind]):14.2f}   "
+            + "  ".join(f"{value:{len(name)}.2f}" for name, value in zip(names, of_parts, strict=True))
+        )
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in isolated_environment().items():
-            environment.setenv(name, value)
+            environment.delenv(name, raising=False) if value is None else environment.setenv(name, value)
         yield make
         for graph in made:
             graph.close()

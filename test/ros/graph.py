@@ -23,6 +23,9 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
+from vloc_ros.ros.demo.processes import DISCOVERY_VARIABLES
+
+LOG_VARIABLES = ("RCUTILS_CONSOLE_OUTPUT_FORMAT", "RCUTILS_COLORIZED_OUTPUT", "RCUTILS_LOGGING_USE_STDOUT")
 WAIT_S = 120.0  # for what takes a second on a quiet computer
 TRIES = 12  # in this time, where it may be asked again
 A_WHILE_S = 0.7  # in which what must not happen would have happened
@@ -236,10 +239,12 @@ def _yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}" if value != "" else "''"
 
 
-def isolated_environment() -> dict[str, str]:
-    """For this process and its children: only this computer, and shared memory that holds whole images."""
+def isolated_environment() -> dict[str, str | None]:
+    """For this process and its children: only this computer, shared memory that holds whole images, and nothing of the
+    shell that changes who finds whom or what logs look like. None: not set."""
     profiles = Path(__file__).resolve().parents[2] / "config" / "fastdds.xml"
     return {
+        **dict.fromkeys((*DISCOVERY_VARIABLES, *LOG_VARIABLES)),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(profiles),
         "OMP_NUM_THREADS": "1",

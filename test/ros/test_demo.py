@@ -25,6 +25,7 @@ from vloc_ros.datasets.drive import (
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
 from vloc_ros.ros.demo.picture import draw_plan, plan_of
+from vloc_ros.ros.demo.processes import isolate
 from vloc_ros.ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
 
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
@@ -174,6 +175,16 @@ def test_nobody_home_is_still_a_picture() -> None:
     assert draw_plan(plan_of([], np.zeros((0, 3))), "demo", []).ndim == 3
 
 
+def test_the_shells_word_on_discovery_does_not_reach_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER"):
+        monkeypatch.setenv(name, "1")
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.setenv(name, "")  # so that they are as before afterwards
+    isolate()
+    assert not {"ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER"} & set(os.environ)
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
 def demo_command(folder: Path, *options: str) -> list[str]:
     """The demo on a few images of the drive."""
     split = folder / "short.txt"
@@ -195,11 +206,14 @@ def nodes_of(folder: Path) -> list[str]:
 
 
 def test_a_short_drive_over_dds(tmp_path: Path) -> None:
+    """At a rate that slow computers keep up with, too."""
     pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
-    done = subprocess.run(demo_command(tmp_path), capture_output=True, text=True, timeout=180, check=False)
+    command = demo_command(tmp_path, "--rate", "2")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert re.search(r"^images +20$", done.stdout, re.MULTILINE), done.stdout + done.stderr
     assert "map -> base_link" in done.stdout
-    assert "result: " in done.stdout
+    assert done.stdout.endswith("result: good\n"), done.stdout + done.stderr
+    assert done.returncode == 0
     assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
     assert nodes_of(tmp_path) == []
 
@@ -218,4 +232,41 @@ def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 130
     assert err.endswith("vloc: interrupted\n")
+    assert nodes_of(tmp_path) == []
+
+
+# A program that is interrupted while a library makes a log handler, which is known to `logging` already then: at the
+# first one of all, or at the first one after the nodes were started.
+INTERRUPTED_IN_A_HANDLER = """
+import logging, os, signal, sys
+
+moment, arguments = sys.argv[1], sys.argv[2:]
+create_lock, kept = logging.Handler.createLock, []
+
+def create_lock_late(handler):
+    rclpy = sys.modules.get("rclpy")
+    if moment == "first" or (rclpy and getattr(rclpy, "ok", bool)()):
+        logging.Handler.createLock = create_lock
+        kept.append(handler)
+        print("interrupted in a handler", file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGINT)
+    create_lock(handler)
+
+logging.Handler.createLock = create_lock_late
+from vloc_ros.cli import main
+if moment == "first":
+    sys.modules["vloc_ros.cli.demo"].check = lambda options: logging.StreamHandler()
+sys.exit(main(arguments))
+"""
+
+
+@pytest.mark.parametrize("moment", ["first", "after the nodes"])
+def test_interrupted_while_a_log_handler_is_made_it_ends_as_always(tmp_path: Path, moment: str) -> None:
+    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
+    python, *_, command = demo_command(tmp_path)[0], demo_command(tmp_path)[3:]
+    program = [python, "-c", INTERRUPTED_IN_A_HANDLER, moment, *command]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=180, check=False)
+    assert "interrupted in a handler" in done.stderr
+    assert done.returncode == 130
+    assert done.stderr.endswith("vloc: interrupted\n"), done.stderr
     assert nodes_of(tmp_path) == []

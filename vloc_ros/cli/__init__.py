@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
+        # A library's log handler may have been half made. At the end, logging would complain of it.
+        logging.raiseExceptions = False
         print("vloc: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code

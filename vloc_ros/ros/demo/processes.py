@@ -14,6 +14,9 @@ from vloc_ros.shipped import shipped
 
 STOP_TIMEOUT_S = 5.0
 LOG_LINES_SHOWN = 5
+# What the user's shell may say of who finds whom: the first is deprecated, wins over the range below, and makes each
+# process warn.
+DISCOVERY_VARIABLES = ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
 
 
 class ProgramError(VlocError):
@@ -22,6 +25,8 @@ class ProgramError(VlocError):
 
 def isolate() -> None:
     """From now on, this process and its children see only each other: a domain of their own, on this computer."""
+    for name in DISCOVERY_VARIABLES:
+        os.environ.pop(name, None)
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(shipped("config/fastdds.xml"))

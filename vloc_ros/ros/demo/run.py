@@ -141,10 +141,11 @@ def _hear(
     map_argument = f"map:={json.dumps(str(map_dir.resolve()))}"
     with interruption.held():
         server = _started(scope, Program("map_server", ["-p", map_argument], out / "map_server.log"))
-    node = _spinning_node(scope)
-    player = make_player(node)
-    scope.callback(player.close)
-    listener = Listener(node, player.base_frame)
+    with interruption.held():  # much is imported on the way
+        node = _spinning_node(scope)
+        player = make_player(node)
+        scope.callback(player.close)
+        listener = Listener(node, player.base_frame)
     _prepare(player)
     _wait_until(lambda: listener.landmarks is not None, alive(server))
     started_s = time.monotonic()
