@@ -17,6 +17,7 @@ from std_msgs.msg import UInt8MultiArray
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map
 
+HUGE_MB = 200
 CAMERA_ALONE = {"threads": 1, "tf_mode": "none", "base_frame": ""}
 
 
@@ -37,6 +38,11 @@ def robot(module_graph: Graph, relocalizer: Program, frames: list[Frame]) -> Rob
     robot = Robot(module_graph, frames)
     robot.wait_to_be_heard()
     return robot
+
+
+def resident_mb(program: Program) -> float:
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    return next(float(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def ask(robot: Robot, index: int = 0) -> str:
@@ -118,7 +124,7 @@ def test_what_is_no_map_is_said_and_the_old_one_is_kept(
     assert ask(robot) == read_map(maps["map"]).map_id
 
 
-def test_a_map_larger_than_the_limit_is_refused(
+def test_a_map_larger_than_the_limit_is_refused_until_the_limit_is_raised(
     robot: Robot, relocalizer: Program, server: list[Program], maps: dict[str, Path]
 ) -> None:
     robot.configure(max_map_mb=0.5)
@@ -126,6 +132,32 @@ def test_a_map_larger_than_the_limit_is_refused(
     robot.graph.wait_for(lambda: relocalizer.lines("ERROR", "max_map_mb allows 0.5 MB"))
     assert ask(robot) == read_map(maps["map"]).map_id
     robot.restore()
+    wait_for_map(robot, maps["annex"])
+
+
+def test_a_map_that_is_refused_is_not_kept(
+    robot: Robot, relocalizer: Program, server: list[Program], maps: dict[str, Path]
+) -> None:
+    publisher = robot.graph.node.create_publisher(UInt8MultiArray, "/map/data", LATCHED)
+    said = len(relocalizer.lines("ERROR", "max_map_mb"))
+    robot.graph.wait_for(publisher.get_subscription_count)
+    before_mb = resident_mb(relocalizer)
+    publisher.publish(UInt8MultiArray(data=array("B", bytes(HUGE_MB * 1_000_000))))
+    robot.graph.wait_for(lambda: len(relocalizer.lines("ERROR", "max_map_mb")) > said)
+    robot.graph.node.destroy_publisher(publisher)
+    robot.graph.wait_for(lambda: resident_mb(relocalizer) < before_mb + HUGE_MB / 4, "the memory of a refused map")
+    assert ask(robot) == read_map(maps["annex"]).map_id
+
+
+def test_after_a_refused_map_who_comes_later_is_heard_and_who_was_there_already(
+    robot: Robot, relocalizer: Program, server: list[Program], maps: dict[str, Path]
+) -> None:
+    publisher = robot.graph.node.create_publisher(UInt8MultiArray, "/map/data", LATCHED)
+    publisher.publish(UInt8MultiArray(data=array("B", b"sent before anybody listens")))
+    robot.graph.wait_for(lambda: relocalizer.lines("ERROR", "map/data: 27 bytes"))
+    robot.graph.node.destroy_publisher(publisher)
+    assert robot.graph.set_parameter("/vloc_map_server", "map", str(maps["map"])).successful
+    wait_for_map(robot, maps["map"])
 
 
 def test_a_map_of_its_own_wins_until_it_is_taken_away(

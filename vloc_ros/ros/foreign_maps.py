@@ -30,10 +30,7 @@ class ForeignMaps:
 
     def read(self, message: UInt8MultiArray, parameters: RelocalizerParameters) -> StoredMap:
         """The map in a message. Raises MapError for what is none, or not one that the parameters allow."""
-        size_mb, limit_mb = len(message.data) / 1e6, parameters.max_map_mb
-        if size_mb > limit_mb:
-            raise MapError(f"{WHERE}: {size_mb:.1f} MB, parameter max_map_mb allows {limit_mb:g} MB")
-        packed, max_bytes = bytes(message.data), int(limit_mb * 1e6)
+        packed, max_bytes = bytes(message.data), int(parameters.max_map_mb * 1e6)
         digest = hashlib.sha256(packed).hexdigest()
         if digest != self._good:
             limits = CheckLimits(max_bytes, seconds=parameters.map_check_timeout, threads=parameters.threads)

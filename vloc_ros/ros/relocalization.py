@@ -44,7 +44,8 @@ class Relocalization:
 
     def __init__(self, node: VlocNode[RelocalizerParameters], buffer: Buffer, scope: ExitStack) -> None:
         self._node, self._buffer, self._outputs = node, buffer, Outputs(node, scope)
-        self._lock = threading.Lock()  # of the six below, which belong together
+        self._lock = threading.Lock()  # of the seven below, which belong together
+        self._closed = False
         self._localizer: Localizer | None = None
         self._opened: tuple[StoredMap, str] | None = None  # what the localizer was made of, and where that came from
         self._failure = ""
@@ -103,8 +104,15 @@ class Relocalization:
         opened = open_localizer(stored, where, options, self._node.get_logger().info)
         opened.warm_up()
         with self._lock:
+            if self._closed:
+                return
             self._localizer, self._opened, self._failure, self._track = opened, (stored, where), "", Track()
         self._node.get_logger().info(f"{where}: using map {opened.map_id}, frame {self.map_frame!r}")
+
+    def close(self) -> None:
+        """Let go of the map and of its network, which hold most of a node's memory, for good."""
+        with self._lock:
+            self._closed, self._localizer, self._opened = True, None, None
 
     def recover(self) -> None:
         """Open the map anew whose network failed, if one did. Raises VlocError."""

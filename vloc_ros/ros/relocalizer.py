@@ -24,6 +24,7 @@ from vloc_ros.ros.conversions import header, to_stamp_ns
 from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.frames import TransformReceiver
+from vloc_ros.ros.map_topic import MapTopic
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 from vloc_ros.ros.parameters import RelocalizerParameters
@@ -59,6 +60,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
         scope.callback(self.destroy_publisher, self._status)
         self._relocalization = Relocalization(self, buffer, scope)
+        scope.callback(self._relocalization.close)
         self._loader = NewestWins("map loader", self._open, partial(self.faults.add, "map loader"))
         scope.callback(self._loader.close)
         self._foreign_maps = ForeignMaps(expected=not self.parameters.map)
@@ -68,8 +70,9 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         take_hint = self._relocalization.take_hint
         hints = self.create_subscription(PoseWithCovarianceStamped, initialpose.TOPIC, take_hint, initialpose.QOS)
         scope.callback(self.destroy_subscription, hints)
-        self._map_data = scope.enter_context(ExitStack())
-        self._listen_to_map_server()
+        self._map_topic = MapTopic(self, scope, self._loader.put, self._log_kept_map)
+        if not self.parameters.map:
+            self._map_topic.listen()
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         jumped = self.faults.around("clock jump", self._on_clock_jump)
         jumps = self.get_clock().create_jump_callback(threshold, post_callback=jumped)
@@ -102,19 +105,10 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         if self._wanted_map is not None:
             self._loader.put((self._wanted_map, self.parameters.map))
             self._wanted_map = None
-        if bool(self.parameters.map) != bool(old.map):
-            self._listen_to_map_server()
-
-    def _listen_to_map_server(self) -> None:
-        """While there is no map of its own. The map server's newest one comes with each new subscription, so that none
-        needs to be kept for later."""
-        self._map_data.close()
-        if not self.parameters.map:
-            received = self.create_subscription(UInt8MultiArray, "map/data", self._on_map_data, LATCHED)
-            self._map_data.callback(self.destroy_subscription, received)
-
-    def _on_map_data(self, message: UInt8MultiArray) -> None:
-        self._loader.put(message)
+        if self.parameters.map:
+            self._map_topic.stop()
+        elif old.map or old.max_map_mb != self.parameters.max_map_mb:
+            self._map_topic.listen()
 
     def _open(self, received: tuple[StoredMap, str] | UInt8MultiArray) -> None:
         """In the loader's thread: check a map and use it, or say what is wrong with it and keep the one before."""
@@ -125,8 +119,11 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
                 stored, where = self._foreign_maps.read(received, self.parameters), WHERE
             self._relocalization.use(stored, where)
         except VlocError as error:
-            kept = self._relocalization.map_id
-            self.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
+            self._log_kept_map(error)
+
+    def _log_kept_map(self, error: VlocError) -> None:
+        kept = self._relocalization.map_id
+        self.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         limited = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
