@@ -45,12 +45,20 @@ def test_a_pose_estimate_is_a_place_on_the_floor_give_or_take_two_sigmas() -> No
 def test_what_is_no_hint_is_refused_with_the_reason() -> None:
     with pytest.raises(ConfigError, match="its frame is 'odom', must be 'map_attic' or 'map_hall'"):
         hint_of(pose_estimate(np.eye(4), "odom"), ("map_attic", "map_hall"))
-    unturned, nowhere, unsure, negative = (pose_estimate(np.eye(4)) for _ in range(4))
+    unturned, nowhere, far, unsure, negative = (pose_estimate(np.eye(4)) for _ in range(5))
     unturned.pose.pose.orientation.w = 0.0
     nowhere.pose.pose.position.x = float("nan")
+    far.pose.pose.position.y = 1e300
     unsure.pose.covariance[0] = float("inf")
     negative.pose.covariance[35] = -1.0
-    for message, words in ((unturned, "no direction"), (nowhere, "not finite"), (unsure, "cov"), (negative, "cov")):
+    wrong = [
+        (unturned, "no direction"),
+        (nowhere, "not finite"),
+        (far, "impossible"),
+        (unsure, "cov"),
+        (negative, "cov"),
+    ]
+    for message, words in wrong:
         with pytest.raises(ConfigError, match=words):
             hint_of(message)
 

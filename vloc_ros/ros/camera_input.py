@@ -12,6 +12,7 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from vloc_ros.errors import printable
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import COMPRESSED, RelocalizerParameters
 
@@ -60,7 +61,7 @@ class CameraInput:
         for topic, subscription in zip(self._tell_s, self._subscriptions, strict=True):
             if now_s >= self._tell_s[topic]:
                 self._tell_s[topic] = now_s + AGAIN_AFTER_S
-                self._node.get_logger().warning(self._silence(subscription))
+                self._node.get_logger().warning(printable(self._silence(subscription)))
 
     def _silence(self, subscription: Subscription) -> str:
         name, kind = subscription.topic_name, TYPES[subscription.msg_type]

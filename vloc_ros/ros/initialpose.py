@@ -14,6 +14,7 @@ from vloc_ros.core.tracking import Fix, Hint
 from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import ConfigError
 from vloc_ros.ros.conversions import from_pose
+from vloc_ros.ros.frames import MAX_DISTANCE_M
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RelocalizerParameters
 
@@ -78,6 +79,8 @@ def to_hint(
     if frame not in map_frames:
         raise ConfigError(f"its frame is {frame!r}, must be {' or '.join(map(repr, map_frames))}")
     map_from_base = from_pose(message.pose.pose)
+    if np.abs(map_from_base[:3, 3]).max() > MAX_DISTANCE_M:
+        raise ConfigError(f"its position {map_from_base[:3, 3].tolist()} m is impossible")
     covariance = np.asarray(message.pose.covariance, dtype=np.float64).reshape(6, 6)
     if not np.isfinite(covariance).all() or (np.diag(covariance) < 0).any():
         raise ConfigError("its covariance has a negative variance, or a value that is not finite")

@@ -126,8 +126,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        limited = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
-        if self._triggers or (self.parameters.enabled and limited):
+        is_due = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
+        if self._triggers or (self.parameters.enabled and is_due):
             self._worker.put(message)
 
     def _localize(self, message: Image | CompressedImage) -> None:
