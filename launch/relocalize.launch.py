@@ -16,7 +16,7 @@ ARGUMENTS = {
     "map": ("", "Map directory: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it."),
     "image": ("image", "Topic of the camera's images."),
     "camera_info": ("camera_info", "Topic of the camera's calibration."),
-    "image_transport": ("", "raw or compressed: the type of `image`. Empty: as in relocalizer_config."),
+    "image_transport": ("", "raw, or compressed: then on `image`/compressed. Empty: as in relocalizer_config."),
     "base_frame": ("", "The robot's frame. Empty: as in relocalizer_config."),
     "tf_mode": ("", "map_to_odom, map_to_base, map_to_camera or none. Empty: as in relocalizer_config."),
     "backend": ("", "What runs the network. Empty: as in relocalizer_config."),
