@@ -131,7 +131,11 @@ BAD_INFOS = {
     "all zeros": ({"k": [0.0] * 9, "p": [0.0] * 12}, "focal length fx=0.0"),
     "not a number": ({"k": [NAN] * 9}, "not all finite"),
     "endless distortion": ({"d": [float("inf")] * 5}, "not all finite"),
-    "another size": ({"width": 640, "height": 480}, "320x240 pixels, but its camera is 640x480"),
+    "another size": (
+        {"width": 640, "height": 480, "k": [525.0, 0.0, 319.5, 0.0, 525.0, 239.5, 0.0, 0.0, 1.0]},
+        "320x240 pixels, but its camera is 640x480",
+    ),
+    "another resolution": ({"width": 640, "height": 480}, "is it the calibration of another resolution, 320x240"),
     "empty": ({"width": 0, "height": 0}, "image size 0x0 is empty"),
     "another lens": ({"distortion_model": "equidistant", "d": [0.1] * 4}, "'equidistant' is not supported"),
     "odd distortion": ({"d": [0.1, 0.2, 0.3]}, "3 distortion coefficients"),
