@@ -28,7 +28,7 @@ INTERNAL: dict[str, set[str]] = {
     "map_check": {"inference", "maps"},
     "datasets": {"core", "images"},
     "mapping": {"core", "datasets"},
-    "evaluation": ROBOT_PATH | {"localizer", "datasets"},
+    "evaluation": ROBOT_PATH | {"localizer", "images", "datasets"},
     "bags": {"core", "images", "datasets", "evaluation", "localizer"},
     "training": LIBRARY | {"mapping"},
     "ros": LIBRARY | {"bags", "map_check", "shipped"},

@@ -135,16 +135,20 @@ def png(width: int, height: int) -> bytes:
     return content[:16] + struct.pack(">II", width, height) + content[24:]
 
 
+def with_preview(stored: StoredMap, content: bytes) -> StoredMap:
+    return replace(stored, files=MappingProxyType({**stored.files, "preview.png": content}))
+
+
 def test_a_preview_is_decoded_only_if_it_is_small_enough(stored: StoredMap, monkeypatch: pytest.MonkeyPatch) -> None:
-    preview = decode_preview(stored.files["preview.png"])
+    preview = decode_preview(stored)
     assert preview is not None
     assert preview.dtype == np.uint8
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     for content in (b"", b"GIF89a" + bytes(50), png(0, 5), png(30_000, 30_000), png(2**32 - 1, 2**32 - 1)):
-        assert decode_preview(content) is None
+        assert decode_preview(with_preview(stored, content)) is None
 
 
 def test_a_damaged_preview_is_left_out(stored: StoredMap) -> None:
     content = stored.files["preview.png"]
     for damaged in (content[:40], content[:16] + struct.pack(">II", 7, 9) + content[24:]):
-        decode_preview(damaged)
+        assert decode_preview(with_preview(stored, damaged)) is None

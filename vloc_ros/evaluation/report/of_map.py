@@ -14,7 +14,6 @@ from vloc_ros.evaluation.report.map_past import Curves, decode_preview, read_pas
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.maps import StoredMap
-from vloc_ros.maps.reader import PREVIEW_FILE
 
 WORST_FRAMES = 8
 REJECTED_CM = 50.0
@@ -84,7 +83,7 @@ def _titled(title: str, scene: str) -> str:
 
 
 def _preview(stored: StoredMap) -> str:
-    rgb = decode_preview(stored.files.get(PREVIEW_FILE, b""))
+    rgb = decode_preview(stored)
     return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
 
 
