@@ -14,10 +14,12 @@ PACKAGE = ROOT / "vloc_ros"
 ROBOT_PATH = {"core", "methods", "inference", "maps"}
 LIBRARY = ROBOT_PATH | {"localizer", "images", "datasets", "evaluation"}
 
-# Layer -> the layers below that it may import; every layer may import itself, `errors` and the package's version.
+EVERYWHERE = ("errors", "files", "__version__")
+# Layer -> the layers below that it may import, besides itself and what is EVERYWHERE.
 INTERNAL: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "files": set(),
     "shipped": set(),
     "core": set(),
     "images": set(),
@@ -38,6 +40,7 @@ INTERNAL: dict[str, set[str]] = {
 EXTERNAL: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "files": set(),
     "shipped": set(),
     "core": {"numpy", "numba", "cv2", "poselib"},
     "images": {"numpy", "cv2", "simplejpeg"},
@@ -90,7 +93,7 @@ def faults(layer: str, source: str) -> Iterator[str]:
                 yield f"{layer} may not import {top}"
             continue
         target = rest.split(".")[0]
-        allowed = INTERNAL[layer] | {layer, "errors", "__version__"} | (set() if at_import else LAZY.get(layer, set()))
+        allowed = INTERNAL[layer] | {layer, *EVERYWHERE} | (set() if at_import else LAZY.get(layer, set()))
         if target not in allowed:
             yield f"{layer} may not import {target}{' when it is imported itself' if at_import else ''}"
 

@@ -249,7 +249,7 @@ def test_a_full_disk_leaves_the_old_report(
 
     (tmp_path / "out.json").write_text("old")
     result = evaluate(localizer, Poses())  # type: ignore[arg-type]
-    monkeypatch.setattr("vloc_ros.evaluation.output.os.fsync", full)
+    monkeypatch.setattr("vloc_ros.files.os.fsync", full)
     with pytest.raises(ConfigError, match=r"out\.json: cannot be written: No space left"):
         result.write_json(tmp_path / "out.json")
     assert (tmp_path / "out.json").read_text() == "old"

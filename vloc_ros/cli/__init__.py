@@ -1,6 +1,7 @@
 """The command `vloc`: one file per sub-command, each a thin layer over the library."""
 
 import argparse
+import errno
 import io
 import logging
 import os
@@ -13,6 +14,9 @@ from vloc_ros.cli import bag, compare, demo, engine, evaluate, inspect, localize
 from vloc_ros.cli import map as map_command
 from vloc_ros.errors import ConfigError, VlocError
 
+# As C libraries, torch and the loader of shared libraries say it.
+NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
 COMMANDS = (map_command, localize, evaluate, compare, inspect, view, engine, bag, record, demo)
 
@@ -57,4 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.raiseExceptions = False
         print("vloc: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except (MemoryError, OSError, ImportError, RuntimeError) as error:
+        if (lack := _lack_of(error)) is None:
+            raise
+        print(f"vloc: error: {lack}", file=sys.stderr)
+        return EXIT_ERROR
     return code
+
+
+def _lack_of(error: Exception) -> str | None:
+    """What of the computer's has run out, if that is the reason of an error; libraries say so in many ways."""
+    text = (str(error).splitlines() or [""])[0]
+    if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_MEMORY):
+        detail = f" ({text})" if text else ""
+        return f"out of memory{detail}; making maps, fewer frames, --batch-size and --width need less"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return None

@@ -9,8 +9,8 @@ from typing import Any
 from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import RECALL_LIMITS, SCENE_ACCURACY, comparison_table
-from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
+from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
 
 EXIT_NOT_GOOD_ENOUGH = 2

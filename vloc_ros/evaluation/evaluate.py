@@ -16,10 +16,10 @@ from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation import strict_json
 from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
-from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
 from vloc_ros.evaluation.trajectory import StampedPose, write_tum
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
+from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
 
 SECOND_NS = 10**9

@@ -13,7 +13,7 @@ from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.caption import GREEN, RED, WHITE, write_caption
-from vloc_ros.evaluation.output import write_bytes
+from vloc_ros.files import write_bytes
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.colors import position_colors
 

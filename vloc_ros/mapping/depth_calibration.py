@@ -13,6 +13,7 @@ from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
+from vloc_ros.files import write_text
 from vloc_ros.mapping.depth_views import DepthView, depth_at
 
 Float = NDArray[np.float64]
@@ -61,10 +62,8 @@ class DepthCorrection:
         return f"depth corrected: {model} from {self.points} points, {errors} -> {1e3 * self.error_after_m:.0f} mm"
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, all at once."""
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        partial.replace(path)
+        """Write it as JSON, all at once. Raises ConfigError when it cannot be written."""
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @staticmethod
     def load(path: Path) -> "DepthCorrection":

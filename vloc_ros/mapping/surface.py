@@ -17,12 +17,13 @@ from vloc_ros.core.compiled import compiled
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.voxels import EMPTY, build_table, cells_of, keys_of, pack, slot_of
+from vloc_ros.mapping.voxels import AXIS_OFFSET, EMPTY, build_table, cells_of, keys_of, pack, slot_of
 
 Float = NDArray[np.float64]
 
 DEFAULT_VOXEL_M = 0.02
 MIN_RANGE_M, MAX_RANGE_M = 0.2, 8.0
+MAX_VOXELS = 20_000_000  # 8000 square metres at 2 cm; sums of them and their table take 3 GB
 MAX_FRAMES = 1000  # more than this adds time, hardly surface: longer sequences are thinned evenly
 PIXELS_PER_FRAME = 80_000
 NORMAL_BASELINE_PX = 4
@@ -31,6 +32,7 @@ MIN_COSINE = 0.2  # between viewing ray and normal; flatter than this depth is m
 MIN_PIXELS = 4
 THINNING_NEIGHBOURS = 48
 THINNING_ROUNDS = 4
+THINNED_AT_A_TIME = 100_000
 SAMPLES_PER_VOXEL = 8
 
 # columns of the accumulator: weight, weighted position, normal and colour, pixel count
@@ -63,15 +65,26 @@ class Surface:
         return len(self.points)
 
 
+def require_in_reach(positions: Float, voxel_size: float) -> None:
+    """Raise DatasetError for cameras at positions (N, 3) whose surface would not be in a grid of such voxels."""
+    reach = np.abs(positions).max(initial=0.0)
+    if not reach + MAX_RANGE_M < (AXIS_OFFSET - 8) * voxel_size:
+        raise DatasetError(
+            f"surface: cameras are up to {reach:.3g} m from the map's origin, too far for voxels of {voxel_size:g} m: "
+            "poses must be in metres, and near their origin"
+        )
+
+
 def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, progress: Progress = no_progress) -> Surface:
     """Fuse the depth of a data set's frames into a thin surface. Memory grows with the surface, not with the frames.
 
     Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
-    angle. Raises DatasetError if the data set has no (usable) depth.
+    angle. Raises DatasetError if the data set has no (usable) depth, and for surfaces of more than MAX_VOXELS.
     """
     if not dataset.has_depth:
         raise DatasetError("surface: the data set has no depth; give a mesh of the scene instead")
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
+    require_in_reach(np.array([dataset.map_from_camera(int(index))[:3, 3] for index in indices]), voxel_size)
     fusion = _Fusion(voxel_size)
     for done, index in enumerate(indices, start=1):
         frame = dataset.frame(int(index), depth=True)
@@ -117,6 +130,11 @@ class _Fusion:
         )  # fmt: skip
 
     def _reserve(self, rows: int) -> None:
+        if self._used > MAX_VOXELS:
+            raise DatasetError(
+                f"surface: {self._used / 1e6:.0f} million voxels of {self._voxel_size:g} m after {self._frames_added} "
+                f"frames, at most {MAX_VOXELS / 1e6:.0f} million are possible: give fewer frames or a smaller place"
+            )
         if rows > len(self._sums):
             extra = max(rows, 2 * len(self._sums)) - len(self._sums)
             self._sums = np.concatenate([self._sums, np.zeros((extra, _COLUMNS))])
@@ -233,23 +251,29 @@ def thinned(surface: Surface) -> Surface:
     Neighbours count by distance, by how often they were seen and by agreement of normals, so that edges stay sharp and
     the two sides of a thin object stay apart.
     """
+    sigma = 2.0 * surface.voxel_size
     for _ in range(THINNING_ROUNDS):
         nearest = np.arange(1, min(THINNING_NEIGHBOURS, len(surface)) + 1)
-        _, indices = cKDTree(surface.points).query(surface.points, k=nearest)
-        points = _project(surface.points, surface.normals, surface.counts, indices, 2.0 * surface.voxel_size)
-        surface = voxelised(points, surface.normals, surface.colors, surface.counts, surface.voxel_size)
+        tree, moved = cKDTree(surface.points), np.empty_like(surface.points)
+        for first in range(0, len(surface), THINNED_AT_A_TIME):  # all neighbours of all points are 0.8 kB each
+            part = slice(first, first + THINNED_AT_A_TIME)
+            _, indices = tree.query(surface.points[part], k=nearest)
+            moved[part] = _project(surface.points, surface.normals, surface.counts, first, indices, sigma)
+        surface = voxelised(moved, surface.normals, surface.colors, surface.counts, surface.voxel_size)
     return surface
 
 
 @compiled()
-def _project(points, normals, counts, indices, sigma):  # type: ignore[no-untyped-def]
-    """Move each point along its neighbourhood's mean normal onto its neighbourhood's weighted mean plane."""
-    moved = np.empty_like(points)
-    for i in range(points.shape[0]):
+def _project(points, normals, counts, first, neighbours, sigma):  # type: ignore[no-untyped-def]
+    """Move points along their neighbourhood's mean normal onto its weighted mean plane: those from row `first` on that
+    the rows of `neighbours` are of."""
+    moved = np.empty((neighbours.shape[0], 3))
+    for row in range(neighbours.shape[0]):
+        i = first + row
         px, py, pz = points[i]
         ax, ay, az = normals[i]
         nx, ny, nz, ox, oy, oz, total = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for j in indices[i]:
+        for j in neighbours[row]:
             dx, dy, dz = points[j, 0] - px, points[j, 1] - py, points[j, 2] - pz
             agreement = ax * normals[j, 0] + ay * normals[j, 1] + az * normals[j, 2]
             if agreement <= 0.0:
@@ -258,7 +282,7 @@ def _project(points, normals, counts, indices, sigma):  # type: ignore[no-untype
             nx, ny, nz = nx + weight * normals[j, 0], ny + weight * normals[j, 1], nz + weight * normals[j, 2]
             ox, oy, oz, total = ox + weight * dx, oy + weight * dy, oz + weight * dz, total + weight
         shift = (nx * ox + ny * oy + nz * oz) / (total * (nx * nx + ny * ny + nz * nz))
-        moved[i, 0], moved[i, 1], moved[i, 2] = px + shift * nx, py + shift * ny, pz + shift * nz
+        moved[row, 0], moved[row, 1], moved[row, 2] = px + shift * nx, py + shift * ny, pz + shift * nz
     return moved
 
 
@@ -272,6 +296,11 @@ def surface_from_mesh(path: Path, voxel_size: float = DEFAULT_VOXEL_M) -> Surfac
         raise DatasetError(f"mesh {path}: cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0 or not mesh.area > 0:
         raise DatasetError(f"mesh {path}: it has no faces")
+    if not mesh.area <= MAX_VOXELS * voxel_size**2:
+        raise DatasetError(
+            f"mesh {path}: {mesh.area:.3g} square metres are too many for voxels of {voxel_size:g} m, at most "
+            f"{MAX_VOXELS * voxel_size**2:.0f}: it must be in metres"
+        )
     count = int(np.ceil(SAMPLES_PER_VOXEL * mesh.area / voxel_size**2))
     points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)
     barycentric = points_to_barycentric(mesh.triangles[faces], points)  # type: ignore[no-untyped-call]

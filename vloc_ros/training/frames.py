@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.camera import Camera
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
+from vloc_ros.files import telling
 from vloc_ros.mapping import Progress, no_progress
 
 FrameReader = Callable[[], Frame]  # decodes or renders one
@@ -73,16 +74,35 @@ def build_frames(
     """Read and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
     their numbers.
 
-    Raises DatasetError for a frame that cannot be used, and when there is no room for them all.
+    Raises DatasetError for a frame that cannot be used, and when there is no room for them all; then nothing is left.
     """
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        with telling(directory, DatasetError):
+            partial.mkdir(parents=True)
+            _fill(partial, readers, scenes, labeller, width, height, progress)
+            shutil.rmtree(directory, ignore_errors=True)
+            partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_frames(directory)
+
+
+def _fill(
+    directory: Path,
+    readers: Sequence[FrameReader],
+    scenes: Sequence[str],
+    labeller: FrameLabeller,
+    width: int,
+    height: int,
+    progress: Progress,
+) -> None:
     count, (dtype, trailing) = len(readers), labeller.kind
     shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
-    _require_room(partial, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
-    images = np.lib.format.open_memmap(partial / "images.npy", "w+", np.uint8, shapes[0])
-    cells = np.lib.format.open_memmap(partial / "cells.npy", "w+", np.dtype(dtype), shapes[1])
+    _require_room(directory, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
+    images = _memory_map(directory / "images.npy", np.dtype(np.uint8), shapes[0])
+    cells = _memory_map(directory / "cells.npy", np.dtype(dtype), shapes[1])
     intrinsics, poses, numbers = np.zeros((count, 4)), np.zeros((count, 4, 4)), np.zeros(count, dtype=np.int64)
 
     def prepare(index: int) -> str:
@@ -100,17 +120,23 @@ def build_frames(
         for done, name in enumerate(pool.map(prepare, range(count)), start=1):
             names.append(name)
             progress(done, count)
-    np.savez(partial / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
-    (partial / "names.json").write_text(json.dumps(names))
+    np.savez(directory / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
+    (directory / "names.json").write_text(json.dumps(names))
     for array in (images, cells):
         array.flush()
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.rename(directory)
-    return open_frames(directory)
+
+
+def _memory_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[Any]]":
+    """An array of zeros in a file whose bytes are on the disk: writing to a map of others kills the process when the
+    disk becomes full, with no error that could be caught."""
+    array: np.memmap[Any, np.dtype[Any]] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _require_room(directory: Path, size: int) -> None:
-    """Writing to a memory map on a full disk kills the process, with no error that could be caught: ask before."""
+    """Say how much is missing, where that is known beforehand."""
     if size > (free := shutil.disk_usage(directory).free):
         raise DatasetError(f"{directory}: the training frames take {size / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
 

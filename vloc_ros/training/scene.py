@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.files import replacing
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.surface import Surface
 
@@ -62,16 +63,15 @@ class Scene:
 
 
 def save_scene(path: Path, scene: Scene) -> None:
-    """Write a scene, all at once."""
+    """Write a scene, all at once. Raises ConfigError when it cannot be written."""
     arrays: dict[str, Any] = {f"extras/{name}": value for name, value in scene.extras.items()}
     for number, place in enumerate(scene.places):
         for part in (place.landmarks, place.surface):
             if part is not None:
                 kind = type(part).__name__
                 arrays |= {f"{number}/{kind}/{name}": value for name, value in vars(part).items()}
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, names=np.array(scene.names), **arrays)
-    partial.replace(path)
+    with replacing(path) as file:
+        np.savez(file, names=np.array(scene.names), **arrays)
 
 
 def load_scene(path: Path) -> Scene:

@@ -4,6 +4,7 @@ A step takes `accumulate` batches, shared evenly among the processes. Each is no
 own numbers drawn by chance and counts the same, so that it does not matter how many processes they are shared among.
 """
 
+import io
 import itertools
 import math
 import textwrap
@@ -19,10 +20,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.tensorboard import SummaryWriter
 
 from vloc_ros.errors import ModelError
+from vloc_ros.files import write_bytes
 from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.curves import CurveWriter
 from vloc_ros.training.device import Workers, choose_device, precision, set_up, uninterrupted
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.objective import Objective
@@ -105,15 +107,15 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Write the checkpoint, all at once."""
+        """Write the checkpoint, all at once. Raises ConfigError when it cannot be written."""
         state = {
             "objective": self.objective.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "progress": asdict(self.progress),
         }
-        partial = self.checkpoint_path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint_path)
+        content = io.BytesIO()  # of a file that cannot be written torch says what nobody understands
+        torch.save(state, content)
+        write_bytes(self.checkpoint_path, content.getvalue())
 
     @property
     def fraction(self) -> float:
@@ -148,7 +150,7 @@ class Trainer:
         it is seen, leaves the one before.
         """
         first = self._workers.rank == 0
-        log = SummaryWriter(str(self._directory / LOGS)) if first else None
+        log = CurveWriter(self._directory / LOGS) if first else None
         batches = self._source.batches(self._batch_numbers(), workers=PREPARED_BATCHES)
         marks = _Marks(validations, self)
         self.objective.train()
@@ -177,15 +179,15 @@ class Trainer:
                         self.save()
 
     def _attend(
-        self, log: SummaryWriter, losses: list[Losses], report: Report, validate: Validate, marks: "_Marks"
+        self, log: CurveWriter, losses: list[Losses], report: Report, validate: Validate, marks: "_Marks"
     ) -> None:
         """What the first process does between steps: log, measure, save."""
         if self.progress.iteration % LOG_EVERY == 0 or self.fraction >= 1:
             figures = {name: sum(float(terms[name]) for terms in losses) / len(losses) for name in losses[0]}
-            _write(log, "loss", figures, self.progress.iteration)
+            log.write("loss", figures, self.progress.iteration)
             report(self, figures)
         if marks.is_due_to_validate():
-            _write(log, "held_out", validate(self), self.progress.iteration)
+            log.write("held_out", validate(self), self.progress.iteration)
         if marks.is_due_to_save() and self._is_finite():
             self.save()
 
@@ -281,8 +283,3 @@ def _total(losses: list[Losses]) -> Tensor:
 def _optimizer(objective: Objective, options: TrainingOptions, device: torch.device) -> torch.optim.AdamW:
     groups = [{**group, "lr": group["lr"] * options.rate_scale} for group in objective.parameter_groups()]
     return torch.optim.AdamW(groups, weight_decay=options.weight_decay, fused=True if device.type == "cuda" else None)
-
-
-def _write(log: SummaryWriter, group: str, figures: Mapping[str, float], iteration: int) -> None:
-    for name, value in figures.items():
-        log.add_scalar(f"{group}/{name}", value, iteration)

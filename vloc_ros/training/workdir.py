@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vloc_ros.errors import ConfigError
+from vloc_ros.files import write_text
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MapOptions, flatten
 
@@ -47,7 +48,7 @@ def claim(options: MapOptions) -> None:
         elif workdir.exists() and any(workdir.iterdir()):
             raise ConfigError(f"{workdir}: is not empty and holds no {settings.name}, so it is no work directory")
         workdir.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps(options.fingerprint(), indent=1) + "\n")
+        write_text(settings, json.dumps(options.fingerprint(), indent=1) + "\n")
     except OSError as error:
         raise ConfigError(f"{workdir}: cannot be the work directory: {error.strerror or error}") from error
 

@@ -11,13 +11,13 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.types import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import PERCENTILES, SCENE_ACCURACY, comparison_rows, median_text
-from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.overlay import draw_overlay
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report import places, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.evaluation.uncertainty import area, coverage, nees, recall_against_rejection
+from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
 
 WORST_FRAMES = 12

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.evaluation.output import write_text
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.evaluation.report import places, plots
 from vloc_ros.evaluation.report.map_past import Curves, decode_preview, read_past
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
+from vloc_ros.files import write_text
 from vloc_ros.maps import StoredMap
 
 WORST_FRAMES = 8
