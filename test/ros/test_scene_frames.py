@@ -37,20 +37,23 @@ def joined_map(shipped_map: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_a_scene_that_cannot_be_a_topic_is_one_line(
     graph: Graph, joined_map: Path, shipped_map: Path, tmp_path: Path, at_start: bool
 ) -> None:
+    """A scene may have 64 letters, a topic 247: in a namespace with a long name, that is too much together."""
+    namespace = "/" + "n" * 180
     stored = read_map(joined_map)
-    manifest = replace(stored.landmark_map.manifest, scenes=("room", "a" * 300))
+    manifest = replace(stored.landmark_map.manifest, scenes=("room", "a" * 64))
     landmarks = replace(stored.landmark_map, manifest=manifest)
     write_map(tmp_path / "map", landmarks, stored.networks, np.zeros((2, 2, 3), np.uint8))
-    program = graph.start("map_server", map=tmp_path / "map" if at_start else shipped_map)
+    shown = tmp_path / "map" if at_start else shipped_map
+    program = graph.start("map_server", "-r", f"__ns:={namespace}", map=shown)
     if at_start:
         graph.wait_for(lambda: program.lines("ERROR", "aaa", "topic"))
-        assert graph.state("/vloc_map_server") == "unconfigured"
+        assert graph.state(f"{namespace}/vloc_map_server") == "unconfigured"
         assert len(program.log.splitlines()) == 1
     else:
-        refused = graph.set_parameter("/vloc_map_server", "map", str(tmp_path / "map"))
+        refused = graph.set_parameter(f"{namespace}/vloc_map_server", "map", str(tmp_path / "map"))
         assert not refused.successful
         assert "topic" in refused.reason
-        assert graph.parameter("/vloc_map_server", "map") == str(shipped_map)
+        assert graph.parameter(f"{namespace}/vloc_map_server", "map") == str(shipped_map)
     program.stop()
 
 
