@@ -164,6 +164,20 @@ def test_occluders_take_the_labels_of_what_they_cover() -> None:
     assert same_labels is labels
 
 
+def test_images_lose_their_colours_at_the_share_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    intrinsics = np.tile(INTRINSICS, (400, 1))
+    assert Augmentation(grey=0.25).draw(intrinsics, WIDTH, HEIGHT, rng).grey.mean() == pytest.approx(0.25, abs=0.07)
+    assert Augmentation(grey=1.0).draw(intrinsics, WIDTH, HEIGHT, rng).grey.all()
+    states = [np.random.default_rng(1) for _ in range(2)]
+    assert not Augmentation().draw(intrinsics, WIDTH, HEIGHT, states[0]).grey.any()
+    for each in ("warps", "light", "occluders"):
+        getattr(Augmentation(), f"draw_{each}")(
+            *{"warps": (intrinsics, WIDTH, HEIGHT), "light": (400,), "occluders": (400, WIDTH, HEIGHT)}[each], states[1]
+        )
+    assert states[0].random() == states[1].random(), "without it, trainings are what they were"
+
+
 def test_light_changes_brightness_but_not_places() -> None:
     rng = np.random.default_rng(0)
     image = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)

@@ -16,6 +16,7 @@ pytest.importorskip("tensorboard")
 
 from map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick  # noqa: E402
 
+from vloc_ros.core.grey import is_grey  # noqa: E402
 from vloc_ros.core.types import CameraImage  # noqa: E402
 from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
 from vloc_ros.datasets.altered import Altered  # noqa: E402
@@ -122,7 +123,7 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
 def test_a_run_of_before_there_were_moved_views_goes_on_without(place: Path) -> None:
     settings = place / "work" / "options.json"
     written = json.loads(settings.read_text())
-    del written["moved_views"]
+    del written["moved_views"], written["grey"]
     settings.write_text(json.dumps(written))
     build_map(options_in(place, moved_views=None))
     assert read_map(place / "map").landmark_map.manifest.training["moved_views"] == 0.0
@@ -177,11 +178,27 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
     assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 4)
     assert manifest.training["iterations"] == 5
     assert (manifest.training["preset"], manifest.training["loss"]) == ("mobile", "softmax")
+    assert manifest.training["images"] == "colour"
     assert manifest.scenes == ()
     assert manifest.accuracy["held_out_frames"] == 2
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
     image = open_dataset("synthetic_room", None, "small").frame(0).image
     assert load_localizer(place / "map").localize(image).timings_ms["total"] > 0
+
+
+def test_a_map_for_grey_cameras_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrated_on: list[Dataset] = []
+
+    def collect(localizer: Localizer, held_out: Dataset, *_: object) -> list[Sample]:
+        calibrated_on.append(held_out)
+        return []
+
+    monkeypatch.setattr(build_map_module, "collect_samples", collect)
+    build_map(options_in(tmp_path, grey=0.5))
+    assert read_map(tmp_path / "map").landmark_map.manifest.training["images"] == "colour and grey"
+    (held_out,) = calibrated_on
+    assert [is_grey(held_out.frame(index).image.rgb) for index in range(len(held_out))] == [False, True]
+    assert "grey=0.5, now it is 1.0" in refusal(options_in(tmp_path, grey=1.0), ConfigError)
 
 
 def test_a_finished_run_can_be_given_more_networks(place: Path) -> None:

@@ -72,6 +72,7 @@ def assert_same(ours: Batch, reference: Batch) -> None:
         replace(NOTHING, pan_deg=10.0, tilt_deg=10.0, roll_deg=180.0),
         replace(NOTHING, zoom=(-0.5, 0.5), stretch=0.2, shift=0.3, shear_deg=20.0),
         replace(NOTHING, gain=0.5, tint=0.3, offset=0.3),
+        replace(EXACT, grey=0.5),
     ],
 )
 @pytest.mark.parametrize("measures", [False, True], ids=["labels", "measures"])

@@ -18,10 +18,12 @@ from vloc_ros.cli.options import (
     note_doubts,
     session_options,
 )
+from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.degrade import Degraded, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
+from vloc_ros.evaluation.records import Rejected
 from vloc_ros.localizer import Localizer, load_localizer
 
 
@@ -62,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("give one of --dataset KIND, --bag BAG and --recorded DIR")
     localizer = load_localizer(options.map, session_options(options, options.batch), note)
     evaluation, load = (evaluate_bag.evaluated if from_bag else _evaluated)(localizer, options)
+    details = [record.outcome.detail for record in evaluation.records if isinstance(record.outcome, Rejected)]
+    for doubt in (UNKNOWN_GREY, UNKNOWN_COLORS):
+        if count := sum(doubt in detail for detail in details):
+            note(f"warning: of {count} rejected frames, {doubt}")
     return write_outputs(options, evaluation, localizer, load)
 
 

@@ -75,6 +75,10 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
         help="so many views from beside the path for each frame, rendered from the frames' depth "
         f"(default: {MOVED_VIEWS:g} where there is depth and labels are dense)",
     )  # fmt: skip
+    _add(
+        group, "--grey", MapOptions.grey, "this share of the training images without their colours, 0 to 1, for a map "
+        "that grey cameras can use too; 1 for grey cameras alone", type=float, metavar="SHARE",
+    )  # fmt: skip
     length = group.add_mutually_exclusive_group()
     _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
@@ -111,6 +115,7 @@ def run(options: argparse.Namespace) -> int:
         mesh=options.mesh,
         width=options.width,
         moved_views=options.moved_views,
+        grey=options.grey,
         frame_id=options.frame_id,
         false_positive_rate=options.false_positive_rate,
         fresh=options.fresh,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.ahead import ahead
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
+from vloc_ros.core.grey import color_doubt
 from vloc_ros.core.manifest import GateThresholds, NetworkSpec
 from vloc_ros.core.pnp import PnpSettings, solve_pnp
 from vloc_ros.core.scenes import likeliest_scene
@@ -174,6 +175,8 @@ def _solve(
             manifest = landmark_map.manifest
             result = calibrated(result, manifest.calibration, landmark_map.views_of(scene))
             result = gate(result, thresholds or manifest.gate, landmark_map.extent_of(scene))
+    if isinstance(result, Rejection) and (doubt := color_doubt(image.rgb, landmark_map.manifest)):
+        result = replace(result, detail=f"{result.detail}; {doubt}")
     return result
 
 

@@ -44,11 +44,13 @@ class Occluders:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happens to B images: homographies (B, 3, 3) from pixels to warped pixels, then light, then occluders."""
+    """What happens to B images: homographies (B, 3, 3) from pixels to warped pixels, then light, then occluders; and
+    whether (B,) each then loses its colours."""
 
     warps: Float
     light: Light
     occluders: Occluders
+    grey: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Augmentation:
 
     Light: `gain` per image and `tint` per channel (log), `offset` of 255; `noise` at most (one sigma, of 255); `blur`
     is the chance of a 3x3 blur; `occlusion` the chance of an occluder of up to `occluder` of the height and width:
-    noise, a plain colour or another part of the image.
+    noise, a plain colour or another part of the image. `grey` is the chance that an image loses its colours.
     """
 
     pan_deg: float = 10.0
@@ -76,6 +78,7 @@ class Augmentation:
     blur: float = 0.15
     occlusion: float = 0.5
     occluder: float = 0.5
+    grey: float = 0.0
 
     def draw(self, intrinsics: Float, width: int, height: int, rng: np.random.Generator) -> Changes:
         """Changes for images of these intrinsics (B, 4), fx fy cx cy."""
@@ -84,6 +87,7 @@ class Augmentation:
             self.draw_warps(intrinsics, width, height, rng),
             self.draw_light(count, rng),
             self.draw_occluders(count, width, height, rng),
+            grey=rng.random(count) < self.grey if self.grey else np.zeros(count, dtype=bool),
         )
 
     def draw_warps(self, intrinsics: Float, width: int, height: int, rng: np.random.Generator) -> Float:

@@ -15,6 +15,7 @@ from vloc_ros.mapping.moved_views import GREY
 from vloc_ros.training.augment import COLOR, NO_OCCLUDER, NOISE, Changes, covered_cells, label_warps
 from vloc_ros.training.geometry import NEAR
 
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, as OpenCV has it
 OUTSIDE = -1e6  # a pixel that is in no image
 
 
@@ -32,6 +33,7 @@ class DeviceChanges:
     boxes: Tensor
     parts: Tensor
     colors: Tensor
+    grey: Tensor
     cells: Tensor  # (B, 4) top, left, bottom, right of the cells behind the occluder
 
 
@@ -70,7 +72,7 @@ def columns_of(changes: Changes, image: tuple[int, int], labels: tuple[int, int]
         np.linalg.inv(changes.warps),
         np.linalg.inv(label_warps(changes.warps, labels, width, height, stride)),
         light.blurred, light.gains, light.offsets, light.noise,
-        occluders.kinds, occluders.boxes, occluders.parts, occluders.colors, cells,
+        occluders.kinds, occluders.boxes, occluders.parts, occluders.colors, changes.grey, cells,
     ]  # fmt: skip
 
 
@@ -148,6 +150,12 @@ def occlude(images: Tensor, cells: Tensor, changes: DeviceChanges, generator: to
     box = (value[:, None, None] for value in changes.cells.unbind(dim=1))
     hidden = _inside(row, column, *box) & (kinds[..., 0] != NO_OCCLUDER)
     return torch.where(covered, filled, images), _without(cells, hidden)
+
+
+def without_color(images: Tensor, grey: Tensor) -> Tensor:
+    """Images (B, H, W, 3) uint8, those where grey (B,) with their luminance in all three channels."""
+    luminance = (images.float() * torch.tensor(LUMINANCE, device=images.device)).sum(dim=-1, keepdim=True)
+    return torch.where(_wide(grey > 0), luminance.round().to(torch.uint8), images)
 
 
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:

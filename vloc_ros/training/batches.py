@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vloc_ros.core.ahead import ahead
+from vloc_ros.datasets.some_grey import without_color
 from vloc_ros.training.augment import (
     Augmentation,
     Changes,
@@ -122,4 +123,5 @@ class BatchSource:
         warp = changes.warps[place]
         image = alter_light(warp_image(frames.images[index], warp), changes.light, place, rng)
         cells = warp_cells(frames.cells[index], warp, width, height, self.stride)
-        return occlude(image, cells, changes.occluders, place, rng)
+        image, cells = occlude(image, cells, changes.occluders, place, rng)
+        return without_color(image) if changes.grey[place] else image, cells

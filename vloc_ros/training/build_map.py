@@ -7,10 +7,12 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
+from vloc_ros.core.grey import IMAGES, kind_of_images
 from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import scene_parts
+from vloc_ros.datasets.some_grey import SomeGrey
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -46,6 +48,7 @@ from vloc_ros.training.workdir import claim, settled
 MIN_FRAMES = 10
 SCENE_FILE = "scene.npz"
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
+CHECKED_COLORS = 50  # of the training images, whether they have any
 CHECKED_IMAGES = 4  # of what is exported
 
 
@@ -62,7 +65,8 @@ def build_map(options: MapOptions) -> None:
             f"{options.root or options.dataset}: {len(dataset)} frames are too few to learn a map from, "
             f"at least {MIN_FRAMES}"
         )
-    training, held_out = split_held_out(dataset)
+    training, kept_back = split_held_out(dataset)
+    held_out = SomeGrey(kept_back, options.grey) if options.grey else kept_back
     recipe: Recipe = load_recipe(options.method)
     require_movable(options.moved_views, recipe, training)
     moved_views = default_moved_views(recipe, training)
@@ -105,9 +109,9 @@ def _prepare(options: MapOptions, recipe: Recipe, training: Subset) -> None:
 def _make_trainer(
     options: MapOptions, recipe: Recipe, scene: Scene, frames: TrainingFrames, workers: Workers
 ) -> Trainer:
-    training = options.training
+    training, augmentation = options.training, replace(recipe.augmentation, grey=options.grey)
     source = make_source(
-        frames, options.method.stride, training.batch_size, recipe.augmentation, training.seed, choose_device()
+        frames, options.method.stride, training.batch_size, augmentation, training.seed, choose_device()
     )
     trainer = Trainer(recipe.objective(scene), source, training, options.workdir, workers)
     if trainer.resume() and workers.rank == 0:
@@ -129,7 +133,10 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         network=deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs),
         gate=OPEN_GATE,
-        training={FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)]},
+        training={
+            FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
+            IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], options.grey),
+        },
         scenes=tuple(filter(None, scene.names)),
     )
     return LandmarkMap(
@@ -145,7 +152,7 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
     )
 
 
-def _train(trainer: Trainer, blank: LandmarkMap, held_out: Subset, workers: Workers) -> None:
+def _train(trainer: Trainer, blank: LandmarkMap, held_out: Dataset, workers: Workers) -> None:
     session = TorchSession(trainer.objective, blank.manifest.network)
     localizer = Localizer(blank, get_method(blank.manifest.method), session)
 
@@ -157,7 +164,7 @@ def _train(trainer: Trainer, blank: LandmarkMap, held_out: Subset, workers: Work
         trainer.train(display.report, display.announced(validate), VALIDATIONS)
 
 
-def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: LandmarkMap, held_out: Subset) -> None:
+def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: LandmarkMap, held_out: Dataset) -> None:
     """Export, check the export against torch, calibrate the gate, measure, write."""
     say("exporting and checking")
     method, spec = get_method(blank.manifest.method), blank.manifest.network

@@ -67,8 +67,9 @@ class DeviceBatchSource(BatchSource):
         if not cells.is_floating_point():
             cells = cells.long() & UINT16
         warped = ops.warp_cells(cells, changes.labels_from_cells, height, width)
-        shown = ops.occlude(altered, warped, changes, self._generator)
-        return Batch(*shown, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
+        shown, cells = ops.occlude(altered, warped, changes, self._generator)
+        shown = ops.without_color(shown, changes.grey)
+        return Batch(shown, cells, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
 
 
 def make_source(

@@ -65,7 +65,8 @@ class MapOptions:
 
     `method`: the method's own options. `mesh`: a surface to use instead of fusing depth. `width`: of the network's
     input; its height follows the first image's aspect ratio. `moved_views`: so many views from beside the path for each
-    frame; None: MOVED_VIEWS where they can be had. The gate is set so that at most the share
+    frame; None: MOVED_VIEWS where they can be had. `grey`: the share of the training images that lose their colours,
+    1 for a map for grey cameras alone. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
     what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
     """
@@ -80,6 +81,7 @@ class MapOptions:
     mesh: Path | None = None
     width: int = 320
     moved_views: float | None = None
+    grey: float = 0.0
     frame_id: str = "map"
     false_positive_rate: float = 0.01
     fresh: bool = False
@@ -90,6 +92,8 @@ class MapOptions:
         require_frame_id(self.frame_id)
         if self.moved_views is not None and not 0 <= self.moved_views < math.inf:
             raise ConfigError(f"training: {self.moved_views} moved views for each frame must be 0 or more, and finite")
+        if not 0 <= self.grey <= 1:
+            raise ConfigError(f"training: a share of {self.grey} grey images must be in 0 .. 1")
         if not 0 <= self.false_positive_rate <= 1:
             raise ConfigError(f"gate: a false positive rate of {self.false_positive_rate} must be in 0 .. 1")
         if self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE:

@@ -11,7 +11,7 @@ from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, MapOptions, flatten
 
 SETTINGS = "options.json"  # what the work directory is of, in it
-BEFORE = {"moved_views": 0.0}  # of a run from before there was such an option
+BEFORE = {"moved_views": 0.0, "grey": 0.0}  # of a run from before there were such options
 
 
 def settled(options: MapOptions, workers: Workers, moved_views: float) -> MapOptions:
