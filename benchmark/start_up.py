@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ from vloc_ros.ros.node import LATCHED
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 10.0
 TIMEOUT_S = 180.0
+# A map is checked within so many seconds even on a machine that does much else; older nodes do not know the last one.
+PARAMETERS = {"tf_mode": "map_to_camera", "threads": 1, "map_check_timeout": TIMEOUT_S}
 # What a start consists of, one after the other in one process, as wall and processor times.
 PARTS = """
 import sys, time
@@ -100,7 +102,9 @@ def environment_of(code: Path, cache: Path) -> dict[str, str]:
 
 
 @contextmanager
-def program(code: Path, name: str, parameters: dict[str, object], cache: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def program(
+    code: Path, name: str, parameters: Mapping[str, object], cache: Path
+) -> "Iterator[subprocess.Popen[bytes]]":
     """A node of a check-out, in a process of its own."""
     given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
     process = subprocess.Popen(
@@ -135,7 +139,7 @@ def processor_s(pid: int) -> float:
 
 def measured(camera: Camera, code: Path, caches: tuple[Path, Path], map_dir: Path) -> Start:
     """One start, and its parts, which have a cache of their own. Raises TimeoutError when no fix comes."""
-    with program(code, "relocalizer", {"tf_mode": "map_to_camera", "threads": 1}, caches[0]) as process:
+    with program(code, "relocalizer", PARAMETERS, caches[0]) as process:
         camera.begin()
         if not camera.is_fixed.wait(TIMEOUT_S):
             raise TimeoutError(f"{code}: no fix within {TIMEOUT_S:g} s")
