@@ -16,7 +16,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that say how lar
 # As libjpeg finds markers: what is none is skipped, any more 0xFF before one too. Without those that have no segment.
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 MAX_SEGMENTS = 1000  # before the pixels
-MAX_SCANS = 64  # of a progressive image, where each costs time for the whole image; usual are ten
+MAX_SCANS = 32  # of a progressive image, where each costs time for the whole image; usual are ten
 
 # The warnings and errors that mean other pixels. Not among them: fewer than 16 bytes too many behind a row or the whole
 # of the pixels, as many webcams write, and whatever a header has too much.
