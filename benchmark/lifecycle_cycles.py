@@ -39,10 +39,12 @@ def resident_mb(pid: int) -> float:
 
 
 def change(node: Node, client: Client, transition: int) -> None:
-    """Raises RuntimeError if the node does not do it."""
+    """Raises RuntimeError if the node does not do it or does not answer."""
     future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
     rclpy.spin_until_future_complete(node, future, timeout_sec=ANSWER_TIMEOUT_S)
-    if not future.done() or not future.result().success:
+    if not future.done():
+        raise RuntimeError(f"transition {transition}: no answer in {ANSWER_TIMEOUT_S:g} s")
+    if not future.result().success:
         raise RuntimeError(f"transition {transition} failed")
 
 
@@ -65,7 +67,10 @@ def main() -> None:
         memory_mb: list[float] = []
         for cycle in range(1, options.cycles + 1):
             for transition in CYCLE:
-                change(node, client, transition)
+                try:
+                    change(node, client, transition)
+                except RuntimeError as error:
+                    raise RuntimeError(f"cycle {cycle}: {error}: {relocalizer.last_words()}") from error
             memory_mb.append(resident_mb(relocalizer.pid))
             if cycle in TOLD or cycle == options.cycles:
                 print(f"after cycle {cycle}: {memory_mb[-1]:.1f} MB", flush=True)

@@ -205,3 +205,9 @@ def test_initialpose_for_the_first_fix_only_and_only_on_request(robot: Robot) ->
         robot.graph.spin(0.3)
     assert [to_stamp_ns(pose.header.stamp) for pose in initial_poses] == [first[-1].stamp_ns]
     assert initial_poses[0].pose == robot.pose_of(first[-1]).pose
+
+
+def test_what_receives_tf_is_hidden_from_tools(robot: Robot) -> None:
+    """Otherwise `ros2 param list` waits for parameter services that it does not have."""
+    names = robot.graph.node.get_node_names()
+    assert [name for name in names if name.endswith("_tf")] == ["_relocalizer_tf"]

@@ -25,6 +25,7 @@ from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.frames import TransformReceiver
 from vloc_ros.ros.map_topic import MapTopic
+from vloc_ros.ros.memory import give_back
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 from vloc_ros.ros.parameters import RelocalizerParameters
@@ -54,6 +55,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup())
 
     def configure(self, scope: ExitStack) -> None:
+        scope.callback(give_back)  # last of all
         self._outcome, self._statistics = NOTHING_YET, Statistics()
         buffer = Buffer()
         scope.enter_context(self._transforms.filling(buffer))
