@@ -65,6 +65,13 @@ def test_a_topic_without_messages_is_told_in_the_log(graph: Graph) -> None:
     program.stop()
 
 
+def test_the_advice_on_a_missing_topic_is_not_the_relocalizers_own_picture(graph: Graph) -> None:
+    program = graph.start("relocalizer", **WITHOUT_A_MAP)
+    graph.wait_for(lambda: program.lines("nothing comes on /image"))
+    assert "debug_image" not in program.log
+    program.stop()
+
+
 def test_a_topic_with_messages_is_not(graph: Graph, frames: list[Frame]) -> None:
     program = graph.start("relocalizer", **WITHOUT_A_MAP)
     robot = Robot(graph, frames)

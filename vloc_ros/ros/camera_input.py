@@ -65,7 +65,9 @@ class CameraInput:
 
     def _silence(self, subscription: Subscription) -> str:
         name, kind = subscription.topic_name, TYPES[subscription.msg_type]
-        others = [topic for topic, kinds in self._node.get_topic_names_and_types() if kind in kinds and topic != name]
+        own = f"{self._node.get_fully_qualified_name()}/"  # the debug image
+        there = self._node.get_topic_names_and_types()
+        others = [topic for topic, kinds in there if kind in kinds and topic != name and not topic.startswith(own)]
         publishers = self._node.get_publishers_info_by_topic(name)
         return silence(name, kind, subscription.qos_profile, publishers, others)
 
