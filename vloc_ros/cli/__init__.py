@@ -5,6 +5,7 @@ import errno
 import io
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,7 +16,8 @@ from vloc_ros.cli import map as map_command
 from vloc_ros.errors import ConfigError, VlocError
 
 # As C libraries, torch and the loader of shared libraries say it.
-NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc")
+NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc", "can't start new thread")
+UNLOADED = "load shared object"  # for want of memory too, where a process may have only so much of it
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
 COMMANDS = (map_command, localize, evaluate, compare, inspect, view, engine, bag, record, demo)
@@ -72,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lack_of(error: Exception) -> str | None:
     """What of the computer's has run out, if that is the reason of an error; libraries say so in many ways."""
     text = (str(error).splitlines() or [""])[0]
-    if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_MEMORY):
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    signs = (*NO_MEMORY, UNLOADED) if limited else NO_MEMORY
+    if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs):
         detail = f" ({text})" if text else ""
         return f"out of memory{detail}; making maps, fewer frames, --batch-size and --width need less"
     if isinstance(error, OSError) and error.errno in NO_ROOM:
