@@ -239,7 +239,7 @@ def odd_archive(rng: Rng, content: bytes) -> bytes:
             member[int(where)] = int(rng.integers(32, 127))
         members[f"{name}.npy"] = bytes(member)
     else:
-        members[str(one_of(rng, ("method_x.npy", "x", "../x.npy", "ids.npy ", "")))] = rng.bytes(50)
+        members[str(one_of(rng, ("method_x.npy", "x", "../x.npy", "ids.npy ")))] = rng.bytes(50)
     how = int(one_of(rng, (zipfile.ZIP_DEFLATED,) * 6 + (zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)))
     packed_again = io.BytesIO()
     with zipfile.ZipFile(packed_again, "w", how) as archive_again:
