@@ -73,7 +73,8 @@ def test_the_shipped_map_tells_its_past(stored: StoredMap) -> None:
     ],
 )
 def test_what_no_map_tells_is_refused(stored: StoredMap, content: bytes) -> None:
-    with pytest.raises(MapError, match=r"^map ce6ea0dd7d71: mapping\.json is not what `vloc map` writes") as caught:
+    told = rf"^map {stored.map_id}: mapping\.json is not what `vloc map` writes"
+    with pytest.raises(MapError, match=told) as caught:
         read_past(telling(stored, content))
     assert str(caught.value).isprintable()
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
+from vloc_ros.maps import read_map
 
 MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
 
@@ -47,6 +49,13 @@ def test_no_pose_outside_of_the_room_is_believed() -> None:
         else:
             reasons.append(result.reason)
     assert RejectionReason.OUTSIDE_MAP in reasons
+
+
+def test_a_focal_length_far_from_its_own_camera_is_doubted() -> None:
+    manifest = read_map(MAP).landmark_map.manifest
+    own = open_dataset("synthetic_room", None, "small").camera(0)
+    assert not field_of_view_doubts([own], manifest)
+    assert len(field_of_view_doubts([replace(own, fx=2 * own.fx, fy=2 * own.fy)], manifest)) == 1
 
 
 def test_it_is_small() -> None:

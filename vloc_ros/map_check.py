@@ -31,7 +31,7 @@ class CheckLimits:
     it takes when it starts; `threads`: of the network, as in SessionOptions."""
 
     max_bytes: int
-    seconds: float = 15.0
+    seconds: float = 60.0
     memory_bytes: int = 3 << 29
     threads: int = 0
 

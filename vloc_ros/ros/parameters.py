@@ -72,7 +72,7 @@ class RelocalizerParameters(NodeParameters):
     map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH; empty: the map server's map.")
     max_map_mb: float = parameter(64.0, "A larger map from the map server is refused.", low=0.001, high=4096.0)
     map_check_timeout: float = parameter(
-        15.0, "A map from the map server is refused that takes longer to check, s.", low=0.1, high=3600.0
+        60.0, "A map from the map server is refused that takes longer to check, s.", low=0.1, high=3600.0
     )
     allowed_map_ids: tuple[str, ...] = parameter(
         (), "Other maps from the map server are refused: 12 to 64 digits of the sha256 of map.yaml; empty: none is."
