@@ -30,6 +30,7 @@ from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.node import LATCHED
 from vloc_ros.shipped import shipped
 
+LOG_LINES = ("[", "Possible reasons are listed at")  # the second is the second half of tf2's own lines
 ASK_EVERY = 10  # mutants; then a right image must be answered
 RELOCALIZER = "relocalizer"
 KINDS = ("image",) * 8 + ("camera_info",) * 6 + ("transform",) * 3 + ("map", "hint", "parameter")
@@ -199,7 +200,7 @@ class _Relocalizer:
     def outcome(self, index: int, answers: bool) -> Outcome:
         text = self._log.read_bytes()[self._read :].decode(errors="replace")
         self._read += len(text.encode())
-        odd = [line for line in text.splitlines() if not line.startswith("[") or not line.isprintable()]
+        odd = [line for line in text.splitlines() if not line.startswith(LOG_LINES) or not line.isprintable()]
         peak_mb = self._peak_mb()
         kind = (
             "ended"

@@ -33,6 +33,7 @@ def write_topics(path: Path, images: Mapping[str, str], infos: Mapping[str, str]
         (("/cam/color/image_raw", "color"), ("/cam/depth/camera_info", "color")),
         (("/left/image", "left"), ("/right/camera_info", "right")),
         (("/cam/color/image_raw", "color"), ("/cam/infra1/camera_info", "infra1")),
+        (("/robot1/image", "camera"), ("/robot2/camera_info", "camera")),  # robots with equal names of frames
     ],
 )
 def test_another_cameras_calibration_is_not_lent(tmp_path: Path, image: tuple[str, str], info: tuple[str, str]) -> None:

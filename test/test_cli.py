@@ -173,6 +173,10 @@ def test_localize_refuses_bad_input(place: Path, tmp_path: Path, capsys: pytest.
     cv2.imwrite(str(square), np.full((300, 300, 3), 90, np.uint8))
     assert "there is no such map" in says(map_=tmp_path / "nowhere")
     assert "nowhere.png" in says("--camera", CAMERA_OPTION, image=tmp_path / "nowhere.png")
+    assert "not well inside" in says("--camera", "260,262,20,118")
+    assert "20 distortion coefficients" in says(
+        "--camera", ",".join([*CAMERA_OPTION.split(","), *["0.12345678901234567"] * 20])
+    )
     assert "empty" in says("--camera", CAMERA_OPTION, image=tmp_path / "empty.png")
     assert "--camera" in says(image=lonely)
     assert "neither a file nor" in says("--camera", "260,262")

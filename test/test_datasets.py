@@ -120,6 +120,12 @@ def test_faulty_camera(folder: Path, text: str, said: str) -> None:
     assert said in message
 
 
+def test_a_camera_may_say_that_its_image_is_a_part_of_a_larger_one(folder: Path) -> None:
+    (folder / "camera.txt").write_text("64 48 50 50 63.5 47.5 0.1 0 0 0 cropped\n")
+    camera = open_dataset("folder", folder, "all").camera(0)
+    assert (camera.cx, camera.distortion, camera.cropped) == (63.5, (0.1, 0.0, 0.0, 0.0), True)
+
+
 def test_missing_camera_and_poses(folder: Path) -> None:
     (folder / "poses.txt").unlink()
     assert str(folder / "poses.txt") in fault("folder", folder)
@@ -134,6 +140,7 @@ def test_missing_camera_and_poses(folder: Path) -> None:
         ("b 0 0 x 0 0 0 1\n", "line 2: 'x' is not a number"),
         ("b nan 0 0 0 0 0 1\n", "line 2: nan 0 0 0 0 0 1 has a value that is not finite"),
         ("b 0 0 0 0 0 0 0\n", "line 2: the quaternion has length 0"),
+        ("b 0 -1e300 0 0 0 0 1\n", "line 2: a position of [0.0, -1e+300, 0.0] m cannot be"),
         ("b 0 0 0 1 2 3 4\n", "line 2: the quaternion has length 5.48"),
         ("a 0 0 0 0 0 0 1\n", "line 2: 'a' is there already, in line 1"),
     ],

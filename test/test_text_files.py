@@ -1,11 +1,13 @@
 """Text files of poses and cameras as other tools write them: what is wrong with each is said in one line."""
 
+import os
 from pathlib import Path
 
 import pytest
 from dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
 
 from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.files import read_image
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.recorded import COVARIANCE_FILE, POSE_FILE, read_recording
 from vloc_ros.evaluation.trajectory import read_tum
@@ -82,6 +84,13 @@ def test_faulty_trajectories(tmp_path: Path, line: str, said: str) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 'truth.tum'}:3: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for read in (read_tum, read_image):
+        with pytest.raises(DatasetError, match="not a regular file"):
+            read(tmp_path / "pipe.jpg")
 
 
 def test_stamps_keep_their_nanoseconds(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def random_pose(rng: np.random.Generator) -> np.ndarray:
         ({"cx": 239.5, "cy": 179.5}, "480x360, 0.75 times"),
         ({"cx": 426.2, "cy": 319.5}, "853.4x640, 1.3 times"),
         ({"cx": 168.0, "cy": 112.0}, "337x225, 0.5 times"),  # half of a lens that is off by 13 pixels
+        ({"cx": 423.5}, "848x480.*say so"),  # as wide or as high as another mode of the camera
+        ({"cy": 179.5}, "640x360"),
         ({"cx": 959.5, "cy": 539.5}, r"another resolution, 1920x1080\?"),
         ({"cx": 0.5, "cy": 0.5}, "normalised"),
         ({"cx": 3195.0, "cy": 2395.0}, "10 times"),
@@ -68,7 +70,7 @@ def test_cameras_that_do_not_exist(change, words):
     [
         (640, 480, 290.0, 270.0),  # a lens that is far off its centre
         (640, 320, 319.5, 79.5),  # 160 rows cut off at the top
-        (480, 480, 319.5, 239.5),  # 160 columns cut off on the left
+        (480, 480, 159.5, 239.5),  # 160 columns cut off on the left
         (1242, 375, 609.6, 172.9),  # KITTI
         (800, 600, 469.8, 180.4),  # a calibration file of a robot's camera
     ],
@@ -77,6 +79,11 @@ def test_odd_but_real_principal_points_are_taken(size_and_centre):
     width, height, cx, cy = size_and_centre
     camera = Camera(width, height, 500.0, 500.0, cx, cy)
     assert camera.resized(width // 2, height // 2).resized(width, height).cx == pytest.approx(cx)
+
+
+def test_of_a_cropped_image_the_principal_point_may_be_anywhere():
+    assert Camera(640, 480, 500.0, 500.0, 423.5, 239.5, cropped=True).cx == 423.5
+    assert Camera(440, 330, 525.0, 525.0, 120.5, 90.5, cropped=True).cx == 120.5
 
 
 def test_a_window_may_be_anywhere_inside():
@@ -184,7 +191,8 @@ def test_quaternions_round_trip():
         assert abs(quat_xyzw @ turn) == pytest.approx(np.linalg.norm(turn))
 
 
-@pytest.mark.parametrize("quat_xyzw", [(0.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0)])
+@pytest.mark.parametrize("quat_xyzw", [(0.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0), (1e300, 0.0, 0.0, 1.0)])
+@pytest.mark.filterwarnings("error")
 def test_quaternions_without_direction(quat_xyzw):
     with pytest.raises(ValueError, match="no direction"):
         from_quaternion(quat_xyzw, np.zeros(3))

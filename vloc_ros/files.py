@@ -1,5 +1,6 @@
-"""Files that are there completely or not at all: written beside their place, flushed, renamed."""
+"""Files that are there completely or not at all: written beside their place, flushed, renamed; and what is no file."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vloc_ros.errors import ConfigError, VlocError
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError for what is no file but can be opened: a pipe or a terminal would be waited for without an end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def write_text(path: Path, text: str) -> None:

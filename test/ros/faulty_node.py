@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ class Faulty(VlocNode[FaultyParameters]):
         self.create_timer(0.05, lambda: self.may_raise("timer"))
 
     def may_raise(self, place: str) -> None:
+        if self.parameters.at == "warning":
+            warnings.warn("odd\n[FATAL] numbers", RuntimeWarning, stacklevel=1)
         if self.parameters.at == place:
             raise RuntimeError(f"{place}\n[FATAL] all is well \udc80")
 

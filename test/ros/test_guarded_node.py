@@ -63,6 +63,12 @@ def test_in_a_timer(faulty: Graph, program: Program) -> None:
     assert_told_once(program, "timer", "timer")
 
 
+def test_a_warning_of_a_library_is_a_line_of_the_log(faulty: Graph, program: Program) -> None:
+    assert faulty.set_parameter(NODE, "at", "warning").successful
+    faulty.wait_for(lambda: program.lines("WARN", r"RuntimeWarning: odd\n[FATAL] numbers"))
+    assert all(line.startswith("[") and "[FATAL] numbers" not in line[:20] for line in program.log.splitlines())
+
+
 @pytest.mark.parametrize(("service", "place"), [("plain", "service"), ("waits", "coroutine")])
 def test_in_a_service_the_answer_is_no(faulty: Graph, program: Program, service: str, place: str) -> None:
     assert faulty.set_parameter(NODE, "at", place).successful

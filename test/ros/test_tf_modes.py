@@ -21,10 +21,11 @@ from robot import (
     matrix_of,
     matrix_of_transform,
 )
+from tf2_msgs.msg import TFMessage
 
 from vloc_ros.core.transforms import from_quaternion, invert, planar, rotation_angle
 from vloc_ros.datasets import Frame
-from vloc_ros.ros.conversions import to_stamp_ns
+from vloc_ros.ros.conversions import to_stamp_ns, to_transform_stamped
 
 
 @pytest.fixture
@@ -192,6 +193,29 @@ def test_a_loop_of_frames_is_said_and_recovered_from(robot: Robot) -> None:
     assert robot.ask(send_loop)["rejection"].startswith("no_transform: looping_odom <- base_link")
     robot.configure(tf_timeout=5.0, odom_frame=ODOM_FRAME)
     assert robot.localize().is_fix
+
+
+def test_a_transform_of_a_negative_stamp_costs_no_other_one(robot: Robot) -> None:
+    odd = to_transform_stamped(np.eye(4), "somewhere", "else", 0)
+    odd.header.stamp.sec = -1
+    tf = robot.graph.node.create_publisher(TFMessage, "/tf", 10)
+    robot.graph.wait_for(tf.get_subscription_count)
+
+    def send(stamp_ns: int) -> None:
+        odometry = to_transform_stamped(np.eye(4), "other_odom", BASE_FRAME, stamp_ns)
+        tf.publish(TFMessage(transforms=[odd, odometry]))
+        robot.send_image(robot.frames[0], stamp_ns)
+
+    robot.configure(odom_frame="other_odom")
+    assert robot.ask(send).is_fix
+    robot.graph.node.destroy_publisher(tf)
+
+
+def test_the_maps_frame_below_itself_is_said(robot: Robot) -> None:
+    robot.configure(odom_frame="map")
+    assert robot.localize()["rejection"].startswith("no_transform: 'map' is the map's frame")
+    refused = robot.graph.set_parameter(robot.relocalizer, "odom_frame", BASE_FRAME)
+    assert f"both '{BASE_FRAME}'" in refused.reason
 
 
 def test_a_transform_to_beyond_the_stars_is_said_and_not_believed(robot: Robot) -> None:

@@ -83,6 +83,11 @@ def _closest_info(bag: Bag, images: Topic) -> Topic:
             f"{bag.path}: several topics of camera_info for {images.name}, choose one with --camera-info-topic; "
             f"{listed(closest)}"
         )
+    if max(shared) == 1 and "/" in images.name[1:] and "/" in closest[0].name[1:]:  # only the root: another robot's?
+        raise DatasetError(
+            f"{bag.path}: no camera_info for {images.name}: {closest[0].name} is in another namespace; if they are of "
+            f"one camera, say --camera-info-topic {closest[0].name}"
+        )
     namespace = posixpath.dirname(closest[0].name)
     if posixpath.commonpath([namespace, images.name]) != namespace:
         _check_same_frame(bag, images, closest[0])

@@ -12,6 +12,7 @@ import yaml
 
 from vloc_ros.bags.storage import MCAP_MAGIC, SQLITE_MAGIC, McapStorage, SqliteStorage, Storage
 from vloc_ros.errors import DatasetError
+from vloc_ros.files import require_regular
 
 METADATA = "metadata.yaml"
 STORAGE_SUFFIXES = (".mcap", ".db3", ".zstd")
@@ -43,8 +44,11 @@ def _parts(directory: Path) -> list[Path]:
     metadata = directory / METADATA
     if not metadata.exists():
         raise DatasetError(f"{directory}: no {METADATA} in it{_hint(directory)}")
-    information = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
-    parts = [directory / PurePath(name).name for name in information["relative_file_paths"]]
+    try:
+        information = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        parts = [directory / PurePath(name).name for name in information["relative_file_paths"]]
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{metadata}: it lists no files of a bag{_hint(directory)}") from error
     for part in parts:
         if not part.is_file():
             raise DatasetError(f"{directory}: {METADATA} lists {part.name}, which is not there{_hint(directory)}")
@@ -58,6 +62,7 @@ def _hint(directory: Path) -> str:
 
 def _opened(part: Path, scope: ExitStack) -> Storage:
     try:
+        require_regular(part)
         with part.open("rb") as file:
             begin = file.read(len(SQLITE_MAGIC))
     except FileNotFoundError as error:

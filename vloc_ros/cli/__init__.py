@@ -13,7 +13,7 @@ from typing import NoReturn
 from vloc_ros import __version__
 from vloc_ros.cli import bag, compare, demo, engine, evaluate, inspect, localize, record, view
 from vloc_ros.cli import map as map_command
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, VlocError, printable
 
 # As C libraries, torch and the loader of shared libraries say it.
 NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc", "can't start new thread")
@@ -72,13 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _lack_of(error: Exception) -> str | None:
-    """What of the computer's has run out, if that is the reason of an error; libraries say so in many ways."""
+    """What of the computer's has run out, room for a name too, if that is the reason of an error; libraries say so in
+    many ways."""
     text = (str(error).splitlines() or [""])[0]
     limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     signs = (*NO_MEMORY, UNLOADED) if limited else NO_MEMORY
     if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs):
         detail = f" ({text})" if text else ""
         return f"out of memory{detail}; making maps, fewer frames, --batch-size and --width need less"
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return f"{error.filename or 'a file'}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in (*NO_ROOM, errno.ENAMETOOLONG):
+        return printable(f"{error.filename or 'a file'}: {error.strerror}")
     return None

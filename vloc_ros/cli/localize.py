@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from vloc_ros.core.camera import Camera
 from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.files import check_size, read_image
-from vloc_ros.datasets.folder import read_camera
+from vloc_ros.datasets.folder import CROPPED, read_camera
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.overlay import draw_overlay, write_picture
 from vloc_ros.localizer import load_localizer
@@ -33,7 +34,8 @@ def register(commands: SubCommands) -> None:
     parser.add_argument(
         "--camera",
         metavar="FILE|FX,FY,CX,CY",
-        help="a camera.txt, or the intrinsics in pixels of this image and, after them, the distortion coefficients "
+        help="a camera.txt, or the intrinsics in pixels of this image and, after them, the distortion coefficients, "
+        "and the word cropped if the image is a part of a larger one "
         "(default: the camera.txt in the image's folder or the one above)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -62,7 +64,7 @@ def _read_image(path: Path, camera_option: str | None) -> CameraImage:
     rgb = read_image(path)
     height, width = rgb.shape[:2]
     file = _camera_file(path) if camera_option is None else Path(camera_option)
-    if camera_option is not None and not file.is_file():
+    if camera_option is not None and not os.path.isfile(camera_option):  # of a name of any length
         return CameraImage(rgb, _parse_camera(camera_option, width, height))
     check_size(path, rgb, *_size(camera := read_camera(file)))
     return CameraImage(rgb, camera)
@@ -80,11 +82,13 @@ def _camera_file(image: Path) -> Path:
 
 
 def _parse_camera(text: str, width: int, height: int) -> Camera:
+    words = text.split(",")
+    cropped = words[-1] == CROPPED
     try:
-        fx, fy, cx, cy, *distortion = (float(word) for word in text.split(","))
+        fx, fy, cx, cy, *distortion = (float(word) for word in words[: len(words) - cropped])
     except ValueError:
         raise ConfigError(f"--camera {text}: neither a file nor FX,FY,CX,CY in pixels") from None
-    return Camera(width, height, fx, fy, cx, cy, tuple(distortion))
+    return Camera(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
 
 
 def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:

@@ -18,6 +18,35 @@ DISTORTION_SIZES = (0, 4, 5, 8, 12, 14)
 # top or at the bottom by more, but in that direction only; a calibration of another resolution is off in both: of half,
 # 3/4, 4/3 or twice the size by 1/4, 1/8, 1/6 or 1/2.
 MAX_OFF_CENTRE, MAX_OFF_CENTRE_IN_BOTH = 0.3, 0.1
+# A camera's modes often share their width or their height. A principal point that is the centre of such a mode, and not
+# the image's, is that of the other mode, or of an image whose right or lower part was cut off: nobody can tell.
+MODES = (
+    *(
+        (320, 180),
+        (320, 240),
+        (424, 240),
+        (480, 270),
+        (640, 360),
+        (640, 400),
+        (640, 480),
+        (752, 480),
+        (800, 600),
+        (848, 480),
+    ),
+    *(
+        (960, 540),
+        (1024, 768),
+        (1280, 720),
+        (1280, 800),
+        (1280, 960),
+        (1280, 1024),
+        (1600, 1200),
+        (1920, 1080),
+        (1920, 1200),
+    ),
+)
+SAME_MODE, OTHER_MODE = 0.025, 0.06  # of a size, how far it may be off, and must be
+SAY_CROPPED = "if it is cropped, say so: a region of interest in camera_info, the word cropped after other cameras"
 SAME_FACTOR = 1.15  # of two factors between resolutions
 
 
@@ -120,7 +149,7 @@ class Camera:
         size = np.array([self.width, self.height])
         centred_size = 2 * np.array([self.cx, self.cy]) + 1  # of the image that it would be the centre of
         off = np.abs(centred_size / size - 1) / 2
-        if off.max() > MAX_OFF_CENTRE or off.min() > MAX_OFF_CENTRE_IN_BOTH:
+        if off.max() > MAX_OFF_CENTRE or off.min() > MAX_OFF_CENTRE_IN_BOTH or _is_of_other_mode(centred_size, size):
             raise ConfigError(
                 f"camera: principal point ({self.cx:.6g}, {self.cy:.6g}) is not well inside the "
                 f"{self.width}x{self.height} image: {self._guess(centred_size, centred_size / size)}"
@@ -135,7 +164,17 @@ class Camera:
             alike = factors.max() < SAME_FACTOR * factors.min()
             times = f", {factors.mean():.2g} times as large" if alike else ""
             return f"is it the calibration of another resolution, {width:.6g}x{height:.6g}{times}?"
-        return "is it the calibration of another image, or is this one cropped?"
+        if _is_of_other_mode(centred_size, np.array([self.width, self.height])):
+            return f"is it the calibration of {centred_size[0]:.4g}x{centred_size[1]:.4g}? {SAY_CROPPED}"
+        return f"is it the calibration of another image, or is this one cropped? {SAY_CROPPED}"
+
+
+def _is_of_other_mode(centred_size: NDArray[np.float64], size: NDArray[np.int_]) -> bool:
+    """Whether the principal point is not the image's centre, but that of a usual mode as wide or as high."""
+    if np.abs(centred_size / size - 1).max() < OTHER_MODE:
+        return False
+    near = np.abs(centred_size / np.array(MODES) - 1).max(axis=1) < SAME_MODE
+    return bool((near & (np.array(MODES) == size).any(axis=1)).any())
 
 
 @lru_cache(maxsize=4)  # a robot has few cameras, and making the maps takes longer than using them

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
+from vloc_ros.core.camera import DISTORTION_SIZES, Camera
 from vloc_ros.errors import ConfigError
 
 # Those that Camera computes. Others are no pinhole even if all coefficients are zero: an equidistant lens bends rays.
@@ -147,6 +147,8 @@ def _distortion(info: CameraInfo, options: InfoOptions) -> tuple[float, ...]:
             f"distortion model {info.distortion_model!r} is not supported; "
             f"rectify the images (image_proc) and set {options.rectified_name}"
         )
+    if len(coefficients) not in DISTORTION_SIZES:  # zeros, too: what else is wrong with such a message?
+        raise ConfigError(f"{len(coefficients)} distortion coefficients, known are {DISTORTION_SIZES}")
     return coefficients if any(coefficients) else ()
 
 
@@ -156,7 +158,7 @@ def _require_own_frame(info: CameraInfo, options: InfoOptions) -> None:
     sensor_msgs has two rules for the frame in the header: it is at the camera's optical centre, and P takes points from
     it, which puts it at that of the first camera. Drivers keep either one, and the poses differ by the baseline.
     """
-    focal, tx, ty = info.p[0], info.p[3], info.p[7]
+    focal, tx, ty = (float(info.p[index]) for index in (0, 3, 7))
     baseline_m = math.hypot(tx, ty) / focal if focal > 0 else 0.0
     if LEAST_BASELINE_M < baseline_m < math.inf and not options.frame_named:
         raise ConfigError(

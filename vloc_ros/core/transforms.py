@@ -55,7 +55,8 @@ def apply(target_from_source: Matrix, points: NDArray[np.floating]) -> Matrix:
 def from_quaternion(quat_xyzw: ArrayLike, translation: ArrayLike) -> Matrix:
     """4x4 transform from a quaternion (any non-zero length) in xyzw order and a translation in metres."""
     q = np.asarray(quat_xyzw, dtype=np.float64)
-    norm = float(np.linalg.norm(q))
+    with np.errstate(over="ignore"):  # too long to be one is no direction either
+        norm = float(np.linalg.norm(q))
     if not np.isfinite(norm) or norm < 1e-9:
         raise ValueError(f"quaternion {q.tolist()} has no direction")
     x, y, z, w = q / norm

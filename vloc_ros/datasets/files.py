@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.transforms import from_quaternion, rigid_fault
+from vloc_ros.core.types import MAX_COORDINATE_M
 from vloc_ros.errors import DatasetError, ImageError
+from vloc_ros.files import require_regular
 from vloc_ros.images import decode_depth, decode_rgb
 
 Pixels = TypeVar("Pixels", bound=NDArray[Any])
@@ -18,6 +20,7 @@ QUATERNION_TOLERANCE = 1e-2  # written with few digits, a unit quaternion is sti
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        require_regular(path)
         return path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror or error}") from error
@@ -101,6 +104,8 @@ def parse_pose(
     length = float(np.linalg.norm(quat_xyzw))
     if abs(length - 1) > QUATERNION_TOLERANCE:
         raise DatasetError(f"{path}, line {number}: the quaternion has length {length:.3g} instead of 1")
+    if not float(np.abs(translation).max()) <= MAX_COORDINATE_M:
+        raise DatasetError(f"{path}, line {number}: a position of {list(translation)} m cannot be")
     return from_quaternion(quat_xyzw, translation)
 
 

@@ -20,26 +20,28 @@ from vloc_ros.datasets.files import (
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
 
-CAMERA_COLUMNS = "width height fx fy cx cy [k1 k2 p1 p2 [k3]]"
+CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [cropped]"
+CROPPED = "cropped"
 POSE_COLUMNS = "name tx ty tz qx qy qz qw"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
 DEPTH_ENDING = ".png"
 
 
 def read_camera(path: Path) -> Camera:
-    """The camera of one line `width height fx fy cx cy [distortion]`. Raises DatasetError."""
+    """The camera of one line `width height fx fy cx cy [distortion] [cropped]`. Raises DatasetError."""
     lines = read_lines(path)
     if len(lines) != 1:
         raise DatasetError(f"{path}: {len(lines)} lines, expected one of '{CAMERA_COLUMNS}'")
     number, words = lines[0]
-    values = parse_numbers(path, number, words)
+    cropped = words[-1] == CROPPED
+    values = parse_numbers(path, number, words[:-1] if cropped else words)
     if len(values) < 6:
         raise DatasetError(f"{path}, line {number}: {len(values)} numbers, expected '{CAMERA_COLUMNS}'")
     width, height = values[:2]
     if not width.is_integer() or not height.is_integer():
         raise DatasetError(f"{path}, line {number}: image size {words[0]} x {words[1]} is not a whole number of pixels")
     try:
-        return Camera(int(width), int(height), values[2], values[3], values[4], values[5], tuple(values[6:]))
+        return Camera(int(width), int(height), values[2], values[3], values[4], values[5], tuple(values[6:]), cropped)
     except ConfigError as error:
         raise DatasetError(f"{path}, line {number}: {error}") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.datasets.files import comma_hint
 from vloc_ros.errors import DatasetError
-from vloc_ros.files import write_text
+from vloc_ros.files import require_regular, write_text
 
 MAX_STAMP_S = 9_000_000_000  # as many nanoseconds as 64 bits can hold
 UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))  # and what today's time exceeds in it
@@ -33,6 +33,7 @@ def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
 def read_tum(path: Path) -> list[StampedPose]:
     """Read a TUM file. Raises DatasetError naming the line that is at fault."""
     try:
+        require_regular(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error

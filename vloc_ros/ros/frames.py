@@ -1,12 +1,13 @@
 """The robot's frames at the stamp of an image, from TF."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
 import numpy as np
 import rclpy
+from geometry_msgs.msg import TransformStamped
 from rclpy.clock import Clock, ROSClock
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
@@ -22,7 +23,7 @@ from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.faults import spin
 from vloc_ros.ros.guarded_node import GuardedNode
-from vloc_ros.ros.parameters import MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
+from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
 
 MAX_FUTURE_NS = 1_000_000_000  # of the simulation: /clock and /tf do not come in step
 MAX_DISTANCE_M = 1e8  # between two frames; coordinates of surveyors are below 1e7
@@ -94,13 +95,21 @@ class _TimelyListener(TransformListener):
         super().__init__(buffer, node)
 
     def callback(self, data: TFMessage) -> None:
+        data.transforms = self._timely(data.transforms)
+        super().callback(data)
+
+    def _timely(self, transforms: Sequence[TransformStamped]) -> list[TransformStamped]:
+        """Without those of stamps that cannot be: tf2 would stop at one, and never look at the others."""
+        stamped = [t for t in transforms if to_stamp_ns(t.header.stamp) >= 0]
+        if len(stamped) < len(transforms):
+            self._log.warning("TF with a negative stamp is ignored", throttle_duration_sec=10.0)
         if isinstance(self._clock, ROSClock) and self._clock.ros_time_is_active:
             latest_ns = self._clock.now().nanoseconds + MAX_FUTURE_NS
-            timely = [t for t in data.transforms if to_stamp_ns(t.header.stamp) <= latest_ns]
-            if len(timely) < len(data.transforms):
+            timely = [t for t in stamped if to_stamp_ns(t.header.stamp) <= latest_ns]
+            if len(timely) < len(stamped):
                 self._log.warning("TF from the future of the simulation is ignored", throttle_duration_sec=10.0)
-            data.transforms = timely
-        super().callback(data)
+            return timely
+        return stamped
 
 
 def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:
@@ -131,6 +140,13 @@ def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Matrix
 def base_frame(parameters: RelocalizerParameters) -> str:
     """The frame that is the robot; "" where the camera is."""
     return "" if parameters.tf_mode == MAP_TO_CAMERA else parameters.base_frame
+
+
+def broadcast_frame(parameters: RelocalizerParameters, camera_frame: str) -> str | None:
+    """The frame that is broadcast below the map's; None where nothing is."""
+    base = parameters.base_frame or camera_frame
+    frames = {MAP_TO_ODOM: parameters.odom_frame, MAP_TO_BASE: base, MAP_TO_CAMERA: camera_frame}
+    return frames.get(parameters.tf_mode)
 
 
 def _odom_frame(parameters: RelocalizerParameters) -> str:

@@ -1,6 +1,7 @@
 """What both nodes share: a lifecycle that can start by itself, checked parameters, and a program around it."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from rclpy.lifecycle import LifecyclePublisher, LifecycleState, TransitionCallba
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, VlocError, printable
 from vloc_ros.ros.faults import described, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import NodeParameters, declare, fixed_while_configured, made
@@ -190,6 +191,7 @@ def run(
     except Exception as error:  # of whatever class for arguments that rcl does not understand
         rclpy.logging.get_logger("vloc_ros").fatal(described("arguments", error))
         return 1
+    warnings.showwarning = _log_warning  # type: ignore[assignment]
     try:
         return 0 if is_interrupted() else _spin(make_node)
     except Exception as error:
@@ -199,6 +201,11 @@ def run(
         return 1
     finally:
         rclpy.try_shutdown()
+
+
+def _log_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """A library's warning, in one line of the log like all else."""
+    rclpy.logging.get_logger("vloc_ros").warning(printable(f"{category.__name__}: {message}"))
 
 
 def _spin(make_node: Callable[[], "VlocNode[Any]"]) -> int:

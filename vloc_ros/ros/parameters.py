@@ -114,6 +114,8 @@ class RelocalizerParameters(NodeParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.tf_mode == MAP_TO_ODOM and self.odom_frame == self.base_frame:
+            raise ConfigError(f"parameters odom_frame and base_frame are both {self.base_frame!r}")
         if odd := [text for text in self.allowed_map_ids if not MAP_ID.fullmatch(text)]:
             raise ConfigError(f"parameter allowed_map_ids has {odd[0]!r}, an id is 12 to 64 of 0123456789abcdef")
 

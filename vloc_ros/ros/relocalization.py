@@ -23,7 +23,7 @@ from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer, preload
 from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_stamp_ns
-from vloc_ros.ros.frames import TransformMissingError, base_frame, frames_at, newest_odometry
+from vloc_ros.ros.frames import TransformMissingError, base_frame, broadcast_frame, frames_at, newest_odometry
 from vloc_ros.ros.initialpose import InitialPose, to_hint
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outcome import Outcome, RefusedError
@@ -238,11 +238,16 @@ class Relocalization:
     def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
         parameters = self._node.parameters
+        map_frame = localizer.landmark_map.manifest.frame_of(estimate.scene)
+        if map_frame == broadcast_frame(parameters, image.frame_id):
+            raise RefusedError(
+                "no_transform",
+                f"{map_frame!r} is the map's frame, and what {parameters.tf_mode} would broadcast below it",
+            )
         try:
             frames = frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
         except TransformMissingError as error:
             raise RefusedError("no_transform", str(error)) from error
-        map_frame = localizer.landmark_map.manifest.frame_of(estimate.scene)
         base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
         track, contradiction = follow(before, base.fix, parameters.tracking)
         now_ns = self._now_ns()
