@@ -25,7 +25,7 @@ from vloc_ros.datasets.drive import (
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
 from vloc_ros.ros.demo.picture import draw_plan, plan_of
-from vloc_ros.ros.demo.processes import isolate
+from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
 
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
@@ -203,6 +203,20 @@ def nodes_of(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_a_check_out_beside_it_is_not_taken_for_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rclpy", reason="the nodes need rclpy: ROS 2 is not installed")
+    (tmp_path / "vloc_ros" / "maps").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "out" / "server.log"
+    server = Program("map_server", ["-p", "map:=/no/such/map"], log)
+    deadline_s = time.monotonic() + 120
+    while "no such map directory" not in log.read_text() and time.monotonic() < deadline_s:
+        server.check()
+        time.sleep(0.05)
+    server.stop()
+    assert "no such map directory" in log.read_text()
 
 
 def test_a_short_drive_over_dds(tmp_path: Path) -> None:

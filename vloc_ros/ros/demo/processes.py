@@ -44,6 +44,8 @@ class Program:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
                     [*command, "--ros-args", "--disable-external-lib-logs", *ros_arguments],
+                    # Where Python is started it looks for modules, and takes a check-out of this name for the package.
+                    cwd=log.parent,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
