@@ -103,14 +103,6 @@ def test_a_bag_of_ros_1_is_named_as_such_with_what_to_do(tmp_path: Path) -> None
         open_bag(tmp_path / "old.bag")
 
 
-@pytest.mark.parametrize("text", ["a: [", "[1, 2]", "rosbag2_bagfile_information: {relative_file_paths: [1]}", ""])
-def test_metadata_that_lists_no_files_is_said(tmp_path: Path, text: str) -> None:
-    bag = write_drive(tmp_path / "bag")
-    (bag / "metadata.yaml").write_text(text)
-    with pytest.raises(DatasetError, match=r"metadata\.yaml: it lists no files of a bag; name one of its files"):
-        open_bag(bag)
-
-
 @pytest.mark.parametrize("name", ["pipe.mcap", "bag"])
 def test_a_pipe_is_no_bag_and_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)

@@ -140,11 +140,19 @@ def test_a_bag_whose_recorder_died_names_its_files(drive: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rosbag2_bagfile_information: 3", "{", "rosbag2_bagfile_information: {version: 99}"]
+    "text",
+    [
+        "",
+        "[1, 2]",
+        "rosbag2_bagfile_information: 3",
+        "{",
+        "rosbag2_bagfile_information: {version: 99}",
+        "rosbag2_bagfile_information: {relative_file_paths: [1]}",
+    ],
 )
 def test_bad_metadata_is_one_line(drive: Path, text: str) -> None:
     (drive / "metadata.yaml").write_text(text)
-    with pytest.raises(DatasetError, match="no complete ROS 2 bag"):
+    with pytest.raises(DatasetError, match=r"metadata\.yaml: it lists no files of a bag; name one .*: drive\.mcap$"):
         open_bag(drive)
 
 
