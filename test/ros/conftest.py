@@ -1,6 +1,5 @@
 """Fixtures of the tests over DDS: graphs of nodes, a robot, maps. They skip where ROS is missing."""
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,11 +60,12 @@ def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     pytest.importorskip("tf2_ros", reason="the nodes need tf2_ros: ROS 2 is not installed")
     from graph import Graph, isolated_environment
 
+    from vloc_ros.ros.domains import claim_domain
+
     made: list[Graph] = []
-    domains = random.sample(range(1, 101), 100)
 
     def make() -> Graph:
-        made.append(Graph(domains[len(made)], tmp_path_factory.mktemp("logs")))
+        made.append(Graph(claim_domain(), tmp_path_factory.mktemp("logs")))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as environment:

@@ -1,6 +1,5 @@
 """TF: what the nodes rely on, of the distribution's tf2_ros or of the overlay's."""
 
-import random
 import time
 from collections.abc import Iterator
 from math import cos, pi, sin
@@ -25,6 +24,7 @@ from tf2_ros.transform_broadcaster import TransformBroadcaster
 from tf2_ros.transform_listener import TransformListener
 
 from vloc_ros.core.transforms import Matrix, from_quaternion
+from vloc_ros.ros.domains import claim_domain
 
 WAIT_S = 10.0
 START = 100.0  # a time, in seconds
@@ -348,7 +348,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, Node, SingleT
     """Two nodes that see each other and nobody else, and what spins them."""
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 100))
+    rclpy.init(context=context, domain_id=claim_domain())
     sender = Node("sender", context=context, start_parameter_services=False)
     receiver = Node("receiver", context=context, start_parameter_services=False)
     executor = SingleThreadedExecutor(context=context)

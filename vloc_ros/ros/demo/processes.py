@@ -1,7 +1,6 @@
 """The nodes as processes of their own that never outlive the demo."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.ros.domains import claim_domain
 from vloc_ros.shipped import shipped
 
 STOP_TIMEOUT_S = 5.0
@@ -27,7 +27,7 @@ def isolate() -> None:
     """From now on, this process and its children see only each other: a domain of their own, on this computer."""
     for name in DISCOVERY_VARIABLES:
         os.environ.pop(name, None)
-    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+    os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(shipped("config/fastdds.xml"))
 
