@@ -17,36 +17,36 @@ from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
 from vloc_ros.training.build_map import build_map
-from vloc_ros.training.hscnet.options import HscNetOptions, Preset
+from vloc_ros.training.hscnet.options import HSCNetOptions, Preset
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import MethodOptions
-from vloc_ros.training.vsnet.options import VsNetOptions
+from vloc_ros.training.vsnet.options import VSNetOptions
 
 CORNERS = 500  # an image, about as many as a sparse reconstruction knows
 
 
-def _sparse(preset: Preset, reach: int) -> HscNetOptions:
-    return HscNetOptions(preset=preset, sparsify=CORNERS, reach=reach)
+def _sparse(preset: Preset, reach: int) -> HSCNetOptions:
+    return HSCNetOptions(preset=preset, sparsify=CORNERS, reach=reach)
 
 
 VARIANTS: Mapping[str, Mapping[str, MethodOptions]] = {
     "vsnet": {  # each changes one thing
-        "base": VsNetOptions(),
-        "landmarks 500": VsNetOptions(landmarks=500),
-        "landmarks 2000": VsNetOptions(landmarks=2000),
-        "triplet, mined negatives (paper)": VsNetOptions(loss="triplet"),
-        "triplet, random negatives": VsNetOptions(loss="triplet_random"),
-        "no direction loss": VsNetOptions(direction=0.0),
-        "votes at stride 2": VsNetOptions(stride=2),
-        "votes at stride 8": VsNetOptions(stride=8),
-        "full cross-entropy": VsNetOptions(loss="cross_entropy"),
+        "base": VSNetOptions(),
+        "landmarks 500": VSNetOptions(landmarks=500),
+        "landmarks 2000": VSNetOptions(landmarks=2000),
+        "triplet, mined negatives (paper)": VSNetOptions(loss="triplet"),
+        "triplet, random negatives": VSNetOptions(loss="triplet_random"),
+        "no direction loss": VSNetOptions(direction=0.0),
+        "votes at stride 2": VSNetOptions(stride=2),
+        "votes at stride 8": VSNetOptions(stride=8),
+        "full cross-entropy": VSNetOptions(loss="cross_entropy"),
     },
     "hscnet": {
-        "hscnet": HscNetOptions(),
-        "hscnet++": HscNetOptions(preset="small++"),
-        "no conditioning": HscNetOptions(variant="unconditioned"),
-        "regression only": HscNetOptions(branching=()),
-        "classification only, 25x25x8": HscNetOptions(variant="classification", branching=(25, 25, 8)),
+        "hscnet": HSCNetOptions(),
+        "hscnet++": HSCNetOptions(preset="small++"),
+        "no conditioning": HSCNetOptions(variant="unconditioned"),
+        "regression only": HSCNetOptions(branching=()),
+        "classification only, 25x25x8": HSCNetOptions(variant="classification", branching=(25, 25, 8)),
         **{f"sparse hscnet++, z = {z}": _sparse("small++", z) for z in (0, 3, 5, 9)},
         "sparse hscnet, z = 5": _sparse("small", 5),
     },
@@ -70,7 +70,7 @@ def main() -> None:
         workdir=options.workdir / "base.work",
         method=next(iter(VARIANTS[options.method].values())),
         poses=options.poses,
-        moved_views=0.0,  # what the papers learn from
+        novel_views=0.0,  # what the papers learn from
         training=TrainingOptions(epochs=options.epochs),
     )
     test = open_dataset(options.dataset, options.root, options.splits[1], options.poses)
@@ -81,7 +81,7 @@ def main() -> None:
             continue
         folder = name.replace(" ", "_").replace(",", "")
         out, workdir = options.workdir / folder, options.workdir / f"{folder}.work"
-        if isinstance(method, HscNetOptions) and method.is_sparse:
+        if isinstance(method, HSCNetOptions) and method.is_sparse:
             method = replace(method, reprojection_from=options.epochs // 2)
         build_map(replace(base, method=method, out=out, workdir=workdir))
         localizer = load_localizer(out)

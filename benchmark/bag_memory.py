@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.evaluate import evaluate_bag
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE
 from vloc_ros.bags.writer import STORAGES, Storage, open_writer
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate
 from vloc_ros.evaluation.alignment import Correction
+from vloc_ros.evaluation.evaluate_bag import evaluate_bag
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.shipped import shipped
 

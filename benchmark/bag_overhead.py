@@ -15,15 +15,16 @@ from pathlib import Path
 from inputs import parser_of
 from tqdm import tqdm
 
-from vloc_ros.bags.evaluate import evaluate_bag
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
-from vloc_ros.bags.writer import COMPRESSIONS, STORAGES, WriteOptions, write_dataset
+from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
 from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.datasets.drive import LOOKING_AHEAD
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.alignment import Correction
+from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.localizer import Localizer, load_localizer
 
 IN_MEMORY = 100  # images at a time

@@ -8,7 +8,7 @@ something to be unsure of.
 
 from inputs import opened, parser_of
 
-from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
+from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.evaluation.uncertainty import (
     DIMENSIONS,
@@ -29,9 +29,9 @@ def main() -> None:
     print(f"{len(squares)} accepted poses, average NEES / {DIMENSIONS}: {squares.mean() / DIMENSIONS:.2f}")
     for share, inside in coverage(squares).items():
         print(f"{inside:.1%} of the errors inside the {share:.0%} ellipsoid")
-    for hardship in HARDSHIPS:
-        if hardship.severity is not Severity.HOPELESS and hardship.name != "none":
-            records += evaluate(localizer, Degraded(dataset, hardship.degrade)).records
+    for corruption in CORRUPTIONS:
+        if corruption.severity is not Severity.HOPELESS and corruption.name != "none":
+            records += evaluate(localizer, Corrupted(dataset, corruption.degrade)).records
     print(f"\n{len(records)} images, with the degraded ones")
     scores = {"confidence": lambda e: e.confidence, "inliers": lambda e: e.inliers}
     areas = {name: area(*recall_against_rejection(records, score)) for name, score in scores.items()}

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.options import add_map
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets.files import read_image
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import load_localizer
 
 FIELD_OF_VIEW_DEG = 60.0

@@ -17,7 +17,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.client import Client
 from rclpy.node import Node
 
-from vloc_ros.ros.demo.processes import Program, isolate
+from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.shipped import shipped
 
 CYCLE = (

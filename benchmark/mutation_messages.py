@@ -24,9 +24,9 @@ from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import UInt8MultiArray
 from tf2_msgs.msg import TFMessage
 
+from vloc_ros.demo.player import to_camera_info
+from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.ros.conversions import header, to_bytes_message, to_image, to_transform_stamped
-from vloc_ros.ros.demo.player import to_camera_info
-from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.node import LATCHED
 from vloc_ros.shipped import shipped
 

@@ -27,17 +27,17 @@ from mutants import (
 )
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.datasets.files import read_depth, read_image
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import VlocError
-from vloc_ros.evaluation.report.of_map import write_map_report
-from vloc_ros.evaluation.trajectory import StampedPose, read_tum, to_line
+from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_line
 from vloc_ros.images import to_rgb
 from vloc_ros.localizer import open_localizer
 from vloc_ros.maps import pack_map, read_map, unpack_map

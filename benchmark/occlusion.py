@@ -7,7 +7,7 @@ from functools import partial
 
 from inputs import opened, parser_of
 
-from vloc_ros.evaluation.degrade import Degraded, noise_block
+from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import evaluate
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -18,7 +18,7 @@ def main() -> None:
     localizer, dataset = opened(options)
     print("block   median cm   median deg   within 5 cm 5 deg   rejected   wrong accepted")
     for ratio in RATIOS:
-        summary = evaluate(localizer, Degraded(dataset, partial(noise_block, ratio=ratio))).summary()
+        summary = evaluate(localizer, Corrupted(dataset, partial(noise_block, ratio=ratio))).summary()
         cm = 100 * (summary["median_translation_m"] or float("inf"))
         deg = summary["median_rotation_deg"] or float("inf")
         print(

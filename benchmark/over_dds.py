@@ -20,13 +20,13 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import Dataset
+from vloc_ros.demo.player import to_camera_info
+from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.geometry.transforms import to_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
-from vloc_ros.ros.demo.player import to_camera_info
-from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.ros.node import LATCHED
 
 ANSWER_TIMEOUT_S, ATTEMPTS = 2.0, 20

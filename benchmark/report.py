@@ -15,7 +15,7 @@ from inputs import opened, parser_of
 
 from vloc_ros.datasets import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
-from vloc_ros.evaluation.report.of_evaluation import write_report
+from vloc_ros.evaluation.report.evaluation_report import write_report
 
 
 def main() -> None:

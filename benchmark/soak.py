@@ -20,9 +20,9 @@ from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_mounting
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.datasets.types import Frame
-from vloc_ros.ros.demo.player import DrivePlayer
-from vloc_ros.ros.demo.run import demonstrate
-from vloc_ros.ros.demo.score import SHIPPED_MAP
+from vloc_ros.demo.player import DrivePlayer
+from vloc_ros.demo.run import demonstrate
+from vloc_ros.demo.score import SHIPPED_MAP
 from vloc_ros.shipped import shipped
 
 NODES = ("map_server", "relocalizer")

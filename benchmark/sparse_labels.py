@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.options import add_dataset, add_split
-from vloc_ros.core.transforms import apply
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.datasets.subset import Subset
+from vloc_ros.geometry.transforms import apply
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views

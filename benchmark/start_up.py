@@ -29,9 +29,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from vloc_ros.datasets import open_dataset
+from vloc_ros.demo.player import to_camera_info
+from vloc_ros.demo.processes import isolate
 from vloc_ros.ros.conversions import header, to_image
-from vloc_ros.ros.demo.player import to_camera_info
-from vloc_ros.ros.demo.processes import isolate
 from vloc_ros.ros.node import LATCHED
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,12 +24,12 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, StaticTransformBroadcaster, TransformBroadcaster, TransformException, TransformListener
 
-from vloc_ros.core.transforms import invert
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.datasets.drive import robot_mounting
+from vloc_ros.demo.player import to_camera_info
+from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.geometry.transforms import invert
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns, to_transform_stamped
-from vloc_ros.ros.demo.player import to_camera_info
-from vloc_ros.ros.demo.processes import Program, isolate
 from vloc_ros.shipped import shipped
 
 IMAGES_HZ, ODOMETRY_HZ, ASKED_HZ = 30.0, 50.0, 30.0

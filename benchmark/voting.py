@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences
-from vloc_ros.core.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingConfig, vote
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingSettings, vote
 
 CELLS = (120, 160)  # height, width
 STRIDE = 4
@@ -75,7 +75,7 @@ def make_scene(
     )
 
 
-def run_vote(scene: Scene, config: VotingConfig) -> VotedLandmarks:
+def run_vote(scene: Scene, config: VotingSettings) -> VotedLandmarks:
     return vote(scene.field, len(scene.landmarks), STRIDE, config)
 
 
@@ -97,7 +97,7 @@ def milliseconds(function: Callable[[], object], runs: int) -> NDArray[np.float6
     return times * 1e3
 
 
-def report(scene: Scene, config: VotingConfig, runs: int) -> None:
+def report(scene: Scene, config: VotingSettings, runs: int) -> None:
     voted = run_vote(scene, config)
     errors = np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
     stages = {
@@ -123,7 +123,7 @@ def main() -> None:
     arguments = parser.parse_args()
     scene = make_scene(arguments.landmarks, arguments.wrong_labels, arguments.angle_noise_deg)
     for estimator in ESTIMATORS:
-        report(scene, VotingConfig(estimator=estimator), arguments.runs)
+        report(scene, VotingSettings(estimator=estimator), arguments.runs)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from inputs import parser_of
 from vloc_ros.core.pipeline import run_one
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import Correspondences, PoseEstimate
-from vloc_ros.core.voting import ESTIMATORS, VotingConfig
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.evaluation.metrics import pose_error, summarize
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotingSettings
 
 
 def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
@@ -29,7 +29,7 @@ def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
     return np.asarray(np.linalg.norm(voted.pixels - truth, axis=1))
 
 
-def measure(localizer: Localizer, method: VsNet, frames: Sequence[Frame]) -> dict[str, float]:
+def measure(localizer: Localizer, method: VSNetMethod, frames: Sequence[Frame]) -> dict[str, float]:
     """Pose and landmark accuracy, and median milliseconds of voting."""
     errors, landmark, ratios, voting, counts, timings = [], [], [], [], [], []
     for frame in frames:
@@ -68,7 +68,7 @@ def main() -> None:
     localizer = load_localizer(options.map, SessionOptions(threads=1))
     frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
     for row, estimator in enumerate(ESTIMATORS):
-        method = VsNet(VotingConfig(estimator=estimator))
+        method = VSNetMethod(VotingSettings(estimator=estimator))
         measure(localizer, method, frames[:2])  # compile
         figures = measure(localizer, method, frames)
         if row == 0:

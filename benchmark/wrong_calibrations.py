@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.metrics import WRONG_LIMITS, pose_error
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer, load_localizer
 
 WRONG: dict[str, Callable[[Camera], dict[str, float]]] = {

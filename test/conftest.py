@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from map_files import NETWORK, PREVIEW, make_map
+from support import ROOT
+from support.map_files import NETWORK, PREVIEW, make_map
 
 from vloc_ros.maps import write_map
 
 if TYPE_CHECKING:
-    from fake_tensorrt import FakeTensorRt
+    from support.fake_tensorrt import FakeTensorRt
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real research data; it is not part of the project, so tests that need it may skip."""
-    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = ROOT.parent / "shared" / "data"
     if not path.is_dir():
         pytest.skip("the real data of ../shared/data is not here")
     return path
@@ -33,7 +34,7 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt]":
     """A fake TensorRT of either version, on a fake GPU, in the place of the real ones."""
     pytest.importorskip("onnx")
-    from fake_tensorrt import installed
+    from support.fake_tensorrt import installed
 
     with installed(request.param) as fake:
         yield fake

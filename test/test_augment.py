@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training_scenes import NOTHING
+from support.training_scenes import NOTHING
 
-from vloc_ros.core.camera import Camera
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.augment import (
     BORDER,
     Augmentation,

@@ -7,14 +7,14 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA, picture, stamp
+from support.bag_scenes import CAMERA, picture, stamp
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.camera import choose_camera, read_calibrations
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import open_writer
-from vloc_ros.core.camera_info import InfoOptions
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera_info import InfoOptions
 
 
 def write_topics(path: Path, images: Mapping[str, str], infos: Mapping[str, str]) -> Path:

@@ -8,16 +8,16 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA_FRAME, knowing, stamp, write_drive, write_truth
-from documented_cameras import CAMERA, EXAMPLES, Example
+from support.bag_scenes import CAMERA_FRAME, knowing, stamp, write_drive, write_truth
+from support.documented_cameras import CAMERA, EXAMPLES, Example
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.cli import main
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.errors import DatasetError
 
 

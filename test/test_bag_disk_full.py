@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA, write_truth, write_view
+from support.bag_scenes import CAMERA, write_truth, write_view
 
 from vloc_ros.bags.writer import COMPRESSIONS_OF, Compression, Storage, open_writer
 from vloc_ros.errors import ConfigError

@@ -13,7 +13,7 @@ import yaml
 pytest.importorskip("rosbags", reason="bags need rosbags")
 pytest.importorskip("mcap", reason="bags need mcap")
 
-from bag_scenes import (
+from support.bag_scenes import (
     IMAGES,
     Foreign,
     evaluated,
@@ -25,12 +25,12 @@ from bag_scenes import (
     write_truth,
     write_view,
 )
-from bag_scenes import rewrite_mcap as rewritten
+from support.bag_scenes import rewrite_mcap as rewritten
 
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.bags.writer import Storage, open_writer
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.errors import DatasetError
 
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")

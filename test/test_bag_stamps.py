@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import (
+from support.bag_scenes import (
     CAMERA_FRAME,
     IMAGES,
     evaluated,
@@ -25,7 +25,7 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.reader import POSE, TF
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.trajectory import StampedPose, write_tum
+from vloc_ros.geometry.trajectory import StampedPose, write_tum
 
 
 def write_stamped(path: Path, image_at: Callable[[int], int], truth_at: Callable[[int], int]) -> Path:

@@ -8,18 +8,18 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA_FRAME, IMAGES, evaluated, knowing, place, stamp, worst_m, write_tf, write_view
+from support.bag_scenes import CAMERA_FRAME, IMAGES, evaluated, knowing, place, stamp, worst_m, write_tf, write_view
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import TF, open_bag
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.bags.writer import BagWriter, open_writer
 from vloc_ros.cli import main
-from vloc_ros.core.transforms import from_quaternion, invert
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import from_quaternion, invert
 
 BASE_FROM_CAMERA = from_quaternion((0.5, -0.5, 0.5, -0.5), (0.2, 0.0, 0.4))
 ASIDE = from_quaternion((0, 0, 0, 1), (3.0, 0.0, 0.0))

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import (
+from support.bag_scenes import (
     CAMERA_FRAME,
     IMAGES,
     evaluated,
@@ -26,12 +26,12 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.reader import NS, ODOMETRY, STATIC_TF_TOPIC, TF, TRANSFORM, open_bag
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.writer import open_writer
-from vloc_ros.core.transforms import Matrix, from_quaternion, invert, rotation_angle, to_quaternion
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.alignment import Correction, align, align_poses, umeyama
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.interpolation import Faults, Trajectory, trajectory_of
-from vloc_ros.evaluation.trajectory import StampedPose, write_tum
+from vloc_ros.geometry.interpolation import Faults, Trajectory, trajectory_of
+from vloc_ros.geometry.trajectory import StampedPose, write_tum
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, rotation_angle, to_quaternion
 
 BASE_FROM_CAMERA = from_quaternion((0.5, -0.5, 0.5, -0.5), (0.2, 0.0, 0.4))
 ELSEWHERE = from_quaternion((0.1, 0.2, -0.3, 0.9), (5.0, -3.0, 1.0))

@@ -12,25 +12,27 @@ import yaml
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from vloc_ros.bags.evaluate import evaluate_bag
-from vloc_ros.bags.frames import bag_frames
+from support import SHIPPED_MAP
+
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, ODOMETRY, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.tf import read_transforms
-from vloc_ros.bags.writer import WriteOptions, open_writer, write_dataset
+from vloc_ros.bags.writer import open_writer
 from vloc_ros.cli import main
-from vloc_ros.core.transforms import invert
 from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.datasets.drive import LOOKING_AHEAD, OdometryDrift, mounting_of, plan_drive, robot_mounting
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.geometry.transforms import invert
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
 
-SHIPPED_MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
 STEPS = 4
 
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import (
+from support.bag_scenes import (
     CAMERA,
     CAMERA_FRAME,
     IMAGES,
@@ -26,17 +26,17 @@ from bag_scenes import (
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.camera import choose_camera, read_calibrations
-from vloc_ros.bags.evaluate import frames_named
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import COMPRESSIONS_OF, BagWriter, Compression, Storage, open_writer
 from vloc_ros.cli import main
-from vloc_ros.core.ahead import ahead
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import InfoOptions
-from vloc_ros.core.transforms import Matrix
+from vloc_ros.core.prefetch import prefetch
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.evaluation.evaluate_bag import frames_named
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import InfoOptions
+from vloc_ros.geometry.transforms import Matrix
 
 CASES: list[tuple[Storage, Compression]] = [
     (storage, compression) for storage in COMPRESSIONS_OF for compression in COMPRESSIONS_OF[storage]
@@ -102,7 +102,7 @@ def test_the_error_of_a_frame_comes_in_its_place() -> None:
             raise DatasetError("five")
         return item
 
-    results = ahead(iter(range(9)), work, 2, 6)
+    results = prefetch(iter(range(9)), work, 2, 6)
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(DatasetError, match="five"):
         next(results)
@@ -116,7 +116,7 @@ def test_only_a_few_items_are_taken_ahead() -> None:
             taken.append(index)
             yield index
 
-    for index, item in enumerate(ahead(items(), lambda item: item, 2, 6)):
+    for index, item in enumerate(prefetch(items(), lambda item: item, 2, 6)):
         assert item == index
         assert len(taken) <= index + 1 + 6
 

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags")
 
-from bag_scenes import CAMERA_FRAME, place, rewrite_mcap, stamp, storage_file, write_tf, write_truth, write_view
+from support.bag_scenes import CAMERA_FRAME, place, rewrite_mcap, stamp, storage_file, write_tf, write_truth, write_view
 
-from vloc_ros.bags.frames import bag_frames
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import Message, open_bag
 from vloc_ros.bags.writer import Storage, open_writer
+from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.errors import DatasetError, VlocError
 
 IMAGES = 4

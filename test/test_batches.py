@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training_scenes import DISTANCE, NOTHING, SIZE, coordinates_seen, landmarks, make_frames  # noqa: E402
+from support.training_scenes import DISTANCE, NOTHING, SIZE, coordinates_seen, landmarks, make_frames  # noqa: E402
 
 from vloc_ros.training.augment import Augmentation  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
 from vloc_ros.training.frames import TrainingFrames  # noqa: E402
-from vloc_ros.training.geometry import cell_centers, project  # noqa: E402
+from vloc_ros.training.projection import cell_centers, project  # noqa: E402
 
 STRIDE = 4
 

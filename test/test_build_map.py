@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 
-from map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick  # noqa: E402
+from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick  # noqa: E402
 
 from vloc_ros.core.grey import is_grey  # noqa: E402
 from vloc_ros.core.types import CameraImage  # noqa: E402
@@ -26,18 +26,18 @@ from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # no
 from vloc_ros.inference import SessionOptions  # noqa: E402
 from vloc_ros.localizer import Localizer, load_localizer  # noqa: E402
 from vloc_ros.mapping import Progress  # noqa: E402
-from vloc_ros.mapping.moved_views import MovedViews  # noqa: E402
+from vloc_ros.mapping.novel_views import NovelViews  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
 from vloc_ros.training import build_map as build_map_module  # noqa: E402
 from vloc_ros.training import recipe as recipe_module  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
 from vloc_ros.training.calibrate import Sample, collect_samples  # noqa: E402
-from vloc_ros.training.console import TrainingBar  # noqa: E402
 from vloc_ros.training.frames import build_frames, open_frames  # noqa: E402
-from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
 from vloc_ros.training.map_options import MapOptions  # noqa: E402
+from vloc_ros.training.progress import TrainingBar  # noqa: E402
 from vloc_ros.training.scene import MappedPlace, Scene, load_scene  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VsNetRecipe  # noqa: E402
+from vloc_ros.training.vsnet.recipe import VSNetRecipe  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,13 +99,13 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
     calibrated_on: list[int] = []
 
     def collect(
-        localizer: Localizer, held_out: Dataset, moved: Sequence[MovedViews], progress: Progress
+        localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], progress: Progress
     ) -> list[Sample]:
         calibrated_on.extend(len(views) for views in moved)
         return collect_samples(localizer, held_out, moved, progress)
 
     monkeypatch.setattr(build_map_module, "collect_samples", collect)
-    build_map(options_in(tmp_path, moved_views=None))
+    build_map(options_in(tmp_path, novel_views=None))
     frames = open_frames(tmp_path / "work" / "frames")
     assert len(frames) == 22 + 11
     assert [name for name in frames.names if "moved" in name] == list(frames.names[22:])
@@ -125,14 +125,14 @@ def test_a_run_of_before_there_were_moved_views_goes_on_without(place: Path) -> 
     written = json.loads(settings.read_text())
     del written["moved_views"], written["grey"]
     settings.write_text(json.dumps(written))
-    build_map(options_in(place, moved_views=None))
+    build_map(options_in(place, novel_views=None))
     assert read_map(place / "map").landmark_map.manifest.training["moved_views"] == 0.0
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"method": HscNetOptions(preset="small", sparsify=50)}, "sparse points label recorded frames only"),
+        ({"method": HSCNetOptions(preset="small", sparsify=50)}, "sparse points label recorded frames only"),
         ({"mesh": Path("floor.ply")}, "no depth to render from"),
     ],
     ids=["sparse", "no depth"],
@@ -143,7 +143,7 @@ def test_views_that_cannot_be_moved_are_refused(
     if "mesh" in changes:
         dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
         monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
-    message = refusal(options_in(tmp_path, moved_views=2.0, **changes), ConfigError)
+    message = refusal(options_in(tmp_path, novel_views=2.0, **changes), ConfigError)
     assert message == f"training: 2 moved views for each frame: {reason}"
     assert not (tmp_path / "work").exists()
 
@@ -151,7 +151,7 @@ def test_views_that_cannot_be_moved_are_refused(
 def test_a_count_of_moved_views_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     for count in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="moved views for each frame must be 0 or more, and finite"):
-            options_in(tmp_path, moved_views=count)
+            options_in(tmp_path, novel_views=count)
 
 
 def test_labels_show_their_landmarks(interrupted: Path) -> None:
@@ -221,7 +221,7 @@ def test_other_options_on_the_same_work_directory(place: Path) -> None:
     assert "--fresh" in line
     other_seed = replace(options.training, seed=1)
     assert "training.seed=0" in refusal(replace(options, training=other_seed), ConfigError)
-    assert "method.name=vsnet, now it is hscnet" in refusal(replace(options, method=HscNetOptions()), ConfigError)
+    assert "method.name=vsnet, now it is hscnet" in refusal(replace(options, method=HSCNetOptions()), ConfigError)
     assert iteration_in(place) == 3
 
 
@@ -318,7 +318,7 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    room, labeller = open_dataset("synthetic_room", None, "small"), VsNetRecipe(VSNET).labeller(Scene(()))
+    room, labeller = open_dataset("synthetic_room", None, "small"), VSNetRecipe(VSNET).labeller(Scene(()))
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
         build_frames([partial(room.frame, 0)] * 24, [""], labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()

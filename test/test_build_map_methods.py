@@ -9,22 +9,22 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 
-from map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick  # noqa: E402
+from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick  # noqa: E402
 
 from vloc_ros.core.types import PoseEstimate, Rejection  # noqa: E402
 from vloc_ros.datasets import open_dataset  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.localizer import load_localizer  # noqa: E402
 from vloc_ros.maps import read_map  # noqa: E402
-from vloc_ros.methods.hscnet import HscNet  # noqa: E402
+from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
 from vloc_ros.training.build_map import build_map  # noqa: E402
 from vloc_ros.training.frames import open_frames  # noqa: E402
-from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
 from vloc_ros.training.method_options import MethodOptions  # noqa: E402
 from vloc_ros.training.scene import load_scene  # noqa: E402
 
-DENSE = HscNetOptions(branching=(3, 4))
-SPARSE = HscNetOptions("small++", branching=(3, 4), sparsify=60)
+DENSE = HSCNetOptions(branching=(3, 4))
+SPARSE = HSCNetOptions("small++", branching=(3, 4), sparsify=60)
 ROOMS = "[{name: living_room, dataset: synthetic_room}, {name: office, dataset: synthetic_office}]"
 
 
@@ -44,14 +44,14 @@ def localizes(directory: Path, dataset: str, root: Path | None = None) -> None:
 
 
 @pytest.mark.parametrize("method", [DENSE, SPARSE], ids=["dense", "sparse"])
-def test_a_map_of_hscnet(method: HscNetOptions, tmp_path: Path) -> None:
-    build_map(options_in(tmp_path, method=method, moved_views=None if method.is_sparse else 0.0))
+def test_a_map_of_hscnet(method: HSCNetOptions, tmp_path: Path) -> None:
+    build_map(options_in(tmp_path, method=method, novel_views=None if method.is_sparse else 0.0))
     landmark_map = read_map(tmp_path / "map").landmark_map
     manifest = landmark_map.manifest
     assert manifest.method == "hscnet"
     assert manifest.training["moved_views"] == 0.0
     assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 8)
-    assert manifest.network.outputs == HscNet.outputs
+    assert manifest.network.outputs == HSCNetMethod.outputs
     assert manifest.training["branching"] == "3x4"
     assert manifest.training["supervision"] == ("sparse points, reach 5" if method.is_sparse else "dense")
     assert len(landmark_map) == 12

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from documented_cameras import CAMERA, EXAMPLES, Example
+from support.documented_cameras import CAMERA, EXAMPLES, Example
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import InfoOptions, read_camera_info
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import InfoOptions, read_camera_info
 
 POINT = np.array([[0.1, -0.05, 1.0]])
 

@@ -11,20 +11,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support import ROOT
 
 from vloc_ros import __version__
 from vloc_ros.cli import main
 from vloc_ros.cli.evaluate_outputs import summary_table
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
-from vloc_ros.core.transforms import apply, from_quaternion
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply, from_quaternion
 from vloc_ros.maps import read_map, write_map
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.shipped import shipped
-from vloc_ros.training.hscnet.options import HscNetOptions
-from vloc_ros.training.vsnet.options import VsNetOptions
+from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.vsnet.options import VSNetOptions
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -75,6 +76,9 @@ def make_network() -> bytes:
     return bytes(model.SerializeToString())
 
 
+SPEC = NetworkSpec(WIDTH, HEIGHT, STRIDE, VSNetMethod.outputs)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A map and a folder data set of three images, all taken from MAP_FROM_CAMERA."""
@@ -88,7 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         normals=np.tile((0.0, 0.0, 1.0), (len(pixels), 1)),
         extents=np.full(len(pixels), 0.1),
         observations=np.full(len(pixels), 7, dtype=np.int32),
-        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", NetworkSpec(WIDTH, HEIGHT, STRIDE, VsNet.outputs)),
+        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", SPEC),
     )
     write_map(root / "map", landmark_map, {"float32": make_network()}, np.zeros((60, 80, 3), np.uint8))
     names = ("a", "b", "c")
@@ -277,7 +281,7 @@ def test_map_without_pytorch_says_what_to_install(
 def test_demo_without_ros_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without_module(monkeypatch, "vloc_ros.ros.demo", "rclpy")
+    without_module(monkeypatch, "vloc_ros.demo", "rclpy")
     line = refusal(capsys, "demo")
     assert "rclpy" in line
     assert "make demo" in line
@@ -322,9 +326,8 @@ def test_as_a_program() -> None:
 
 
 def test_one_version_everywhere() -> None:
-    root = Path(__file__).resolve().parents[1]
-    assert f"<version>{__version__}</version>" in (root / "package.xml").read_text()
-    assert f'version="{__version__}"' in (root / "setup.py").read_text()
+    assert f"<version>{__version__}</version>" in (ROOT / "package.xml").read_text()
+    assert f'version="{__version__}"' in (ROOT / "setup.py").read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error(place: Path) -> None:
@@ -351,9 +354,9 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main([*arguments, "--epochs", "2", "--patch-size", "0.3", "--workdir", str(tmp_path / "w"), "--fresh"]) == 0
     default, chosen = seen
     assert default.workdir == tmp_path / "room.work"
-    assert default.method == VsNetOptions()
+    assert default.method == VSNetOptions()
     assert (default.training.minutes, default.training.epochs) == (40.0, None)
-    assert chosen.method == VsNetOptions(patch_size=0.3)
+    assert chosen.method == VSNetOptions(patch_size=0.3)
     assert (chosen.training.minutes, chosen.training.epochs, chosen.fresh) == (None, 2, True)
 
 
@@ -367,9 +370,9 @@ def test_map_hands_another_methods_options_over(tmp_path: Path, monkeypatch: pyt
     assert main([*arguments, *chosen]) == 0
     assert main([*arguments, "--branching", "none", "--sparse", "model"]) == 0
     assert [options.method for options in seen] == [
-        HscNetOptions(),
-        HscNetOptions("small++", (9, 9, 4), sparsify=300, reach=3, regression=2.0),
-        HscNetOptions(branching=(), sparse=Path("model")),
+        HSCNetOptions(),
+        HSCNetOptions("small++", (9, 9, 4), sparsify=300, reach=3, regression=2.0),
+        HSCNetOptions(branching=(), sparse=Path("model")),
     ]
 
 

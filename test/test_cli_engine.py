@@ -13,10 +13,10 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.maps import write_map
 
 pytest.importorskip("onnx")
-from tiny_networks import SPEC, network
+from support.tiny_networks import SPEC, network
 
 if TYPE_CHECKING:
-    from fake_tensorrt import FakeTensorRt
+    from support.fake_tensorrt import FakeTensorRt
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, WallAndBox, views
+from support.mapping_scenes import CAMERA, WallAndBox, views
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping import colmap_model
 from vloc_ros.mapping.colmap import match_images, read_colmap
 from vloc_ros.mapping.colmap_model import read_model

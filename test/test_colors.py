@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.types import CameraImage, LandmarkMap
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods import get_method
 from vloc_ros.methods.colors import DARKEST, label_colors, position_colors

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 
-ROOT = Path(__file__).resolve().parents[1]
 PRELOADED = "from vloc_ros.localizer import preload; preload(); print('preloaded')"
 
 
@@ -76,7 +76,7 @@ def test_a_full_disk_keeps_nothing_and_ends_nothing(monkeypatch: pytest.MonkeyPa
 def test_an_image_finds_everything_compiled() -> None:
     """Arguments of other types than those of `preload` would have a robot wait for the compiler at its first fix."""
     check = """
-from vloc_ros.core.camera import Camera
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.core import pnp_kernels, voting_cells, voting_ends
 from vloc_ros.core.types import CameraImage
 from vloc_ros.localizer import load_localizer, preload
@@ -99,7 +99,7 @@ def test_the_compiler_is_not_loaded_before_it_is_needed() -> None:
 
 def test_kept_code_is_what_was_compiled(tmp_path: Path) -> None:
     ends_averaged = """
-from vloc_ros.core.voting_ends import average_ends
+from vloc_ros.methods.vsnet.voting_ends import average_ends
 import numpy as np
 cells = np.random.default_rng(0).uniform(0.5, 2, (7, 500)).astype(np.float32)
 print(average_ends(cells, np.array([[0, 200], [200, 500]])).tobytes().hex())

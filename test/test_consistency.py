@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import WallAndBox, looking_at
+from support.mapping_scenes import WallAndBox, looking_at
 
-from vloc_ros.core.transforms import from_quaternion, invert, to_quaternion
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import from_quaternion, invert, to_quaternion
 from vloc_ros.mapping.consistency import FROM_BODY, FROM_OPENGL, find_fault, require_consistent
 from vloc_ros.mapping.depth_views import DepthView, read_depth_views
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
+from support.dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import to_quaternion
 
 FOLDER_NAMES = ("a", "b", "sub.dir/c")
 

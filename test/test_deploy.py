@@ -6,17 +6,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vloc_ros.core.camera import Camera  # noqa: E402
 from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
-from vloc_ros.methods.hscnet import HscNet  # noqa: E402
-from vloc_ros.methods.vsnet import VsNet  # noqa: E402
+from vloc_ros.geometry.camera import Camera  # noqa: E402
+from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
+from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
 from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec  # noqa: E402
 from vloc_ros.training.fuse import fused  # noqa: E402
 from vloc_ros.training.objective import Normalize  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
 from vloc_ros.training.vsnet.options import Preset  # noqa: E402
 
-from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -
 @pytest.mark.parametrize(
     ("camera_size", "spec"),
     [
-        ((320, 240), NetworkSpec(320, 240, 4, VsNet.outputs)),
-        ((640, 480), NetworkSpec(640, 480, 8, VsNet.outputs)),
-        ((960, 720), NetworkSpec(960, 720, 12, VsNet.outputs)),
-        ((1280, 960), NetworkSpec(320, 240, 4, VsNet.outputs)),  # too much to send through the network
-        ((480, 360), NetworkSpec(320, 240, 4, VsNet.outputs)),
-        ((640, 400), NetworkSpec(320, 240, 4, VsNet.outputs)),
-        ((160, 120), NetworkSpec(320, 240, 4, VsNet.outputs)),
+        ((320, 240), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((640, 480), NetworkSpec(640, 480, 8, VSNetMethod.outputs)),
+        ((960, 720), NetworkSpec(960, 720, 12, VSNetMethod.outputs)),
+        ((1280, 960), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),  # too much to send through the network
+        ((480, 360), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((640, 400), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((160, 120), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
     ],
 )
 def test_whole_images_are_the_input_where_they_are_a_small_multiple(
@@ -81,9 +81,9 @@ def test_whole_images_are_the_input_where_they_are_a_small_multiple(
     width, height = camera_size
     network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
     camera = Camera(width, height, 300.0, 300.0, width / 2, height / 2)
-    assert deployed_spec(network_camera, 4, camera, VsNet.outputs) == spec
-    other = deployed_spec(network_camera, 8, camera, HscNet.outputs)
-    assert (other.stride, other.outputs) == (2 * spec.stride, HscNet.outputs)
+    assert deployed_spec(network_camera, 4, camera, VSNetMethod.outputs) == spec
+    other = deployed_spec(network_camera, 8, camera, HSCNetMethod.outputs)
+    assert (other.stride, other.outputs) == (2 * spec.stride, HSCNetMethod.outputs)
     assert (other.width, other.height) == (spec.width, spec.height)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, WallAndBox, looking_at
+from support.mapping_scenes import CAMERA, WallAndBox, looking_at
 
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import DatasetError

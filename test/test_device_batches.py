@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training_scenes import NOTHING  # noqa: E402
+from support.training_scenes import NOTHING  # noqa: E402
 
 from vloc_ros.training import device_batches  # noqa: E402
 from vloc_ros.training.augment import Augmentation  # noqa: E402

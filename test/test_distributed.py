@@ -13,14 +13,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 
-from distributed_run import HALF, STEPS, make_trainer, train  # noqa: E402
+from support import ROOT, SUPPORT  # noqa: E402
+from support.distributed_run import HALF, STEPS, make_trainer, train  # noqa: E402
 
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
 from vloc_ros.training.device import Workers  # noqa: E402
 from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
-from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
 from vloc_ros.training.workdir import settled  # noqa: E402
 
 State = dict[str, "torch.Tensor"]
@@ -56,12 +57,11 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.raises(KeyboardInterrupt):
         half.train(stop, lambda _: {}, 0)
-    test = Path(__file__).parent
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "PYTHONPATH": f"{test.parent}{os.pathsep}{test}", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "OMP_NUM_THREADS": "1"}
     environment["CUDA_VISIBLE_DEVICES"] = ""
     run = subprocess.run(
-        [*command, str(test / "distributed_run.py"), *map(str, directories)],
+        [*command, str(SUPPORT / "distributed_run.py"), *map(str, directories)],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert all((directory / "checkpoint.pt").exists() for directory in directories), run.stderr
@@ -102,12 +102,12 @@ def test_one_process_goes_on_where_ctrl_c_stopped_two(alone: State, together: Pa
 @pytest.fixture
 def options(tmp_path: Path) -> MapOptions:
     (tmp_path / "work").mkdir()
-    return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work", VsNetOptions())
+    return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work", VSNetOptions())
 
 
 def claimed(options: MapOptions, processes: int) -> TrainingOptions:
     """What a run of so many processes settles on, and leaves in its work directory."""
-    run = settled(options, Workers(0, processes), moved_views=0.0)
+    run = settled(options, Workers(0, processes), novel_views=0.0)
     (options.workdir / "options.json").write_text(json.dumps(run.fingerprint()))
     return run.training
 
@@ -128,4 +128,4 @@ def test_another_number_of_processes_goes_on_with_the_same_steps(options: MapOpt
 def test_settings_that_are_not_whole_settle_nothing(options: MapOptions, settings: str) -> None:
     """Claiming the directory refuses them afterwards."""
     (options.workdir / "options.json").write_text(settings)
-    assert settled(options, Workers(0, 2), moved_views=0.0).training.accumulate == 2
+    assert settled(options, Workers(0, 2), novel_views=0.0).training.accumulate == 2

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from documented_tables import code_in, table_below
+from support.documented_tables import code_in, table_below
 
 PAGE = """# Title
 

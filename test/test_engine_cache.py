@@ -18,11 +18,11 @@ from vloc_ros.inference import engine_cache
 from vloc_ros.inference.engine_cache import LOCK_FILE, CacheEntry, EngineCache, EngineKey, cache_directory
 
 pytest.importorskip("onnx")
-from tensorrt_scenes import Said, open_tensorrt
-from tiny_networks import images, network
+from support.tensorrt_scenes import Said, open_tensorrt
+from support.tiny_networks import images, network
 
 if TYPE_CHECKING:
-    from fake_tensorrt import FakeTensorRt
+    from support.fake_tensorrt import FakeTensorRt
 
 KEY = EngineKey("a" * 64, "10.3.0", "Some GPU", "8.7", (480, 640, 3), 1, "float16")
 ENGINE = bytes(range(256)) * 20

@@ -7,16 +7,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from support import ROOT
 
 from vloc_ros.cli import main
-from vloc_ros.core.tracking import State
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import FrameRecord, Rejected
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.shipped import shipped
+from vloc_ros.tracking.pose_tracker import State
 
-SCHEMA = Path(__file__).parent.parent / "docs" / "evaluation.schema.json"
+SCHEMA = ROOT / "docs" / "evaluation.schema.json"
 
 
 @pytest.fixture(scope="module")

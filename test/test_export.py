@@ -14,15 +14,15 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision  # noqa: E402
 from vloc_ros.core.pipeline import Session  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
-from vloc_ros.methods.vsnet import VsNet  # noqa: E402
+from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.export import export_onnx, halve_weights  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
 from vloc_ros.training.vsnet.recipe import parity  # noqa: E402
 
-from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
-DOUBLE = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VsNet.outputs)
+DOUBLE = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
 TYPES = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 

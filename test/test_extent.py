@@ -5,13 +5,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from map_files import joined_map, make_map
+from support.map_files import joined_map, make_map
 
-from vloc_ros.core.extent import MARGIN, NEAR_A_VIEW, Extent
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.geometry.extent import MARGIN, NEAR_A_VIEW, Extent
+from vloc_ros.geometry.transforms import from_quaternion
 
 CORNERS = np.array(list(product((0.0, 4.0), (0.0, 3.0), (0.0, 2.0))))
 VIEWS = np.array([[2.0, 1.5, 1.0], [1.0, 1.0, 1.0]])

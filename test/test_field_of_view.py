@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from map_files import make_map
+from support.map_files import make_map
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.geometry.camera import Camera
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 MANIFEST = replace(make_map().manifest, training={"field_of_view_deg": [62.7, 62.7]})

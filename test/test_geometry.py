@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from support.training_scenes import NOTHING  # noqa: E402
 from torch import Tensor  # noqa: E402
-from training_scenes import NOTHING  # noqa: E402
 
-from vloc_ros.core.camera import Camera  # noqa: E402
+from vloc_ros.geometry.camera import Camera  # noqa: E402
 from vloc_ros.training.augment import Augmentation, calibrations  # noqa: E402
-from vloc_ros.training.geometry import cell_centers, focal_lengths, project, rays  # noqa: E402
+from vloc_ros.training.projection import cell_centers, focal_lengths, project, rays  # noqa: E402
 
 WIDTH, HEIGHT, STRIDE, COUNT = 160, 112, 8, 6
 CAMERA = Camera(WIDTH, HEIGHT, 150.0, 140.0, 82.0, 53.0)

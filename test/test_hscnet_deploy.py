@@ -10,19 +10,19 @@ from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
-from vloc_ros.methods.hscnet import HscNet  # noqa: E402
+from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.export import export_onnx  # noqa: E402
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet  # noqa: E402
 from vloc_ros.training.hscnet.network import HSCNet  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import HscNetOptions, Preset  # noqa: E402
+from vloc_ros.training.hscnet.options import HSCNetOptions, Preset  # noqa: E402
 
-from training_scenes import coarse_images, most_likely  # isort: skip  # noqa: E402
+from support.training_scenes import coarse_images, most_likely  # isort: skip  # noqa: E402
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
-SPEC = NetworkSpec(128, 80, 8, HscNet.outputs)
-DOUBLE = NetworkSpec(256, 160, 16, HscNet.outputs)
+SPEC = NetworkSpec(128, 80, 8, HSCNetMethod.outputs)
+DOUBLE = NetworkSpec(256, 160, 16, HSCNetMethod.outputs)
 EVEN = build_hierarchy(POINTS, (5, 30, 4))
 # one scene of many points, one of so few that its leaves have fewer siblings
 RAGGED = join_hierarchies([build_hierarchy(POINTS, (4, 6)), build_hierarchy(POINTS[:9], (3, 6))])
@@ -31,7 +31,7 @@ FLAT = build_hierarchy(POINTS, ())
 
 def made(hierarchy: Hierarchy, preset: Preset = "small") -> HSCNetObjective:
     torch.manual_seed(0)
-    objective = HSCNetObjective(HscNetOptions(preset), hierarchy)
+    objective = HSCNetObjective(HSCNetOptions(preset), hierarchy)
     with torch.no_grad():
         for branch in objective.network.classifiers:
             branch.output.weight.mul_(5)  # untrained networks are sure of nothing
@@ -66,12 +66,12 @@ def slow(network: HSCNet, hierarchy: Hierarchy, images: np.ndarray) -> tuple[np.
 @pytest.mark.parametrize("hierarchy", [EVEN, FLAT], ids=["three levels", "regression only"])
 def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, preset: Preset) -> None:
     objective, images = made(hierarchy, preset), coarse_images(3, SPEC.width, SPEC.height)
-    expected = dict(zip(HscNet.outputs, slow(objective.network, hierarchy, images), strict=True))
+    expected = dict(zip(HSCNetMethod.outputs, slow(objective.network, hierarchy, images), strict=True))
     in_torch = TorchSession(objective, SPEC).run(images)
     network = export_onnx(objective, SPEC)
     session = open_session({"float32": network}, SPEC, SessionOptions("onnxruntime", max_batch=3))
     alone = [session.run(images[i : i + 1]) for i in range(3)]
-    joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in HscNet.outputs}
+    joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in HSCNetMethod.outputs}
     # weights are rounded to 16 bits in the file, and untrained residuals are metres
     for found, tolerance in ((in_torch, 1e-4), (session.run(images), 0.03), (joined, 0.03)):
         same = found["regions"] == expected["regions"]
@@ -93,7 +93,7 @@ def test_the_file_is_one_graph_that_tensorrt_can_take(hierarchy: Hierarchy, pres
     assert not any(tensor.data_type == onnx.TensorProto.INT64 for tensor in model.graph.initializer)
     types = onnx.shape_inference.infer_shapes(model).graph.value_info
     assert all(value.type.tensor_type.elem_type != onnx.TensorProto.DOUBLE for value in types)
-    assert tuple(output.name for output in model.graph.output) == tuple(HscNet.outputs)
+    assert tuple(output.name for output in model.graph.output) == tuple(HSCNetMethod.outputs)
     kinds = [output.type.tensor_type.elem_type for output in model.graph.output]
     assert kinds == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
     assert {output.type.tensor_type.shape.dim[0].dim_param for output in model.graph.output} == {"batch"}

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: E402
 from vloc_ros.training.hscnet.attention import HEADS, LinearTransformer, linear_attention, one_hot  # noqa: E402
 from vloc_ros.training.hscnet.network import PRESETS, STRIDE, Architecture, HSCNet  # noqa: E402
 
-from training_scenes import most_likely  # isort: skip  # noqa: E402
+from support.training_scenes import most_likely  # isort: skip  # noqa: E402
 
 TINY = Architecture(
     stem=(4, 4, 8, 8, 8, 8, 8, 8),

@@ -7,20 +7,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from support.training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames  # noqa: E402
 from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
-from training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames  # noqa: E402
 
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.geometry import focal_lengths, project, rays  # noqa: E402
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth  # noqa: E402
 from vloc_ros.training.hscnet.network import Choose, HSCNetOutput  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import JOINED_REGRESSION, STRIDE, HscNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.options import JOINED_REGRESSION, STRIDE, HSCNetOptions  # noqa: E402
 from vloc_ros.training.hscnet.recipe import PAPERS  # noqa: E402
+from vloc_ros.training.projection import focal_lengths, project, rays  # noqa: E402
 
-DENSELY, SPARSELY = HscNetOptions(branching=(4, 4)), HscNetOptions(branching=(4, 4), sparsify=100, reprojection_from=3)
+DENSELY, SPARSELY = HSCNetOptions(branching=(4, 4)), HSCNetOptions(branching=(4, 4), sparsify=100, reprojection_from=3)
 WALL = np.random.default_rng(0).uniform((-2 * TILE, -2 * TILE, DISTANCE), (2 * TILE, 2 * TILE, DISTANCE), (4000, 3))
 HIERARCHY = build_hierarchy(WALL, (4, 4))
 CELLS = SIZE // STRIDE
@@ -34,7 +34,7 @@ def batch() -> Batch:
     return made
 
 
-def made(options: HscNetOptions, hierarchy: Hierarchy = HIERARCHY) -> HSCNetObjective:
+def made(options: HSCNetOptions, hierarchy: Hierarchy = HIERARCHY) -> HSCNetObjective:
     torch.manual_seed(0)
     return HSCNetObjective(options, hierarchy)
 
@@ -51,7 +51,7 @@ def centres(truth: HSCNetTruth, index: int) -> "torch.Tensor":
 
 
 @pytest.mark.parametrize("options", [DENSELY, SPARSELY], ids=["dense", "sparse"])
-def test_the_truth_is_of_the_warped_image(batch: Batch, options: HscNetOptions) -> None:
+def test_the_truth_is_of_the_warped_image(batch: Batch, options: HSCNetOptions) -> None:
     truth = made(options).truth(batch)
     assert torch.equal(truth.known, batch.cells.isfinite().all(dim=-1))
     assert truth.coordinates.shape == truth.centers.shape == truth.rays.shape == (6, 3, CELLS, CELLS)
@@ -89,7 +89,7 @@ def test_sparse_coordinates_stay_as_they_are(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("options", [DENSELY, SPARSELY], ids=["dense", "sparse"])
-def test_the_right_answer_costs_nothing(batch: Batch, options: HscNetOptions) -> None:
+def test_the_right_answer_costs_nothing(batch: Batch, options: HSCNetOptions) -> None:
     objective = made(options)
     truth = objective.truth(batch)
     logits = tuple(
@@ -156,7 +156,7 @@ def test_weights_are_the_options() -> None:
     ],
     ids=lambda o: f"{o.preset} {o.variant} {'sparse' if o.is_sparse else 'dense'} {len(o.branching)} levels",
 )
-def test_every_variant_learns_from_a_batch(batch: Batch, options: HscNetOptions) -> None:
+def test_every_variant_learns_from_a_batch(batch: Batch, options: HSCNetOptions) -> None:
     torch.manual_seed(0)
     objective = HSCNetObjective(options, build_hierarchy(WALL, options.branching))
     optimizer = torch.optim.AdamW(objective.parameter_groups())

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
+from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 
 torch = pytest.importorskip("torch")
 
 from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
-from vloc_ros.core.transforms import apply, invert  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
+from vloc_ros.geometry.transforms import apply, invert  # noqa: E402
 from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
-from vloc_ros.methods.hscnet import HscNet  # noqa: E402
+from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
 from vloc_ros.training.hscnet import recipe as recipe_module  # noqa: E402
-from vloc_ros.training.hscnet.options import REACH, HscNetOptions  # noqa: E402
-from vloc_ros.training.hscnet.recipe import HscNetRecipe  # noqa: E402
+from vloc_ros.training.hscnet.options import REACH, HSCNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.recipe import HSCNetRecipe  # noqa: E402
 from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa: E402
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 DATASET = WallAndBox(views(12))
-DENSE, SPARSE = HscNetRecipe(HscNetOptions(branching=(3, 4))), HscNetRecipe(HscNetOptions(branching=(3, 4), sparsify=9))
-SPEC = NetworkSpec(160, 112, 8, HscNet.outputs)
+DENSE, SPARSE = HSCNetRecipe(HSCNetOptions(branching=(3, 4))), HSCNetRecipe(HSCNetOptions(branching=(3, 4), sparsify=9))
+SPEC = NetworkSpec(160, 112, 8, HSCNetMethod.outputs)
 WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
 
 
@@ -46,7 +46,7 @@ def reread(scene: Scene, directory: Path) -> Scene:
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
 @pytest.mark.parametrize("names", [("",), ("hall", "attic")], ids=["one place", "two places"])
 def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
-    recipe: HscNetRecipe, names: tuple[str, ...], tmp_path: Path
+    recipe: HSCNetRecipe, names: tuple[str, ...], tmp_path: Path
 ) -> None:
     scene = reread(recipe.make_scene(places(*names)), tmp_path)
     objective = recipe.objective(scene)
@@ -69,7 +69,7 @@ def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
 def test_the_hierarchy_comes_back_from_the_file(
     branching: tuple[int, ...], names: tuple[str, ...], tmp_path: Path
 ) -> None:
-    recipe = HscNetRecipe(HscNetOptions(branching=branching))
+    recipe = HSCNetRecipe(HSCNetOptions(branching=branching))
     scene = recipe.make_scene(places(*names))
     before, after = (recipe.objective(s).hierarchy for s in (scene, reread(scene, tmp_path)))
     assert after.depth == len(branching)
@@ -81,7 +81,7 @@ def test_the_hierarchy_comes_back_from_the_file(
 
 
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
-def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe, tmp_path: Path) -> None:
+def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: Path) -> None:
     labeller = recipe.labeller(reread(recipe.make_scene(places("hall", "attic")), tmp_path))
     assert labeller.kind == ("float32", (3,))
     frame = replace(DATASET.frame(5), scene="attic")
@@ -100,13 +100,13 @@ def test_cells_show_coordinates_of_their_scene(recipe: HscNetRecipe, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (HscNetOptions(branching=()), "without branching 2 scenes cannot be told apart"),
-        (HscNetOptions(sparse=Path("model")), "^model: one COLMAP model for 2 scenes"),
+        (HSCNetOptions(branching=()), "without branching 2 scenes cannot be told apart"),
+        (HSCNetOptions(sparse=Path("model")), "^model: one COLMAP model for 2 scenes"),
     ],
 )
-def test_what_is_for_one_place_only(options: HscNetOptions, message: str) -> None:
+def test_what_is_for_one_place_only(options: HSCNetOptions, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        HscNetRecipe(options).make_scene(places("hall", "attic"))
+        HSCNetRecipe(options).make_scene(places("hall", "attic"))
 
 
 def test_sparse_points_are_of_no_mesh() -> None:
@@ -117,7 +117,7 @@ def test_sparse_points_are_of_no_mesh() -> None:
 def test_depth_is_read_unless_a_reconstruction_takes_its_place() -> None:
     assert DENSE.reads_depth
     assert SPARSE.reads_depth
-    assert not HscNetRecipe(HscNetOptions(sparse=Path("model"))).reads_depth
+    assert not HSCNetRecipe(HSCNetOptions(sparse=Path("model"))).reads_depth
 
 
 def outputs() -> dict[str, np.ndarray]:
@@ -158,4 +158,4 @@ def test_networks_that_are_too_far_apart(precision: Precision) -> None:
 def test_what_a_map_says_of_its_making() -> None:
     assert DENSE.summary() == {"preset": "small", "variant": "full", "branching": "3x4", "supervision": "dense"}
     assert SPARSE.summary()["supervision"] == "sparse points, reach 5"
-    assert HscNetRecipe(HscNetOptions(branching=())).summary()["branching"] == "none"
+    assert HSCNetRecipe(HSCNetOptions(branching=())).summary()["branching"] == "none"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from documented_tables import code_in, table_below
-from image_messages import KINDS, message_class, raw_fields
 from numpy.typing import NDArray
+from support.documented_tables import code_in, table_below
+from support.image_messages import KINDS, message_class, raw_fields
 
 from vloc_ros.errors import ImageError
 from vloc_ros.images import to_rgb

@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from documented_tables import code_in, table_below
-from image_messages import KINDS, encoded, message_class
+from support.documented_tables import code_in, table_below
+from support.image_messages import KINDS, encoded, message_class
 
 from vloc_ros.datasets.files import read_depth, read_image
 from vloc_ros.errors import DatasetError, ImageError, VlocError

@@ -11,11 +11,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec, Precision
 from vloc_ros.core.pipeline import Session
 from vloc_ros.core.types import CameraImage, LandmarkMap, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.onnx_file import require_plain
@@ -25,7 +25,7 @@ from vloc_ros.maps import write_map
 
 pytest.importorskip("onnx")
 from onnx import GraphProto, ModelProto, TensorProto
-from tiny_networks import REALS, SPEC, H, W, images, network
+from support.tiny_networks import REALS, SPEC, H, W, images, network
 
 ONE = network(batch=1)
 

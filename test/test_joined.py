@@ -10,7 +10,7 @@ from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import Joined, scene_parts
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.degrade import Degraded, mirrored
+from vloc_ros.evaluation.corruptions import Corrupted, mirrored
 
 SIZES = {"hall": (64, 48), "attic": (32, 24)}
 COUNTS = {"hall": 12, "attic": 8}
@@ -83,7 +83,7 @@ def test_the_split_is_that_of_every_scene_and_poses_are_found_beside_the_file(ho
 def test_scenes_pass_through_what_wraps_them(house: Path) -> None:
     dataset = opened(house)
     kept, held_out = split_held_out(dataset, share=0.5)
-    for part in (kept, held_out, Degraded(held_out, mirrored)):
+    for part in (kept, held_out, Corrupted(held_out, mirrored)):
         assert {part.scene(index) for index in range(len(part))} == {"hall", "attic"}
         for index in range(len(part)):
             assert part.frame(index).scene == part.scene(index) == part.names[index].split("/")[0]
@@ -96,7 +96,7 @@ def test_parts_are_the_scenes_in_order_of_their_first_frames(house: Path) -> Non
     assert list(parts) == ["attic", "hall"]
     assert (parts["attic"].names, parts["hall"].names) == (("attic/07", "attic/00"), ("hall/03",))
     assert parts["attic"].frame(0).scene == parts["attic"].scene(1) == "attic"
-    assert {name for name, _ in scene_parts(Degraded(backwards, mirrored))} == {"attic", "hall"}
+    assert {name for name, _ in scene_parts(Corrupted(backwards, mirrored))} == {"attic", "hall"}
     ((name, whole),) = scene_parts(open_dataset("folder", house.parent / "data" / "hall", "all"))
     assert (name, len(whole), whole.frame(0).scene) == ("", 12, "")
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
+from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.labels import Labeller, reduce_depth
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
 from vloc_ros.mapping.render import render

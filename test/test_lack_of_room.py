@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import VOXEL, WallAndBox, looking_at, views
+from support.mapping_scenes import VOXEL, WallAndBox, looking_at, views
 
 from vloc_ros.cli import main
 from vloc_ros.errors import ConfigError, DatasetError, ModelError
@@ -54,10 +54,10 @@ def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    from map_scenes import interrupted_at, options_in, quick
+    from support.map_scenes import interrupted_at, options_in, quick
 
     from vloc_ros.training.build_map import build_map
-    from vloc_ros.training.console import TrainingBar
+    from vloc_ros.training.progress import TrainingBar
 
     def left() -> set[str]:
         return {str(path.relative_to(tmp_path / "work")) for path in (tmp_path / "work").rglob("*") if path.is_file()}

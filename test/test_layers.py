@@ -7,34 +7,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vloc_ros"
 
-ROBOT_PATH = {"core", "methods", "inference", "maps"}
-LIBRARY = ROBOT_PATH | {"localizer", "images", "datasets", "evaluation"}
+BASICS = {"errors", "files", "text_files", "compiled"}
+ROBOT_PATH = {"geometry", "core", "methods", "inference", "maps"}
+READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
+LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "drawing", "evaluation"}
 
-EVERYWHERE = ("errors", "files", "__version__")
+EVERYWHERE = (*sorted(BASICS), "__version__")
 # Layer -> the layers below that it may import, besides itself and what is EVERYWHERE.
 INTERNAL: dict[str, set[str]] = {
     "__init__": set(),
-    "errors": set(),
-    "files": set(),
+    **{basic: set() for basic in BASICS},
     "shipped": set(),
-    "core": set(),
+    "geometry": set(),
+    "core": {"geometry"},
     "images": set(),
-    "methods": {"core"},
-    "inference": {"core"},
-    "maps": {"core"},
+    "tracking": {"geometry"},
+    "methods": {"geometry", "core"},
+    "inference": {"geometry", "core"},
+    "maps": {"geometry", "core"},
     "localizer": ROBOT_PATH,
     "map_check": {"inference", "maps"},
-    "datasets": {"core", "images"},
-    "mapping": {"core", "datasets"},
-    "evaluation": ROBOT_PATH | {"localizer", "images", "datasets"},
-    "bags": {"core", "images", "datasets", "evaluation", "localizer"},
+    "bags": {"geometry", "core", "images"},
+    "synthetic": {"geometry"},
+    "datasets": READERS,
+    "drawing": ROBOT_PATH | {"localizer"},
+    "mapping": {"geometry", "core", "datasets"},
+    "evaluation": LIBRARY,
     "training": LIBRARY | {"mapping"},
-    "ros": LIBRARY | {"bags", "map_check", "shipped"},
-    "cli": LIBRARY | {"bags", "mapping", "shipped"},
+    "ros": ROBOT_PATH | {"images", "tracking", "localizer", "drawing", "evaluation", "map_check", "shipped"},
+    "demo": LIBRARY | {"ros", "shipped"},
+    "cli": LIBRARY | {"mapping", "shipped"},
 }
 # Layer -> the packages from outside that it may import, besides the standard library.
 EXTERNAL: dict[str, set[str]] = {
@@ -42,7 +48,13 @@ EXTERNAL: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "shipped": set(),
-    "core": {"numpy", "numba", "cv2", "poselib"},
+    "compiled": {"numba"},
+    "text_files": set(),
+    "geometry": {"numpy", "cv2", "scipy"},
+    "core": {"numpy", "cv2", "poselib"},
+    "tracking": set(),
+    "synthetic": {"numpy", "cv2"},
+    "drawing": {"numpy", "cv2"},
     "images": {"numpy", "cv2", "simplejpeg"},
     "methods": {"numpy", "cv2"},
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
@@ -57,7 +69,7 @@ EXTERNAL: dict[str, set[str]] = {
     "cli": {"numpy", "cv2", "tqdm"},
 }
 # Imports that a function may make when it is called, on top of what its layer may import.
-LAZY = {"cli": {"training", "ros"}}
+LAZY = {"cli": {"training", "ros", "demo"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -88,7 +100,7 @@ def faults(layer: str, source: str) -> Iterator[str]:
     for name, at_import in imports(ast.parse(source)):
         top, _, rest = name.partition(".")
         if top != PACKAGE.name:
-            free = layer == "ros" and top != "torch"
+            free = layer in ("ros", "demo") and top != "torch"
             if not free and top not in sys.stdlib_module_names and top not in EXTERNAL[layer]:
                 yield f"{layer} may not import {top}"
             continue

@@ -16,8 +16,8 @@ from vloc_ros.maps import pack_map, read_map
 from vloc_ros.shipped import shipped
 
 pytest.importorskip("onnx")
-from costly_networks import costly, packed_map, with_endless_work, with_huge_tensor
-from tiny_networks import network
+from support.costly_networks import costly, packed_map, with_endless_work, with_huge_tensor
+from support.tiny_networks import network
 
 LIMITS = CheckLimits(max_bytes=64_000_000, seconds=120.0)  # where it is not about time: the computer may be busy
 

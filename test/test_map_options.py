@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.hscnet.options import HscNetOptions
+from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions, TrainingOptions, flatten
-from vloc_ros.training.vsnet.options import VsNetOptions
+from vloc_ros.training.vsnet.options import VSNetOptions
 
-OPTIONS = MapOptions("folder", Path("room"), "train", Path("out"), Path("out.work"), VsNetOptions())
+OPTIONS = MapOptions("folder", Path("room"), "train", Path("out"), Path("out.work"), VSNetOptions())
 
 
 @pytest.mark.parametrize(
@@ -68,16 +69,16 @@ def test_the_fingerprint_is_of_what_is_learned_and_not_of_where_it_is_written() 
 
 
 def test_the_methods_options_are_part_of_the_fingerprint() -> None:
-    assert changed(OPTIONS, replace(OPTIONS, method=VsNetOptions(loss="triplet"))) == {"method.loss"}
-    dense = replace(OPTIONS, method=HscNetOptions())
+    assert changed(OPTIONS, replace(OPTIONS, method=VSNetOptions(loss="triplet"))) == {"method.loss"}
+    dense = replace(OPTIONS, method=HSCNetOptions())
     assert "method.name" in changed(OPTIONS, dense)
-    assert changed(dense, replace(dense, method=HscNetOptions(branching=(4, 5)))) == {"method.branching"}
+    assert changed(dense, replace(dense, method=HSCNetOptions(branching=(4, 5)))) == {"method.branching"}
     assert json.loads(json.dumps(dense.fingerprint())) == dense.fingerprint()  # as it is read from the work directory
 
 
 def test_paths_are_the_same_from_wherever_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    method = HscNetOptions(sparse=Path("model"))
+    method = HSCNetOptions(sparse=Path("model"))
     one = replace(OPTIONS, method=method)
     other = replace(one, root=tmp_path / "room", method=replace(method, sparse=tmp_path / "model"))
     assert not changed(one, other)
@@ -108,4 +109,4 @@ def test_the_networks_input_follows_the_images_shape(image: tuple[int, int], wid
 @pytest.mark.parametrize("module", ["map_options", "method_options", "vsnet.options", "hscnet.options"])
 def test_options_load_nothing_heavy(module: str) -> None:
     check = f"import sys, vloc_ros.training.{module}; assert not {{'torch', 'numpy', 'cv2'}} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).resolve().parents[1])
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)

@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from vloc_ros.errors import MapError
 from vloc_ros.evaluation.report.map_past import MAX_BYTES, decode_preview, read_past
-from vloc_ros.evaluation.report.of_map import write_map_report
+from vloc_ros.evaluation.report.map_report import write_map_report
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.shipped import shipped
 

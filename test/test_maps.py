@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal, replace_file
+from support.map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal, replace_file
 
 from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds, NetworkSpec
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
 
 
 def test_round_trip(office: Path) -> None:
@@ -87,7 +87,7 @@ def test_format_1_is_checked_too(office: Path, names: object) -> None:
 def test_impossible_specs_and_thresholds_are_refused() -> None:
     for bad in ({"width": 0}, {"stride": 7}, {"outputs": {}}, {"outputs": {"labels": "int32[0]"}}):
         with pytest.raises(ConfigError, match="network"):
-            replace(NetworkSpec(320, 240, 4, VsNet.outputs), **bad)  # type: ignore[arg-type]
+            replace(NetworkSpec(320, 240, 4, VSNetMethod.outputs), **bad)  # type: ignore[arg-type]
     nan = float("nan")
     thresholds = {"min_inliers": (-1,), "min_confidence": (1.1, nan), "max_reprojection_rmse_px": (0.0, nan)}
     scales = {"position_scale": (0.0, nan), "rotation_scale": (-1.0,), "position_floor_m": (-0.1, nan)}

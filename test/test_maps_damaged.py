@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from map_files import FILES, NETWORK, PREVIEW, edit_manifest, make_map, refusal
+from support.map_files import FILES, NETWORK, PREVIEW, edit_manifest, make_map, refusal
 
 from vloc_ros.errors import MapError
 from vloc_ros.maps import read_map, strict_yaml, write_map

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from map_files import make_map, refusal, replace_file
+from support.map_files import make_map, refusal, replace_file
 
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError

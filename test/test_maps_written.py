@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from map_files import NETWORK, PREVIEW, make_map
+from support.map_files import NETWORK, PREVIEW, make_map
 
 from vloc_ros.errors import MapError
 from vloc_ros.maps import read_map, write_map

@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mapping_scenes import views, wall_and_box_depth
+from support.mapping_scenes import views, wall_and_box_depth
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.pnp import PnpSettings, reprojection_errors, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.transforms import apply
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply
 from vloc_ros.methods import get_method
-from vloc_ros.methods.hscnet import HscNet, spread
+from vloc_ros.methods.hscnet.method import HSCNetMethod, spread
 
-SPEC = NetworkSpec(160, 120, 8, HscNet.outputs)
+SPEC = NetworkSpec(160, 120, 8, HSCNetMethod.outputs)
 CAMERA = Camera(320, 240, 280.0, 280.0, 159.5, 119.5)
 SHAPE = (SPEC.height // SPEC.stride, SPEC.width // SPEC.stride)
 POSE = views()[11]
@@ -58,8 +58,8 @@ def image() -> CameraImage:
     return CameraImage(np.zeros((CAMERA.height, CAMERA.width, 3), dtype=np.uint8), CAMERA)
 
 
-def located(outputs: dict[str, np.ndarray], method: HscNet | None = None) -> PoseEstimate:
-    result = localize(image(), make_map(), method or HscNet(), FakeSession(outputs))
+def located(outputs: dict[str, np.ndarray], method: HSCNetMethod | None = None) -> PoseEstimate:
+    result = localize(image(), make_map(), method or HSCNetMethod(), FakeSession(outputs))
     assert isinstance(result, PoseEstimate)
     return result
 
@@ -88,12 +88,12 @@ def test_half_of_the_cells_may_be_wrong() -> None:
 def test_cells_below_the_confidence_and_without_region_are_left_out() -> None:
     outputs = exact_outputs()
     confident = (outputs["confidences"] >= 0.6) & (outputs["regions"] > 0)
-    pairs = located(outputs, HscNet(min_confidence=0.6)).correspondences
+    pairs = located(outputs, HSCNetMethod(min_confidence=0.6)).correspondences
     assert len(pairs) == confident.sum()
     ratio = (pairs.sigmas.max() / pairs.sigmas.min()) ** 2
     confidences = outputs["confidences"][confident]
     assert ratio == pytest.approx(confidences.max() / confidences.min(), rel=1e-4)
-    none = HscNet(min_confidence=2.0).correspond(outputs, image(), make_map(), Stopwatch())
+    none = HSCNetMethod(min_confidence=2.0).correspond(outputs, image(), make_map(), Stopwatch())
     assert len(none) == 0
 
 
@@ -127,7 +127,7 @@ def test_outputs_that_the_map_does_not_promise(change: dict[str, np.ndarray], me
 
 
 def test_the_map_names_the_method() -> None:
-    assert isinstance(get_method("hscnet"), HscNet)
+    assert isinstance(get_method("hscnet"), HSCNetMethod)
 
 
 def test_all_points_make_hypotheses_where_a_method_says_so() -> None:
@@ -136,7 +136,7 @@ def test_all_points_make_hypotheses_where_a_method_says_so() -> None:
     points, certain = pairs.points.copy(), np.argsort(pairs.sigmas, kind="stable")[:100]
     points[certain] = np.random.default_rng(0).normal(0, 3, (100, 3))
     misled = replace(pairs, points=points)
-    found = solve_pnp(misled, CAMERA, HscNet().pnp)
+    found = solve_pnp(misled, CAMERA, HSCNetMethod().pnp)
     assert isinstance(found, PoseEstimate)
     np.testing.assert_allclose(found.map_from_camera, POSE, atol=1e-3)
     few = solve_pnp(misled, CAMERA)
@@ -168,7 +168,7 @@ def test_the_sum_of_confidences_tells_the_scene(left: float, right: float, scene
     halves = np.repeat([0, 1], SHAPE[1] // 2)[np.newaxis]
     outputs["confidences"][:] = np.where(halves == 0, left, right)
     outputs["regions"] = np.where(outputs["regions"] > 0, halves + 1, 0).astype(np.int32)
-    result = localize(image(), joined, HscNet(), FakeSession(outputs))
+    result = localize(image(), joined, HSCNetMethod(), FakeSession(outputs))
     assert isinstance(result, PoseEstimate)
     assert result.scene == scene
     assert set(result.correspondences.landmark_ids) == {int(scene == "attic")}

@@ -8,9 +8,9 @@ import pytest
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import METHODS
-from vloc_ros.training.hscnet.options import HscNetOptions, parse_branching
+from vloc_ros.training.hscnet.options import HSCNetOptions, parse_branching
 from vloc_ros.training.method_options import Flag, flags_of, make_options, option, options_class
-from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VsNetOptions
+from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VSNetOptions
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -97,8 +97,8 @@ def test_vsnet_options_that_make_no_sense(values: dict[str, object], message: st
 
 
 def test_the_weights_of_vsnets_loss() -> None:
-    assert VsNetOptions().weights == LossWeights()
-    assert VsNetOptions(loss="triplet", direction=0.0).weights == LossWeights(
+    assert VSNetOptions().weights == LossWeights()
+    assert VSNetOptions(loss="triplet", direction=0.0).weights == LossWeights(
         SegmentationLoss("triplet"), direction=0.0
     )
     with pytest.raises(ConfigError, match="loss 'hinge' is unknown"):
@@ -128,9 +128,9 @@ def test_hscnet_options_that_make_no_sense(values: dict[str, object], message: s
 
 
 def test_hscnet_learns_from_sparse_points_if_it_is_told_to() -> None:
-    assert not HscNetOptions().is_sparse
-    assert HscNetOptions(sparsify=500).is_sparse
-    assert HscNetOptions(sparse=Path("model")).is_sparse
+    assert not HSCNetOptions().is_sparse
+    assert HSCNetOptions(sparsify=500).is_sparse
+    assert HSCNetOptions(sparse=Path("model")).is_sparse
 
 
 @pytest.mark.parametrize(

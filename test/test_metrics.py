@@ -12,18 +12,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
-from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.evaluation.degrade import Degraded, noise_block
+from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.evaluation.metrics import PoseError, pose_error, summarize
-from vloc_ros.evaluation.trajectory import StampedPose, read_tum, write_tum
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.trajectory import StampedPose, read_tum, write_tum
+from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
 
 ISSUE_KEYS = {
     "frames",
@@ -179,7 +179,7 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
 def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     monkeypatch.setattr("vloc_ros.localizer.localize", fake_localize)
     ids = np.zeros(1, np.int32)
-    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VsNet.outputs))
+    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VSNetMethod.outputs))
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=manifest.network, max_batch=1)
     return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), session)  # type: ignore[arg-type]
@@ -228,7 +228,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
     monkeypatch.setattr("vloc_ros.localizer.localize", record)
     monkeypatch.setattr(Localizer, "warm_up", lambda _: None)
     for _ in range(2):
-        evaluate(localizer, Degraded(Poses(), partial(noise_block, ratio=0.5)))  # type: ignore[arg-type]
+        evaluate(localizer, Corrupted(Poses(), partial(noise_block, ratio=0.5)))  # type: ignore[arg-type]
     half = len(images) // 2
     np.testing.assert_array_equal(images[:half], images[half:])
     assert all(image.std() > 0 for image in images)

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
-MUTATIONS = Path(__file__).resolve().parents[1] / "benchmark" / "mutations.py"
+MUTATIONS = ROOT / "benchmark" / "mutations.py"
 
 
 @pytest.mark.parametrize("kind", ["maps", "images", "texts", "bags", "messages"])

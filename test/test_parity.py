@@ -11,29 +11,29 @@ pytest.importorskip("onnx")
 from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
 from vloc_ros.errors import ModelError  # noqa: E402
 from vloc_ros.mapping.hierarchy import build_hierarchy  # noqa: E402
-from vloc_ros.methods.hscnet import HscNet  # noqa: E402
+from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
 from vloc_ros.training.export import export_onnx  # noqa: E402
 from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import HscNetOptions  # noqa: E402
-from vloc_ros.training.hscnet.recipe import HscNetRecipe  # noqa: E402
+from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
+from vloc_ros.training.hscnet.recipe import HSCNetRecipe  # noqa: E402
 from vloc_ros.training.objective import Objective  # noqa: E402
 from vloc_ros.training.parity import check_networks  # noqa: E402
 from vloc_ros.training.recipe import Recipe  # noqa: E402
-from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VsNetRecipe  # noqa: E402
+from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.recipe import VSNetRecipe  # noqa: E402
 
-from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 HIERARCHY = build_hierarchy(np.random.default_rng(0).uniform(0, 2, (500, 3)), (4, 5))
-SPECS = {"vsnet": SMALL, "hscnet": NetworkSpec(128, 80, 8, HscNet.outputs)}
-RECIPES: Mapping[str, Recipe] = {"vsnet": VsNetRecipe(VsNetOptions()), "hscnet": HscNetRecipe(HscNetOptions())}
+SPECS = {"vsnet": SMALL, "hscnet": NetworkSpec(128, 80, 8, HSCNetMethod.outputs)}
+RECIPES: Mapping[str, Recipe] = {"vsnet": VSNetRecipe(VSNetOptions()), "hscnet": HSCNetRecipe(HSCNetOptions())}
 
 
 def untrained(method: str, seed: int = 0) -> Objective:
     if method == "vsnet":
         return settled_objective("mobile", seed)
     torch.manual_seed(seed)
-    objective = HSCNetObjective(HscNetOptions(), HIERARCHY)
+    objective = HSCNetObjective(HSCNetOptions(), HIERARCHY)
     with torch.no_grad():
         for branch in objective.network.classifiers:
             branch.output.weight.mul_(30)  # so that rounding changes no region

@@ -3,24 +3,24 @@
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support import ROOT
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.methods import METHODS, get_method
-from vloc_ros.methods.network_io import network_input
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.dense_grid import network_input
+from vloc_ros.methods.vsnet.method import VSNetMethod
 
-SCENE = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmark" / "voting.py"))
-SPEC = NetworkSpec(width=640, height=480, stride=4, outputs=VsNet.outputs)
+SCENE = runpy.run_path(str(ROOT / "benchmark" / "voting.py"))
+SPEC = NetworkSpec(width=640, height=480, stride=4, outputs=VSNetMethod.outputs)
 CAMERA: Camera = SCENE["CAMERA"]
 
 
@@ -83,15 +83,15 @@ def test_pose_from_images_of_any_size(scene, landmark_map, size):
 
 def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
     outputs = outputs_of(scene)
-    small = VsNet().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map, Stopwatch())
-    large = VsNet().correspond(outputs, image_of(CAMERA), landmark_map, Stopwatch())
+    small = VSNetMethod().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map, Stopwatch())
+    large = VSNetMethod().correspond(outputs, image_of(CAMERA), landmark_map, Stopwatch())
     assert large.sigmas == pytest.approx(2 * small.sigmas)
     assert large.pixels + 0.5 == pytest.approx(2 * (small.pixels + 0.5))
 
 
 def test_nothing_recognised_is_rejected_with_timings(landmark_map, scene):
     outputs = outputs_of(scene) | {"labels": np.zeros_like(scene.field.labels)}
-    result = localize(image_of(CAMERA), landmark_map, VsNet(), FakeSession(outputs))
+    result = localize(image_of(CAMERA), landmark_map, VSNetMethod(), FakeSession(outputs))
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_LANDMARKS
     assert "total" in result.timings_ms
@@ -107,13 +107,13 @@ def test_a_wrong_map_is_rejected(scene, landmark_map):
         landmark_map.observations,
         landmark_map.manifest,
     )
-    assert isinstance(localize(image_of(CAMERA), wrong_map, VsNet(), FakeSession(outputs_of(scene))), Rejection)
+    assert isinstance(localize(image_of(CAMERA), wrong_map, VSNetMethod(), FakeSession(outputs_of(scene))), Rejection)
 
 
 def test_another_aspect_ratio(landmark_map, scene):
     wide = Camera(1280, 720, 900.0, 900.0, 639.5, 359.5)
     with pytest.raises(ConfigError, match=r"1280x720.*640x480"):
-        localize(image_of(wide), landmark_map, VsNet(), FakeSession(outputs_of(scene)))
+        localize(image_of(wide), landmark_map, VSNetMethod(), FakeSession(outputs_of(scene)))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_another_aspect_ratio(landmark_map, scene):
 def test_a_network_that_does_not_suit_the_map(landmark_map, scene, change, words):
     outputs = {name: array for name, array in (outputs_of(scene) | change).items() if array is not None}
     with pytest.raises(ModelError, match=words):
-        localize(image_of(CAMERA), landmark_map, VsNet(), FakeSession(outputs))
+        localize(image_of(CAMERA), landmark_map, VSNetMethod(), FakeSession(outputs))
 
 
 def test_network_input_is_undistorted_and_scaled():
@@ -142,7 +142,7 @@ def test_network_input_is_undistorted_and_scaled():
     rgb = np.zeros((480, 640, 3), np.uint8)
     for x, y in spots[:, 0]:
         cv2.circle(rgb, (round(x * 16), round(y * 16)), 4 * 16, (255, 255, 255), -1, shift=4)
-    spec = NetworkSpec(width=320, height=240, stride=4, outputs=VsNet.outputs)
+    spec = NetworkSpec(width=320, height=240, stride=4, outputs=VSNetMethod.outputs)
     seen = network_input(CameraImage(rgb, camera), spec)
     assert seen.shape == (240, 320, 3)
     expected, _ = camera.undistorted().resized(320, 240).project(points)

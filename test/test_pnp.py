@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.calibration import calibrated
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.refinement import damped_step, normal_equations, perturb
-from vloc_ros.core.transforms import apply, from_quaternion, invert, rotation_angle
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
-from vloc_ros.methods.hscnet import MANY_ROUGH
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pose_refinement import damped_step, normal_equations, perturb
+from vloc_ros.geometry.transforms import apply, from_quaternion, invert, rotation_angle
+from vloc_ros.methods.hscnet.method import MANY_ROUGH
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 317.0, 243.0)
 MAP_FROM_CAMERA = from_quaternion([0.3, -0.5, 0.2, 0.8], [4.0, -2.0, 1.5])

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
+from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, joined, plane, views, wall_and_box_depth
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies
 from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dataset_files import RNG
 from numpy.typing import NDArray
+from support.dataset_files import RNG
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import apply, from_quaternion, invert
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.datasets.registration import register_depth
 from vloc_ros.datasets.seven_scenes import COLOUR_FROM_DEPTH, DEPTH_CAMERA
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply, from_quaternion, invert
 
 
 def depth_of_plane(camera: Camera, normal: NDArray[np.float64], distance: float) -> NDArray[np.float64]:

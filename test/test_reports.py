@@ -14,18 +14,18 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from vloc_ros.cli import main
-from vloc_ros.core.tracking import State
-from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, NearestView, Rejected
-from vloc_ros.evaluation.report.of_evaluation import write_comparison, write_report
-from vloc_ros.evaluation.report.of_map import write_map_report
+from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
+from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import read_map
 from vloc_ros.shipped import shipped
+from vloc_ros.tracking.pose_tracker import State
 
 ROOM = open_dataset("synthetic_room", None, "test")
 # Any Chromium will do; --dump-dom runs the page and writes what it has become.

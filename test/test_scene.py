@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import WallAndBox, plane, views
+from support.mapping_scenes import WallAndBox, plane, views
 
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks

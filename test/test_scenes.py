@@ -8,32 +8,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 
 from vloc_ros.cli.evaluate_outputs import write_outputs
 from vloc_ros.cli.inspect import _places
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
 from vloc_ros.core.pipeline import localize
+from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.pnp import FEW_PRECISE
-from vloc_ros.core.scenes import likeliest_scene
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
+from vloc_ros.drawing.caption import caption_of
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.caption import caption_of
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate_frames
 from vloc_ros.evaluation.metrics import comparison_rows
 from vloc_ros.evaluation.records import FrameRecord, Rejected, kept
 from vloc_ros.evaluation.requirements import figures, parse_requirements
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.evaluation.view import view_run
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
 from vloc_ros.maps import StoredMap
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
 
 SCENES = ("hall", "attic")
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
 COUNT = 40  # landmarks of each scene
-SCHEMA = Path(__file__).parent.parent / "docs" / "evaluation.schema.json"
+SCHEMA = ROOT / "docs" / "evaluation.schema.json"
+
+
+SPEC = NetworkSpec(64, 48, 4, VSNetMethod.outputs)
 
 
 def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) -> LandmarkMap:
@@ -47,7 +51,7 @@ def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) ->
         normals=np.tile([0.0, 0, -1], (n, 1)),
         extents=np.ones(n),
         observations=np.ones(n, np.int32),
-        manifest=Manifest("fake", "map", "today", NetworkSpec(64, 48, 4, VsNet.outputs), gate=gate, scenes=scenes),
+        manifest=Manifest("fake", "map", "today", SPEC, gate=gate, scenes=scenes),
         mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
         scenes=np.repeat(np.arange(2, dtype=np.int32), COUNT) if scenes else np.empty(0, np.int32),
         view_scenes=np.array([0, 1, 1], np.int32) if scenes else np.empty(0, np.int32),
@@ -90,7 +94,7 @@ class FakeMethod:
 
 
 class FakeSession:
-    spec, backend, max_batch = NetworkSpec(64, 48, 4, VsNet.outputs), "fake", 1
+    spec, backend, max_batch = NetworkSpec(64, 48, 4, VSNetMethod.outputs), "fake", 1
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return {}
@@ -121,7 +125,7 @@ def test_only_landmarks_of_the_likeliest_scene_become_the_pose(rows, others, sce
 def test_certain_landmarks_speak_louder_than_many_uncertain_ones() -> None:
     landmark_map = joined_map()
     few, many = seen(landmark_map, HALL[:10], 0.5), seen(landmark_map, ATTIC, 2.0)
-    scene, chosen = likeliest_scene(together(many, few), landmark_map)
+    scene, chosen = likeliest_place(together(many, few), landmark_map)
     assert (scene, len(chosen)) == ("hall", 10)
 
 
@@ -133,7 +137,7 @@ def test_the_frame_is_that_of_the_scene() -> None:
 def test_a_map_of_one_place_has_no_scene() -> None:
     landmark_map = joined_map(scenes=())
     found = seen(landmark_map, np.arange(2 * COUNT), 1.0)
-    assert likeliest_scene(found, landmark_map)[1] is found
+    assert likeliest_place(found, landmark_map)[1] is found
     result = located(landmark_map, found)
     assert isinstance(result, PoseEstimate)
     assert (result.scene, len(result.correspondences)) == ("", 2 * COUNT)
@@ -272,8 +276,8 @@ def test_the_caption_names_the_scene() -> None:
 
 def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from vloc_ros.evaluation.report.of_evaluation import write_comparison, write_report
-    from vloc_ros.evaluation.report.of_map import write_map_report
+    from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
+    from vloc_ros.evaluation.report.map_report import write_map_report
 
     evaluation, landmark_map = evaluated(), joined_map()
     localizer = Localizer(landmark_map, FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]

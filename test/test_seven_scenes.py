@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import fault, random_pose, write_depth, write_image
 from numpy.typing import NDArray
+from support.dataset_files import fault, random_pose, write_depth, write_image
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import invert, to_quaternion
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.seven_scenes import COLOUR_FROM_DEPTH
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import invert, to_quaternion
 
 
 def write_scene(root: Path, ending: str, sequences: dict[int, int]) -> Path:

@@ -1,9 +1,9 @@
 """The map that comes with the project still localizes in the room that it was made of."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from support import SHIPPED_MAP
 
 from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
@@ -14,14 +14,12 @@ from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map
 
-MAP = Path(__file__).resolve().parents[1] / "maps" / "demo_room"
-
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
     """Of every eighth test image."""
     dataset = open_dataset("synthetic_room", None, "test")
-    return evaluate(load_localizer(MAP, SessionOptions(threads=1)), Subset(dataset, range(0, len(dataset), 8)))
+    return evaluate(load_localizer(SHIPPED_MAP, SessionOptions(threads=1)), Subset(dataset, range(0, len(dataset), 8)))
 
 
 def test_most_poses_are_right(evaluation: Evaluation) -> None:
@@ -36,7 +34,7 @@ def test_no_wrong_pose_is_believed(evaluation: Evaluation) -> None:
 
 def test_no_pose_outside_of_the_room_is_believed() -> None:
     """With a focal length twice as long, every pose is wrong, and about half of them lie behind walls."""
-    localizer = load_localizer(MAP, SessionOptions(threads=1))
+    localizer = load_localizer(SHIPPED_MAP, SessionOptions(threads=1))
     extent = localizer.landmark_map.extent_of("")
     assert extent is not None
     reasons = []
@@ -52,11 +50,11 @@ def test_no_pose_outside_of_the_room_is_believed() -> None:
 
 
 def test_a_focal_length_far_from_its_own_camera_is_doubted() -> None:
-    manifest = read_map(MAP).landmark_map.manifest
+    manifest = read_map(SHIPPED_MAP).landmark_map.manifest
     own = open_dataset("synthetic_room", None, "small").camera(0)
     assert not field_of_view_doubts([own], manifest)
     assert len(field_of_view_doubts([replace(own, fx=2 * own.fx, fy=2 * own.fy)], manifest)) == 1
 
 
 def test_it_is_small() -> None:
-    assert sum(file.stat().st_size for file in MAP.iterdir()) < 6e6
+    assert sum(file.stat().st_size for file in SHIPPED_MAP.iterdir()) < 6e6

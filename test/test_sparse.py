@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
-from lens import through_lens
-from mapping_scenes import CAMERA, WallAndBox, views, wall_and_box_depth
+from support.lens import through_lens
+from support.mapping_scenes import CAMERA, WallAndBox, views, wall_and_box_depth
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies
 from vloc_ros.mapping.sparse import (
     SparseLabeller,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mapping_scenes import VOXEL, joined, plane
+from support.mapping_scenes import VOXEL, joined, plane
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.supervoxels import segment, segment_to_count

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import apply, invert, rigid_fault
 from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.room.living_room import LIVING_ROOM
-from vloc_ros.datasets.room.office import OFFICE
-from vloc_ros.datasets.room.plan import RoomPlan
-from vloc_ros.datasets.room.sensor import expose
 from vloc_ros.datasets.synthetic_room import CAMERA, SyntheticRoom, synthetic_room
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply, invert, rigid_fault
+from vloc_ros.synthetic.living_room import LIVING_ROOM
+from vloc_ros.synthetic.office import OFFICE
+from vloc_ros.synthetic.plan import RoomPlan
+from vloc_ros.synthetic.sensor import expose
 
 Float = NDArray[np.float64]
 

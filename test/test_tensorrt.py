@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
-from fake_cuda import CudaError
-from fake_tensorrt import FakeTensorRt, installed
 from onnx import TensorProto
-from tensorrt_scenes import Said, open_tensorrt
-from tiny_networks import SPEC, images, network
+from support.fake_cuda import CudaError
+from support.fake_tensorrt import FakeTensorRt, installed
+from support.tensorrt_scenes import Said, open_tensorrt
+from support.tiny_networks import SPEC, images, network
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
+from support.dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
 
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.files import read_image
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.recorded import COVARIANCE_FILE, POSE_FILE, read_recording
-from vloc_ros.evaluation.trajectory import read_tum
+from vloc_ros.geometry.trajectory import read_tum
 
 BLANKS = "comma-separated? columns are separated by blanks"
 POSE = "1 2 3 0 0 0 1"

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.pipeline import Session
 from vloc_ros.core.types import CameraImage, PoseEstimate
@@ -16,6 +15,7 @@ from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, DatasetError, ModelError, VlocError
 from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.shipped import shipped

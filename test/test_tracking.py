@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vloc_ros.core.tracking import Fix, Hint, State, Track, TrackingOptions, follow, state_of
-from vloc_ros.core.transforms import from_quaternion, planar
+from vloc_ros.geometry.transforms import from_quaternion, planar
+from vloc_ros.tracking.pose_tracker import Fix, Hint, State, Track, TrackingOptions, follow, state_of
 
 OPTIONS = TrackingOptions(max_jump_m=0.5, max_jump_deg=15, agreeing_fixes=3, lost_after_s=2.0)
 SECOND = 1_000_000_000

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 
-from training_scenes import landmarks, make_frames  # noqa: E402
+from support.training_scenes import landmarks, make_frames  # noqa: E402
 
 from vloc_ros.errors import ConfigError, ModelError  # noqa: E402
 from vloc_ros.training import trainer as trainer_module  # noqa: E402
@@ -23,11 +23,11 @@ from vloc_ros.training.device import Workers  # noqa: E402
 from vloc_ros.training.map_options import TrainingOptions  # noqa: E402
 from vloc_ros.training.trainer import Trainer  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VSNetOptions  # noqa: E402
 from vloc_ros.training.vsnet.resnet import ResNet50  # noqa: E402
 
 OPTIONS = TrainingOptions(epochs=2, batch_size=3, accumulate=1, warmup_iterations=5)
-SOFTMAX = VsNetOptions(embedding=8)
+SOFTMAX = VSNetOptions(embedding=8)
 # Nothing in this loss is drawn by chance, so that runs can be compared.
 EXACT = replace(SOFTMAX, loss="cross_entropy")
 ITERATIONS = 8  # of two epochs of 12 frames, 3 at a time
@@ -51,7 +51,7 @@ class RecordingSource(BatchSource):
 def make_trainer(
     directory: Path,
     options: TrainingOptions = OPTIONS,
-    method: VsNetOptions = EXACT,
+    method: VSNetOptions = EXACT,
     weights: LossWeights | None = None,
 ) -> tuple[Trainer, RecordingSource]:
     torch.manual_seed(0)

@@ -5,11 +5,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from map_files import make_map
+from support.map_files import make_map
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest, NetworkSpec
-from vloc_ros.core.transforms import (
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import (
     apply,
     from_quaternion,
     invert,
@@ -20,10 +22,8 @@ from vloc_ros.core.transforms import (
     skew,
     to_quaternion,
 )
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
-from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.mapping.surface import undistort_depth
-from vloc_ros.methods.vsnet import VsNet
+from vloc_ros.methods.vsnet.method import VSNetMethod
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 319.5, 239.5)
 
@@ -286,7 +286,7 @@ def test_poses_that_cannot_be(change, words):
 
 
 def test_maps_without_landmarks_or_with_nan():
-    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4, VsNet.outputs))
+    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4, VSNetMethod.outputs))
 
     def make(count: int, value: float) -> LandmarkMap:
         rows = np.full((count, 3), value)

@@ -1,19 +1,21 @@
 """Voting-by-segmentation: agreement with a slow reference, and what has to hold whatever the implementation."""
 
 import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 
-from vloc_ros.core.voting import ESTIMATORS, VoteField, VotingConfig, vote
-from vloc_ros.core.voting_cells import sort_by_label
 from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.methods.vsnet.voting import ESTIMATORS, VoteField, VotingSettings, vote
+from vloc_ros.methods.vsnet.voting_cells import sort_by_label
 
-BENCHMARK = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmark" / "voting.py"))
+BENCHMARK = runpy.run_path(str(ROOT / "benchmark" / "voting.py"))
 make_scene, run_vote, STRIDE = BENCHMARK["make_scene"], BENCHMARK["run_vote"], BENCHMARK["STRIDE"]
-ALL = pytest.mark.parametrize("config", [VotingConfig(name) for name in ESTIMATORS], ids=ESTIMATORS)
-BY_DIRECTION = pytest.mark.parametrize("config", [VotingConfig("irls"), VotingConfig("ransac")], ids=("irls", "ransac"))
+ALL = pytest.mark.parametrize("config", [VotingSettings(name) for name in ESTIMATORS], ids=ESTIMATORS)
+BY_DIRECTION = pytest.mark.parametrize(
+    "config", [VotingSettings("irls"), VotingSettings("ransac")], ids=("irls", "ransac")
+)
 
 
 def reference_mean(field: VoteField, label: int) -> np.ndarray:
@@ -31,7 +33,7 @@ def reference_mean(field: VoteField, label: int) -> np.ndarray:
     return estimate
 
 
-def reference_intersection(scene, label: int, guess_px: np.ndarray, config: VotingConfig) -> np.ndarray:
+def reference_intersection(scene, label: int, guess_px: np.ndarray, config: VotingSettings) -> np.ndarray:
     """Least-squares intersection of the votes of one label that point at the current estimate, iterated."""
     rows, columns = np.nonzero(scene.field.labels == label)
     cells = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE - 0.5
@@ -95,7 +97,7 @@ def test_agrees_with_the_slow_intersection_of_noisy_directions(config):
 @pytest.mark.parametrize("wrong_labels", [0.1, 0.3])
 def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels):
     scene = make_scene(wrong_labels=wrong_labels, seed=3)
-    voted = run_vote(scene, VotingConfig("endpoints"))
+    voted = run_vote(scene, VotingSettings("endpoints"))
     apart = np.linalg.norm(voted.pixels - [reference_mean(scene.field, k) for k in voted.labels], axis=1)
     assert len(voted) > 125
     assert np.percentile(apart, 95) < 0.05
@@ -147,7 +149,7 @@ def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes():
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1
     landmark = [300.0, 10.5 * STRIDE - 0.5]
-    voted = vote(field_of(labels, [landmark]), landmark_count=1, stride=STRIDE, config=VotingConfig("endpoints"))
+    voted = vote(field_of(labels, [landmark]), landmark_count=1, stride=STRIDE, config=VotingSettings("endpoints"))
     assert voted.pixels == pytest.approx(np.array([landmark]), abs=0.01)
 
 
@@ -193,7 +195,7 @@ def test_extreme_ends_neither_break_nor_move_anything(name, value):
     labels[20:40, 20:40] = 1
     field = field_of(labels, [[120.0, 120.0]])
     getattr(field, name)[30, ::7] = value
-    voted = vote(field, landmark_count=1, stride=STRIDE, config=VotingConfig("endpoints"))
+    voted = vote(field, landmark_count=1, stride=STRIDE, config=VotingSettings("endpoints"))
     assert voted.pixels == pytest.approx(np.array([[120.0, 120.0]]), abs=0.01)
 
 
@@ -223,7 +225,9 @@ def test_sigmas_cover_errors_of_independent_votes(config):
 
 def test_the_estimators_are_ordered_by_accuracy():
     scene = make_scene(seed=11)
-    endpoints, irls, ransac = (np.median(errors_px(scene, run_vote(scene, VotingConfig(name)))) for name in ESTIMATORS)
+    endpoints, irls, ransac = (
+        np.median(errors_px(scene, run_vote(scene, VotingSettings(name)))) for name in ESTIMATORS
+    )
     assert endpoints <= irls <= ransac
 
 
@@ -252,7 +256,7 @@ def test_a_label_that_the_map_does_not_have(label):
     field = field_of(labels, [[0.0, 0.0]])
     field.labels[1, 1] = label
     with pytest.raises(ModelError, match=f"label {label} outside 0..3"):
-        vote(field, 3, STRIDE, VotingConfig())
+        vote(field, 3, STRIDE, VotingSettings())
 
 
 @pytest.mark.parametrize(
@@ -268,4 +272,4 @@ def test_a_label_that_the_map_does_not_have(label):
 )
 def test_bad_configurations(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        VotingConfig(**wrong)
+        VotingSettings(**wrong)

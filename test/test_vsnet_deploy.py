@@ -6,13 +6,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
-from vloc_ros.methods.vsnet import VsNet  # noqa: E402
+from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.vsnet.deploy import DeployedVSNet  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
 
-from training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_session_keeps_what_was_learned_until_it_is_updated(objective: VSNetOb
 @pytest.mark.parametrize("count", [1, 5, 32, 40, 100])
 def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
     torch.manual_seed(count)
-    options = VsNetOptions(embedding=16)
+    options = VSNetOptions(embedding=16)
     objective = VSNetObjective(options, np.zeros((count, 3)), options.weights)
     embeddings = torch.nn.functional.normalize(torch.randn(60, 16), dim=-1)
     similarity, nearest = DeployedVSNet(objective.network, objective.prototypes, SMALL).nearest(embeddings)
@@ -69,7 +69,7 @@ def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
 def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
     objective: VSNetObjective, images: np.ndarray
 ) -> None:
-    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VsNet.outputs)
+    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
     expected = TorchSession(objective, SMALL).run(images)
     found = TorchSession(objective, double).run(images.repeat(2, axis=1).repeat(2, axis=2))
     assert (found["labels"] == expected["labels"]).mean() > 0.999

@@ -7,17 +7,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training_scenes import SIZE, landmarks, make_frames  # noqa: E402
+from support.training_scenes import SIZE, landmarks, make_frames  # noqa: E402
 
 from vloc_ros.training.augment import Augmentation  # noqa: E402
 from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.geometry import cell_centers  # noqa: E402
+from vloc_ros.training.projection import cell_centers  # noqa: E402
 from vloc_ros.training.vsnet.network import VSNetOutput  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
 from vloc_ros.training.vsnet.resnet import ResNet50  # noqa: E402
 
-OPTIONS = VsNetOptions(embedding=8)
+OPTIONS = VSNetOptions(embedding=8)
 CELLS = SIZE // OPTIONS.stride
 
 

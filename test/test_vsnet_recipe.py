@@ -5,25 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
+from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 
 torch = pytest.importorskip("torch")
 
-from training_scenes import SMALL, coarse_images, settled_objective  # noqa: E402
+from support.training_scenes import SMALL, coarse_images, settled_objective  # noqa: E402
 
-from vloc_ros.core.transforms import apply  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
+from vloc_ros.geometry.transforms import apply  # noqa: E402
 from vloc_ros.training import recipe as recipe_module  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.recipe import surface_of  # noqa: E402
 from vloc_ros.training.scene import Place  # noqa: E402
 from vloc_ros.training.vsnet import recipe as vsnet_recipe  # noqa: E402
 from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VsNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VsNetRecipe, parity  # noqa: E402
+from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
+from vloc_ros.training.vsnet.recipe import VSNetRecipe, parity  # noqa: E402
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
-COARSE = VsNetRecipe(VsNetOptions(patch_size=0.8))
+COARSE = VSNetRecipe(VSNetOptions(patch_size=0.8))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
 @pytest.mark.usefixtures("_a_wall")
 def test_too_few_and_too_many_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"patches: [123] landmarks, a map has 4 to 65535"):
-        VsNetRecipe(VsNetOptions(patch_size=2.0)).make_scene([place("")])
+        VSNetRecipe(VSNetOptions(patch_size=2.0)).make_scene([place("")])
     monkeypatch.setattr(vsnet_recipe, "MAX_LANDMARKS", 10)
     with pytest.raises(ConfigError, match="landmarks, a map has 4 to 10"):
         COARSE.make_scene([place("")])
@@ -80,7 +80,7 @@ def test_too_few_and_too_many_landmarks(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("_a_wall")
 def test_about_as_many_landmarks_as_wanted() -> None:
-    scene = VsNetRecipe(VsNetOptions(landmarks=40)).make_scene([place("")])
+    scene = VSNetRecipe(VSNetOptions(landmarks=40)).make_scene([place("")])
     assert 28 <= len(scene.positions) <= 52
 
 
@@ -115,7 +115,7 @@ def test_parity_is_of_votes_away_from_their_landmark(objective: VSNetObjective, 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_how_far_networks_may_be_apart(objective: VSNetObjective, images: np.ndarray, precision: str) -> None:
-    recipe, found = VsNetRecipe(VsNetOptions()), TorchSession(objective, SMALL).run(images)
+    recipe, found = VSNetRecipe(VSNetOptions()), TorchSession(objective, SMALL).run(images)
     expected = {**found, "distances": found["distances"] + 100}
     assert recipe.disagreement(expected, found, SMALL, precision) is None  # type: ignore[arg-type]
     labels = np.where(np.arange(found["labels"].size).reshape(found["labels"].shape) % 20 == 0, 99, found["labels"])

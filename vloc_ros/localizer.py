@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.pipeline import Method, Session, localize, localize_all
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_session
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support import SHIPPED_MAP
 
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
@@ -15,10 +16,9 @@ from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import read_map, write_map
 
 if TYPE_CHECKING:
-    from graph import Graph
-    from robot import Robot
+    from support.graph import Graph
+    from support.robot import Robot
 
-SHIPPED_MAP = Path(__file__).resolve().parents[2] / "maps" / "demo_room"
 ANNEX_OFFSET_M = np.array([10.0, 0.0, 0.0])
 FRAMES = (0, 2, 100)  # of the drive: two beside each other, and one elsewhere
 
@@ -58,7 +58,7 @@ def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     """Makes graphs, each in a domain of its own; all their programs end with the tests at the latest."""
     pytest.importorskip("rclpy", reason="the nodes need rclpy: ROS 2 is not installed")
     pytest.importorskip("tf2_ros", reason="the nodes need tf2_ros: ROS 2 is not installed")
-    from graph import Graph, isolated_environment
+    from support.graph import Graph, isolated_environment
 
     from vloc_ros.ros.domains import claim_domain
 
@@ -95,7 +95,7 @@ def graph(make_graph: Callable[[], "Graph"]) -> Iterator["Graph"]:
 @pytest.fixture(scope="session")
 def shared_robot(make_graph: Callable[[], "Graph"], frames: list[Frame]) -> "Robot":
     """A robot whose relocalizer runs for all tests that leave it as it was."""
-    from robot import Robot
+    from support.robot import Robot
 
     graph = make_graph()
     graph.start("relocalizer", map=SHIPPED_MAP, threads=1, tf_timeout=5.0, lost_after=1000.0)

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import Graph
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from robot import Robot, camera_info, compressed_image
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
+from support.graph import Graph
+from support.robot import Robot, camera_info, compressed_image
 
 from vloc_ros.datasets import Frame
 from vloc_ros.ros.camera_input import NEWEST, image_topic, silence

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +9,12 @@ import yaml
 
 pytest.importorskip("rclpy", reason="the nodes' parameters need rclpy")
 
-from vloc_ros.core.tracking import State
+from support import ROOT
+
 from vloc_ros.core.types import RejectionReason
 from vloc_ros.ros.parameters import TEXTS, MapServerParameters, NodeParameters, RelocalizerParameters, made
+from vloc_ros.tracking.pose_tracker import State
 
-ROOT = Path(__file__).resolve().parents[2]
 NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
 FILES = {"vloc_map_server": "config/map_server.yaml", "relocalizer": "config/relocalizer.yaml"}
 

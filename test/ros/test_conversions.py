@@ -8,14 +8,14 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from geometry_msgs.msg import Quaternion, Transform, Vector3
-from robot import camera_info
 from sensor_msgs.msg import RegionOfInterest
 from sensor_msgs_py import point_cloud2
+from support.robot import camera_info
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import InfoOptions, read_camera_info
-from vloc_ros.core.transforms import from_quaternion
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import InfoOptions, read_camera_info
+from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.images import to_rgb
 from vloc_ros.ros import conversions
 

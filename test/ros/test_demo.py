@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vloc_ros.core.transforms import Matrix, invert, rotation_angle
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.drive import (
     LOOKING_AHEAD,
@@ -23,10 +22,11 @@ from vloc_ros.datasets.drive import (
     robot_mounting,
 )
 from vloc_ros.datasets.subset import Subset
+from vloc_ros.demo.picture import draw_plan, plan_of
+from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
 from vloc_ros.errors import DatasetError
-from vloc_ros.ros.demo.picture import draw_plan, plan_of
-from vloc_ros.ros.demo.processes import Program, isolate
-from vloc_ros.ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
+from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 FRAME_NS = 100_000_000

@@ -15,8 +15,8 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.camera import choose_camera
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import open_writer
-from vloc_ros.core.camera import Camera
-from vloc_ros.ros.demo.bag import BagPlayer
+from vloc_ros.demo.bag import BagPlayer
+from vloc_ros.geometry.camera import Camera
 
 
 class FakeNode:

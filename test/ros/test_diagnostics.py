@@ -6,9 +6,9 @@ pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from vloc_ros.core.tracking import State
 from vloc_ros.ros.diagnostics import LEVELS, Statistics, status_message
 from vloc_ros.ros.outcome import NOTHING_YET, Outcome
+from vloc_ros.tracking.pose_tracker import State
 
 SECOND_NS = 1_000_000_000
 

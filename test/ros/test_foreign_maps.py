@@ -9,10 +9,11 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 pytest.importorskip("onnx")
 
-from costly_networks import costly, packed_map, with_endless_work
-from graph import LATCHED, Graph, Program
-from robot import Robot
 from std_msgs.msg import UInt8MultiArray
+from support import ROOT
+from support.costly_networks import costly, packed_map, with_endless_work
+from support.graph import LATCHED, Graph, Program
+from support.robot import Robot
 
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import pack_map, read_map
@@ -81,7 +82,7 @@ def test_maps_that_are_not_allowed_are_refused(graph: Graph, shipped_map: Path) 
 
 def test_its_own_configuration_file_allows_every_map(graph: Graph, shipped_map: Path) -> None:
     """An empty list there has no type for ROS."""
-    config = Path(__file__).resolve().parents[2] / "config" / "relocalizer.yaml"
+    config = ROOT / "config" / "relocalizer.yaml"
     program = graph.start("relocalizer", "--params-file", str(config), **CAMERA_ALONE)
     Sender(graph).send(pack_map(read_map(shipped_map)))
     graph.wait_for(lambda: program.lines("INFO", "using map"))

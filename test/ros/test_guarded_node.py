@@ -1,19 +1,19 @@
 """What nobody expected, wherever it is raised: one line, a diagnostic, a state, and the node lives on."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from support import SUPPORT
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, MANY, SHUTDOWN, Graph, Program
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, MANY, SHUTDOWN, Graph, Program
 
 NODE = "/faulty"
-SCRIPT = str(Path(__file__).with_name("faulty_node.py"))
+SCRIPT = str(SUPPORT / "faulty_node.py")
 UPWARD, DOWNWARD = (CONFIGURE, ACTIVATE), (DEACTIVATE, CLEANUP)
 
 

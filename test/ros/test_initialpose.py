@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from robot import BASE_FROM_CAMERA, Answer, Robot
+from support.robot import BASE_FROM_CAMERA, Answer, Robot
 
-from vloc_ros.core.tracking import Hint
-from vloc_ros.core.transforms import Matrix, from_quaternion, invert, planar
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, planar
 from vloc_ros.ros.conversions import header, to_pose
 from vloc_ros.ros.initialpose import to_hint
+from vloc_ros.tracking.pose_tracker import Hint
 
 TOPIC = "/initialpose"
 RVIZ_COVARIANCE = {0: 0.25, 7: 0.25, 35: 0.06853891909122467}

@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import Graph, Program
-from robot import Robot
+from support import SUPPORT
+from support.graph import Graph, Program
+from support.robot import Robot
 
 from vloc_ros.datasets import Frame
 
@@ -73,5 +74,5 @@ def test_interrupted_while_it_waits_for_tf_or_an_image(graph: Graph, frames: lis
 
 def test_shut_down_without_being_woken(graph: Graph) -> None:
     """As it happens when the executor goes to sleep between a signal's waking it and the end of the context."""
-    program = graph.start(str(Path(__file__).with_name("shut_down_asleep.py")), autostart=False)
+    program = graph.start(str(SUPPORT / "shut_down_asleep.py"), autostart=False)
     assert program.ended() == 0, program.log

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support import ROOT
 
 # `launch` itself could be found where it is missing: this project has a folder of that name.
 pytest.importorskip("launch_ros", reason="the real launch and launch_ros are needed, of a ROS 2 distribution")
@@ -18,7 +19,6 @@ from launch.actions import DeclareLaunchArgument, ExecuteLocal, TimerAction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch_ros.actions import Node, PushROSNamespace
 
-ROOT = Path(__file__).resolve().parents[2]
 RELOCALIZE = {
     "map",
     "image",

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, LATCHED, SHUTDOWN, Graph, Program
-from robot import Robot
 from std_msgs.msg import String
+from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, LATCHED, SHUTDOWN, Graph, Program
+from support.robot import Robot
 
 from vloc_ros.datasets import Frame
 

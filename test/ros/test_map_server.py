@@ -10,12 +10,12 @@ import yaml
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import LATCHED, Graph
 from rcl_interfaces.msg import ParameterType
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
+from support.graph import LATCHED, Graph
 
 from vloc_ros.maps import read_map, unpack_map
 

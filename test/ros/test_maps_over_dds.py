@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import LATCHED, Graph, Program
-from robot import Robot, matrix_of
 from std_msgs.msg import UInt8MultiArray
+from support.graph import LATCHED, Graph, Program
+from support.robot import Robot, matrix_of
 
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, Graph, Program
+from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, Graph, Program
 
 SERVER, RELOCALIZER = "/vloc_map_server", "/relocalizer"
 NAV2_NODES = {"map_server", "amcl", "lifecycle_manager", "lifecycle_manager_localization"}

@@ -8,13 +8,14 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph import ACTIVATE, MANY, Graph
-from robot import Robot
+from support import SUPPORT
+from support.graph import ACTIVATE, MANY, Graph
+from support.robot import Robot
 
 from vloc_ros.datasets import Frame
 
-SCRIPT = Path(__file__).with_name("failing_relocalizer.py")
-DEFECT = Path(__file__).with_name("faulty_relocalizer.py")
+SCRIPT = SUPPORT / "failing_relocalizer.py"
+DEFECT = SUPPORT / "faulty_relocalizer.py"
 
 
 def test_a_lost_gpu_is_said_and_the_node_recovers_when_it_is_activated_again(

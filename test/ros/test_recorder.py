@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from robot import Robot, matrix_of
+from support.robot import Robot, matrix_of
 
-from vloc_ros.core.tracking import State
-from vloc_ros.core.transforms import Matrix
 from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.tracking.pose_tracker import State
 
 NO_VIEWS = np.empty((0, 4, 4))
 

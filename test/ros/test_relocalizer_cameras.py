@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from documented_cameras import EXAMPLES, Example
-from graph import Graph
-from robot import Answer, Robot, camera_info, raw_image
 from sensor_msgs.msg import RegionOfInterest
+from support.documented_cameras import EXAMPLES, Example
+from support.graph import Graph
+from support.robot import Answer, Robot, camera_info, raw_image
 
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map, write_map

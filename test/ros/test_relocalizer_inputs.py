@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import Graph
-from robot import Answer, Robot, camera_info, compressed_image, matrix_of, raw_image
 from sensor_msgs.msg import CompressedImage
+from support.graph import Graph
+from support.robot import Answer, Robot, camera_info, compressed_image, matrix_of, raw_image
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.datasets import Frame
+from vloc_ros.geometry.camera import Camera
 
 NAN = float("nan")
 

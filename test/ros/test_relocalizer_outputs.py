@@ -7,15 +7,15 @@ pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from graph import LATCHED, MANY
-from robot import BASE_FROM_CAMERA, CAMERA_FRAME, Answer, Robot, matrix_of
 from sensor_msgs.msg import Image, PointCloud2
 from sensor_msgs_py import point_cloud2
+from support.graph import LATCHED, MANY
+from support.robot import BASE_FROM_CAMERA, CAMERA_FRAME, Answer, Robot, matrix_of
 from visualization_msgs.msg import Marker
 
-from vloc_ros.core.transforms import Matrix, invert
 from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import Frame
+from vloc_ros.geometry.transforms import Matrix, invert
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import to_stamp_ns
 

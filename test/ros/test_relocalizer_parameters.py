@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import Graph
 from rcl_interfaces.msg import ParameterType
-from robot import Robot
+from support.graph import Graph
+from support.robot import Robot
 
 from vloc_ros.ros.parameters import RelocalizerParameters
 

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import A_WHILE_S, ACTIVATE, DEACTIVATE
-from robot import Robot, raw_image
 from std_srvs.srv import SetBool, Trigger
+from support.graph import A_WHILE_S, ACTIVATE, DEACTIVATE
+from support.robot import Robot, raw_image
 
 TRIGGER, SET_ENABLED = "/relocalizer/trigger", "/relocalizer/set_enabled"
 

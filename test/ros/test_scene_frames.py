@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import LATCHED, Graph
-from robot import ODOM_FRAME, Robot, matrix_of
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
+from support.graph import LATCHED, Graph
+from support.robot import ODOM_FRAME, Robot, matrix_of
 
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map, write_map

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
-from graph import Graph
-from robot import Robot, matrix_of
+from support.graph import Graph
+from support.robot import Robot, matrix_of
 
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map

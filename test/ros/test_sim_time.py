@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from builtin_interfaces.msg import Time
-from graph import A_WHILE_S, ACTIVATE, DEACTIVATE, Graph, Program
-from robot import Answer, Robot
 from rosgraph_msgs.msg import Clock
+from support.graph import A_WHILE_S, ACTIVATE, DEACTIVATE, Graph, Program
+from support.robot import Answer, Robot
 
 from vloc_ros.datasets import Frame
 from vloc_ros.ros.conversions import header, to_stamp_ns

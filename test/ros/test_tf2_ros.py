@@ -23,7 +23,7 @@ from tf2_ros.static_transform_broadcaster import StaticTransformBroadcaster
 from tf2_ros.transform_broadcaster import TransformBroadcaster
 from tf2_ros.transform_listener import TransformListener
 
-from vloc_ros.core.transforms import Matrix, from_quaternion
+from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.domains import claim_domain
 
 WAIT_S = 10.0

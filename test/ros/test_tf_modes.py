@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from geometry_msgs.msg import TransformStamped
-from graph import Graph
-from robot import (
+from support.graph import Graph
+from support.robot import (
     BASE_FRAME,
     BASE_FROM_CAMERA,
     MAP_FROM_ODOM,
@@ -23,8 +23,8 @@ from robot import (
 )
 from tf2_msgs.msg import TFMessage
 
-from vloc_ros.core.transforms import from_quaternion, invert, planar, rotation_angle
 from vloc_ros.datasets import Frame
+from vloc_ros.geometry.transforms import from_quaternion, invert, planar, rotation_angle
 from vloc_ros.ros.conversions import to_stamp_ns, to_transform_stamped
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from support import ROOT
 
 pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from graph import LATCHED, Graph
+from support.graph import LATCHED, Graph
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+CONFIG = ROOT / "config"
 RVIZ = yaml.safe_load((CONFIG / "vloc.rviz").read_text())["Visualization Manager"]
 FOXGLOVE = json.loads((CONFIG / "foxglove_layout.json").read_text())
 # What each display of RViz subscribes to, and what each panel of Foxglove can show.

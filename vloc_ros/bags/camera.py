@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, NS, RAW_IMAGE, Bag, Topic, listed
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import InfoOptions, SensorCamera, read_camera_info
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import InfoOptions, SensorCamera, read_camera_info
 
 IMAGES = (RAW_IMAGE, COMPRESSED_IMAGE)
 NO_CAMERA = "depth"  # a topic with this in its name is taken only if it is asked for

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, NS, ODOMETRY, POSE, RAW_IMAGE, TF, TRANSFORM, typestore
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import info_fields
-from vloc_ros.core.transforms import Matrix, to_quaternion
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import info_fields
+from vloc_ros.geometry.transforms import Matrix, to_quaternion
 
 Rgb = NDArray[np.uint8]
 

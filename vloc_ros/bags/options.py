@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from vloc_ros.core.camera_info import InfoOptions
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera_info import InfoOptions
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.bags.reader import NS, Bag, Topic
-from vloc_ros.core.transforms import Matrix, invert
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.interpolation import Known, PoseLog, Stamps, Trajectory
+from vloc_ros.geometry.interpolation import Known, PoseLog, Stamps, Trajectory
+from vloc_ros.geometry.transforms import Matrix, invert
 
 
 @dataclass(frozen=True, eq=False)

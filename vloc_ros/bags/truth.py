@@ -10,10 +10,10 @@ from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import NS, ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM, Bag, Topic, listed
 from vloc_ros.bags.tf import Chain, Link, TransformTree, read_transforms, stamp_of, values_of
 from vloc_ros.bags.tf_topics import choose_tf
-from vloc_ros.core.transforms import Matrix, to_quaternion
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.interpolation import Known, PoseLog, Stamps, Trajectory, trajectory_of
-from vloc_ros.evaluation.trajectory import read_tum
+from vloc_ros.geometry.interpolation import Known, PoseLog, Stamps, Trajectory, trajectory_of
+from vloc_ros.geometry.trajectory import read_tum
+from vloc_ros.geometry.transforms import Matrix, to_quaternion
 
 POSES = (POSE, POSE_WITH_COVARIANCE, TRANSFORM)
 TRUTHS = (*POSES, ODOMETRY)  # odometry is taken for the truth only if somebody says so

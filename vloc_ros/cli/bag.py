@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vloc_ros.bags.writer import COMPRESSIONS, STORAGES, WriteOptions, write_dataset
+from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
 from vloc_ros.cli.options import SubCommands, add_dataset, add_split
 from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, mounting_of
 from vloc_ros.errors import ConfigError
 

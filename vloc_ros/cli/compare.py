@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("two of the files have the same name, which names the evaluation: rename one")
     print(comparison_table({name: evaluation.summary() for name, evaluation in evaluations.items()}))
     if options.report:
-        from vloc_ros.evaluation.report.of_evaluation import write_comparison  # matplotlib is optional
+        from vloc_ros.evaluation.report.evaluation_report import write_comparison  # matplotlib is optional
 
         write_comparison(options.report, evaluations)
     return 0

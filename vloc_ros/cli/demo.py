@@ -47,8 +47,8 @@ def register(commands: SubCommands) -> None:
 def run(options: argparse.Namespace) -> int:
     check(options)
     try:
-        from vloc_ros.ros.demo import run as demo
-        from vloc_ros.ros.demo.score import ANY_MAP, SHIPPED_MAP
+        from vloc_ros.demo import run as demo
+        from vloc_ros.demo.score import ANY_MAP, SHIPPED_MAP
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("vloc_ros"):
             raise

@@ -21,7 +21,7 @@ from vloc_ros.cli.options import (
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.degrade import Degraded, noise_block
+from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
 from vloc_ros.evaluation.records import Rejected
 from vloc_ros.localizer import Localizer, load_localizer
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 def _evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     if options.occlude:
-        dataset = Degraded(dataset, partial(noise_block, ratio=options.occlude))
+        dataset = Corrupted(dataset, partial(noise_block, ratio=options.occlude))
 
     note_doubts(localizer, (dataset.camera(index) for index in range(len(dataset))))
 

@@ -19,7 +19,7 @@ from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.localizer import Localizer
 
 if TYPE_CHECKING:
-    from vloc_ros.bags.frames import BagFrames
+    from vloc_ros.datasets.bag_frames import BagFrames
     from vloc_ros.evaluation.alignment import Correction
 
 SEARCH = "search"
@@ -83,8 +83,8 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
 def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack) -> "BagFrames":
     """The frames of the bag, which stays open as long as `scope`. Raises VlocError."""
     try:
-        from vloc_ros.bags.frames import bag_frames
         from vloc_ros.bags.reader import open_bag
+        from vloc_ros.datasets.bag_frames import bag_frames
     except ModuleNotFoundError as error:
         raise needs(error) from error
     bag = scope.enter_context(open_bag(options.bag))
@@ -115,7 +115,7 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     print(description(evaluation.source, map_frame))
 
     def load(names: Collection[str]) -> Iterable[Frame]:
-        from vloc_ros.bags.evaluate import frames_named
+        from vloc_ros.evaluation.evaluate_bag import frames_named
 
         wanted = _bag_options(options, _correction(options).offset_s)
         return frames_named(options.bag, wanted, map_frame, names) if options.bag else ()
@@ -124,7 +124,7 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
 
 
 def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
-    from vloc_ros.bags.evaluate import evaluate_bag
+    from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 
     with tqdm(total=0, unit="frame", leave=False, disable=None) as bar:
 
@@ -138,9 +138,9 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
-    from vloc_ros.bags.frames import bag_frames
     from vloc_ros.bags.reader import open_bag
     from vloc_ros.bags.truth import read_tum_truth
+    from vloc_ros.datasets.bag_frames import bag_frames
     from vloc_ros.evaluation.alignment import corrected
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 

@@ -47,7 +47,7 @@ def write_outputs(
     if options.trajectory:
         evaluation.write_trajectories(options.trajectory / "estimate.txt", options.trajectory / "truth.txt")
     if options.report:
-        from vloc_ros.evaluation.report.of_evaluation import write_report  # matplotlib is optional
+        from vloc_ros.evaluation.report.evaluation_report import write_report  # matplotlib is optional
 
         write_report(options.report, options.report.stem, evaluation, localizer, load)
     values = figures(summary)

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(f"  {name:<26}{_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
     print("verified: hashes, landmarks, network")
     if options.report:
-        from vloc_ros.evaluation.report.of_map import write_map_report  # matplotlib is optional
+        from vloc_ros.evaluation.report.map_report import write_map_report  # matplotlib is optional
 
         write_map_report(options.report, options.map.resolve().name, stored)
     return 0

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.options import SubCommands, add_map, add_session, note_doubts, session_options
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import to_quaternion
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.files import check_size, read_image
 from vloc_ros.datasets.folder import CROPPED, read_camera
+from vloc_ros.drawing.overlay import draw_overlay, write_picture
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.overlay import draw_overlay, write_picture
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import to_quaternion
 from vloc_ros.localizer import load_localizer
 
 EXIT_REJECTED = 3

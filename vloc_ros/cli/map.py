@@ -64,16 +64,16 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
         BASE_BATCH,
         DEFAULT_MINUTES,
         GPU_BATCH,
-        MOVED_VIEWS,
+        NOVEL_VIEWS,
         MapOptions,
         TrainingOptions,
     )
 
     _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
     group.add_argument(
-        "--moved-views", type=float, metavar="COUNT",
+        "--moved-views", dest="novel_views", type=float, metavar="COUNT",
         help="so many views from beside the path for each frame, rendered from the frames' depth "
-        f"(default: {MOVED_VIEWS:g} where there is depth and labels are dense)",
+        f"(default: {NOVEL_VIEWS:g} where there is depth and labels are dense)",
     )  # fmt: skip
     _add(
         group, "--grey", MapOptions.grey, "this share of the training images without their colours, 0 to 1, for a map "
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         poses=options.poses,
         mesh=options.mesh,
         width=options.width,
-        moved_views=options.moved_views,
+        novel_views=options.novel_views,
         grey=options.grey,
         frame_id=options.frame_id,
         false_positive_rate=options.false_positive_rate,

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import BACKENDS, SessionOptions
 from vloc_ros.localizer import Localizer
 

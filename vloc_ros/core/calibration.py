@@ -7,8 +7,8 @@ import numpy as np
 
 from vloc_ros.core.manifest import Calibration
 from vloc_ros.core.nearest_view import how_far_away
-from vloc_ros.core.transforms import Matrix
 from vloc_ros.core.types import PoseEstimate, worst_sigma
+from vloc_ros.geometry.transforms import Matrix
 
 # A confidence is the probability that the pose is within these of the truth.
 CONFIDENT_LIMITS = (0.05, 5.0)  # metres, degrees

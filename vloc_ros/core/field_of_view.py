@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import Manifest
+from vloc_ros.geometry.camera import Camera
 
 FAR = 1.25  # times as long or as short a focal length, for the width of the image; training zooms by up to 1.35
 

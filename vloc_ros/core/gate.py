@@ -1,8 +1,8 @@
 """The gate: which solved poses are believed."""
 
-from vloc_ros.core.extent import Extent
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
+from vloc_ros.geometry.extent import Extent
 
 
 def gate(estimate: PoseEstimate, thresholds: GateThresholds, extent: Extent | None = None) -> PoseEstimate | Rejection:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vloc_ros.core.transforms import Matrix, pose_distances
+from vloc_ros.geometry.transforms import Matrix, pose_distances
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.ahead import ahead
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.grey import color_doubt
 from vloc_ros.core.manifest import GateThresholds, NetworkSpec
+from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.pnp import PnpSettings, solve_pnp
-from vloc_ros.core.scenes import likeliest_scene
+from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 
@@ -140,7 +140,7 @@ def localize_all(
         return _timed(result, stopwatch)
 
     threads, window = os.cpu_count() or 1, 2 * batch
-    return ahead(run(ahead(iter(images), prepared, threads, window)), solved, threads, window)
+    return prefetch(run(prefetch(iter(images), prepared, threads, window)), solved, threads, window)
 
 
 def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
@@ -169,7 +169,7 @@ def _solve(
 ) -> PoseEstimate | Rejection:
     correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
     with stopwatch.stage("pnp"):
-        scene, correspondences = likeliest_scene(correspondences, landmark_map)
+        scene, correspondences = likeliest_place(correspondences, landmark_map)
         result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), scene=scene)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest

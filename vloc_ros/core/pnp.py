@@ -7,11 +7,11 @@ import numpy as np
 import poselib
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.refinement import refine
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pose_refinement import refine
+from vloc_ros.geometry.transforms import apply, invert
 
 Float = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.extent import Extent
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.transforms import first_not_rigid, rigid_fault
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.extent import Extent
+from vloc_ros.geometry.transforms import first_not_rigid, rigid_fault
 
 Float = NDArray[np.float64]
 

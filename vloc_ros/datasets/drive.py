@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vloc_ros.core.transforms import Matrix, invert, rotation_angle
-from vloc_ros.datasets.room.paths import DRIVE, Loop
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
+from vloc_ros.synthetic.paths import DRIVE, Loop
 
 MAP_FRAME, ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "map", "odom", "base_link", "camera_optical_frame"
 

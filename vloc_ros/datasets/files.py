@@ -1,6 +1,5 @@
 """Reading the files of a data set; whatever is wrong with one becomes a DatasetError that names it."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,22 +7,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.transforms import from_quaternion, rigid_fault
 from vloc_ros.core.types import MAX_COORDINATE_M
 from vloc_ros.errors import DatasetError, ImageError
-from vloc_ros.files import require_regular
+from vloc_ros.geometry.transforms import from_quaternion, rigid_fault
 from vloc_ros.images import decode_depth, decode_rgb
+from vloc_ros.text_files import parse_numbers, read_bytes, read_lines
 
 Pixels = TypeVar("Pixels", bound=NDArray[Any])
 QUATERNION_TOLERANCE = 1e-2  # written with few digits, a unit quaternion is still this close to length 1
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        require_regular(path)
-        return path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from error
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -37,7 +28,7 @@ def read_depth(path: Path) -> NDArray[np.float32]:
 
 
 def _decoded(path: Path, decode: Callable[[bytes], Pixels]) -> Pixels:
-    data = _read_bytes(path)
+    data = read_bytes(path)
     try:
         return decode(data)
     except ImageError as error:
@@ -48,53 +39,6 @@ def check_size(path: Path, image: NDArray[np.generic], width: int, height: int) 
     """Raise DatasetError if the image (H, W, ...) of `path` is not width x height."""
     if image.shape[:2] != (height, width):
         raise DatasetError(f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but its camera has {width}x{height}")
-
-
-def read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and words of each line; blank lines and # comments are left out. Raises DatasetError."""
-    try:
-        text = _read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from error
-    lines = ((number, line.split("#")[0].split()) for number, line in enumerate(text.splitlines(), start=1))
-    return [(number, words) for number, words in lines if words]
-
-
-def comma_hint(text: str) -> str:
-    """What to say more of columns that cannot be read, if commas are the reason."""
-    return "; comma-separated? columns are separated by blanks" if "," in text else ""
-
-
-def parse_numbers(path: Path, number: int, words: Sequence[str]) -> list[float]:
-    """Finite floats, or a DatasetError naming file and line."""
-    values = []
-    for word in words:
-        try:
-            values.append(float(word))
-        except ValueError:
-            raise DatasetError(f"{path}, line {number}: '{word}' is not a number{comma_hint(word)}") from None
-    if not np.isfinite(values).all():
-        raise DatasetError(f"{path}, line {number}: {' '.join(words)} has a value that is not finite")
-    return values
-
-
-def read_table(path: Path, columns: str) -> dict[str, tuple[int, list[float]]]:
-    """Read lines of `name number number ...` as {name: (line number, numbers)}.
-
-    `columns` names all columns, as documentation writes them. Raises DatasetError for a line with other than these
-    columns, for a name that comes twice and for a file without any line.
-    """
-    table: dict[str, tuple[int, list[float]]] = {}
-    for number, words in read_lines(path):
-        if len(words) != len(columns.split()):
-            hint = comma_hint(" ".join(words[1:]) or words[0])  # a name may have a comma
-            raise DatasetError(f"{path}, line {number}: {len(words)} columns, expected '{columns}'{hint}")
-        if words[0] in table:
-            raise DatasetError(f"{path}, line {number}: '{words[0]}' is there already, in line {table[words[0]][0]}")
-        table[words[0]] = number, parse_numbers(path, number, words[1:])
-    if not table:
-        raise DatasetError(f"{path}: it has no line of '{columns}'")
-    return table
 
 
 def parse_pose(
@@ -119,21 +63,6 @@ def read_matrix(path: Path) -> NDArray[np.float64]:
     if fault := rigid_fault(matrix):
         raise DatasetError(f"{path}: the pose has {fault}")
     return matrix
-
-
-def read_words(path: Path) -> list[str]:
-    """One word a line, each once. Raises DatasetError for more words in a line, repeated words, or an empty file."""
-    lines = read_lines(path)
-    for number, words in lines:
-        if len(words) != 1:
-            raise DatasetError(f"{path}, line {number}: {len(words)} words, expected one name")
-    names = [words[0] for _, words in lines]
-    if not names:
-        raise DatasetError(f"{path}: it lists no names")
-    name, count = Counter(names).most_common(1)[0]
-    if count > 1:
-        raise DatasetError(f"{path}: '{name}' is listed {count} times")
-    return names
 
 
 def check_root(root: Path | None, kind: str) -> Path:

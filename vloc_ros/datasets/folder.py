@@ -5,20 +5,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.datasets.files import (
-    check_root,
-    check_size,
-    find_split,
-    parse_numbers,
-    parse_pose,
-    read_depth,
-    read_lines,
-    read_table,
-    read_words,
-)
+from vloc_ros.datasets.files import check_root, check_size, find_split, parse_pose, read_depth
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_words
 
 CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [cropped]"
 CROPPED = "cropped"

@@ -12,13 +12,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import SCENE_NAME
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.geometry.camera import Camera
 
 KIND = "joined"
 KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a scene, and whether it needs them

@@ -6,21 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import invert
-from vloc_ros.datasets.files import (
-    check_root,
-    check_size,
-    find_split,
-    parse_pose,
-    read_depth,
-    read_matrix,
-    read_table,
-    read_words,
-)
+from vloc_ros.datasets.files import check_root, check_size, find_split, parse_pose, read_depth, read_matrix
 from vloc_ros.datasets.posed_files import PosedFiles, find_image
 from vloc_ros.datasets.registration import register_depth
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import invert
+from vloc_ros.text_files import read_table, read_words
 
 WIDTH, HEIGHT = 640, 480
 COLOUR_FOCAL = 525.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.geometry.camera import Camera
 
 
 @dataclass(frozen=True)

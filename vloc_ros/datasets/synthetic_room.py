@@ -8,19 +8,19 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.drive import robot_mounting
-from vloc_ros.datasets.files import read_words
-from vloc_ros.datasets.room import paths
-from vloc_ros.datasets.room.faces import Faces, Lightmaps, Pyramids
-from vloc_ros.datasets.room.living_room import LIVING_ROOM
-from vloc_ros.datasets.room.office import OFFICE
-from vloc_ros.datasets.room.plan import RoomPlan
-from vloc_ros.datasets.room.render import render
-from vloc_ros.datasets.room.sensor import expose
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.synthetic import paths
+from vloc_ros.synthetic.faces import Faces, Lightmaps, Pyramids
+from vloc_ros.synthetic.living_room import LIVING_ROOM
+from vloc_ros.synthetic.office import OFFICE
+from vloc_ros.synthetic.plan import RoomPlan
+from vloc_ros.synthetic.render import render
+from vloc_ros.synthetic.sensor import expose
+from vloc_ros.text_files import read_words
 
 Float = NDArray[np.float64]
 

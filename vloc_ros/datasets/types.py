@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import rigid_fault
 from vloc_ros.core.types import CameraImage
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import rigid_fault
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from vloc_ros.core.nearest_view import nearest_view
-from vloc_ros.core.transforms import Matrix, to_quaternion
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.interpolation import Known, Stamps
 from vloc_ros.evaluation.metrics import pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord
+from vloc_ros.geometry.interpolation import Known, Stamps
+from vloc_ros.geometry.transforms import Matrix, to_quaternion
 
 LEAST_FRAMES = 3
 TRIM, NEAR_M, ROUNDS = 3.0, 0.01, 5  # poses off by more than three medians, and a centimetre, are left out of a fit

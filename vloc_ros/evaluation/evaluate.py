@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.ahead import ahead
 from vloc_ros.core.nearest_view import nearest_view
+from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation import strict_json
 from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
-from vloc_ros.evaluation.trajectory import StampedPose, write_tum
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.files import write_text
+from vloc_ros.geometry.trajectory import StampedPose, write_tum
 from vloc_ros.localizer import Localizer
 
 SECOND_NS = 10**9
@@ -107,7 +107,7 @@ def evaluate(
     def frames() -> Iterator[Frame]:
         if (batch := localizer.session.max_batch) == 1:
             return map(frame, range(len(dataset)))
-        return ahead(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
+        return prefetch(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
 
     def count(done: int) -> None:
         if progress:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vloc_ros.core.transforms import Matrix, rotation_angle
+from vloc_ros.geometry.transforms import Matrix, rotation_angle
 
 # Name in reports -> (metres, degrees). Both have to hold; the limit itself counts as inside.
 RECALL_LIMITS = {

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from vloc_ros.core.nearest_view import nearest_view
-from vloc_ros.core.tracking import State
-from vloc_ros.core.transforms import Matrix, moved_covariance
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
-from vloc_ros.evaluation.trajectory import from_line, parse_stamp
+from vloc_ros.geometry.trajectory import from_line, parse_stamp
+from vloc_ros.geometry.transforms import Matrix, moved_covariance
+from vloc_ros.tracking.pose_tracker import State
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import TruthAt  # needs scipy, which the recording robot may lack

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.core.nearest_view import NearestView
-from vloc_ros.core.tracking import State
-from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.metrics import WRONG_SCENE, PoseError, pose_error
 from vloc_ros.evaluation.strict_json import number
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.tracking.pose_tracker import State
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -99,9 +99,8 @@ def choose_precision(networks: Collection[Precision], backend: str, wanted: str 
 
 
 def _session_class(backend: Backend) -> Callable[[bytes, NetworkSpec, SessionSettings], "Session"]:
-    module, name = backend.session.split(":")
     try:
-        session_class: Callable[[bytes, NetworkSpec, SessionSettings], Session] = getattr(import_module(module), name)
+        session_class: Callable[[bytes, NetworkSpec, SessionSettings], Session] = resolve_name(backend.session)
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(f"{error.name} is not installed") from error
     return session_class

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.colmap_model import ColmapModel, read_model
 from vloc_ros.mapping.sparse import SparsePoints
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from vloc_ros.core.transforms import apply, from_quaternion, invert, to_quaternion
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import apply, from_quaternion, invert, to_quaternion
 from vloc_ros.mapping.depth_views import DepthView, depth_at
 
 Float = NDArray[np.float64]

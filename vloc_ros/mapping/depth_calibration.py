@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import write_text
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.depth_views import DepthView, depth_at
 
 Float = NDArray[np.float64]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.datasets.types import Dataset
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.labels import reduce_depth
 from vloc_ros.mapping.surface import undistort_depth

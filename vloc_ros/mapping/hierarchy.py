@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.render import Labels, render
 from vloc_ros.mapping.surface import Surface, undistort_depth

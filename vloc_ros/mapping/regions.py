@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.transforms import apply
 from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.labels import Labeller, undistorted_depth

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.compiled import compiled
-from vloc_ros.core.transforms import invert
+from vloc_ros.compiled import compiled
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import invert
 from vloc_ros.mapping.surface import Surface
 
 Float = NDArray[np.float64]

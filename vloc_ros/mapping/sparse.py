@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.transforms import apply, invert
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.landmarks import Landmarks

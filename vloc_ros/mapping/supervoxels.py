@@ -6,7 +6,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.mapping.voxels import build_table, cells_of, find, keys_of, pack

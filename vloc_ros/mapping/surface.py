@@ -12,10 +12,10 @@ from scipy.spatial import cKDTree
 from trimesh.triangles import points_to_barycentric
 from trimesh.visual import TextureVisuals
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.voxels import AXIS_OFFSET, EMPTY, build_table, cells_of, keys_of, pack, slot_of
 

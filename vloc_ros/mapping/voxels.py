@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.compiled import compiled
+from vloc_ros.compiled import compiled
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]

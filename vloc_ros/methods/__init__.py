@@ -1,32 +1,59 @@
-"""The localization methods: one file each, imported only when asked for.
+"""The localization methods: a package each, imported only when asked for.
 
-`METHODS` is all that a new one needs outside its own files: what runs is METHOD.CLASS of vloc_ros.methods; making maps
-takes CLASSOptions and CLASSRecipe of vloc_ros.training.METHOD.
+`METHODS` is all that a new one needs outside its own files.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from vloc_ros.errors import ConfigError
 
 if TYPE_CHECKING:  # who only wants to know which methods there are loads nothing heavy
     from vloc_ros.core.pipeline import Method
 
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """Where the three parts of a method are, as "module:class", which `pkgutil.resolve_name` loads.
+
+    `method`: a `core.pipeline.Method`, all that a robot needs. `options`: its options of `vloc map`, a
+    `training.method_options.MethodOptions`. `recipe`: what makes its maps, a `training.recipe.Recipe`; loads PyTorch.
+    """
+
+    method: str
+    options: str
+    recipe: str
+
+
 METHODS = {
-    "vsnet": "VsNet",
-    "hscnet": "HscNet",
+    "vsnet": MethodEntry(
+        "vloc_ros.methods.vsnet.method:VSNetMethod",
+        "vloc_ros.training.vsnet.options:VSNetOptions",
+        "vloc_ros.training.vsnet.recipe:VSNetRecipe",
+    ),
+    "hscnet": MethodEntry(
+        "vloc_ros.methods.hscnet.method:HSCNetMethod",
+        "vloc_ros.training.hscnet.options:HSCNetOptions",
+        "vloc_ros.training.hscnet.recipe:HSCNetRecipe",
+    ),
 }
 DEFAULT_METHOD = next(iter(METHODS))
 
 
 def get_method(name: str) -> "Method":
     """The method called `name`, with its defaults. Raises ConfigError for an unknown name."""
-    require_method(name)
-    method: Method = getattr(import_module(f"vloc_ros.methods.{name}"), METHODS[name])()
+    method: Method = load(method_entry(name).method)()
     return method
 
 
-def require_method(name: str) -> None:
-    """Raise ConfigError for a method that nobody knows."""
+def method_entry(name: str) -> MethodEntry:
+    """Where a method's parts are. Raises ConfigError for a method that nobody knows."""
     if name not in METHODS:
         raise ConfigError(f"method {name!r} is unknown, known are {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def load(part: str) -> Any:
+    """One part of a MethodEntry."""
+    return resolve_name(part)

@@ -11,8 +11,8 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header, UInt8MultiArray
 
-from vloc_ros.core.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
 
 Rgb = NDArray[np.uint8]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from vloc_ros.core.tracking import State
 from vloc_ros.ros.outcome import Outcome
+from vloc_ros.tracking.pose_tracker import State
 
 WINDOW = 200  # images that percentiles are taken over
 LEVELS = {

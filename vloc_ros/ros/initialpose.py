@@ -10,13 +10,13 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
 from rclpy.qos import QoSProfile
 
-from vloc_ros.core.tracking import Fix, Hint
-from vloc_ros.core.transforms import Matrix
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.ros.conversions import from_pose
-from vloc_ros.ros.frames import MAX_DISTANCE_M
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.ros.tf_frames import MAX_DISTANCE_M
+from vloc_ros.tracking.pose_tracker import Fix, Hint
 
 TOPIC = "initialpose"
 QOS = QoSProfile(depth=10)

@@ -11,15 +11,15 @@ from std_msgs.msg import ColorRGBA
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.tracking import Fix
-from vloc_ros.core.transforms import Matrix, apply, invert, moved_covariance
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
-from vloc_ros.evaluation.overlay import draw_result
+from vloc_ros.drawing.overlay import draw_result
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import Matrix, apply, invert, moved_covariance
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
-from vloc_ros.ros.frames import FramesAtStamp
 from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
+from vloc_ros.ros.tf_frames import FramesAtStamp
+from vloc_ros.tracking.pose_tracker import Fix
 
 RELIABLE = QoSProfile(depth=10)
 FRUSTUM_LENGTH_M = 0.15

@@ -11,10 +11,10 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from vloc_ros.core.manifest import PRECISIONS
-from vloc_ros.core.tracking import TrackingOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
+from vloc_ros.tracking.pose_tracker import TrackingOptions
 
 T = TypeVar("T", bound="NodeParameters")
 TEXTS = tuple[str, ...]

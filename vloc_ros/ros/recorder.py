@@ -9,10 +9,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from vloc_ros.core.transforms import Matrix, from_quaternion
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.recorded import CAMERA_POSE_FILE, COVARIANCE_FILE, POSE_FILE, STATUS_FILE
-from vloc_ros.evaluation.trajectory import StampedPose, to_line
+from vloc_ros.geometry.trajectory import StampedPose, to_line
+from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_stamp_ns
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RecorderParameters

@@ -12,23 +12,23 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
-from vloc_ros.core.camera import Camera
-from vloc_ros.core.camera_info import InfoOptions, read_camera_info
 from vloc_ros.core.field_of_view import field_of_view_doubts
-from vloc_ros.core.tracking import State, Track, follow, state_of
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError, VlocError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera_info import InfoOptions, read_camera_info
 from vloc_ros.images import to_rgb
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer, preload
 from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_stamp_ns
-from vloc_ros.ros.frames import TransformMissingError, base_frame, broadcast_frame, frames_at, newest_odometry
 from vloc_ros.ros.initialpose import InitialPose, to_hint
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outcome import Outcome, RefusedError
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
+from vloc_ros.ros.tf_frames import TransformMissingError, base_frame, broadcast_frame, frames_at, newest_odometry
+from vloc_ros.tracking.pose_tracker import State, Track, follow, state_of
 
 MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
 MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag

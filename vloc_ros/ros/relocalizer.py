@@ -15,7 +15,6 @@ from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer
 
 from vloc_ros.core.rate import RateLimit
-from vloc_ros.core.tracking import State
 from vloc_ros.errors import VlocError
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros import initialpose
@@ -23,15 +22,16 @@ from vloc_ros.ros.camera_input import CameraInput
 from vloc_ros.ros.conversions import header, to_stamp_ns
 from vloc_ros.ros.diagnostics import Statistics, status_message
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
-from vloc_ros.ros.frames import TransformReceiver
 from vloc_ros.ros.map_topic import MapTopic
 from vloc_ros.ros.memory import give_back
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.relocalization import Relocalization
+from vloc_ros.ros.tf_frames import TransformReceiver
 from vloc_ros.ros.triggers import Answer, Triggers
 from vloc_ros.ros.worker import NewestWins
+from vloc_ros.tracking.pose_tracker import State
 
 STEADY = ClockType.STEADY_TIME  # goes on when the simulation is paused
 TRIGGER_TIMEOUT_S = 5.0

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.mapping.moved_views import GREY
+from vloc_ros.mapping.novel_views import GREY
 
 Float = NDArray[np.float64]
 Image = NDArray[np.uint8]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vloc_ros.mapping.moved_views import GREY
+from vloc_ros.mapping.novel_views import GREY
 from vloc_ros.training.augment import COLOR, NO_OCCLUDER, NOISE, Changes, covered_cells, label_warps
-from vloc_ros.training.geometry import NEAR
+from vloc_ros.training.projection import NEAR
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, as OpenCV has it
 OUTSIDE = -1e6  # a pixel that is in no image

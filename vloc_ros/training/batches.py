@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vloc_ros.core.ahead import ahead
+from vloc_ros.core.prefetch import prefetch
 from vloc_ros.datasets.some_grey import without_color
 from vloc_ros.training.augment import (
     Augmentation,
@@ -81,7 +81,7 @@ class BatchSource:
 
     def batches(self, numbers: Iterable[int], workers: int) -> Generator[Batch, None, None]:
         """The batches of these numbers, `workers` of them being prepared ahead."""
-        with closing(ahead(iter(numbers), self.prepare, threads=workers, window=workers)) as prepared:
+        with closing(prefetch(iter(numbers), self.prepare, threads=workers, window=workers)) as prepared:
             for finish in prepared:
                 yield finish()
 

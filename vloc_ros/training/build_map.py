@@ -22,7 +22,6 @@ from vloc_ros.mapping.depth_calibration import DepthCorrection
 from vloc_ros.maps import require_replaceable, write_map
 from vloc_ros.methods import get_method
 from vloc_ros.training.calibrate import OPEN_GATE, collect_samples, fit_calibration, fit_gate
-from vloc_ros.training.console import TrainingBar, bar, describe, say
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.deploy import TorchSession, deployed_spec
 from vloc_ros.training.device import Workers, arithmetic, choose_device
@@ -33,12 +32,13 @@ from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.preview import draw_preview
+from vloc_ros.training.progress import TrainingBar, bar, describe, say
 from vloc_ros.training.recipe import Recipe
 from vloc_ros.training.scene import Place, Scene, load_scene, save_scene
 from vloc_ros.training.trainer import LOGS, Trainer
 from vloc_ros.training.views import (
     calibration_views,
-    default_moved_views,
+    default_novel_views,
     frames_of_scenes,
     require_movable,
     training_views,
@@ -68,15 +68,15 @@ def build_map(options: MapOptions) -> None:
     training, kept_back = split_held_out(dataset)
     held_out = SomeGrey(kept_back, options.grey) if options.grey else kept_back
     recipe: Recipe = load_recipe(options.method)
-    require_movable(options.moved_views, recipe, training)
-    moved_views = default_moved_views(recipe, training)
+    require_movable(options.novel_views, recipe, training)
+    novel_views = default_novel_views(recipe, training)
     if workers.rank == 0:
         require_replaceable(options.out)
-        options = settled(options, workers, moved_views)
+        options = settled(options, workers, novel_views)
         claim(options)
         _prepare(options, recipe, training)
     workers.barrier()
-    options = settled(replace(options, fresh=False), workers, moved_views)  # the others: as was claimed
+    options = settled(replace(options, fresh=False), workers, novel_views)  # the others: as was claimed
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
@@ -214,7 +214,7 @@ def _training_summary(options: MapOptions, recipe: Recipe, trainer: Trainer) -> 
         "dataset": options.dataset,
         "split": options.split,
         **recipe.summary(),
-        "moved_views": options.moved_views,
+        "moved_views": options.novel_views,
         "iterations": trainer.progress.iteration,
         "minutes": round(trainer.progress.seconds / 60, 2),
         "batch_size": training.batch_size,

@@ -13,14 +13,14 @@ from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.nearest_view import how_far_away
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
-from vloc_ros.evaluation.degrade import HARDSHIPS, Degraded, Severity
+from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
 from vloc_ros.evaluation.evaluate import evaluate, evaluate_frames
 from vloc_ros.evaluation.metrics import WRONG_LIMITS, error_vector
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping import Progress, no_progress
-from vloc_ros.mapping.moved_views import MovedViews
+from vloc_ros.mapping.novel_views import NovelViews
 
 OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8
@@ -38,7 +38,7 @@ RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfect
 
 @dataclass(frozen=True)
 class Sample:
-    """A pose from one image through one hardship, as solved: neither calibrated nor gated. `away`: from the nearest
+    """A pose from one image through one corruption, as solved: neither calibrated nor gated. `away`: from the nearest
     mapping view, as `NearestView.away`. `moved`: of a view from beside the path, not of a frame."""
 
     estimate: Estimated
@@ -65,17 +65,17 @@ class Sample:
 
 
 def collect_samples(
-    localizer: Localizer, held_out: Dataset, moved: Sequence[MovedViews], progress: Progress = no_progress
+    localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], progress: Progress = no_progress
 ) -> list[Sample]:
-    """Localize every held-out frame through every hardship, and the views moved away from them, with a map that has
+    """Localize every held-out frame through every corruption, and the views moved away from them, with a map that has
     neither calibration nor gate."""
     samples: list[Sample] = []
-    steps = len(HARDSHIPS) + len(moved)
-    for done, hardship in enumerate(HARDSHIPS, start=1):
-        records = evaluate(localizer, Degraded(held_out, hardship.degrade)).records
-        samples.extend(_samples(records, hardship.severity, localizer.landmark_map, moved=False))
+    steps = len(CORRUPTIONS) + len(moved)
+    for done, corruption in enumerate(CORRUPTIONS, start=1):
+        records = evaluate(localizer, Corrupted(held_out, corruption.degrade)).records
+        samples.extend(_samples(records, corruption.severity, localizer.landmark_map, moved=False))
         progress(done, steps)
-    for done, views in enumerate(moved, start=len(HARDSHIPS) + 1):
+    for done, views in enumerate(moved, start=len(CORRUPTIONS) + 1):
         records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
         samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, moved=True))
         progress(done, steps)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.objective import PIXEL_MEAN, PIXEL_STD, Objective
 
 MAX_SHRINK = 3  # more takes a CPU over a millisecond longer than shrinking the image before

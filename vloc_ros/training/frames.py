@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.camera import Camera
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import telling
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import Progress, no_progress
 
 FrameReader = Callable[[], Frame]  # decodes or renders one

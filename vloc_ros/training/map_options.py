@@ -16,7 +16,7 @@ SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
 GPU_BATCH = 24  # a GPU would be waiting for its next command at fewer
-MOVED_VIEWS = 0.5  # for each frame: more are better far from the path, but cost accuracy near it
+NOVEL_VIEWS = 0.5  # for each frame: more are better far from the path, but cost accuracy near it
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class MapOptions:
     """How `build_map` makes a map.
 
     `method`: the method's own options. `mesh`: a surface to use instead of fusing depth. `width`: of the network's
-    input; its height follows the first image's aspect ratio. `moved_views`: so many views from beside the path for each
-    frame; None: MOVED_VIEWS where they can be had. `grey`: the share of the training images that lose their colours,
+    input; its height follows the first image's aspect ratio. `novel_views`: so many views from beside the path for each
+    frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images that lose their colours,
     1 for a map for grey cameras alone. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
     what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
@@ -80,7 +80,7 @@ class MapOptions:
     poses: str | None = None
     mesh: Path | None = None
     width: int = 320
-    moved_views: float | None = None
+    novel_views: float | None = None
     grey: float = 0.0
     frame_id: str = "map"
     false_positive_rate: float = 0.01
@@ -90,8 +90,8 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
-        if self.moved_views is not None and not 0 <= self.moved_views < math.inf:
-            raise ConfigError(f"training: {self.moved_views} moved views for each frame must be 0 or more, and finite")
+        if self.novel_views is not None and not 0 <= self.novel_views < math.inf:
+            raise ConfigError(f"training: {self.novel_views} moved views for each frame must be 0 or more, and finite")
         if not 0 <= self.grey <= 1:
             raise ConfigError(f"training: a share of {self.grey} grey images must be in 0 .. 1")
         if not 0 <= self.false_positive_rate <= 1:

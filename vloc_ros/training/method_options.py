@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any, Protocol
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.methods import METHODS, require_method
+from vloc_ros.methods import METHODS, load, method_entry
 
 
 class MethodOptions(Protocol):
@@ -55,12 +54,12 @@ def flags_of(options: type) -> dict[str, Flag]:
 
 def options_class(method: str) -> Any:
     """The class of a method's options. Raises ConfigError for a method that nobody knows."""
-    return _part(method, "options", "Options")
+    return load(method_entry(method).options)
 
 
 def load_recipe(options: MethodOptions) -> Any:
     """What makes maps of the options' method, a `Recipe`; loads PyTorch."""
-    return _part(options.method, "recipe", "Recipe")(options)
+    return load(method_entry(options.method).recipe)(options)
 
 
 def make_options(method: str, given: Mapping[str, Any]) -> MethodOptions:
@@ -77,11 +76,6 @@ def make_options(method: str, given: Mapping[str, Any]) -> MethodOptions:
 
 def _flag_name(field_name: str) -> str:
     return f"--{field_name.replace('_', '-')}"
-
-
-def _part(method: str, module: str, suffix: str) -> Any:
-    require_method(method)
-    return getattr(import_module(f"vloc_ros.training.{method}.{module}"), METHODS[method] + suffix)
 
 
 def require_known(kind: str, name: str, known: tuple[str, ...]) -> None:

@@ -7,14 +7,14 @@ from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.core.pipeline import Outputs
 from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.console import bar
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.objective import Objective
+from vloc_ros.training.progress import bar
 from vloc_ros.training.scene import Place, Scene
 
 
 class Recipe(Protocol):
-    """A method's part, made of its options; `VsNetRecipe` in training/vsnet/recipe.py and so on."""
+    """A method's part, made of its options; `VSNetRecipe` in training/vsnet/recipe.py and so on."""
 
     @property
     def augmentation(self) -> Augmentation: ...

@@ -11,27 +11,27 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views
-from vloc_ros.mapping.moved_views import MovedViews
-from vloc_ros.training.console import bar, say
+from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.training.frames import FrameReader
-from vloc_ros.training.map_options import MOVED_VIEWS, MapOptions
+from vloc_ros.training.map_options import NOVEL_VIEWS, MapOptions
+from vloc_ros.training.progress import bar, say
 from vloc_ros.training.recipe import Recipe
 
 CALIBRATION_VIEWS = 3  # from beside each held-out frame
 
 
-def default_moved_views(recipe: Recipe, training: Dataset) -> float:
+def default_novel_views(recipe: Recipe, training: Dataset) -> float:
     """How many for each frame where nobody says: none if there is nothing to render from."""
-    return MOVED_VIEWS if any(_can_be_moved(part, recipe) for _, part in scene_parts(training)) else 0.0
+    return NOVEL_VIEWS if any(_can_be_moved(part, recipe) for _, part in scene_parts(training)) else 0.0
 
 
-def require_movable(moved_views: float | None, recipe: Recipe, training: Dataset) -> None:
+def require_movable(novel_views: float | None, recipe: Recipe, training: Dataset) -> None:
     """Raise ConfigError if views are asked for that cannot be rendered or labelled."""
     for name, part in scene_parts(training):
-        if moved_views and not _can_be_moved(part, recipe):
+        if novel_views and not _can_be_moved(part, recipe):
             scene = f"scene '{name}': " if name else ""
             reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
-            raise ConfigError(f"training: {scene}{moved_views:g} moved views for each frame: {reason}")
+            raise ConfigError(f"training: {scene}{novel_views:g} moved views for each frame: {reason}")
 
 
 def frames_of_scenes(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
@@ -44,18 +44,18 @@ def frames_of_scenes(options: MapOptions, recipe: Recipe, dataset: Dataset) -> d
 def training_views(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[FrameReader]:
     """The frames of a scene, and views (width, height) from beside their path."""
     frames: list[FrameReader] = [partial(part.frame, index, depth=part.has_depth) for index in range(len(part))]
-    if not (options.moved_views and _can_be_moved(part, recipe)):
+    if not (options.novel_views and _can_be_moved(part, recipe)):
         return frames
-    moved = MovedViews(part, round(options.moved_views * len(part)), *size, options.training.seed)
+    moved = NovelViews(part, round(options.novel_views * len(part)), *size, options.training.seed)
     return frames + [partial(moved.frame, number) for number in range(len(moved))]
 
 
 def calibration_views(
     options: MapOptions, recipe: Recipe, held_out: Dataset, size: tuple[int, int]
-) -> list[MovedViews]:
+) -> list[NovelViews]:
     """Views (width, height) from beside the held-out frames of each scene that they can be rendered from."""
     return [
-        MovedViews(part, CALIBRATION_VIEWS * len(part), *size, options.training.seed)
+        NovelViews(part, CALIBRATION_VIEWS * len(part), *size, options.training.seed)
         for part in frames_of_scenes(options, recipe, held_out).values()
         if _can_be_moved(part, recipe)
     ]

@@ -14,8 +14,8 @@ SETTINGS = "options.json"  # what the work directory is of, in it
 BEFORE = {"moved_views": 0.0, "grey": 0.0}  # of a run from before there were such options
 
 
-def settled(options: MapOptions, workers: Workers, moved_views: float) -> MapOptions:
-    """What was left open becomes what it is in the run that is continued; in a new one there are so many `moved_views`
+def settled(options: MapOptions, workers: Workers, novel_views: float) -> MapOptions:
+    """What was left open becomes what it is in the run that is continued; in a new one there are so many `novel_views`
     for each frame, and batches have the size that suits the device and the number of processes.
 
     Raises ConfigError if the processes cannot share them evenly.
@@ -23,14 +23,14 @@ def settled(options: MapOptions, workers: Workers, moved_views: float) -> MapOpt
     try:
         earlier = {} if options.fresh else json.loads((options.workdir / SETTINGS).read_text())
         known = {name: earlier["training"][name] for name in ("batch_size", "accumulate")}
-        moved_views = (BEFORE | earlier)["moved_views"]
+        novel_views = (BEFORE | earlier)["moved_views"]
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: claiming the directory says which
         gpu = choose_device().type == "cuda"
         known = {"batch_size": GPU_BATCH if gpu else BASE_BATCH, "accumulate": workers.count}
     training = options.training.settled(**known)
     workers.share_of(training.accumulate)
-    asked = options.moved_views
-    return replace(options, training=training, moved_views=moved_views if asked is None else asked)
+    asked = options.novel_views
+    return replace(options, training=training, novel_views=novel_views if asked is None else asked)
 
 
 def claim(options: MapOptions) -> None:

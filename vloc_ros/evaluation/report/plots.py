@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vloc_ros.core.tracking import State
 from vloc_ros.evaluation.metrics import RECALL_LIMITS, PoseError
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.svg import (
@@ -26,6 +25,7 @@ from vloc_ros.evaluation.report.svg import (
     thinned,
 )
 from vloc_ros.evaluation.uncertainty import is_right, recall_against_rejection, reliability
+from vloc_ros.tracking.pose_tracker import State
 
 Float = NDArray[np.float64]
 Runs = Mapping[str, Sequence[FrameRecord]]

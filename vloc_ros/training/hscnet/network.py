@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vloc_ros.training.hscnet.attention import Encoder, LinearTransformer, one_hot, size_of
-from vloc_ros.training.hscnet.options import STRIDE, HscNetOptions, Preset
+from vloc_ros.training.hscnet.options import STRIDE, HSCNetOptions, Preset
 
 # What each cell is taken to show of a level, (B, h, w), given the level's number and logits (B, k, h, w).
 Choose: TypeAlias = Callable[[int, Tensor], Tensor]
@@ -72,7 +72,7 @@ PRESETS: Mapping[Preset, Architecture] = MappingProxyType(
 )
 
 
-def architecture_of(options: HscNetOptions) -> Architecture:
+def architecture_of(options: HSCNetOptions) -> Architecture:
     """The preset's, without what the variant lacks."""
     return replace(
         PRESETS[options.preset],

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.mapping.hierarchy import Hierarchy
 from vloc_ros.training.batches import Batch
-from vloc_ros.training.geometry import focal_lengths, rays
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth, apply_poses, hscnet_losses
 from vloc_ros.training.hscnet.network import HSCNet, HSCNetOutput, architecture_of
-from vloc_ros.training.hscnet.options import REPROJECTION_FROM, HscNetOptions
+from vloc_ros.training.hscnet.options import REPROJECTION_FROM, HSCNetOptions
 from vloc_ros.training.hscnet.tree import Tree
 from vloc_ros.training.objective import Objective, at_least_float32
+from vloc_ros.training.projection import focal_lengths, rays
 
 
 class HSCNetObjective(Objective):
@@ -22,7 +22,7 @@ class HSCNetObjective(Objective):
 
     network: HSCNet
 
-    def __init__(self, options: HscNetOptions, hierarchy: Hierarchy):
+    def __init__(self, options: HSCNetOptions, hierarchy: Hierarchy):
         super().__init__(HSCNet(hierarchy.branching, architecture_of(options)), options.learning_rate)
         self.options = options
         self.hierarchy = hierarchy

@@ -28,7 +28,7 @@ def parse_branching(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class HscNetOptions:
+class HSCNetOptions:
     """How a map of HSCNet is made; presets with ++ are HSCNet++.
 
     `branching`: children of each node of the hierarchy, level by level; without any, the regression-only baseline.

@@ -17,9 +17,9 @@ from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
 from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparse_landmarks, sparsified_depth
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.console import bar, say
 from vloc_ros.training.hscnet.objective import HSCNetObjective
-from vloc_ros.training.hscnet.options import REACH, HscNetOptions
+from vloc_ros.training.hscnet.options import REACH, HSCNetOptions
+from vloc_ros.training.progress import bar, say
 from vloc_ros.training.recipe import surface_of
 from vloc_ros.training.scene import MappedPlace, Place, Scene, group
 
@@ -37,10 +37,10 @@ LIMITS: Mapping[Precision, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class HscNetRecipe:
+class HSCNetRecipe:
     """Satisfies `vloc_ros.training.recipe.Recipe`."""
 
-    options: HscNetOptions
+    options: HSCNetOptions
 
     augmentation = PAPERS
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from vloc_ros.core.manifest import NetworkSpec, Precision
 from vloc_ros.training.batches import Batch
-from vloc_ros.training.geometry import cell_centers, project
 from vloc_ros.training.objective import Objective, at_least_float32
+from vloc_ros.training.projection import cell_centers, project
 from vloc_ros.training.vsnet.deploy import DeployedVSNet
 from vloc_ros.training.vsnet.losses import direction_l1, offset_l1, scale_likelihood, segmentation_loss
 from vloc_ros.training.vsnet.network import PRESETS, VSNet, VSNetOutput
-from vloc_ros.training.vsnet.options import LossWeights, VsNetOptions
+from vloc_ros.training.vsnet.options import LossWeights, VSNetOptions
 from vloc_ros.training.vsnet.resnet import load_torchvision_weights
 
 
@@ -23,7 +23,7 @@ class VSNetObjective(Objective):
 
     network: VSNet
 
-    def __init__(self, options: VsNetOptions, positions: NDArray[np.float64], weights: LossWeights):
+    def __init__(self, options: VSNetOptions, positions: NDArray[np.float64], weights: LossWeights):
         prototypes = torch.randn(len(positions), options.embedding)
         super().__init__(PRESETS[options.preset](options.embedding, options.stride), options.learning_rate)
         self.prototypes = nn.Parameter(prototypes)

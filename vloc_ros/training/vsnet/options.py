@@ -47,7 +47,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class VsNetOptions:
+class VSNetOptions:
     """How a map of VS-Net is made.
 
     Patches number about `landmarks` (DEFAULT_LANDMARKS) or measure `patch_size` metres: one of the two may be given.

@@ -15,11 +15,11 @@ from vloc_ros.mapping.labels import Labeller
 from vloc_ros.mapping.landmarks import build_landmarks
 from vloc_ros.mapping.supervoxels import segment, segment_to_count
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.console import bar, say
+from vloc_ros.training.progress import bar, say
 from vloc_ros.training.recipe import surface_of
 from vloc_ros.training.scene import MappedPlace, Place, Scene
 from vloc_ros.training.vsnet.objective import VSNetObjective
-from vloc_ros.training.vsnet.options import DEFAULT_LANDMARKS, VsNetOptions
+from vloc_ros.training.vsnet.options import DEFAULT_LANDMARKS, VSNetOptions
 
 MIN_LANDMARKS, MAX_LANDMARKS = 4, int(np.iinfo(np.uint16).max)  # what a pose needs; what label images can tell apart
 AWAY_CELLS = 2  # of the output, between a cell and its landmark
@@ -32,10 +32,10 @@ LIMITS: Mapping[Precision, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class VsNetRecipe:
+class VSNetRecipe:
     """Satisfies `vloc_ros.training.recipe.Recipe`."""
 
-    options: VsNetOptions
+    options: VSNetOptions
 
     augmentation = Augmentation()
     reads_depth = True

@@ -1,0 +1,84 @@
+"""Map directories, and what reading them says: for the tests of the map format."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.errors import MapError
+from vloc_ros.geometry.transforms import from_quaternion
+from vloc_ros.maps import read_map
+from vloc_ros.maps.manifest_yaml import record_of
+from vloc_ros.methods.vsnet.method import VSNetMethod
+
+NETWORK = b"any bytes will do here" * 100
+PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
+FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png", "mapping.json")
+
+
+def random_pose(rng: np.random.Generator) -> np.ndarray:
+    return from_quaternion(rng.normal(size=4), rng.normal(size=3))
+
+
+def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap:
+    rng = np.random.default_rng(n)
+    normals = rng.normal(size=(n, 3))
+    fields = {
+        "method": "vsnet",
+        "frame_id": "map",
+        "created": "2025-06-01T12:00:00Z",
+        "network": NetworkSpec(320, 240, 4, VSNetMethod.outputs),
+        "gate": GateThresholds(min_inliers=9, min_confidence=0.07),
+        "training": {"epochs": 3, "loss": np.float32(0.25), "blocks": (1, 2)},
+        "accuracy": {"median_translation_m": None, "recall": 0.5},
+        **manifest,
+    }
+    return LandmarkMap(
+        ids=np.arange(n, dtype=np.int32) * 3,
+        positions=rng.normal(size=(n, 3)) * 5 + offset,
+        normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
+        extents=rng.uniform(0.05, 0.3, n),
+        observations=rng.integers(5, 900, n).astype(np.int32),
+        manifest=Manifest(**fields),  # type: ignore[arg-type]
+        mapping_views=np.stack([random_pose(rng) for _ in range(3)]),
+        method_data={"radii": rng.normal(size=(n, 2)).astype(np.float32)},
+    )
+
+
+def joined_map() -> LandmarkMap:
+    """Landmarks 0, 2, 4 and views 0, 2 are of the hall, the others of the attic."""
+    indices = np.arange(5, dtype=np.int32) % 2
+    one = make_map()
+    manifest = replace(one.manifest, scenes=("hall", "attic"))
+    return replace(one, manifest=manifest, scenes=indices, view_scenes=indices[:3])
+
+
+def refusal(directory: Path) -> str:
+    with pytest.raises(MapError) as caught:
+        read_map(directory)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(directory) in message
+    return message
+
+
+def edit_manifest(directory: Path, edit: Callable[[dict], None]) -> None:
+    """Change map.yaml and renew its seal: what a careful attacker or a hand editor would do."""
+    document = yaml.safe_load((directory / "map.yaml").read_bytes())
+    del document["sha256"]
+    edit(document)
+    body = yaml.safe_dump(document, sort_keys=False).encode()
+    (directory / "map.yaml").write_bytes(body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode())
+
+
+def replace_file(directory: Path, name: str, content: bytes) -> None:
+    """Replace a file and renew its record, so that only its content can be objected to."""
+    (directory / name).write_bytes(content)
+    record = record_of(content)
+    edit_manifest(directory, lambda d: d["files"].update({name: {"sha256": record.sha256, "bytes": record.bytes}}))

@@ -1,0 +1,75 @@
+"""Tiny maps of rooms, made in seconds: for the tests of `build_map`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vloc_ros.datasets import Frame
+from vloc_ros.datasets.synthetic_room import RoomFrames
+from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
+from vloc_ros.training import build_map as build_map_module
+from vloc_ros.training import recipe as recipe_module
+from vloc_ros.training import trainer as trainer_module
+from vloc_ros.training.map_options import MapOptions, TrainingOptions
+from vloc_ros.training.progress import TrainingBar
+from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.vsnet.options import VSNetOptions
+
+VOXEL = 0.06
+WIDTH, HEIGHT = 160, 128  # 160 x 120 in multiples of 16
+VSNET = VSNetOptions(patch_size=0.8, embedding=8)
+
+
+def options_in(directory: Path, **changes: Any) -> MapOptions:
+    """One epoch of the small split of the synthetic room, without views from beside its path."""
+    options: dict[str, Any] = {
+        "dataset": "synthetic_room",
+        "root": None,
+        "split": "small",
+        "out": directory / "map",
+        "workdir": directory / "work",
+        "method": VSNET,
+        "width": WIDTH,
+        "moved_views": 0.0,
+        "training": TrainingOptions(epochs=1, batch_size=4),
+    }
+    return MapOptions(**{**options, **changes})
+
+
+_RENDERED: dict[tuple[str, str], Frame] = {}
+_render = RoomFrames.frame
+
+
+def rendered_once(frames: RoomFrames, index: int, *, depth: bool = False) -> Frame:
+    """`RoomFrames.frame`, which takes most of the time of these tests."""
+    key = frames.plan.name, frames.names[index]
+    if key not in _RENDERED:
+        _RENDERED[key] = _render(frames, index, depth=True)
+    return _RENDERED[key] if depth else replace(_RENDERED[key], depth=None)
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Coarse surfaces, one measurement, a report of every iteration, frames that are rendered once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoomFrames, "frame", rendered_once)
+        patch.setattr(trainer_module, "LOG_EVERY", 1)
+        patch.setattr(build_map_module, "VALIDATIONS", 2)
+        for surface_maker in (fuse_depth, surface_from_mesh):
+            patch.setattr(recipe_module, surface_maker.__name__, partial(surface_maker, voxel_size=VOXEL))
+        yield
+
+
+def interrupted_at(iteration: int) -> Callable[..., None]:
+    """A report that presses Ctrl-C."""
+
+    def report(_: TrainingBar, trainer: Trainer, losses: object) -> None:
+        if trainer.progress.iteration >= iteration:
+            raise KeyboardInterrupt
+
+    return report

@@ -1,0 +1,121 @@
+"""The posed images of a bag, one after the other; only a few of them are in memory at any time."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from vloc_ros.bags.camera import Calibrations, CameraTopics, choose_camera, read_calibrations
+from vloc_ros.bags.options import BagOptions
+from vloc_ros.bags.reader import NS, Bag, Message
+from vloc_ros.bags.truth import Truth, read_truth
+from vloc_ros.core.prefetch import prefetch
+from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.images import to_rgb
+
+DECODERS = 2  # threads
+WINDOW = 6  # messages read ahead, decoded or not
+
+
+class BagFrames:
+    """The images of a camera that have ground truth, as frames named by their stamp in seconds, in the order of
+    recording. To be iterated over once; so far, `skipped` are the images without ground truth, `unstamped` those whose
+    stamp is 0, `repeated` those with the stamp of an image before: nobody knows when these were taken."""
+
+    def __init__(
+        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, options: BagOptions
+    ) -> None:
+        self.topics, self.calibrations, self.truth = topics, calibrations, truth
+        self.skipped = self.unstamped = self.repeated = 0
+        self._bag, self._options = bag, options
+
+    def __len__(self) -> int:
+        """All images, with ground truth or without."""
+        return self.topics.image.count
+
+    @property
+    def left_out(self) -> int:
+        """How many images were not given so far."""
+        return self.skipped + self.unstamped + self.repeated
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode in threads while the caller works on the frames before. Raises DatasetError."""
+        return prefetch(self._known(), self._frame, DECODERS, WINDOW)
+
+    def named(self, names: Collection[str]) -> Iterator[Frame]:
+        """Only the frames of these names; the others are not decoded. Raises DatasetError."""
+        wanted = (item for item in self._known() if _name(item[0]) in names)
+        return prefetch(wanted, self._frame, DECODERS, WINDOW)
+
+    def to_json(self) -> dict[str, Any]:
+        """Where the frames came from and how many were left out; complete after the last frame."""
+        return {
+            "bag": str(self._bag.path),
+            "image_topic": self.topics.image.name,
+            "camera_info_topic": self.topics.info.name,
+            "cameras": len(set(self.calibrations.cameras)),
+            "images": len(self),
+            "skipped_without_truth": self.skipped,
+            "skipped_without_stamp": self.unstamped,
+            "skipped_repeated_stamp": self.repeated,
+            "truth": self.truth.to_json(),
+        }
+
+    def _known(self) -> Iterator[tuple[Message, Matrix]]:
+        """The messages of images that have ground truth, with their poses; counts the others."""
+        stamps_ns: dict[int, bool] = {}  # and whether there is truth
+        for message in self._bag.messages([self.topics.image]):
+            stamp_ns, _ = message.header
+            if stamp_ns == 0:
+                self.unstamped += 1
+            elif stamp_ns in stamps_ns:
+                self.repeated += 1
+            else:
+                poses, known = self.truth.at(np.array([stamp_ns]))
+                stamps_ns[stamp_ns] = bool(known[0])
+                if known[0]:
+                    yield message, poses[0]
+                else:
+                    self.skipped += 1
+        self._check(stamps_ns)
+
+    def _check(self, stamps_ns: Mapping[int, bool]) -> None:
+        """Raise DatasetError if there was no image to be localized, or none whose time can be believed."""
+        where = f"{self._bag.path}: {self.topics.image.name}"
+        first_s, last_s = (end(stamps_ns, default=0) / NS for end in (min, max))
+        if not stamps_ns or (len(stamps_ns) == 1 and self.repeated):
+            same = f"all {self.repeated + 1 if stamps_ns else self.unstamped} images have the stamp {first_s:.3f} s"
+            raise DatasetError(f"{where}: {same}: their driver does not set it")
+        if not any(stamps_ns.values()):
+            raise DatasetError(
+                f"{where}: no image has ground truth: images from {first_s:.3f} to {last_s:.3f} s, {self.truth}"
+            )
+
+    def _frame(self, item: tuple[Message, Matrix]) -> Frame:
+        message, pose = item
+        stamp_ns, frame_id = message.header
+        name, content = _name(message), self._bag.read(message)
+        try:
+            rgb = to_rgb(content)
+            camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
+            image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
+        except VlocError as error:
+            raise DatasetError(f"{self._bag.path}: {message.topic}, image of {name} s: {error}") from error
+        return Frame(name, image, pose, scene=self._options.scene)
+
+
+def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
+    """The frames of a bag for a map whose frame is `map_frame`. Raises DatasetError for what the bag does not have."""
+    topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
+    calibrations = read_calibrations(bag, topics.info, options.info)
+    camera_frame = options.camera_frame or bag.first(topics.image).header[1]
+    truth = read_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
+    return BagFrames(bag, topics, calibrations, truth, options)
+
+
+def _name(message: Message) -> str:
+    seconds, nanoseconds = divmod(message.header[0], NS)
+    return f"{seconds}.{nanoseconds:09d}"

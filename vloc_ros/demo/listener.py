@@ -1,0 +1,114 @@
+"""Hears what the relocalizer says, and asks TF as any other node of a robot would."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from vloc_ros.demo.score import Answer, Played
+from vloc_ros.geometry.transforms import Matrix, from_quaternion
+from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
+from vloc_ros.tracking.pose_tracker import State
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A pose of the base and how long after its image it came."""
+
+    map_from_base: Matrix
+    latency_ms: float
+
+
+class Listener:
+    """Collects, by stamp of the image: poses, status reports, and `look_up`s. Its callbacks run in another thread."""
+
+    def __init__(self, node: Node, base_frame: str) -> None:
+        self._node, self._base_frame = node, base_frame
+        self._lock = threading.Lock()
+        self._buffer = Buffer()
+        self._tf_listener = TransformListener(self._buffer, node)
+        self._poses: dict[int, Heard] = {}
+        self._reports: dict[int, dict[str, str]] = {}
+        self._from_tf: dict[int, Matrix] = {}
+        self._map_frame = ""
+        self._landmarks: PointCloud2 | None = None
+        self._newest: dict[str, str] = {}
+        self.first_fix_s: float | None = None  # time.monotonic() of it
+        node.create_subscription(PoseWithCovarianceStamped, "relocalizer/pose", self._on_pose, 100)
+        node.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
+        node.create_subscription(PointCloud2, "map/landmarks", self._on_landmarks, LATCHED)
+
+    @property
+    def state(self) -> State:
+        """What the relocalizer last said of itself."""
+        return State(self._newest.get("state", State.UNINITIALIZED.value))
+
+    @property
+    def newest_report(self) -> dict[str, str]:
+        """The values of the last ~/status, empty before the first."""
+        return self._newest
+
+    @property
+    def pose_count(self) -> int:
+        return len(self._poses)
+
+    @property
+    def landmarks(self) -> Matrix | None:
+        """Landmarks of the map (N, 3) in metres; None until the map server has sent them."""
+        if self._landmarks is None:
+            return None
+        points: Matrix = point_cloud2.read_points_numpy(self._landmarks, ["x", "y", "z"]).astype(float)
+        return points
+
+    def look_up(self, stamp_ns: int) -> None:
+        """Ask TF where the base was then, with what is known now."""
+        if not self._map_frame:
+            return
+        try:
+            found = self._buffer.lookup_transform(self._map_frame, self._base_frame, Time(nanoseconds=stamp_ns))
+        except TransformException:
+            return
+        self._from_tf[stamp_ns] = to_matrix(found.transform)
+
+    def answer(self, played: Played) -> Answer:
+        """All that was heard of one image."""
+        with self._lock:
+            heard, report = self._poses.get(played.stamp_ns), self._reports.get(played.stamp_ns)
+        localize_ms = report["localize_ms"] if report else ""
+        return Answer(
+            played=played,
+            reported=report is not None or heard is not None,
+            pose=heard.map_from_base if heard else None,
+            latency_ms=heard.latency_ms if heard else None,
+            localize_ms=float(localize_ms) if localize_ms else None,
+            from_tf=self._from_tf.get(played.stamp_ns),
+        )
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        stamp_ns = to_stamp_ns(message.header.stamp)
+        latency_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) * 1e-6
+        if self.first_fix_s is None:
+            self.first_fix_s = time.monotonic()
+        p, q = message.pose.pose.position, message.pose.pose.orientation
+        with self._lock:
+            self._poses[stamp_ns] = Heard(from_quaternion([q.x, q.y, q.z, q.w], [p.x, p.y, p.z]), latency_ms)
+        self._map_frame = message.header.frame_id
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        self._newest = {value.key: value.value for value in message.values}
+        seconds, _, nanoseconds = self._newest["stamp"].partition(".")
+        with self._lock:
+            self._reports[int(seconds) * 1_000_000_000 + int(nanoseconds)] = self._newest
+
+    def _on_landmarks(self, message: PointCloud2) -> None:
+        self._landmarks = message

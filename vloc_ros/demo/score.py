@@ -1,0 +1,237 @@
+"""How good the answers to a drive were: figures, a table for people, and a verdict against explicit limits."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vloc_ros.evaluation.metrics import PoseError, pose_error
+from vloc_ros.geometry.transforms import Matrix, invert
+
+RIGHT = (0.05, 5.0)  # a pose within these metres and degrees counts for the recall
+RECOVERED = (0.25, 5.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """An image that was published, and where the base truly was and odometry believed it was, where that is known."""
+
+    stamp_ns: int
+    map_from_base: Matrix | None = None
+    odom_from_base: Matrix | None = None
+    carried: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of an image: the pose that came and when, what TF said at its stamp before that, both None if nothing
+    did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it."""
+
+    played: Played
+    reported: bool = False  # in ~/status
+    pose: Matrix | None = None
+    latency_ms: float | None = None
+    localize_ms: float | None = None
+    from_tf: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a good result is."""
+
+    median_m: float
+    median_deg: float
+    recall: float
+    first_fix_s: float = 15.0  # slow computers too
+    recovery_frames: int = 10
+
+
+SHIPPED_MAP = Limits(median_m=0.03, median_deg=1.0, recall=0.8)
+ANY_MAP = Limits(median_m=0.1, median_deg=5.0, recall=0.5)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Median and 95th percentile."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors of the poses that there were."""
+
+    metres: Percentiles
+    degrees: Percentiles
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """From being carried to the first right pose: images, that one included, and seconds until it came."""
+
+    frames: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of a drive, None for what is not known. `recoveries`: one per time the robot was carried, None for
+    a time that it never found itself again."""
+
+    images: int
+    fixes: int
+    dropped: int
+    first_fix_s: float | None
+    has_truth: bool
+    recall: float
+    pose: Accuracy | None
+    map_to_base: Accuracy | None
+    odometry_alone: PoseError | None
+    latency_ms: Percentiles | None
+    added_ms: Percentiles | None
+    recoveries: tuple[Recovery | None, ...] = field(default=())
+
+
+def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
+    """The figures of all images of a drive, in order."""
+    errors = [_error(answer.pose, answer) for answer in answers]
+    found = [error for error in errors if error is not None]
+    tf_errors = [error for answer in answers if (error := _error(answer.from_tf, answer)) is not None]
+    latencies = [a.latency_ms for a in answers if a.latency_ms is not None]
+    added = [a.latency_ms - a.localize_ms for a in answers if a.latency_ms is not None and a.localize_ms is not None]
+    return Score(
+        images=len(answers),
+        fixes=sum(answer.pose is not None for answer in answers),
+        dropped=sum(not answer.reported for answer in answers),
+        first_fix_s=first_fix_s,
+        has_truth=any(answer.played.map_from_base is not None for answer in answers),
+        recall=sum(error.within(*RIGHT) for error in found) / max(1, len(answers)),
+        pose=_accuracy(found),
+        map_to_base=_accuracy(tf_errors),
+        odometry_alone=_odometry_alone([answer.played for answer in answers]),
+        latency_ms=_percentiles(latencies),
+        added_ms=_percentiles(added),
+        recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.carried),
+    )
+
+
+def faults(result: Score, limits: Limits) -> list[str]:
+    """What is worse than it should be; without ground truth only whether and when there was a fix."""
+    if result.first_fix_s is None or not result.fixes:
+        return ["no image was localized"]
+    checks = [(f"the first fix took {result.first_fix_s:.1f} s", result.first_fix_s > limits.first_fix_s)]
+    if result.has_truth:
+        why = f" ({result.dropped} were dropped: is the computer busy?)" if result.dropped else ""
+        checks.append((f"only {result.recall:.0%} of the images gave a right pose{why}", result.recall < limits.recall))
+    if result.map_to_base:
+        metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
+        checks.append((f"map -> base_link is {metres * 100:.1f} cm off", metres > limits.median_m))
+        checks.append((f"map -> base_link is {degrees:.1f} deg off", degrees > limits.median_deg))
+    elif result.has_truth:
+        checks.append(("TF never knew map -> base_link", True))
+    for recovery in result.recoveries:
+        images = recovery.frames if recovery else result.images
+        checks.append((f"carried away, it was lost for {images} images", images > limits.recovery_frames))
+    return [what for what, is_bad in checks if is_bad]
+
+
+def table(result: Score) -> str:
+    """The figures for people: centimetres, degrees, percent, milliseconds."""
+    rows = [
+        ("images", f"{result.images}"),
+        ("fixes", f"{result.fixes}"),
+        ("dropped images", f"{result.dropped}"),
+        ("relocalizer start to first fix", _or_none(result.first_fix_s, "{:.1f} s")),
+        ("latency, image stamp to pose", _milliseconds(result.latency_ms)),
+        ("of that added by ROS", _milliseconds(result.added_ms)),
+    ]
+    if result.has_truth:
+        rows += [
+            ("error of the pose", _accuracy_text(result.pose)),
+            ("error of map -> base_link (TF)", _accuracy_text(result.map_to_base)),
+            ("odometry alone, at the end", _error_text(result.odometry_alone)),
+            (f"within {RIGHT[0] * 100:.0f} cm and {RIGHT[1]:.0f} deg", f"{result.recall:.1%}"),
+        ]
+    for recovery in result.recoveries:
+        text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
+        rows.append(("carried away, found itself", text))
+    return "\n".join(f"{name:<33}{value}" for name, value in rows)
+
+
+def notes(result: Score) -> list[str]:
+    """The figures in a few short lines."""
+    lines = [f"{result.fixes} fixes of {result.images} images"]
+    if result.latency_ms:
+        lines.append(f"latency {result.latency_ms.p50:.0f} ms")
+    if result.map_to_base:
+        metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
+        lines += ["map -> base_link, median:", f"  {metres * 100:.1f} cm, {degrees:.2f} deg"]
+    if result.odometry_alone:
+        lines += ["odometry alone, at the end:", f"  {_error_text(result.odometry_alone)}"]
+    return lines
+
+
+def _error(pose: Matrix | None, answer: Answer) -> PoseError | None:
+    truth = answer.played.map_from_base
+    return None if pose is None or truth is None else pose_error(pose, truth)
+
+
+def _percentiles(values: Sequence[float]) -> Percentiles | None:
+    return Percentiles(*np.percentile(values, (50, 95)).tolist()) if values else None
+
+
+def _accuracy(errors: Sequence[PoseError]) -> Accuracy | None:
+    metres = _percentiles([error.translation_m for error in errors])
+    degrees = _percentiles([math.degrees(error.rotation_rad) for error in errors])
+    return Accuracy(metres, degrees) if metres and degrees else None
+
+
+def odometry_in_map(played: Sequence[Played]) -> list[Matrix]:
+    """Where the robot would believe it was if it knew where it started, and from then on had only its odometry."""
+    known = _with_odometry(played)
+    return [truth @ invert(odom) @ later for truth, odom in known[:1] for _, later in known]
+
+
+def _with_odometry(played: Sequence[Played]) -> list[tuple[Matrix, Matrix]]:
+    return [
+        (p.map_from_base, p.odom_from_base)
+        for p in played
+        if p.map_from_base is not None and p.odom_from_base is not None
+    ]
+
+
+def _odometry_alone(played: Sequence[Played]) -> PoseError | None:
+    known = _with_odometry(played)
+    return pose_error(odometry_in_map(played)[-1], known[-1][0]) if known else None
+
+
+def _recovery(answers: Sequence[Answer], errors: Sequence[PoseError | None]) -> Recovery | None:
+    """Of a robot that was carried just before the first of these images."""
+    for count, (answer, error) in enumerate(zip(answers, errors, strict=True), start=1):
+        if error is not None and error.within(*RECOVERED):
+            waited_s = (answer.played.stamp_ns - answers[0].played.stamp_ns) * 1e-9
+            return Recovery(count, waited_s + (answer.latency_ms or 0.0) * 1e-3)
+    return None
+
+
+def _or_none(value: float | None, form: str) -> str:
+    return "none" if value is None else form.format(value)
+
+
+def _milliseconds(values: Percentiles | None) -> str:
+    return "none" if values is None else f"{values.p50:.0f} ms median, {values.p95:.0f} ms p95"
+
+
+def _accuracy_text(values: Accuracy | None) -> str:
+    if values is None:
+        return "none"
+    median = f"{values.metres.p50 * 100:.2f} cm, {values.degrees.p50:.2f} deg median"
+    return f"{median}; {values.metres.p95 * 100:.2f} cm, {values.degrees.p95:.2f} deg p95"
+
+
+def _error_text(error: PoseError | None) -> str:
+    return (
+        "none" if error is None else f"{error.translation_m * 100:.0f} cm, {math.degrees(error.rotation_rad):.0f} deg"
+    )

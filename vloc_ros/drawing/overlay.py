@@ -1,0 +1,155 @@
+"""Draws what a pose was made of: what cells show, correspondences, and where the pose puts their points."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.pipeline import run_one
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.drawing.caption import GREEN, RED, WHITE, write_caption
+from vloc_ros.errors import ConfigError
+from vloc_ros.files import write_bytes
+from vloc_ros.geometry.transforms import apply, invert
+from vloc_ros.localizer import Localizer
+from vloc_ros.methods.colors import position_colors
+
+Picture = NDArray[np.uint8]
+
+MIN_WIDTH = 960  # small images are enlarged, so that lines stay thin
+TINT = 0.4
+VOTE_SPACING, VOTE_LENGTH = 12.0, 9.0  # picture pixels
+BLACK = (0, 0, 0)
+MANY = 300  # correspondences
+DOT = 2.5  # picture pixels, radius
+SUBPIXEL_BITS = 4  # of cv2's drawing functions
+
+
+def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
+    """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it.
+
+    Tints: the method's colours of what cells show; strokes: votes, if it has any; discs: correspondences, green for
+    inliers of the pose and red for the others; white crosses, tied to the discs: where the pose projects their points.
+    Runs the network again.
+    """
+    scale = _scale(image)
+    picture = _enlarged(image.camera.undistort(image.rgb), scale)
+    outputs = run_one(localizer.session, localizer.method.prepare(image, localizer.session.spec))
+    colors = localizer.method.colors(outputs, localizer.landmark_map)
+    _tint(picture, colors)
+    if "votes" in outputs:
+        _draw_votes(picture, colors, outputs["votes"])
+    if isinstance(result, Rejection):
+        voted = localizer.method.correspond(outputs, image, localizer.landmark_map, Stopwatch())
+        _draw_correspondences(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
+    _draw_result(picture, image, result, scale)
+    return picture
+
+
+def draw_result(image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
+    """As `draw_overlay`, but only what the pose was made of, or why there is none: fast enough for a live view.
+
+    More than MANY correspondences are scene coordinates: around each, a tint of the colour of its place in the map.
+    """
+    scale = _scale(image)
+    picture = _enlarged(image.camera.undistort(image.rgb), scale)
+    if isinstance(result, PoseEstimate) and len(result.correspondences) > MANY:
+        _tint_places(picture, result.correspondences, landmark_map.of_scene(result.scene).positions, scale)
+    _draw_result(picture, image, result, scale)
+    return picture
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write RGB uint8 (H, W, 3) as the ending of `path` says (.png, .jpg). Raises ConfigError if that cannot be."""
+    try:
+        encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise ConfigError(f"{path}: '{path.suffix}' is not a kind of picture that can be written; use .png") from error
+    if not encoded:
+        raise ConfigError(f"{path}: the picture cannot be encoded")
+    write_bytes(path, data.tobytes())
+
+
+def _scale(image: CameraImage) -> int:
+    return max(1, math.ceil(MIN_WIDTH / image.camera.width))
+
+
+def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Rejection, scale: int) -> None:
+    if isinstance(result, PoseEstimate):
+        _draw_correspondences(picture, result.correspondences, result.inliers, scale)
+        _draw_reprojection(picture, image, result, scale)
+    write_caption(picture, result)
+
+
+def _enlarged(rgb: Picture, scale: int) -> Picture:
+    height, width = rgb.shape[:2]
+    return np.array(cv2.resize(rgb, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _tint(picture: Picture, colors: Picture) -> None:
+    """Colours (h, w, 3) over the picture, which is darkened where they are black."""
+    size = picture.shape[1], picture.shape[0]
+    tint = cv2.resize(colors, size, interpolation=cv2.INTER_NEAREST)
+    picture[:] = ((1 - TINT) * picture + TINT * tint).astype(np.uint8)
+
+
+def _draw_votes(picture: Picture, colors: Picture, votes: NDArray[np.float32]) -> None:
+    """A stroke from every few cells towards the landmark that they vote for."""
+    cell = picture.shape[1] / colors.shape[1]
+    step = max(1, round(VOTE_SPACING / cell))
+    rows, columns = np.nonzero(colors[step // 2 :: step, step // 2 :: step].any(axis=-1))
+    rows, columns = rows * step + step // 2, columns * step + step // 2
+    starts = (np.stack([columns, rows], axis=1) + 0.5) * cell - 0.5
+    ends = starts + votes[rows, columns] * VOTE_LENGTH
+    for start, end, colour in zip(starts, ends, colors[rows, columns], strict=True):
+        _line(picture, start, end, tuple(colour.tolist()))
+
+
+def _tint_places(picture: Picture, found: Correspondences, within: NDArray[np.float64], scale: int) -> None:
+    """Squares that just do not overlap where correspondences lie on a full grid, coloured by where their points are."""
+    reach = max(1, round(math.sqrt(picture.shape[0] * picture.shape[1] / len(found)) / 2))
+    tint = np.zeros_like(picture)
+    for pixel, color in zip(_scaled(found.pixels, scale), position_colors(found.points, within), strict=True):
+        x, y = np.rint(pixel).astype(int)
+        tint[max(0, y - reach) : max(0, y + reach), max(0, x - reach) : max(0, x + reach)] = color
+    _tint(picture, tint)
+
+
+def _draw_correspondences(picture: Picture, found: Correspondences, inliers: NDArray[np.bool_], scale: int) -> None:
+    """A disc of the size of its sigma each; dots where there are many."""
+    many = len(found) > MANY
+    for pixel, sigma, inlier in zip(_scaled(found.pixels, scale), found.sigmas * scale, inliers, strict=True):
+        colour = GREEN if inlier else RED
+        centre, one = _fixed(pixel), 1 << SUBPIXEL_BITS
+        radius = round((DOT if many else float(np.clip(sigma, 3, 12))) * one)
+        cv2.circle(picture, centre, radius, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
+        if not many:
+            cv2.circle(picture, centre, radius, BLACK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _draw_reprojection(picture: Picture, image: CameraImage, estimate: PoseEstimate, scale: int) -> None:
+    if len(estimate.correspondences) > MANY:  # crosses would hide everything
+        return
+    voted = estimate.correspondences[estimate.inliers]
+    projected, _ = image.camera.undistorted().project(apply(invert(estimate.map_from_camera), voted.points))
+    for pixel, target in zip(_scaled(voted.pixels, scale), _scaled(projected, scale), strict=True):
+        _line(picture, pixel, target, WHITE)
+        for arm in (np.array([4.0, 0.0]), np.array([0.0, 4.0])):
+            _line(picture, target - arm, target + arm, WHITE)
+
+
+def _scaled(pixels: NDArray[np.float64], scale: int) -> NDArray[np.float64]:
+    return (pixels + 0.5) * scale - 0.5
+
+
+def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
+    """cv2's fixed-point coordinates; what is far outside the picture stays far outside and within 32 bits."""
+    x, y = np.clip(point, -1e5, 1e5) * (1 << SUBPIXEL_BITS)
+    return round(float(x)), round(float(y))
+
+
+def _line(picture: Picture, start: NDArray[np.floating], end: NDArray[np.floating], colour: tuple[int, ...]) -> None:
+    cv2.line(picture, _fixed(start), _fixed(end), colour, 1, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -1,0 +1,170 @@
+"""The report of a map: what is in it, how it was made, and where it will fail."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.evaluation.records import FrameRecord
+from vloc_ros.evaluation.report import floor_plan, plots
+from vloc_ros.evaluation.report.map_past import Curves, decode_preview, read_past
+from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
+from vloc_ros.evaluation.report.svg import plotting
+from vloc_ros.files import write_text
+from vloc_ros.maps import StoredMap
+
+WORST_FRAMES = 8
+REJECTED_CM = 50.0
+IN_VIEW = math.cos(math.radians(30))  # of the optical axis
+SEEN = "images that see it"
+LANDMARK_CAPTIONS = (
+    "Arrows: where some of the mapping images were taken.",
+    "What few images see is learned badly.",
+    floor_plan.UP_IS,
+)
+ACCURACY_CAPTIONS = (
+    f"Mean error of the held-out frames (arrows) that look there; a rejected one counts as {REJECTED_CM:g} cm.",
+    "Grey: none looks there, nothing is known.",
+)
+CURVES = {"loss/": "loss", "held_out/median_": "held-out median"}
+
+
+def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
+    """Write the report of a map as one HTML file. Raises ConfigError when it cannot be written, MapError for a map
+    whose mapping.json is not one."""
+    landmark_map = stored.landmark_map
+    past = read_past(stored)
+    curves, held_out = past.curves, past.held_out
+    scenes = landmark_map.manifest.scenes or ("",)
+    with plotting():
+        sections = [
+            tiles(_tiles(stored, held_out)),
+            *(_landmarks(scene, landmark_map.of_scene(scene)) for scene in scenes),
+            _preview(stored),
+            *(_accuracy(scene, landmark_map.of_scene(scene), held_out) for scene in scenes),
+            _training(curves),
+            section("Settings", *(table((), rows) for rows in _settings(stored))),
+        ]
+    write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
+
+
+def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[str, str]]:
+    accuracy = stored.landmark_map.manifest.accuracy
+    median = accuracy.get("median_translation_m")
+    # For people, so that anything may stand there.
+    known = f"{100 * median:.2f} cm" if isinstance(median, int | float) else "none"
+    return {
+        "landmarks": (str(len(stored.landmark_map)), ""),
+        "on the disk": (f"{stored.size_bytes / 1e6:.2f} MB", ""),
+        "mapping images": (str(len(stored.landmark_map.mapping_views)), ""),
+        "median, held-out frames": (known, ""),
+        "held-out frames": (str(len(held_out)), ""),
+    }
+
+
+def _landmarks(scene: str, landmark_map: LandmarkMap) -> str:
+    seen = landmark_map.observations.astype(np.float64)
+    cameras = landmark_map.mapping_views
+    return section(
+        _titled("Landmarks", scene),
+        *(
+            plot(floor_plan.landmarks(landmark_map, seen, SEEN, side, cameras, least_high=1, few_is_bad=True), caption)
+            for side, caption in zip(floor_plan.SIDES, LANDMARK_CAPTIONS, strict=True)
+        ),
+        plot(plots.histogram(100 * landmark_map.extents, "radius, cm"), "How large the patches are."),
+        plot(plots.histogram(seen, SEEN), "How often they are seen."),
+    )
+
+
+def _titled(title: str, scene: str) -> str:
+    return f"{title}: scene {scene}" if scene else title
+
+
+def _preview(stored: StoredMap) -> str:
+    rgb = decode_preview(stored)
+    return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
+
+
+def _accuracy(scene: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
+    held_out = [record for record in all_held_out if record.true_scene == scene]
+    if not held_out:
+        return ""
+    errors, cameras = _error_of_views(landmark_map, held_out), np.array([r.true_map_from_camera for r in held_out])
+    return section(
+        _titled("Where will it fail?", scene),
+        *(
+            plot(
+                floor_plan.landmarks(
+                    landmark_map, errors, "error, cm", side, cameras, least_high=floor_plan.BAD_CM, few_is_bad=False
+                ),
+                caption,
+            )
+            for side, caption in zip(("from above", "from the side"), ACCURACY_CAPTIONS, strict=True)
+        ),
+        plot(plots.errors_in_time(held_out), "The held-out frames: images that were kept from the training."),
+        table(("worst held-out frames", "cm", "deg", "confidence"), _worst(held_out)),
+    )
+
+
+def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> NDArray[np.float64]:
+    """For each landmark the mean error, cm, of the held-out frames that look at its front; NaN where none does.
+
+    A rejected frame, and one taken for another scene, counts as REJECTED_CM. What stands in the way is not known.
+    """
+    total, count = np.zeros(len(landmark_map)), np.zeros(len(landmark_map))
+    for record in held_out:
+        pose = record.true_map_from_camera
+        towards = landmark_map.positions - pose[:3, 3]
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        looked_at = (towards @ pose[:3, 2] > IN_VIEW) & ((towards * landmark_map.normals).sum(axis=1) < 0)
+        total += looked_at * (REJECTED_CM if (cm := _distance_cm(record)) is None else cm)
+        count += looked_at
+    total[count == 0] = np.nan
+    return total / np.maximum(1, count)
+
+
+def _distance_cm(record: FrameRecord) -> float | None:
+    """The error, None where there is none: rejected, or taken for another scene."""
+    return 100 * record.error.translation_m if record.error and record.error.in_scene else None
+
+
+def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
+    ranked = sorted(held_out, key=lambda r: r.error.translation_m if r.error else math.inf, reverse=True)
+    return [
+        (
+            record.name,
+            _verdict(record),
+            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error and record.error.in_scene else "",
+            f"{record.solved.confidence:.2f}" if record.solved else "",
+        )
+        for record in ranked[:WORST_FRAMES]
+    ]
+
+
+def _verdict(record: FrameRecord) -> str:
+    if record.error is None:
+        return "rejected"
+    return f"{100 * record.error.translation_m:.2f}" if record.error.in_scene else f"taken for {record.scene}"
+
+
+def _training(curves: Curves) -> str:
+    cards = [
+        plot(plots.curves(curves, prefix, label), f"{label[0].upper()}{label[1:]} while it was trained.")
+        for prefix, label in CURVES.items()
+        if any(tag.startswith(prefix) and points for tag, points in curves.items())
+    ]
+    return section("Training", *cards) if cards else ""
+
+
+def _settings(stored: StoredMap) -> list[list[tuple[str, str]]]:
+    manifest = stored.landmark_map.manifest
+    groups = (vars(manifest.gate), vars(manifest.calibration), manifest.training, manifest.accuracy)
+    return [[(name.replace("_", " "), _text(value)) for name, value in group.items()] for group in groups if group]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

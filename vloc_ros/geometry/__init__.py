@@ -1,0 +1,1 @@
+"""Transforms, cameras and their lenses, trajectories, and the kernels of PnP."""

@@ -1,0 +1,83 @@
+"""Trajectories in the TUM format: `stamp tx ty tz qx qy qz qw` a line, seconds and metres, # for comments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import numpy as np
+
+from vloc_ros.errors import DatasetError
+from vloc_ros.files import require_regular, write_text
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.text_files import comma_hint
+
+MAX_STAMP_S = 9_000_000_000  # as many nanoseconds as 64 bits can hold
+UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))  # and what today's time exceeds in it
+HEADER = "# stamp tx ty tz qx qy qz qw"
+
+
+@dataclass(frozen=True)
+class StampedPose:
+    """A pose `map_from_camera` (4x4, metres) at a time in nanoseconds."""
+
+    stamp_ns: int
+    map_from_camera: Matrix
+
+
+def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
+    """Write a TUM file, stamps to the nanosecond. Raises ConfigError when it cannot be written."""
+    write_text(path, "\n".join([HEADER, *map(to_line, poses)]) + "\n")
+
+
+def read_tum(path: Path) -> list[StampedPose]:
+    """Read a TUM file. Raises DatasetError naming the line that is at fault."""
+    try:
+        require_regular(path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not a text file") from error
+    poses = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                poses.append(from_line(line))
+            except ValueError as error:
+                raise DatasetError(f"{path}:{number}: {error}") from error
+    return poses
+
+
+def to_line(pose: StampedPose) -> str:
+    """A line of a TUM file, without its end."""
+    seconds, nanoseconds = divmod(pose.stamp_ns, 10**9)
+    values = [*pose.map_from_camera[:3, 3], *to_quaternion(pose.map_from_camera[:3, :3])]
+    return " ".join([f"{seconds}.{nanoseconds:09d}", *(f"{value:.9f}" for value in values)])
+
+
+def from_line(line: str) -> StampedPose:
+    """The inverse of `to_line`. Raises ValueError."""
+    words = line.split()
+    if len(words) != 8:
+        raise ValueError(f"{len(words)} values instead of 8{comma_hint(line)}")
+    try:
+        numbers = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise ValueError(f"{error}{comma_hint(line)}") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError("a value that is not finite")
+    return StampedPose(parse_stamp(words[0]), from_quaternion(numbers[4:], numbers[1:4]))
+
+
+def parse_stamp(seconds: str) -> int:
+    """Nanoseconds of a stamp that is written in seconds. Raises ValueError, above all for one in another unit."""
+    try:
+        stamp = Decimal(seconds)  # a float cannot hold today's time in nanoseconds
+        is_time = abs(stamp) < MAX_STAMP_S
+    except InvalidOperation as error:
+        raise ValueError(f"stamp {seconds!r} is not a number") from error
+    if not is_time:
+        unit = next((f": {name}?" for name, least in UNITS if abs(stamp) > least), "")
+        raise ValueError(f"stamp {seconds} is not in seconds{unit}")
+    return int(stamp.scaleb(9))

@@ -1,0 +1,1 @@
+"""VS-Net: labels and votes, joined to landmarks."""

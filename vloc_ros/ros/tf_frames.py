@@ -1,0 +1,167 @@
+"""The robot's frames at the stamp of an image, from TF."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import TransformStamped
+from rclpy.clock import Clock, ROSClock
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from tf2_msgs.msg import TFMessage
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
+from vloc_ros.ros.faults import spin
+from vloc_ros.ros.guarded_node import GuardedNode
+from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
+
+MAX_FUTURE_NS = 1_000_000_000  # of the simulation: /clock and /tf do not come in step
+MAX_DISTANCE_M = 1e8  # between two frames; coordinates of surveyors are below 1e7
+
+
+class TransformMissingError(VlocError):
+    """TF does not connect two frames at the stamp of an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class FramesAtStamp:
+    """`base_from_camera` 4x4; `odom_from_base` 4x4 where odometry is used."""
+
+    base_from_camera: Matrix
+    odom_from_base: Matrix | None
+
+
+class TransformReceiver:
+    """Fills buffers from TF, in a node and a thread of their own beside `node`. They are made once: each new node costs
+    a tenth of a megabyte that never comes back (findings/rclpy_node_memory.sh).
+
+    Robots publish TF at hundreds of hertz, and an executor takes one message of each topic a turn: in one executor with
+    everything else, transforms would be late, and later with every turn.
+    """
+
+    def __init__(self, node: GuardedNode) -> None:
+        name = f"_{node.get_name()}_tf"  # hidden, for it has no parameter services that tools could ask
+        self._node = rclpy.create_node(
+            name,
+            namespace=node.get_namespace(),
+            context=node.context,
+            # Remappings of /tf hold for it, the node's new name and its time do not.
+            cli_args=["--ros-args", "-r", f"__node:={name}"],
+            parameter_overrides=[Parameter("use_sim_time", value=False)],
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(self._node)
+        self._clock, self._log = node.get_clock(), node.get_logger()
+        self._executor, self._closed = executor, Event()
+        self._thread = Thread(target=spin, args=(executor, node.faults, self._closed), name=name, daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def filling(self, buffer: Buffer) -> Iterator[None]:
+        """Listen for as long as this lasts."""
+        listener = _TimelyListener(buffer, self._node, self._clock, self._log)
+        try:
+            yield
+        finally:
+            listener.unregister()
+
+    def close(self) -> None:
+        """End the thread and the node."""
+        self._closed.set()
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+
+class _TimelyListener(TransformListener):
+    """Ignores transforms from the future of a simulation: they are late ones of the run before. A buffer that has one
+    of them believes all that follow to be older than it keeps, or blends them with it."""
+
+    def __init__(self, buffer: Buffer, node: Node, clock: Clock, log: RcutilsLogger) -> None:
+        self._clock, self._log = clock, log
+        super().__init__(buffer, node)
+
+    def callback(self, data: TFMessage) -> None:
+        data.transforms = self._timely(data.transforms)
+        super().callback(data)
+
+    def _timely(self, transforms: Sequence[TransformStamped]) -> list[TransformStamped]:
+        """Without those of stamps that cannot be: tf2 would stop at one, and never look at the others."""
+        stamped = [t for t in transforms if to_stamp_ns(t.header.stamp) >= 0]
+        if len(stamped) < len(transforms):
+            self._log.warning("TF with a negative stamp is ignored", throttle_duration_sec=10.0)
+        if isinstance(self._clock, ROSClock) and self._clock.ros_time_is_active:
+            latest_ns = self._clock.now().nanoseconds + MAX_FUTURE_NS
+            timely = [t for t in stamped if to_stamp_ns(t.header.stamp) <= latest_ns]
+            if len(timely) < len(stamped):
+                self._log.warning("TF from the future of the simulation is ignored", throttle_duration_sec=10.0)
+            return timely
+        return stamped
+
+
+def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters) -> FramesAtStamp:
+    """Wait for at most `tf_timeout` and look the frames up. Raises TransformMissingError, saying which, and why.
+
+    Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it. In the
+    mode map_to_camera the camera is the robot, for a frame has one parent only.
+    """
+    base, odom = base_frame(parameters), _odom_frame(parameters)
+    timeout = Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
+    return FramesAtStamp(
+        base_from_camera=_look_up(buffer, base, camera_frame, stamp_ns, timeout) if base else np.eye(4),
+        odom_from_base=_look_up(buffer, odom, base or camera_frame, stamp_ns, timeout) if odom else None,
+    )
+
+
+def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Matrix | None:
+    """`odom_from_base` as the newest transforms have it; None where it is not used, or not there."""
+    base, odom = base_frame(parameters) or parameters.camera_frame, _odom_frame(parameters)
+    if not base or not odom:
+        return None
+    try:
+        return _look_up(buffer, odom, base, 0, Duration())
+    except VlocError:
+        return None
+
+
+def base_frame(parameters: RelocalizerParameters) -> str:
+    """The frame that is the robot; "" where the camera is."""
+    return "" if parameters.tf_mode == MAP_TO_CAMERA else parameters.base_frame
+
+
+def broadcast_frame(parameters: RelocalizerParameters, camera_frame: str) -> str | None:
+    """The frame that is broadcast below the map's; None where nothing is."""
+    base = parameters.base_frame or camera_frame
+    frames = {MAP_TO_ODOM: parameters.odom_frame, MAP_TO_BASE: base, MAP_TO_CAMERA: camera_frame}
+    return frames.get(parameters.tf_mode)
+
+
+def _odom_frame(parameters: RelocalizerParameters) -> str:
+    return parameters.odom_frame if parameters.tf_mode == MAP_TO_ODOM else ""
+
+
+def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: Duration) -> Matrix:
+    try:
+        found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), timeout)
+    except TransformException as error:
+        raise TransformMissingError(f"{target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
+    try:
+        matrix = to_matrix(found.transform)
+    except ConfigError as error:
+        raise TransformMissingError(f"{target} <- {source}: {error}") from error
+    if np.abs(matrix[:3, 3]).max() > MAX_DISTANCE_M:
+        raise TransformMissingError(f"{target} <- {source}: translation {matrix[:3, 3].tolist()} m is impossible")
+    return matrix

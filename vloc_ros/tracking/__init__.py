@@ -1,0 +1,1 @@
+"""From single poses to a track."""

@@ -1,0 +1,144 @@
+"""From single poses to a track: which fixes follow from the one before, which are jumps, and when the robot is lost."""
+
+import math
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from vloc_ros.geometry.transforms import Matrix, invert, planar, rotation_angle
+
+
+class State(Enum):
+    """What a robot may believe of its localization."""
+
+    UNINITIALIZED = "uninitialized"  # there is no map yet
+    LOCALIZING = "localizing"  # no fix so far
+    LOCALIZED = "localized"
+    LOST = "lost"  # no fix for too long, or nothing left that could make one
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """`max_jump_*`: how far a fix may be from where the previous one, moved by odometry, puts the robot. Without
+    odometry, the `max_speed_*` times the time between the two is added. A fix farther away counts only when
+    `agreeing_fixes` in a row say the same. `lost_after_s`: without a fix for so long, the robot is lost."""
+
+    max_jump_m: float = 0.5
+    max_jump_deg: float = 15.0
+    agreeing_fixes: int = 3
+    max_speed_m_per_s: float = 1.5
+    max_speed_deg_per_s: float = 90.0
+    lost_after_s: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Fix:
+    """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
+    of the pose is `map_frame`, which tells the scenes of a map of several apart."""
+
+    stamp_ns: int
+    map_from_base: Matrix
+    odom_from_base: Matrix | None = None
+    map_frame: str = ""
+
+    @property
+    def map_from_odom(self) -> Matrix | None:
+        """The drift of the odometry; None without odometry."""
+        if self.odom_from_base is None:
+            return None
+        drift: Matrix = self.map_from_base @ invert(self.odom_from_base)
+        return drift
+
+    def flattened(self) -> "Fix":
+        """The same on the floor. The drift then has no height, roll or pitch, and map -> odom -> base, looked at from
+        above, is the pose, however the odometry is tilted: `planar` of a planar motion times any motion is the product
+        of the two seen from above."""
+        odom = None if self.odom_from_base is None else planar(self.odom_from_base)
+        return replace(self, map_from_base=planar(self.map_from_base), odom_from_base=odom)
+
+
+@dataclass(frozen=True, eq=False)
+class Hint:
+    """Where somebody says that the robot is, seen from above: `fix` is flat, and `within_m` and `within_deg` say how
+    far off that may be."""
+
+    fix: Fix
+    within_m: float
+    within_deg: float
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The last accepted fix, how often the robot was placed anew (the first fix counts), the fixes since the last
+    accepted one that contradict it but agree with each other, and a hint that came after the last accepted one."""
+
+    fix: Fix | None = None
+    placements: int = 0
+    contradicting: tuple[Fix, ...] = ()
+    hint: Hint | None = None
+
+    def hinted(self, hint: Hint) -> "Track":
+        """The next fix is to be near `hint`; nothing is known from the hint itself, and the last fix stands."""
+        return Track(self.fix, self.placements, hint=hint)
+
+
+def state_of(has_map: bool, seconds_since_fix: float | None, options: TrackingOptions) -> State:
+    """What may be believed; `seconds_since_fix` is None while there has not been any."""
+    if not has_map:
+        return State.UNINITIALIZED
+    if seconds_since_fix is None:
+        return State.LOCALIZING
+    return State.LOST if seconds_since_fix > options.lost_after_s else State.LOCALIZED
+
+
+def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str]:
+    """The track with one more fix, and why that fix is not accepted ("" if it is).
+
+    The first fix is accepted; later ones if they are where the previous fix and odometry put the robot, or if enough
+    in a row agree on another place: then the robot has been carried there, or the first fix was wrong. After a hint,
+    it stands in for the previous fix.
+    """
+    placed_anew = Track(fix, track.placements + 1)
+    if track.hint is not None:
+        accepted, contradiction = placed_anew, _contradiction_of_hint(track.hint, fix, options)
+    elif track.fix is not None:
+        accepted, contradiction = Track(fix, track.placements), _contradiction(track.fix, fix, options)
+    else:
+        accepted, contradiction = placed_anew, ""
+    if not contradiction:
+        return accepted, ""
+    agrees = track.contradicting and not _contradiction(track.contradicting[-1], fix, options)
+    contradicting = (*track.contradicting, fix) if agrees else (fix,)
+    if len(contradicting) >= options.agreeing_fixes:
+        return placed_anew, ""
+    agreeing = f"{len(contradicting)} of {options.agreeing_fixes} fixes agree on that"
+    return replace(track, contradicting=contradicting), f"{contradiction}; {agreeing}"
+
+
+def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> str:
+    near = replace(
+        options,
+        max_jump_m=options.max_jump_m + hint.within_m,
+        max_jump_deg=min(options.max_jump_deg + hint.within_deg, 180.0),
+    )
+    contradiction = _contradiction(hint.fix, fix.flattened(), near)
+    return f"{contradiction} from the hint" if contradiction else ""
+
+
+def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
+    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise "". Another frame is too
+    far: where that is, nobody knows."""
+    if fix.map_frame != previous.map_frame:
+        return f"jump from frame '{previous.map_frame}' to '{fix.map_frame}'"
+    expected, allowed_m, allowed_deg = previous.map_from_base, options.max_jump_m, options.max_jump_deg
+    if previous.odom_from_base is not None and fix.odom_from_base is not None:
+        expected = expected @ invert(previous.odom_from_base) @ fix.odom_from_base
+    else:
+        seconds = abs(fix.stamp_ns - previous.stamp_ns) * 1e-9
+        allowed_m += options.max_speed_m_per_s * seconds
+        allowed_deg += options.max_speed_deg_per_s * seconds
+    offset = fix.map_from_base[:3, 3] - expected[:3, 3]
+    distance_m = math.sqrt(float(offset @ offset))
+    turn_deg = math.degrees(rotation_angle(expected[:3, :3], fix.map_from_base[:3, :3]))
+    if distance_m <= allowed_m and turn_deg <= allowed_deg:
+        return ""
+    return f"jump of {distance_m:.2f} m, {turn_deg:.0f} deg (allowed {allowed_m:.2f} m, {allowed_deg:.0f} deg)"
