@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands, add_dataset, add_split
+from vloc_ros.cli.options import SubCommands, add_dataset, add_old_name, add_split
 from vloc_ros.core.manifest import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
@@ -70,11 +70,12 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     )
 
     _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
-    group.add_argument(
-        "--moved-views", dest="novel_views", type=float, metavar="COUNT",
+    novel_views = group.add_argument(
+        "--novel-views", type=float, metavar="COUNT",
         help="so many views from beside the path for each frame, rendered from the frames' depth "
         f"(default: {NOVEL_VIEWS:g} where there is depth and labels are dense)",
     )  # fmt: skip
+    add_old_name(group, "--moved-views", novel_views)
     _add(
         group, "--grey", MapOptions.grey, "this share of the training images without their colours, 0 to 1, for a map "
         "that grey cameras can use too; 1 for grey cameras alone", type=float, metavar="SHARE",

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.manifest import PRECISIONS
@@ -43,6 +43,36 @@ def session_options(options: argparse.Namespace, max_batch: int = 1) -> SessionO
 def note(line: str) -> None:
     """Tell the person who started the command, not what reads its output."""
     print(line, file=sys.stderr)
+
+
+class _OldName(argparse.Action):
+    """What an option was called before: does as the option does, and says what it is called now."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, renamed: argparse.Action) -> None:
+        suppressed = argparse.SUPPRESS
+        super().__init__(
+            option_strings, renamed.dest, renamed.nargs, choices=renamed.choices, default=suppressed, help=suppressed
+        )
+        self.type, self.metavar = renamed.type, renamed.metavar
+        self.renamed = renamed
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        new = self.renamed.option_strings[0]
+        note(f"note: {option_string} is called {new} now; the old name works until the next release")
+        self.renamed.required = False  # it has been given
+        self.renamed(parser, namespace, values, new)
+
+
+def add_old_name(container: "argparse._ActionsContainer", old: str, renamed: argparse.Action) -> None:
+    """Let `old`, such as "--moved-views", still mean the option `renamed` for one release: it prints one line on stderr
+    that says the new name, and is not in the help. `container` is what the option was added to."""
+    container.add_argument(old, action=_OldName, renamed=renamed)
 
 
 def note_doubts(localizer: Localizer, cameras: Iterable[Camera]) -> None:

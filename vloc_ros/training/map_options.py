@@ -91,7 +91,7 @@ class MapOptions:
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
         if self.novel_views is not None and not 0 <= self.novel_views < math.inf:
-            raise ConfigError(f"training: {self.novel_views} moved views for each frame must be 0 or more, and finite")
+            raise ConfigError(f"training: {self.novel_views} novel views for each frame must be 0 or more, and finite")
         if not 0 <= self.grey <= 1:
             raise ConfigError(f"training: a share of {self.grey} grey images must be in 0 .. 1")
         if not 0 <= self.false_positive_rate <= 1:

@@ -31,7 +31,7 @@ def require_movable(novel_views: float | None, recipe: Recipe, training: Dataset
         if novel_views and not _can_be_moved(part, recipe):
             scene = f"scene '{name}': " if name else ""
             reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
-            raise ConfigError(f"training: {scene}{novel_views:g} moved views for each frame: {reason}")
+            raise ConfigError(f"training: {scene}{novel_views:g} novel views for each frame: {reason}")
 
 
 def frames_of_scenes(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
