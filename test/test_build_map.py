@@ -144,13 +144,13 @@ def test_views_that_cannot_be_moved_are_refused(
         dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
         monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
     message = refusal(options_in(tmp_path, novel_views=2.0, **changes), ConfigError)
-    assert message == f"training: 2 moved views for each frame: {reason}"
+    assert message == f"training: 2 novel views for each frame: {reason}"
     assert not (tmp_path / "work").exists()
 
 
 def test_a_count_of_moved_views_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     for count in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="moved views for each frame must be 0 or more, and finite"):
+        with pytest.raises(ConfigError, match="novel views for each frame must be 0 or more, and finite"):
             options_in(tmp_path, novel_views=count)
 
 
