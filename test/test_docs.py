@@ -1,0 +1,89 @@
+"""The pages: every link leads somewhere, and the README's "Where is..." tables mirror the tree."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
+HTML_SOURCE = re.compile(r'\b(?:src|srcset|href)="([^"]+)"')
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+# Folders of the check-out that are nobody's work: what tools leave behind.
+LEFT_BY_TOOLS = {"build", "dist", "install", "log", "out", "__pycache__"}
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    return "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        name = re.sub(r"[^\w\- ]", "", plain).strip().replace(" ", "-")
+        copies = sum(other == name or re.fullmatch(rf"{re.escape(name)}-\d+", other) is not None for other in found)
+        found.add(f"{name}-{copies}" if copies else name)
+    return found
+
+
+def links(page: Path) -> list[str]:
+    """Its links within the project."""
+    text = prose(page)
+    targets = LINK.findall(text) + HTML_SOURCE.findall(text)
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link} does not exist"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name}: {link}: there is no such heading"
+
+
+def test_code_holds_no_links_and_headings_are_counted(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A title: `code`, (twice)\n\n```\n[x](y)\n```\n\n    [a](b.md)\n\n[c](d.md#e)\n\n## Same\n\n## Same\n"
+    )
+    assert links(page) == ["d.md#e"]
+    assert anchors(page) == {"a-title-code-twice", "same", "same-1"}
+
+
+def paths_named(section: str) -> set[str]:
+    """The paths in the tables below that heading of the README, as they are written there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    below = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line for line in below.splitlines() if line.startswith("|")]
+    return {path for row in rows for path in re.findall(r"`([\w./]+(?:/|\.\w+))`", row)}
+
+
+def test_where_is_names_what_exists() -> None:
+    assert not [path for path in paths_named("Where is...") if not (ROOT / path).exists()]
+
+
+def test_where_is_has_a_row_for_every_part() -> None:
+    folders = {
+        f"{path.name}/"
+        for path in ROOT.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name not in LEFT_BY_TOOLS | {"vloc_ros"}
+        if not path.name.endswith((".egg-info", ".work"))
+    }
+    package = ROOT / "vloc_ros"
+    packages = {f"vloc_ros/{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {f"vloc_ros/{path.name}" for path in package.glob("*.py") if path.name != "__init__.py"}
+    missing = (folders | packages | modules) - paths_named("Where is...")
+    assert not missing, f"README, Where is...: no row for {sorted(missing)}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs/README.md"
+    listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
+    assert not [str(page) for page in PAGES if page.parent != ROOT and page != index and page not in listed]
