@@ -21,12 +21,13 @@ import numpy as np
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions
-from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE
+from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE
 from vloc_ros.bags.writer import STORAGES, Storage, open_writer
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.shipped import shipped
 
@@ -76,7 +77,7 @@ def write(path: Path, storage: Storage, images: int) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (CAMERA.height, CAMERA.width, 3), dtype=np.uint8)
     with open_writer(path, storage) as bag:
         for index in range(images):
-            stamp_ns = NS + index * NS // 30
+            stamp_ns = NS_PER_S + index * NS_PER_S // 30
             bag.write("/pose", POSE, stamp_ns, messages.pose(stamp_ns, "map", np.eye(4)))
             bag.write("/camera_info", CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, FRAME, CAMERA))
             bag.write("/image", RAW_IMAGE, stamp_ns, messages.image(stamp_ns, FRAME, rgb))

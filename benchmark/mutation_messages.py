@@ -26,6 +26,7 @@ from tf2_msgs.msg import TFMessage
 
 from vloc_ros.demo.player import to_camera_info
 from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.ros.conversions import header, to_bytes_message, to_image, to_transform_stamped
 from vloc_ros.ros.node import LATCHED
 from vloc_ros.shipped import shipped
@@ -157,9 +158,8 @@ class Sender(Node):
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         stamp = next(pair.value for pair in message.values if pair.key == "stamp")
-        seconds, _, nanoseconds = stamp.partition(".")
-        if nanoseconds.isdigit():
-            self._answered.add(int(seconds) * 10**9 + int(nanoseconds))
+        with suppress(ValueError):
+            self._answered.add(parse_stamp(stamp))
 
 
 def run_messages(count: int) -> Iterator[Outcome]:

@@ -28,7 +28,7 @@ from mutants import (
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, open_bag
+from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
@@ -37,6 +37,7 @@ from vloc_ros.datasets.files import read_depth, read_image
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import VlocError
 from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_line
 from vloc_ros.images import to_rgb
 from vloc_ros.localizer import open_localizer
@@ -175,8 +176,8 @@ class Images:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         rgb = small_frame().rgb[:48, :64]
-        self._raw = messages.image(NS, "camera", rgb)
-        self._jpeg = messages.jpeg_image(NS, "camera", rgb, 90)
+        self._raw = messages.image(NS_PER_S, "camera", rgb)
+        self._jpeg = messages.jpeg_image(NS_PER_S, "camera", rgb, 90)
         self._png = cv2.imencode(".png", rgb)[1].tobytes()
         self._depth = cv2.imencode(".png", (rgb[..., 0].astype(np.uint16) + 1) * 200)[1].tobytes()
 
@@ -212,7 +213,7 @@ class Texts:
         names = [f"{number:04d}" for number in range(6)]
         for name in names:
             cv2.imwrite(str(folder / "images" / f"{name}.png"), frame.rgb[:48, :64])
-        poses = [to_line(StampedPose(number * NS, np.eye(4))) for number in range(6)]
+        poses = [to_line(StampedPose(number * NS_PER_S, np.eye(4))) for number in range(6)]
         self._texts = {
             "camera.txt": "64 48 50.0 50.0 31.5 23.5 0.1 -0.05 0.001 0.002\n",
             "poses.txt": "".join(f"{name} {line.partition(' ')[2]}\n" for name, line in zip(names, poses, strict=True)),
@@ -251,7 +252,7 @@ class Bags:
             path = self._bags[storage] = folder / storage
             with open_writer(path, storage) as bag:
                 for number in range(IMAGES_IN_BAG):
-                    stamp_ns = 1000 * NS + number * NS // 10
+                    stamp_ns = 1000 * NS_PER_S + number * NS_PER_S // 10
                     bag.write("/pose", POSE, stamp_ns, messages.pose(stamp_ns, "map", np.eye(4)))
                     info = messages.camera_info(stamp_ns, "camera", frame.camera)
                     bag.write("/camera_info", CAMERA_INFO, stamp_ns, info)

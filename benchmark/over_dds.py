@@ -24,6 +24,7 @@ from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import Dataset
 from vloc_ros.demo.player import to_camera_info
 from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.geometry.transforms import to_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
@@ -73,9 +74,8 @@ class Asker(Node):
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         values = {value.key: value.value for value in message.values}
-        seconds, _, nanoseconds = values["stamp"].partition(".")
         if values["map_id"]:
-            self._reports[int(seconds) * 1_000_000_000 + int(nanoseconds)] = values
+            self._reports[parse_stamp(values["stamp"])] = values
 
 
 def difference(pose: PoseStamped, expected: PoseEstimate) -> tuple[float, float]:

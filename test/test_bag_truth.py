@@ -23,13 +23,14 @@ from support.bag_scenes import (
 )
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.reader import NS, ODOMETRY, STATIC_TF_TOPIC, TF, TRANSFORM, open_bag
+from vloc_ros.bags.reader import ODOMETRY, STATIC_TF_TOPIC, TF, TRANSFORM, open_bag
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.alignment import Correction, align, align_poses, umeyama
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.geometry.interpolation import Faults, Trajectory, trajectory_of
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, write_tum
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, rotation_angle, to_quaternion
 
@@ -300,7 +301,7 @@ def test_the_time_offset_is_found(
         for index in range(IMAGES):
             write_view(bag, index)
         for time in np.arange(-15, IMAGES + 15, 0.1):
-            write_truth(bag, time, place(stamp(time) - offset_s * NS))
+            write_truth(bag, time, place(stamp(time) - offset_s * NS_PER_S))
     there = ELSEWHERE if aligned else np.eye(4)
     localizer = knowing(monkeypatch, lambda stamp_ns: there @ place(stamp_ns))
     evaluation = evaluated(localizer, path, Correction(align=aligned, search_offset=True))

@@ -18,6 +18,7 @@ from vloc_ros.evaluation.recorded import (
     read_recording,
 )
 from vloc_ros.evaluation.records import Estimated, Rejected
+from vloc_ros.geometry.stamps import format_stamp
 from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_line
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, moved_covariance
 from vloc_ros.tracking.pose_tracker import State
@@ -40,11 +41,10 @@ def truth(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix,
 
 
 def status(stamp_ns: int, rejection: str = "", **changes: str) -> str:
-    seconds, nanoseconds = divmod(stamp_ns, 10**9)
     fix = {"inliers": "12", "inlier_ratio": "0.75", "reprojection_rmse_px": "0.5", "confidence": "0.9"}
     values = {name: "" if rejection else value for name, value in fix.items()}
     common = {
-        "stamp": f"{seconds}.{nanoseconds:09d}",
+        "stamp": format_stamp(stamp_ns),
         "rejection": rejection,
         "localize_ms": "31.5",
         "state": "localized",

@@ -10,7 +10,7 @@ import numpy as np
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import CAMERA_INFO, NS, POSE, RAW_IMAGE, TF, open_bag
+from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
 from vloc_ros.core.manifest import Manifest, NetworkSpec
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -18,13 +18,14 @@ from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 CAMERA = Camera(16, 12, 20.0, 20.0, 7.5, 5.5)
-START_NS = 1_000 * NS
-PERIOD_NS = NS // 10
+START_NS = 1_000 * NS_PER_S
+PERIOD_NS = NS_PER_S // 10
 IMAGES = 30
 CAMERA_FRAME = "camera"
 MESSAGES = {"/pose": POSE, "/cam/image_raw": RAW_IMAGE, "/cam/camera_info": CAMERA_INFO}
@@ -47,7 +48,7 @@ def stamp(index: float) -> int:
 
 def place(stamp_ns: float) -> Matrix:
     """`map_from_camera` at any time: uneven enough that only the true offset fits."""
-    t = (stamp_ns - START_NS) / NS
+    t = (stamp_ns - START_NS) / NS_PER_S
     pose = np.eye(4)
     pose[:3, 3] = np.sin(2.1 * t), 0.7 * np.cos(3.3 * t), 0.3 * np.sin(5.7 * t)
     turn = 0.8 * np.sin(1.7 * t)

@@ -19,6 +19,7 @@ from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 from support.graph import LATCHED, Graph
 from vloc_ros.datasets import Frame
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert
 from vloc_ros.ros.conversions import header, to_matrix, to_transform_stamped
 
@@ -211,6 +212,4 @@ class Robot:
 
 
 def _stamp_ns(status: DiagnosticStatus) -> int:
-    stamp = next(pair.value for pair in status.values if pair.key == "stamp")
-    seconds, nanoseconds = stamp.split(".")
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return parse_stamp(next(pair.value for pair in status.values if pair.key == "stamp"))

@@ -5,10 +5,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, NS, RAW_IMAGE, Bag, Topic, listed
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, Bag, Topic, listed
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.camera_info import InfoOptions, SensorCamera, read_camera_info
+from vloc_ros.geometry.stamps import NS_PER_S
 
 IMAGES = (RAW_IMAGE, COMPRESSED_IMAGE)
 NO_CAMERA = "depth"  # a topic with this in its name is taken only if it is asked for
@@ -57,7 +58,7 @@ def read_calibrations(bag: Bag, topic: Topic, options: InfoOptions) -> Calibrati
             found.append((stamp_ns, camera))
     found.sort(key=lambda entry: entry[0])
     if same := [stamp_ns for (stamp_ns, _), (next_ns, _) in pairwise(found) if stamp_ns == next_ns]:
-        raise DatasetError(f"{bag.path}: {topic.name}: several calibrations have the stamp {same[0] / NS:.3f} s")
+        raise DatasetError(f"{bag.path}: {topic.name}: several calibrations have the stamp {same[0] / NS_PER_S:.3f} s")
     return Calibrations(*zip(*found, strict=True))
 
 

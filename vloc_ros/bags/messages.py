@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, NS, ODOMETRY, POSE, RAW_IMAGE, TF, TRANSFORM, typestore
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, ODOMETRY, POSE, RAW_IMAGE, TF, TRANSFORM, typestore
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.camera_info import info_fields
+from vloc_ros.geometry.stamps import split_stamp
 from vloc_ros.geometry.transforms import Matrix, to_quaternion
 
 Rgb = NDArray[np.uint8]
@@ -22,7 +23,7 @@ def _types() -> dict[str, Any]:
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:
-    seconds, nanoseconds = divmod(stamp_ns, NS)
+    seconds, nanoseconds = split_stamp(stamp_ns)
     stamp = _types()["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
     return _types()["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
 

@@ -13,6 +13,7 @@ from typing import Any
 from vloc_ros.bags.files import open_storages, unpacked
 from vloc_ros.bags.storage import ROS2_ENCODING, Channel, Storage
 from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.geometry.stamps import NS_PER_S, join_stamp
 
 RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TF = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -20,7 +21,6 @@ POSE, POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg
 ODOMETRY, TRANSFORM = "nav_msgs/msg/Odometry", "geometry_msgs/msg/TransformStamped"
 TF_TOPIC, STATIC_TF_TOPIC = "/tf", "/tf_static"  # or one whose name ends so, in a namespace
 ENCAPSULATION_BYTES = 4  # in front of every serialized message
-NS = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Message:
             order = "<" if self.raw[1] & 1 else ">"
             seconds, nanoseconds, length = struct.unpack_from(f"{order}iII", self.raw, ENCAPSULATION_BYTES)
             (frame,) = struct.unpack_from(f"{length}s", self.raw, ENCAPSULATION_BYTES + 12)
-            return seconds * NS + nanoseconds, frame.rstrip(b"\0").decode()
+            return join_stamp(seconds, nanoseconds), frame.rstrip(b"\0").decode()
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise DatasetError(f"{self.bag}: {self.topic}: a message without a header: {error}") from error
 
@@ -109,7 +109,7 @@ class Bag(AbstractContextManager["Bag"]):
 
     def read(self, message: Message) -> Any:
         """The content of a message of a type that ROS 2 comes with. Raises DatasetError."""
-        with _reading(self.path, f"{message.topic}: message of {message.recorded_ns / NS:.3f} s cannot be read"):
+        with _reading(self.path, f"{message.topic}: message of {message.recorded_ns / NS_PER_S:.3f} s cannot be read"):
             return self._types.deserialize_cdr(message.raw, message.msgtype)
 
     def close(self) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.reader import NS, Bag, Topic
+from vloc_ros.bags.reader import Bag, Topic
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.interpolation import Known, PoseLog, Stamps, Trajectory
+from vloc_ros.geometry.stamps import join_stamp
 from vloc_ros.geometry.transforms import Matrix, invert
 
 
@@ -126,7 +127,7 @@ def read_transforms(bag: Bag, topics: Sequence[Topic], moving: bool = True) -> T
 
 def stamp_of(header: Any) -> int:
     """Nanoseconds of a header's stamp."""
-    return int(header.stamp.sec) * NS + int(header.stamp.nanosec)
+    return join_stamp(header.stamp.sec, header.stamp.nanosec)
 
 
 def values_of(transform: Any) -> tuple[tuple[float, float, float], tuple[float, float, float, float]]:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import NS, ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM, Bag, Topic, listed
+from vloc_ros.bags.reader import ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM, Bag, Topic, listed
 from vloc_ros.bags.tf import Chain, Link, TransformTree, read_transforms, stamp_of, values_of
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.interpolation import Known, PoseLog, Stamps, Trajectory, trajectory_of
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import read_tum
 from vloc_ros.geometry.transforms import Matrix, to_quaternion
 
@@ -33,13 +34,17 @@ class Truth:
 
     def at(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
         """`map_from_camera` (M, 4, 4) at the images' stamps (M,), and which of them are known (M,)."""
-        offset_ns = round((self.options.offset_s if offset_s is None else offset_s) * NS)
-        return self.chain.at(np.asarray(stamps_ns, dtype=np.int64) + offset_ns, round(self.options.max_gap_s * NS))
+        offset_ns = round((self.options.offset_s if offset_s is None else offset_s) * NS_PER_S)
+        return self.chain.at(
+            np.asarray(stamps_ns, dtype=np.int64) + offset_ns, round(self.options.max_gap_s * NS_PER_S)
+        )
 
     def __str__(self) -> str:
         """What it is and when it begins and ends, on its own clock."""
         stamps = [link.trajectory.stamps_ns for link in self.chain.moving]
-        first_s, last_s = (max(s[0] for s in stamps) / NS, min(s[-1] for s in stamps) / NS) if stamps else (0, 0)
+        first_s, last_s = (
+            (max(s[0] for s in stamps) / NS_PER_S, min(s[-1] for s in stamps) / NS_PER_S) if stamps else (0, 0)
+        )
         return f"{self.source} from {first_s:.3f} to {last_s:.3f} s, gaps up to {self.options.max_gap_s:g} s allowed"
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def _timed(where: str, chain: Chain) -> Chain:
         poses = len(link.trajectory) + link.trajectory.faults.duplicates
         if poses > len(link.trajectory) == 1:
             what = f" of {link.child!r} in {link.parent!r}" if link.child else ""
-            at_s = link.trajectory.stamps_ns[0] / NS
+            at_s = link.trajectory.stamps_ns[0] / NS_PER_S
             raise DatasetError(
                 f"{where}: all {poses} poses{what} have the stamp {at_s:.3f} s, whenever they were taken"
             )

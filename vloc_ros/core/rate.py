@@ -1,6 +1,6 @@
 """How often something is done at most."""
 
-NS_PER_S = 1_000_000_000
+from vloc_ros.geometry.stamps import NS_PER_S
 
 
 class RateLimit:

@@ -8,7 +8,6 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.reader import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
-    NS,
     ODOMETRY,
     POSE,
     RAW_IMAGE,
@@ -20,12 +19,13 @@ from vloc_ros.bags.writer import BagWriter, Compression, Storage, open_writer
 from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, MAP_FRAME, ODOM_FRAME, OdometryDrift, plan_drive
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix
 
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
 ODOMETRY_TOPIC = "/odom"
-START_NS = 1_700_000_000 * NS  # of every bag, so that the same data set gives the same messages
+START_NS = 1_700_000_000 * NS_PER_S  # of every bag, so that the same data set gives the same messages
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 
 
@@ -67,7 +67,7 @@ def write_dataset(
         mounting = messages.transform(START_NS, BASE_FRAME, CAMERA_FRAME, base_from_camera)
         bag.write(STATIC_TF_TOPIC, TF, START_NS, messages.transforms(mounting))
         for step in range(len(drive)):
-            stamp_ns = START_NS + round(step * NS / options.rate_hz)
+            stamp_ns = START_NS + round(step * NS_PER_S / options.rate_hz)
             _write_motion(bag, stamp_ns, drive.odom_from_base[step])
             _write_view(bag, stamp_ns, dataset, step, options)
             if progress:

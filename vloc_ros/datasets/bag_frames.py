@@ -7,12 +7,13 @@ import numpy as np
 
 from vloc_ros.bags.camera import Calibrations, CameraTopics, choose_camera, read_calibrations
 from vloc_ros.bags.options import BagOptions
-from vloc_ros.bags.reader import NS, Bag, Message
+from vloc_ros.bags.reader import Bag, Message
 from vloc_ros.bags.truth import Truth, read_truth
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.geometry.stamps import NS_PER_S, format_stamp
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.images import to_rgb
 
@@ -47,7 +48,7 @@ class BagFrames:
 
     def named(self, names: Collection[str]) -> Iterator[Frame]:
         """Only the frames of these names; the others are not decoded. Raises DatasetError."""
-        wanted = (item for item in self._known() if _name(item[0]) in names)
+        wanted = (item for item in self._known() if format_stamp(item[0].header[0]) in names)
         return prefetch(wanted, self._frame, DECODERS, WINDOW)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class BagFrames:
     def _check(self, stamps_ns: Mapping[int, bool]) -> None:
         """Raise DatasetError if there was no image to be localized, or none whose time can be believed."""
         where = f"{self._bag.path}: {self.topics.image.name}"
-        first_s, last_s = (end(stamps_ns, default=0) / NS for end in (min, max))
+        first_s, last_s = (end(stamps_ns, default=0) / NS_PER_S for end in (min, max))
         if not stamps_ns or (len(stamps_ns) == 1 and self.repeated):
             same = f"all {self.repeated + 1 if stamps_ns else self.unstamped} images have the stamp {first_s:.3f} s"
             raise DatasetError(f"{where}: {same}: their driver does not set it")
@@ -97,7 +98,7 @@ class BagFrames:
     def _frame(self, item: tuple[Message, Matrix]) -> Frame:
         message, pose = item
         stamp_ns, frame_id = message.header
-        name, content = _name(message), self._bag.read(message)
+        name, content = format_stamp(stamp_ns), self._bag.read(message)
         try:
             rgb = to_rgb(content)
             camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
@@ -114,8 +115,3 @@ def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     camera_frame = options.camera_frame or bag.first(topics.image).header[1]
     truth = read_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
     return BagFrames(bag, topics, calibrations, truth, options)
-
-
-def _name(message: Message) -> str:
-    seconds, nanoseconds = divmod(message.header[0], NS)
-    return f"{seconds}.{nanoseconds:09d}"

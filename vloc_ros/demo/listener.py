@@ -14,6 +14,7 @@ from sensor_msgs_py import point_cloud2
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vloc_ros.demo.score import Answer, Played
+from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.tracking.pose_tracker import State
@@ -106,9 +107,8 @@ class Listener:
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         self._newest = {value.key: value.value for value in message.values}
-        seconds, _, nanoseconds = self._newest["stamp"].partition(".")
         with self._lock:
-            self._reports[int(seconds) * 1_000_000_000 + int(nanoseconds)] = self._newest
+            self._reports[parse_stamp(self._newest["stamp"])] = self._newest
 
     def _on_landmarks(self, message: PointCloud2) -> None:
         self._landmarks = message

@@ -19,10 +19,10 @@ from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.files import write_text
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, write_tum
 from vloc_ros.localizer import Localizer
 
-SECOND_NS = 10**9
 LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
 
@@ -85,7 +85,7 @@ class Evaluation:
         """Write the accepted and the true poses as TUM files. Frames without stamps count as one a second."""
         stamps = [record.stamp_ns for record in self.records]
         if len(set(stamps)) < len(stamps):
-            stamps = [index * SECOND_NS for index in range(len(self.records))]
+            stamps = [index * NS_PER_S for index in range(len(self.records))]
         stamped = list(zip(stamps, self.records, strict=True))
         write_tum(
             estimate,

@@ -15,7 +15,8 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
-from vloc_ros.geometry.trajectory import from_line, parse_stamp
+from vloc_ros.geometry.stamps import parse_stamp
+from vloc_ros.geometry.trajectory import from_line
 from vloc_ros.geometry.transforms import Matrix, moved_covariance
 from vloc_ros.tracking.pose_tracker import State
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
 
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import require_regular, write_text
+from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.text_files import comma_hint
 
-MAX_STAMP_S = 9_000_000_000  # as many nanoseconds as 64 bits can hold
-UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))  # and what today's time exceeds in it
 HEADER = "# stamp tx ty tz qx qy qz qw"
 
 
@@ -51,9 +49,8 @@ def read_tum(path: Path) -> list[StampedPose]:
 
 def to_line(pose: StampedPose) -> str:
     """A line of a TUM file, without its end."""
-    seconds, nanoseconds = divmod(pose.stamp_ns, 10**9)
     values = [*pose.map_from_camera[:3, 3], *to_quaternion(pose.map_from_camera[:3, :3])]
-    return " ".join([f"{seconds}.{nanoseconds:09d}", *(f"{value:.9f}" for value in values)])
+    return " ".join([format_stamp(pose.stamp_ns), *(f"{value:.9f}" for value in values)])
 
 
 def from_line(line: str) -> StampedPose:
@@ -68,16 +65,3 @@ def from_line(line: str) -> StampedPose:
     if not np.isfinite(numbers).all():
         raise ValueError("a value that is not finite")
     return StampedPose(parse_stamp(words[0]), from_quaternion(numbers[4:], numbers[1:4]))
-
-
-def parse_stamp(seconds: str) -> int:
-    """Nanoseconds of a stamp that is written in seconds. Raises ValueError, above all for one in another unit."""
-    try:
-        stamp = Decimal(seconds)  # a float cannot hold today's time in nanoseconds
-        is_time = abs(stamp) < MAX_STAMP_S
-    except InvalidOperation as error:
-        raise ValueError(f"stamp {seconds!r} is not a number") from error
-    if not is_time:
-        unit = next((f": {name}?" for name, least in UNITS if abs(stamp) > least), "")
-        raise ValueError(f"stamp {seconds} is not in seconds{unit}")
-    return int(stamp.scaleb(9))

@@ -12,6 +12,7 @@ from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header, UInt8MultiArray
 
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.stamps import join_stamp, split_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
 
 Rgb = NDArray[np.uint8]
@@ -67,11 +68,11 @@ def to_transform_stamped(parent_from_child: Matrix, parent: str, child: str, sta
 
 
 def to_stamp_ns(stamp: Time) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return join_stamp(stamp.sec, stamp.nanosec)
 
 
 def header(stamp_ns: int, frame_id: str) -> Header:
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    seconds, nanoseconds = split_stamp(stamp_ns)
     return Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=frame_id)
 
 

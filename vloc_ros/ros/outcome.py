@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.geometry.stamps import format_stamp
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +34,8 @@ class Outcome:
     def status_values(self) -> dict[str, str]:
         """For a DiagnosticStatus; "" for what this image does not have."""
         pose = self.result if isinstance(self.result, PoseEstimate) else None
-        seconds, nanoseconds = divmod(self.stamp_ns, 1_000_000_000)
         return {
-            "stamp": f"{seconds}.{nanoseconds:09d}",
+            "stamp": format_stamp(self.stamp_ns),
             "inliers": str(pose.inlier_count) if pose else "",
             "inlier_ratio": f"{pose.inlier_ratio:.3f}" if pose else "",
             "reprojection_rmse_px": f"{pose.reprojection_rmse_px:.3f}" if pose else "",
