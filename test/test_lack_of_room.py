@@ -12,8 +12,7 @@ import pytest
 from support.mapping_scenes import VOXEL, WallAndBox, looking_at, views
 
 from vloc_ros.cli import main
-from vloc_ros.errors import ConfigError, DatasetError, ModelError
-from vloc_ros.files import replacing, write_text
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping import surface as surface_module
 from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
 
@@ -25,29 +24,6 @@ def raising(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
-
-
-@pytest.mark.parametrize("kind", [ConfigError, ModelError])
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
-) -> None:
-    path = tmp_path / "deep" / "scene.npz"
-    with replacing(path, kind) as file:
-        file.write(b"first")
-    assert path.read_bytes() == b"first"
-    with pytest.raises(ZeroDivisionError), replacing(path, kind) as file:
-        file.write(b"half %d" % (1 // 0))
-    monkeypatch.setattr("vloc_ros.files.os.fsync", raising(FULL))
-    with pytest.raises(kind, match=r"scene\.npz: cannot be written: No space left on device$"), replacing(path, kind):
-        pass
-    assert path.read_bytes() == b"first"
-    assert [each.name for each in path.parent.iterdir()] == ["scene.npz"]
-
-
-def test_a_file_has_the_usual_mode(tmp_path: Path) -> None:
-    (tmp_path / "usual").write_text("")
-    write_text(tmp_path / "ours", "")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(

@@ -16,6 +16,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def reason_of(error: BaseException) -> str:
+    """What another library's error says, for a line of ours: what the system says of a file, else the first line, else
+    the error's type."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]
+
+
 class VlocError(Exception):
     """Base of every error that this package raises for bad input; its text is one printable line, whatever names from
     files or from the network are in it."""

@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from vloc_ros.errors import DatasetError
-from vloc_ros.files import require_regular
+from vloc_ros.errors import DatasetError, reason_of
+from vloc_ros.files import open_regular
 
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file. Raises DatasetError."""
     try:
-        require_regular(path)
-        return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read()
     except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from error
+        raise DatasetError(f"{path}: {reason_of(error)}") from error
 
 
 def read_lines(path: Path) -> list[tuple[int, list[str]]]:

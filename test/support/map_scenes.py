@@ -35,7 +35,7 @@ def options_in(directory: Path, **changes: Any) -> MapOptions:
         "workdir": directory / "work",
         "method": VSNET,
         "width": WIDTH,
-        "moved_views": 0.0,
+        "novel_views": 0.0,
         "training": TrainingOptions(epochs=1, batch_size=4),
     }
     return MapOptions(**{**options, **changes})

@@ -12,7 +12,7 @@ import yaml
 
 from vloc_ros.bags.storage import MCAP_MAGIC, SQLITE_MAGIC, McapStorage, SqliteStorage, Storage
 from vloc_ros.errors import DatasetError
-from vloc_ros.files import require_regular
+from vloc_ros.files import open_regular
 
 METADATA = "metadata.yaml"
 STORAGE_SUFFIXES = (".mcap", ".db3", ".zstd")
@@ -62,8 +62,7 @@ def _hint(directory: Path) -> str:
 
 def _opened(part: Path, scope: ExitStack) -> Storage:
     try:
-        require_regular(part)
-        with part.open("rb") as file:
+        with open_regular(part) as file:
             begin = file.read(len(SQLITE_MAGIC))
     except FileNotFoundError as error:
         raise DatasetError(f"{part}: no such bag") from error

@@ -1,18 +1,14 @@
 """Writes a bag: any messages, or a data set as a robot that drives along it would have recorded it."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vloc_ros.bags.reader import (
-    STATIC_TF_TOPIC,
-    needs,
-    typestore,
-)
+from vloc_ros.bags.reader import STATIC_TF_TOPIC, needs, typestore
 from vloc_ros.errors import ConfigError
+from vloc_ros.files import atomic_path, write_errors
 
 Storage = Literal["mcap", "sqlite3"]
 Compression = Literal["none", "chunk", "message", "file"]
@@ -64,18 +60,12 @@ def open_writer(path: Path, storage: Storage = "mcap", compression: Compression 
         raise ConfigError(f"{path}: is there already, not overwritten")
     if storage == "sqlite3" and (odd := UNSAFE_IN_URI & set(str(path.absolute()))):
         raise ConfigError(f"{path}: an sqlite3 bag cannot have {' and '.join(sorted(odd))} in its path, an mcap can")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            writer = Writer(partial, version=FORMAT_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-            mode = CompressionMode.STORAGE if compression == "chunk" else CompressionMode[compression.upper()]
-            writer.set_compression(mode, CompressionFormat.ZSTD)
-            with writer:
-                yield BagWriter(writer)
-            partial.replace(path)
-    except (OSError, sqlite3.Error, WriterError) as error:
-        raise ConfigError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    with write_errors(path, also=(sqlite3.Error, WriterError)), atomic_path(path) as partial:
+        writer = Writer(partial, version=FORMAT_VERSION, storage_plugin=StoragePlugin[storage.upper()])
+        mode = CompressionMode.STORAGE if compression == "chunk" else CompressionMode[compression.upper()]
+        writer.set_compression(mode, CompressionFormat.ZSTD)
+        with writer:
+            yield BagWriter(writer)
 
 
 def _latched() -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vloc_ros.errors import DatasetError
-from vloc_ros.files import require_regular, write_text
+from vloc_ros.errors import DatasetError, reason_of
+from vloc_ros.files import open_regular, write_text
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
 from vloc_ros.text_files import comma_hint
@@ -31,10 +31,10 @@ def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
 def read_tum(path: Path) -> list[StampedPose]:
     """Read a TUM file. Raises DatasetError naming the line that is at fault."""
     try:
-        require_regular(path)
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with open_regular(path) as file:
+            lines = file.read().decode().splitlines()
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{path}: cannot be read: {reason_of(error)}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not a text file") from error
     poses = []

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
 from platformdirs import user_cache_path
 
-from vloc_ros.errors import ModelError
+from vloc_ros.errors import ModelError, reason_of
+from vloc_ros.files import atomic_file, remove_partial
 from vloc_ros.inference.private_files import NotPrivateError, read_private, require_private
 
 DIRECTORY_VARIABLE = "VLOC_CACHE_DIR"
-ENGINE_SUFFIX, TIMING_SUFFIX, PARTIAL_SUFFIX, LOCK_FILE = ".engine", ".timing", ".partial", "build.lock"
+ENGINE_SUFFIX, TIMING_SUFFIX, LOCK_FILE = ".engine", ".timing", "build.lock"
 RECIPE = 1  # changes with the way engines are built, so that those built the old way are not used any more
-PRIVATE = 0o700
+PRIVATE, PRIVATE_FILE = 0o700, 0o600
 WAIT_S = 600.0  # for another program's engine, which takes minutes; one that is stopped holds nobody longer
 LOOK_EVERY_S = 1.0  # whether there is an engine meanwhile
 
@@ -117,19 +117,21 @@ class EngineCache:
         return [_entry(path) for path in paths if path.name != LOCK_FILE and not path.is_dir()]
 
     def clean(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
-        """Remove the files that are not to be kept, and return them; waits for a program that is building.
+        """Remove the files that are not to be kept, and return them, and what writers that were killed have left; waits
+        for a program that is building.
 
         Raises ModelError for a file that cannot be removed.
         """
         if not self._directory.is_dir():
             return []
         with self._alone():
+            remove_partial(self._directory)
             unwanted = [entry for entry in self.entries() if not keep(entry)]
             for entry in unwanted:
                 try:
                     entry.path.unlink(missing_ok=True)
                 except OSError as error:
-                    raise ModelError(f"{entry.path}: cannot be removed: {error.strerror}") from error
+                    raise ModelError(f"{entry.path}: cannot be removed: {reason_of(error)}") from error
         return unwanted
 
     def _timing_path(self, scope: Mapping[str, Any]) -> Path:
@@ -192,23 +194,15 @@ class EngineCache:
         try:
             self._write(self.path_of(key), asdict(key), engine)
         except OSError as error:
-            self._say(f"the engine is used but cannot be kept: {self._directory}: {error.strerror or error}")
+            self._say(f"the engine is used but cannot be kept: {self._directory}: {reason_of(error)}")
         else:
             self._say(f"engine kept as {self.path_of(key)}")
 
     def _write(self, path: Path, key: Mapping[str, Any], content: bytes) -> None:
-        """Write beside its place, flush, rename."""
         line = json.dumps({"key": key, "sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
         self._make_directory()
-        with NamedTemporaryFile(dir=self._directory, suffix=PARTIAL_SUFFIX, delete=False) as file:
-            try:
-                file.write(line + content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with atomic_file(path, PRIVATE_FILE, follow_links=False) as file:
+            file.write(line + content)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -239,7 +233,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], bytes, str]:
     except NotPrivateError as error:
         return {}, b"", f"not trusted: {error.filename}: {error.strerror}"
     except OSError as error:
-        return {}, b"", f"cannot be read: {error.strerror}"
+        return {}, b"", f"cannot be read: {reason_of(error)}"
     header = _header(line)
     if not header:
         return {}, b"", "damaged"

@@ -5,8 +5,9 @@ import os
 import stat
 from pathlib import Path
 
+from vloc_ros.files import open_regular
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would wait for a writer
 FOREIGN_WRITERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -24,15 +25,11 @@ def read_private(path: Path) -> bytes:
     of them, and OSError where it cannot be read."""
     directory = _opened(path.parent)
     try:
-        descriptor = os.open(path.name, FILE, dir_fd=directory)
+        with open_regular(path.name, directory=directory, follow_links=False) as file:
+            _require_private(os.fstat(file.fileno()), path)
+            return file.read()
     finally:
         os.close(directory)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        _require_private(status, path)
-        return file.read()
 
 
 def _opened(directory: Path) -> int:

@@ -2,15 +2,13 @@
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vloc_ros.errors import MapError
+from vloc_ros.errors import MapError, reason_of
+from vloc_ros.files import open_regular
 
 DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
-# Opening a FIFO or a terminal must neither wait nor take it over.
-FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 ABSENT = {
     errno.ENOENT: "there is no such map directory",
     errno.ENOTDIR: "not a directory",
@@ -24,7 +22,7 @@ def opened_directory(path: str) -> Iterator[int]:
     try:
         descriptor = os.open(path, DIRECTORY)
     except (OSError, ValueError) as error:  # ValueError: a path with a character that no path has
-        reason = ABSENT.get(getattr(error, "errno", None) or 0) or f"cannot be read: {_reason(error)}"
+        reason = ABSENT.get(getattr(error, "errno", None) or 0) or f"cannot be read: {reason_of(error)}"
         raise MapError(f"{path}: {reason}") from error
     try:
         yield descriptor
@@ -40,22 +38,12 @@ def read_file(where: str, directory: int, name: str, max_bytes: int) -> bytes:
     """
     path = f"{where}/{name}"
     try:
-        descriptor = os.open(name, FILE, dir_fd=directory)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise MapError(f"{path}: not a regular file")
-            if status.st_size > max_bytes:
-                raise MapError(f"{path}: {status.st_size} bytes, expected at most {max_bytes}")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(status.st_size)
-        finally:
-            os.close(descriptor)
+        with open_regular(name, directory=directory) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise MapError(f"{path}: {size} bytes, expected at most {max_bytes}")
+            return file.read(size)
     except FileNotFoundError as error:
         raise MapError(f"{path}: missing") from error
     except OSError as error:
-        raise MapError(f"{path}: cannot be read: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+        raise MapError(f"{path}: {reason_of(error)}") from error

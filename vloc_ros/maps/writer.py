@@ -1,11 +1,7 @@
 """Writes a map directory all at once or not at all."""
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +12,8 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import Precision
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import MapError
+from vloc_ros.errors import MapError, reason_of
+from vloc_ros.files import atomic_path
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
 from vloc_ros.maps.reader import LANDMARKS_FILE, LISTED_FILES, MANIFEST_FILE, MAPPING_FILE, NETWORK_FILES, PREVIEW_FILE
@@ -41,19 +38,14 @@ def write_map(
         contents = _encode(landmark_map, networks, preview_rgb, mapping)
     except MapError as error:
         raise MapError(f"{target}: cannot write the map: {error}") from error
-    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         require_replaceable(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir()
-        for name, content in contents.items():
-            _write_synced(staging / name, content)
-        _sync_directory(staging)
-        _replace(target, staging)
+        with atomic_path(target) as partial:
+            partial.mkdir()
+            for name, content in contents.items():
+                (partial / name).write_bytes(content)
     except OSError as error:
-        raise MapError(f"{target}: cannot write the map: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise MapError(f"{target}: cannot write the map: {reason_of(error)}") from error
 
 
 def _encode(
@@ -88,35 +80,3 @@ def require_replaceable(target: Path) -> None:
     for entry in target.iterdir():
         if entry.name not in (MANIFEST_FILE, *LISTED_FILES, *NETWORK_FILES.values()):
             raise MapError(f"{target}: holds {entry.name!r}, which is no part of a map; not replacing it")
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _replace(target: Path, staging: Path) -> None:
-    """Put `staging` in the place of `target`, whose old content goes only when the new one is there."""
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-    replacing = target.exists()
-    if replacing:
-        target.rename(old)
-    try:
-        staging.rename(target)
-    except BaseException:
-        if replacing:
-            old.rename(target)
-        raise
-    with suppress(OSError):  # some network file systems cannot flush a directory
-        _sync_directory(target.parent)
-    shutil.rmtree(old, ignore_errors=True)

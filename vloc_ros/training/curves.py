@@ -11,7 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from vloc_ros.files import telling
+from vloc_ros.files import write_errors
 
 MOST_POINTS = 200
 
@@ -24,7 +24,7 @@ class CurveWriter:
 
     def __init__(self, logs: Path):
         self._path = logs / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
-        with telling(self._path):
+        with write_errors(self._path):
             logs.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb", buffering=0)
         self._records = RecordWriter(self._file)
@@ -39,7 +39,7 @@ class CurveWriter:
         self._file.close()
 
     def _add(self, event: Event) -> None:
-        with telling(self._path):
+        with write_errors(self._path):
             self._records.write(event.SerializeToString())
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
-from vloc_ros.files import telling
+from vloc_ros.files import atomic_path, remove_partial, write_errors
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import Progress, no_progress
 
@@ -76,16 +76,10 @@ def build_frames(
 
     Raises DatasetError for a frame that cannot be used, and when there is no room for them all; then nothing is left.
     """
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with telling(directory, DatasetError):
-            partial.mkdir(parents=True)
-            _fill(partial, readers, scenes, labeller, width, height, progress)
-            shutil.rmtree(directory, ignore_errors=True)
-            partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    remove_partial(directory.parent)  # there may be no room for another
+    with write_errors(directory, DatasetError), atomic_path(directory) as partial:
+        partial.mkdir()
+        _fill(partial, readers, scenes, labeller, width, height, progress)
     return open_frames(directory)
 
 

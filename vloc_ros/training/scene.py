@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.files import replacing
+from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.surface import Surface
 
@@ -70,7 +70,7 @@ def save_scene(path: Path, scene: Scene) -> None:
             if part is not None:
                 kind = type(part).__name__
                 arrays |= {f"{number}/{kind}/{name}": value for name, value in vars(part).items()}
-    with replacing(path) as file:
+    with write_errors(path), atomic_file(path) as file:
         np.savez(file, names=np.array(scene.names), **arrays)
 
 
