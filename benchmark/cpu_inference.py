@@ -20,7 +20,7 @@ import onnxruntime as ort
 from inputs import parser_of
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.inference.backend import SessionSettings
@@ -68,7 +68,7 @@ class Images(CalibrationDataReader):  # type: ignore[misc]
         return next(self._rest, None)
 
 
-def quantized(network: bytes, inputs: np.ndarray, spec: NetworkSpec) -> bytes:
+def quantized(network: bytes, inputs: np.ndarray, spec: GridSpec) -> bytes:
     """Weights and activations of 8 bits, for each channel, in the convolutions and what lies between them."""
     with tempfile.TemporaryDirectory() as directory:
         plain, result = Path(directory) / "plain.onnx", Path(directory) / "int8.onnx"
@@ -144,13 +144,13 @@ def measure_batches(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: i
 
 def measure_accuracy(map_dir: Path, networks: Mapping[str, bytes], dataset: Dataset) -> None:
     localizer = load_localizer(map_dir)
-    spec = localizer.session.spec
+    spec = localizer.landmark_map.manifest.models[NETWORK].grid
     pixels = np.stack([network_input(dataset.frame(index).image, spec) for index in range(TIMED_IMAGES)])
     expected = Settings().open(networks).run(["labels"], {spec.input_name: pixels})[0]
     for precision in ("float32", "int8"):
-        session = OnnxSession(networks[precision], spec, SessionSettings(max_batch=TIMED_IMAGES))
-        labels = 100 * (session.run(pixels)["labels"] == expected).mean()
-        summary = evaluate(replace(localizer, session=session), dataset).summary()
+        session = OnnxSession(networks[precision], spec.model, SessionSettings(max_batch=TIMED_IMAGES))
+        labels = 100 * (session.run({spec.input_name: pixels})["labels"] == expected).mean()
+        summary = evaluate(replace(localizer, sessions={NETWORK: session}), dataset).summary()
         centimetres, degrees = 100 * (summary["median_translation_m"] or np.inf), summary["median_rotation_deg"]
         accuracy = f"{centimetres:.2f} cm, {degrees or np.inf:.2f} deg, {100 * summary['recall_5cm_5deg']:.1f} %"
         size = len(networks[precision]) / 1e6
@@ -163,13 +163,13 @@ def main() -> None:
     parser.add_argument("--calibrate", default="train", metavar="NAME_OR_FILE")
     options = parser.parse_args()
     stored = read_map(options.map)
-    spec = stored.landmark_map.manifest.network
+    spec = stored.landmark_map.manifest.models[NETWORK].grid
     training = open_dataset(options.dataset, options.root, options.calibrate, options.poses)
     chosen = np.linspace(0, len(training) - 1, CALIBRATION_IMAGES).astype(int)
     inputs = np.stack([network_input(training.frame(int(index)).image, spec) for index in chosen])
     networks = {
-        **{str(name): network for name, network in stored.networks.items()},
-        "int8": quantized(stored.networks["float32"], inputs, spec),
+        **{str(name): network for name, network in stored.networks[NETWORK].items()},
+        "int8": quantized(stored.networks[NETWORK]["float32"], inputs, spec),
     }
     measure_settings(networks, inputs[:TIMED_IMAGES], options.rounds)
     measure_batches(networks, inputs[:TIMED_IMAGES], options.rounds // 4)

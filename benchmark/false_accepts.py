@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.options import add_map
-from vloc_ros.core.manifest import NetworkSpec
 from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets.files import read_image
 from vloc_ros.geometry.camera import Camera
@@ -24,11 +23,11 @@ from vloc_ros.localizer import load_localizer
 FIELD_OF_VIEW_DEG = 60.0
 
 
-def cropped(rgb: NDArray[np.uint8], spec: NetworkSpec) -> CameraImage:
-    """The largest centred part of the image with the network input's aspect ratio."""
+def cropped(rgb: NDArray[np.uint8], size: tuple[int, int]) -> CameraImage:
+    """The largest centred part of the image with the aspect ratio of `size`, width and height."""
     height, width = rgb.shape[:2]
-    scale = min(width / spec.width, height / spec.height)
-    w, h = round(spec.width * scale), round(spec.height * scale)
+    scale = min(width / size[0], height / size[1])
+    w, h = round(size[0] * scale), round(size[1] * scale)
     y, x = (height - h) // 2, (width - w) // 2
     focal = 0.5 * w / math.tan(math.radians(FIELD_OF_VIEW_DEG / 2))
     camera = Camera(w, h, focal, focal, (w - 1) / 2, (h - 1) / 2)
@@ -43,7 +42,7 @@ def main() -> None:
     localizer = load_localizer(options.map)
     outcomes: Counter[str] = Counter()
     for path in sorted(p for folder in options.images for p in folder.glob("*.jpg")):
-        result = localizer.localize(cropped(read_image(path), localizer.session.spec))
+        result = localizer.localize(cropped(read_image(path), localizer.landmark_map.manifest.image_size))
         outcomes["ACCEPTED" if isinstance(result, PoseEstimate) else result.reason.value] += 1
     total = sum(outcomes.values())
     print(f"{total} images, {outcomes['ACCEPTED']} accepted ({100 * outcomes['ACCEPTED'] / max(1, total):.2f} %)")

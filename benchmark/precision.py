@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from inputs import method_of, parser_of
 
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.model_spec import NETWORK
+from vloc_ros.core.session import Session
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.inference import SessionOptions, open_session
@@ -39,11 +40,12 @@ def learned(workdir: Path) -> Objective:
 def sessions(map_dir: Path, workdir: Path) -> Iterator[tuple[str, Session]]:
     """By what they are called in the table."""
     stored, objective = read_map(map_dir), learned(workdir)
-    spec = stored.landmark_map.manifest.network
-    for precision in stored.networks:
+    spec = stored.landmark_map.manifest.models[NETWORK].grid
+    networks = stored.networks[NETWORK]
+    for precision in networks:
         if precision != "bfloat16":
             options = SessionOptions("onnxruntime", precision)
-            yield f"{precision}, ONNX Runtime", open_session(stored.networks, spec, options)
+            yield f"{precision}, ONNX Runtime", open_session(networks, spec.model, options)
         yield f"{precision}, torch", TorchSession(objective, spec, torch.device("cpu"), precision)
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     localizer = load_localizer(options.map)
     print(f"{len(dataset)} frames\n{'':24}  median cm     deg   mean cm   5 cm 5 deg   2 cm 1 deg   rejected   wrong")
     for name, session in sessions(options.map, options.workdir):
-        evaluation = evaluate(replace(localizer, session=session), dataset)
+        evaluation = evaluate(replace(localizer, sessions={NETWORK: session}), dataset)
         summary = evaluation.summary()
         errors = [100 * record.error.translation_m for record in evaluation.records if record.error]
         median, degrees = (summary[f"median_{name}"] or np.inf for name in ("translation_m", "rotation_deg"))

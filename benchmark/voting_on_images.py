@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from inputs import parser_of
 
-from vloc_ros.core.pipeline import run_one
+from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.session import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.datasets import Frame, open_dataset
@@ -32,9 +33,11 @@ def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
 def measure(localizer: Localizer, method: VSNetMethod, frames: Sequence[Frame]) -> dict[str, float]:
     """Pose and landmark accuracy, and median milliseconds of voting."""
     errors, landmark, ratios, voting, counts, timings = [], [], [], [], [], []
+    session = localizer.sessions[NETWORK]
+    grid = session.spec.grid
     for frame in frames:
         stopwatch = Stopwatch()
-        outputs = run_one(localizer.session, method.prepare(frame.image, localizer.session.spec))
+        outputs = run_one(session, {grid.input_name: method.prepare(frame.image, grid)})
         voted = method.correspond(outputs, frame.image, localizer.landmark_map, stopwatch)
         started = time.perf_counter()
         pose = solve_pnp(voted, frame.image.camera.undistorted())

@@ -43,5 +43,5 @@ def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt
 @pytest.fixture
 def office(tmp_path: Path) -> Path:
     """A small map directory."""
-    write_map(tmp_path / "office", make_map(), {"float32": NETWORK}, PREVIEW)
+    write_map(tmp_path / "office", make_map(), {"network": {"float32": NETWORK}}, PREVIEW)
     return tmp_path / "office"

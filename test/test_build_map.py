@@ -175,7 +175,7 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
     assert (place / "work" / "scene.npz").stat().st_mtime_ns == scene.st_mtime_ns
     assert iteration_in(place) == 5
     manifest = read_map(place / "map").landmark_map.manifest
-    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 4)
+    assert (*manifest.image_size, manifest.models["network"].grid.stride) == (WIDTH, HEIGHT, 4)
     assert manifest.training["iterations"] == 5
     assert (manifest.training["preset"], manifest.training["loss"]) == ("mobile", "softmax")
     assert manifest.training["images"] == "colour"
@@ -203,9 +203,9 @@ def test_a_map_for_grey_cameras_says_so(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_finished_run_can_be_given_more_networks(place: Path) -> None:
     build_map(options_in(place))
-    before = read_map(place / "map").networks
+    before = read_map(place / "map").networks["network"]
     build_map(replace(options_in(place), precisions=("float16", "bfloat16")))
-    networks = read_map(place / "map").networks
+    networks = read_map(place / "map").networks["network"]
     assert list(networks) == ["float32", "float16", "bfloat16"]
     assert networks["float32"] == before["float32"]
     options = SessionOptions("onnxruntime", "float16", max_batch=2)

@@ -50,8 +50,8 @@ def test_a_map_of_hscnet(method: HSCNetOptions, tmp_path: Path) -> None:
     manifest = landmark_map.manifest
     assert manifest.method == "hscnet"
     assert manifest.training["moved_views"] == 0.0
-    assert (manifest.network.width, manifest.network.height, manifest.network.stride) == (WIDTH, HEIGHT, 8)
-    assert manifest.network.outputs == HSCNetMethod.outputs
+    assert (*manifest.image_size, manifest.models["network"].grid.stride) == (WIDTH, HEIGHT, 8)
+    assert manifest.models["network"].grid.outputs == HSCNetMethod.outputs
     assert manifest.training["branching"] == "3x4"
     assert manifest.training["supervision"] == ("sparse points, reach 5" if method.is_sparse else "dense")
     assert len(landmark_map) == 12

@@ -16,7 +16,8 @@ from support import ROOT
 from vloc_ros import __version__
 from vloc_ros.cli import main
 from vloc_ros.cli.evaluate_outputs import summary_table
-from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
@@ -76,7 +77,7 @@ def make_network() -> bytes:
     return bytes(model.SerializeToString())
 
 
-SPEC = NetworkSpec(WIDTH, HEIGHT, STRIDE, VSNetMethod.outputs)
+SPEC = GridSpec(WIDTH, HEIGHT, STRIDE, VSNetMethod.outputs)
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         normals=np.tile((0.0, 0.0, 1.0), (len(pixels), 1)),
         extents=np.full(len(pixels), 0.1),
         observations=np.full(len(pixels), 7, dtype=np.int32),
-        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", SPEC),
+        manifest=Manifest("vsnet", "office", "2026-01-02T03:04:05Z", SPEC.image_size, SPEC.models),
     )
-    write_map(root / "map", landmark_map, {"float32": make_network()}, np.zeros((60, 80, 3), np.uint8))
+    write_map(root / "map", landmark_map, {"network": {"float32": make_network()}}, np.zeros((60, 80, 3), np.uint8))
     names = ("a", "b", "c")
     (root / "images").mkdir()
     for name in names:

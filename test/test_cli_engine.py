@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vloc_ros.cli import main
-from vloc_ros.core.manifest import Manifest, Precision
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.maps import write_map
 
@@ -27,9 +28,9 @@ def tiny_map(tmp_path: Path) -> Path:
 
 def write(directory: Path, networks: dict[Precision, bytes]) -> Path:
     ids = np.arange(3, dtype=np.int32)
-    manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", SPEC)
+    manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", SPEC.image_size, SPEC.models)
     landmark_map = LandmarkMap(ids, np.eye(3), np.eye(3), np.ones(3), ids, manifest)
-    write_map(directory, landmark_map, networks, np.zeros((4, 4, 3), np.uint8))
+    write_map(directory, landmark_map, {"network": networks}, np.zeros((4, 4, 3), np.uint8))
     return directory
 
 
@@ -74,7 +75,7 @@ def test_localizing_finds_the_engine_that_was_built(
 
     assert main(["engine", "build", str(tiny_map)]) == 0
     stored = read_map(tiny_map)
-    assert "float16" in open_session(stored.networks, SPEC).backend
+    assert "float16" in open_session(stored.networks["network"], SPEC.model).backend
     assert trt.calls.count("build_serialized_network") == 1
 
 

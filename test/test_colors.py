@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
@@ -20,7 +21,7 @@ OUTPUTS = {
 }
 
 
-def make_map(method: str, spec: NetworkSpec) -> LandmarkMap:
+def make_map(method: str, spec: GridSpec) -> LandmarkMap:
     positions = np.array([[0.0, 0, 0], [2, 2, 2], [1, 2, 0]])
     return LandmarkMap(
         ids=np.arange(3, dtype=np.int32),
@@ -28,12 +29,12 @@ def make_map(method: str, spec: NetworkSpec) -> LandmarkMap:
         normals=np.tile((0.0, 0.0, 1.0), (3, 1)),
         extents=np.full(3, 0.5),
         observations=np.full(3, 5, dtype=np.int32),
-        manifest=Manifest(method, "map", "2026-01-02T03:04:05Z", spec),
+        manifest=Manifest(method, "map", "2026-01-02T03:04:05Z", spec.image_size, spec.models),
     )
 
 
-def specs(method: str) -> NetworkSpec:
-    return NetworkSpec(128, 80, 8, get_method(method).outputs)
+def specs(method: str) -> GridSpec:
+    return GridSpec(128, 80, 8, get_method(method).outputs)
 
 
 def test_labels_are_bright_and_neighbours_far_apart() -> None:
@@ -76,11 +77,11 @@ class FakeSession:
     backend, max_batch = "fake", 1
 
     def __init__(self, method: str) -> None:
-        self.spec = specs(method)
+        self.spec = specs(method).model
         self._outputs = OUTPUTS[method]
 
-    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: np.stack([output] * len(images)) for name, output in self._outputs.items()}
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.stack([output] * len(inputs["image"])) for name, output in self._outputs.items()}
 
 
 @pytest.mark.parametrize("method", OUTPUTS)
@@ -89,7 +90,7 @@ def test_a_preview_is_the_input_beside_what_is_seen_in_it(method: str) -> None:
     from vloc_ros.training.preview import HEIGHT, draw_preview
 
     spec = specs(method)
-    localizer = Localizer(make_map(method, spec), get_method(method), FakeSession(method))
+    localizer = Localizer(make_map(method, spec), get_method(method), {"network": FakeSession(method)})
     rgb = np.full((160, 256, 3), 90, np.uint8)
     picture = draw_preview(localizer, CameraImage(rgb, Camera(256, 160, 200.0, 200.0, 127.5, 79.5)))
     width = round(spec.width * HEIGHT / spec.height)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec  # noqa: E402
 from vloc_ros.geometry.camera import Camera  # noqa: E402
 from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
 from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
@@ -31,9 +31,9 @@ def images() -> np.ndarray:
 
 def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, images: np.ndarray) -> None:
     session = TorchSession(objective, SMALL)
-    together = session.run(images)
+    together = session.run({"image": images})
     for index in range(len(images)):
-        alone = session.run(images[index : index + 1])
+        alone = session.run({"image": images[index : index + 1]})
         for name in SMALL.outputs:
             np.testing.assert_allclose(together[name][index], alone[name][0], rtol=1e-3, atol=1e-4)
 
@@ -66,17 +66,17 @@ def test_preprocessing_shrinks_as_opencv_does(shrink: int, images: np.ndarray) -
 @pytest.mark.parametrize(
     ("camera_size", "spec"),
     [
-        ((320, 240), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
-        ((640, 480), NetworkSpec(640, 480, 8, VSNetMethod.outputs)),
-        ((960, 720), NetworkSpec(960, 720, 12, VSNetMethod.outputs)),
-        ((1280, 960), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),  # too much to send through the network
-        ((480, 360), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
-        ((640, 400), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
-        ((160, 120), NetworkSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((320, 240), GridSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((640, 480), GridSpec(640, 480, 8, VSNetMethod.outputs)),
+        ((960, 720), GridSpec(960, 720, 12, VSNetMethod.outputs)),
+        ((1280, 960), GridSpec(320, 240, 4, VSNetMethod.outputs)),  # too much to send through the network
+        ((480, 360), GridSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((640, 400), GridSpec(320, 240, 4, VSNetMethod.outputs)),
+        ((160, 120), GridSpec(320, 240, 4, VSNetMethod.outputs)),
     ],
 )
 def test_whole_images_are_the_input_where_they_are_a_small_multiple(
-    camera_size: tuple[int, int], spec: NetworkSpec
+    camera_size: tuple[int, int], spec: GridSpec
 ) -> None:
     width, height = camera_size
     network_camera = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
@@ -89,8 +89,8 @@ def test_whole_images_are_the_input_where_they_are_a_small_multiple(
 
 def test_float16_sums_convolutions_in_float32(objective: VSNetObjective, images: np.ndarray) -> None:
     """As tensor cores do, whatever torch does on this CPU: the same but for the rounding of the result."""
-    expected = TorchSession(objective, SMALL).run(images)
-    found = TorchSession(objective, SMALL, precision="float16").run(images)
+    expected = TorchSession(objective, SMALL).run({"image": images})
+    found = TorchSession(objective, SMALL, precision="float16").run({"image": images})
     for name in SMALL.outputs:
         assert found[name].dtype == expected[name].dtype
     assert (found["labels"] == expected["labels"]).mean() > 0.98

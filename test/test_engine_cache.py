@@ -19,7 +19,7 @@ from vloc_ros.inference.engine_cache import LOCK_FILE, CacheEntry, EngineCache, 
 
 pytest.importorskip("onnx")
 from support.tensorrt_scenes import Said, open_tensorrt
-from support.tiny_networks import images, network
+from support.tiny_networks import given, images, network
 
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt
@@ -312,7 +312,7 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def test_a_session_uses_the_engine_of_the_one_before(trt: "FakeTensorRt", engines: Path) -> None:
     open_tensorrt().close()
     said = Said()
-    np.testing.assert_array_equal(open_tensorrt(said=said).run(images(1))["labels"], images(1)[:, ::4, ::4, 0])
+    np.testing.assert_array_equal(open_tensorrt(said=said).run(given(images(1)))["labels"], images(1)[:, ::4, ::4, 0])
     assert builds(trt) == 1
     assert not said
 

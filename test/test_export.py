@@ -11,8 +11,8 @@ onnx = pytest.importorskip("onnx")
 
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision  # noqa: E402
-from vloc_ros.core.pipeline import Session  # noqa: E402
+from vloc_ros.core.model_spec import PRECISIONS, GridSpec, Precision  # noqa: E402
+from vloc_ros.core.session import Session  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
@@ -22,7 +22,7 @@ from vloc_ros.training.vsnet.recipe import parity  # noqa: E402
 
 from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
-DOUBLE = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
+DOUBLE = GridSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
 TYPES = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 
@@ -41,23 +41,26 @@ def images() -> np.ndarray:
     return coarse_images(3, SMALL.width, SMALL.height)
 
 
-def opened(network: bytes, spec: NetworkSpec, precision: Precision = "float32") -> Session:
-    return open_session({precision: network}, spec, SessionOptions("onnxruntime", precision, max_batch=4))
+def opened(network: bytes, spec: GridSpec, precision: Precision = "float32") -> Session:
+    return open_session({precision: network}, spec.model, SessionOptions("onnxruntime", precision, max_batch=4))
 
 
 @pytest.mark.parametrize("spec", [SMALL, DOUBLE], ids=["as it is", "shrinks"])
-def test_onnx_agrees_with_torch_alone_and_in_a_batch(objective: VSNetObjective, spec: NetworkSpec) -> None:
+def test_onnx_agrees_with_torch_alone_and_in_a_batch(objective: VSNetObjective, spec: GridSpec) -> None:
     images = coarse_images(3, spec.width, spec.height)
-    expected = TorchSession(objective, spec).run(images)
+    expected = TorchSession(objective, spec).run({"image": images})
     session = opened(export_onnx(objective, spec), spec)
     assert session.max_batch == 4
-    alone = [session.run(images[i : i + 1]) for i in range(3)]
-    for found in (session.run(images), {name: np.concatenate([o[name] for o in alone]) for name in expected}):
+    alone = [session.run({"image": images[i : i + 1]}) for i in range(3)]
+    for found in (
+        session.run({"image": images}),
+        {name: np.concatenate([o[name] for o in alone]) for name in expected},
+    ):
         agreement, degrees = parity(expected, found, spec)
         assert agreement > 0.995
         assert degrees < 0.1
         for name in spec.outputs:
-            assert found[name].shape == expected[name].shape == (3, *spec.output_shape(name))
+            assert found[name].shape == expected[name].shape == (3, *spec.model.outputs[name].shape)
             assert found[name].dtype == expected[name].dtype
         for name in ("confidences", "distances", "scales"):
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-3)
@@ -67,8 +70,8 @@ def test_onnx_agrees_with_torch_alone_and_in_a_batch(objective: VSNetObjective, 
 def test_float16_runs_on_the_cpu_too(
     objective: VSNetObjective, networks: Mapping[Precision, bytes], images: np.ndarray
 ) -> None:
-    found = opened(networks["float16"], SMALL, "float16").run(images)
-    agreement, degrees = parity(TorchSession(objective, SMALL).run(images), found, SMALL)
+    found = opened(networks["float16"], SMALL, "float16").run({"image": images})
+    agreement, degrees = parity(TorchSession(objective, SMALL).run({"image": images}), found, SMALL)
     assert agreement > 0.99
     assert degrees < 1
 

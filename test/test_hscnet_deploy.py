@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
@@ -21,8 +21,8 @@ from vloc_ros.training.hscnet.options import HSCNetOptions, Preset  # noqa: E402
 from support.training_scenes import coarse_images, most_likely  # isort: skip  # noqa: E402
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
-SPEC = NetworkSpec(128, 80, 8, HSCNetMethod.outputs)
-DOUBLE = NetworkSpec(256, 160, 16, HSCNetMethod.outputs)
+SPEC = GridSpec(128, 80, 8, HSCNetMethod.outputs)
+DOUBLE = GridSpec(256, 160, 16, HSCNetMethod.outputs)
 EVEN = build_hierarchy(POINTS, (5, 30, 4))
 # one scene of many points, one of so few that its leaves have fewer siblings
 RAGGED = join_hierarchies([build_hierarchy(POINTS, (4, 6)), build_hierarchy(POINTS[:9], (3, 6))])
@@ -38,7 +38,7 @@ def made(hierarchy: Hierarchy, preset: Preset = "small") -> HSCNetObjective:
     return objective
 
 
-def deployed(objective: HSCNetObjective, spec: NetworkSpec) -> DeployedHSCNet:
+def deployed(objective: HSCNetObjective, spec: GridSpec) -> DeployedHSCNet:
     return DeployedHSCNet(objective.network, objective.hierarchy, spec)
 
 
@@ -67,13 +67,13 @@ def slow(network: HSCNet, hierarchy: Hierarchy, images: np.ndarray) -> tuple[np.
 def test_onnx_does_what_the_network_and_the_hierarchy_say(hierarchy: Hierarchy, preset: Preset) -> None:
     objective, images = made(hierarchy, preset), coarse_images(3, SPEC.width, SPEC.height)
     expected = dict(zip(HSCNetMethod.outputs, slow(objective.network, hierarchy, images), strict=True))
-    in_torch = TorchSession(objective, SPEC).run(images)
+    in_torch = TorchSession(objective, SPEC).run({"image": images})
     network = export_onnx(objective, SPEC)
-    session = open_session({"float32": network}, SPEC, SessionOptions("onnxruntime", max_batch=3))
-    alone = [session.run(images[i : i + 1]) for i in range(3)]
+    session = open_session({"float32": network}, SPEC.model, SessionOptions("onnxruntime", max_batch=3))
+    alone = [session.run({"image": images[i : i + 1]}) for i in range(3)]
     joined = {name: np.concatenate([outputs[name] for outputs in alone]) for name in HSCNetMethod.outputs}
     # weights are rounded to 16 bits in the file, and untrained residuals are metres
-    for found, tolerance in ((in_torch, 1e-4), (session.run(images), 0.03), (joined, 0.03)):
+    for found, tolerance in ((in_torch, 1e-4), (session.run({"image": images}), 0.03), (joined, 0.03)):
         same = found["regions"] == expected["regions"]
         assert same.mean() > 0.98
         for name in ("coordinates", "confidences"):

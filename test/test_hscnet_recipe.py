@@ -9,7 +9,7 @@ from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 
 torch = pytest.importorskip("torch")
 
-from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec, Precision  # noqa: E402
 from vloc_ros.errors import ConfigError  # noqa: E402
 from vloc_ros.geometry.transforms import apply, invert  # noqa: E402
 from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
@@ -22,7 +22,7 @@ from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 DATASET = WallAndBox(views(12))
 DENSE, SPARSE = HSCNetRecipe(HSCNetOptions(branching=(3, 4))), HSCNetRecipe(HSCNetOptions(branching=(3, 4), sparsify=9))
-SPEC = NetworkSpec(160, 112, 8, HSCNetMethod.outputs)
+SPEC = GridSpec(160, 112, 8, HSCNetMethod.outputs)
 WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from vloc_ros.core.manifest import Manifest, NetworkSpec, Precision
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Session
 from vloc_ros.core.types import CameraImage, LandmarkMap, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.geometry.camera import Camera
@@ -25,18 +26,18 @@ from vloc_ros.maps import write_map
 
 pytest.importorskip("onnx")
 from onnx import GraphProto, ModelProto, TensorProto
-from support.tiny_networks import REALS, SPEC, H, W, images, network
+from support.tiny_networks import REALS, SPEC, H, W, given, images, network
 
 ONE = network(batch=1)
 
 
 def opened(content: bytes, **options: Any) -> Session:
-    return open_session({"float32": content}, SPEC, SessionOptions(**options))
+    return open_session({"float32": content}, SPEC.model, SessionOptions(**options))
 
 
-def refusal(content: bytes, spec: NetworkSpec = SPEC) -> str:
+def refusal(content: bytes, spec: GridSpec = SPEC) -> str:
     with pytest.raises(ModelError) as caught:
-        open_session({"float32": content}, spec)
+        open_session({"float32": content}, spec.model)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -46,8 +47,8 @@ def refusal(content: bytes, spec: NetworkSpec = SPEC) -> str:
 def test_outputs_by_name(backend: str, threads: int) -> None:
     shown = images(1)
     session = opened(ONE, backend=backend, threads=threads)
-    outputs = session.run(shown)
-    assert session.spec == SPEC
+    outputs = session.run(given(shown))
+    assert session.spec == SPEC.model
     assert session.max_batch == 1
     assert set(outputs) == set(SPEC.outputs)
     np.testing.assert_array_equal(outputs["labels"], shown[:, ::4, ::4, 0])
@@ -61,10 +62,10 @@ def test_a_network_with_a_free_batch_axis_takes_as_many_images_as_were_asked_for
     session = opened(network(), max_batch=3)
     assert session.max_batch == 3
     for count in (1, 2, 3):
-        np.testing.assert_array_equal(session.run(shown[:count])["labels"], shown[:count, ::4, ::4, 0])
+        np.testing.assert_array_equal(session.run(given(shown[:count]))["labels"], shown[:count, ::4, ::4, 0])
     for count in (0, 4):
         with pytest.raises(ModelError, match=f"given {count} images at once, it takes 1 to 3"):
-            session.run(shown[:count])
+            session.run(given(shown[:count]))
 
 
 def test_a_network_with_a_fixed_batch_axis_takes_one_image_whatever_was_asked_for() -> None:
@@ -85,7 +86,7 @@ def test_a_backend_that_cannot_be_used_here_says_why(backend: str) -> None:
 
 def test_what_is_taken_is_said_and_why_not_the_ones_before() -> None:
     said: list[str] = []
-    open_session({"float32": ONE}, SPEC, SessionOptions(), said.append)
+    open_session({"float32": ONE}, SPEC.model, SessionOptions(), said.append)
     taken = said[-1]
     assert taken.startswith("network: ")
     if "on the CPU" in taken:
@@ -95,16 +96,18 @@ def test_what_is_taken_is_said_and_why_not_the_ones_before() -> None:
 
 def test_a_precision_is_one_that_the_map_has() -> None:
     networks: dict[Precision, bytes] = {"float32": ONE, "float16": ONE}
-    session = open_session(networks, SPEC, SessionOptions("onnxruntime", "float16"))
+    session = open_session(networks, SPEC.model, SessionOptions("onnxruntime", "float16"))
     assert session.backend == "onnxruntime on the CPU, float16"
-    assert open_session(networks, SPEC, SessionOptions("onnxruntime")).backend == "onnxruntime on the CPU, float32"
+    assert (
+        open_session(networks, SPEC.model, SessionOptions("onnxruntime")).backend == "onnxruntime on the CPU, float32"
+    )
     with pytest.raises(ConfigError, match=r"precision 'bfloat16': the map has \['float32', 'float16'\]"):
-        open_session(networks, SPEC, SessionOptions("onnxruntime", "bfloat16"))
+        open_session(networks, SPEC.model, SessionOptions("onnxruntime", "bfloat16"))
 
 
 def test_views_of_images_are_welcome() -> None:
     shown = images(1)
-    flipped = opened(ONE).run(shown[:, ::-1, ::-1])["labels"]
+    flipped = opened(ONE).run(given(shown[:, ::-1, ::-1]))["labels"]
     np.testing.assert_array_equal(flipped, shown[:, ::-1, ::-1][:, ::4, ::4, 0])
 
 
@@ -112,7 +115,7 @@ def test_images_that_do_not_fit() -> None:
     session = opened(ONE)
     for shape, kind in (((1, 8, 15, 3), np.uint8), ((8, 16, 3), np.uint8), ((1, 8, 16, 3), np.float32)):
         with pytest.raises(ModelError, match="its input is uint8"):
-            session.run(np.zeros(shape, kind))  # type: ignore[arg-type]
+            session.run({"image": np.zeros(shape, kind)})
 
 
 def test_networks_with_another_input() -> None:
@@ -248,9 +251,9 @@ def test_options_that_make_no_sense(options: dict[str, Any], complaint: str) -> 
 
 def write_tiny_map(directory: Path, content: bytes, method: str = "vsnet") -> Path:
     ids = np.arange(3, dtype=np.int32)
-    manifest = Manifest(method, "map", "2025-06-01T12:00:00Z", SPEC)
+    manifest = Manifest(method, "map", "2025-06-01T12:00:00Z", SPEC.image_size, SPEC.models)
     landmark_map = LandmarkMap(ids, np.eye(3), np.eye(3), np.ones(3), ids, manifest)
-    write_map(directory, landmark_map, {"float32": content}, np.zeros((4, 4, 3), np.uint8))
+    write_map(directory, landmark_map, {"network": {"float32": content}}, np.zeros((4, 4, 3), np.uint8))
     return directory
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support.map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal, replace_file
 
-from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds, NetworkSpec
+from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
@@ -22,24 +23,24 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 def test_round_trip(office: Path) -> None:
     written, stored = make_map(), read_map(office)
     read = stored.landmark_map
-    assert stored.networks["float32"] == NETWORK
+    assert stored.networks["network"]["float32"] == NETWORK
     assert stored.size_bytes == sum(path.stat().st_size for path in office.iterdir())
     assert sorted(path.name for path in office.iterdir()) == sorted(FILES)
     for name in ("ids", "observations", "positions", "normals", "extents", "mapping_views"):
         np.testing.assert_allclose(getattr(read, name), getattr(written, name), atol=1e-4, rtol=0)
         assert getattr(read, name).dtype == getattr(written, name).dtype
     np.testing.assert_array_equal(read.method_data["radii"], written.method_data["radii"])
-    assert read.manifest.network == written.manifest.network
+    assert read.manifest.models == written.manifest.models
     assert read.manifest.gate == written.manifest.gate
     assert read.manifest.training == {"epochs": 3, "loss": 0.25, "blocks": [1, 2]}
     assert read.manifest.accuracy == written.manifest.accuracy
 
 
 def test_same_map_gives_same_bytes_and_another_map_another_id(office: Path, tmp_path: Path) -> None:
-    write_map(tmp_path / "copy", make_map(), {"float32": NETWORK}, PREVIEW)
+    write_map(tmp_path / "copy", make_map(), {"network": {"float32": NETWORK}}, PREVIEW)
     assert all((office / name).read_bytes() == (tmp_path / "copy" / name).read_bytes() for name in FILES)
     assert read_map(office).map_id == read_map(tmp_path / "copy").map_id
-    write_map(tmp_path / "copy", make_map(), {"float32": NETWORK + b"!"}, PREVIEW)
+    write_map(tmp_path / "copy", make_map(), {"network": {"float32": NETWORK + b"!"}}, PREVIEW)
     assert read_map(office).map_id != read_map(tmp_path / "copy").map_id
 
 
@@ -87,7 +88,7 @@ def test_format_1_is_checked_too(office: Path, names: object) -> None:
 def test_impossible_specs_and_thresholds_are_refused() -> None:
     for bad in ({"width": 0}, {"stride": 7}, {"outputs": {}}, {"outputs": {"labels": "int32[0]"}}):
         with pytest.raises(ConfigError, match="network"):
-            replace(NetworkSpec(320, 240, 4, VSNetMethod.outputs), **bad)  # type: ignore[arg-type]
+            replace(GridSpec(320, 240, 4, VSNetMethod.outputs), **bad)  # type: ignore[arg-type]
     nan = float("nan")
     thresholds = {"min_inliers": (-1,), "min_confidence": (1.1, nan), "max_reprojection_rmse_px": (0.0, nan)}
     scales = {"position_scale": (0.0, nan), "rotation_scale": (-1.0,), "position_floor_m": (-0.1, nan)}
@@ -175,7 +176,7 @@ def test_scenes_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
     original = joined_map()
     swapped = replace(original, scenes=1 - original.scenes)
     for name, landmark_map in {"original": original, "swapped": swapped, "again": original}.items():
-        write_map(tmp_path / name, landmark_map, {"float32": NETWORK}, PREVIEW)
+        write_map(tmp_path / name, landmark_map, {"network": {"float32": NETWORK}}, PREVIEW)
     stored = {name: read_map(tmp_path / name) for name in ("original", "swapped", "again")}
     found = stored["original"].landmark_map
     assert found.manifest.scenes == ("hall", "attic")

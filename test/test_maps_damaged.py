@@ -200,7 +200,7 @@ def test_values_that_no_map_can_have_are_named(office: Path, path: str, value: o
 def test_texts_of_any_file_name_can_be_written(tmp_path: Path) -> None:
     """A map is not lost because the file that named its frames has a name of no encoding."""
     notes = {"split": "a\nb\udcff\x1b[31m", "preset": "1e3", "root": "yes", "Ort": "Küche\u3000地図", "\x07": "~"}
-    write_map(tmp_path / "map", make_map(training=notes), {"float32": NETWORK}, PREVIEW)
+    write_map(tmp_path / "map", make_map(training=notes), {"network": {"float32": NETWORK}}, PREVIEW)
     expected = {**notes, "split": r"a\nb\udcff\x1b[31m", r"\x07": "~"}
     del expected["\x07"]
     assert read_map(tmp_path / "map").landmark_map.manifest.training == expected

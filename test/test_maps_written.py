@@ -41,7 +41,7 @@ def test_a_full_disk_leaves_the_old_map(
     with monkeypatch.context() as patch:
         patch.setattr(os, function, fault)
         try:
-            write_map(office, make_map(7), {"float32": NETWORK}, PREVIEW)
+            write_map(office, make_map(7), {"network": {"float32": NETWORK}}, PREVIEW)
         except MapError as error:
             message = str(error)
     if fault.calls_left < 0 and message:
@@ -60,7 +60,7 @@ def test_a_write_that_the_system_refuses_halfway(office: Path, existing: bool) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(MapError, match="cannot write the map"):
-            write_map(target, make_map(7), {"float32": NETWORK}, PREVIEW)
+            write_map(target, make_map(7), {"network": {"float32": NETWORK}}, PREVIEW)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert state(office.parent) == before
@@ -68,7 +68,7 @@ def test_a_write_that_the_system_refuses_halfway(office: Path, existing: bool) -
 
 
 def test_replacing_a_map_leaves_nothing_behind(office: Path) -> None:
-    write_map(office, make_map(7), {"float32": NETWORK}, PREVIEW)
+    write_map(office, make_map(7), {"network": {"float32": NETWORK}}, PREVIEW)
     assert len(read_map(office).landmark_map) == 7
     assert list(office.parent.iterdir()) == [office]
 
@@ -81,14 +81,14 @@ def test_only_maps_are_replaced(tmp_path: Path) -> None:
     before = state(tmp_path)
     for target, word in ((home, "thesis.tex"), (file, "is a file")):
         with pytest.raises(MapError, match=word):
-            write_map(target, make_map(), {"float32": NETWORK}, PREVIEW)
+            write_map(target, make_map(), {"network": {"float32": NETWORK}}, PREVIEW)
     assert state(tmp_path) == before
 
 
 def test_a_link_to_a_map_is_followed(office: Path) -> None:
     link = office.with_name("current")
     link.symlink_to(office)
-    write_map(link, make_map(7), {"float32": NETWORK}, PREVIEW)
+    write_map(link, make_map(7), {"network": {"float32": NETWORK}}, PREVIEW)
     assert link.is_symlink()
     assert len(read_map(office).landmark_map) == 7
 
@@ -99,5 +99,5 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, object]) -> None:
     before = state(office.parent)
     with pytest.raises(MapError, match="cannot write the map"):
-        write_map(office, make_map(**manifest), {"float32": NETWORK}, PREVIEW)
+        write_map(office, make_map(**manifest), {"network": {"float32": NETWORK}}, PREVIEW)
     assert state(office.parent) == before

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support.mapping_scenes import views, wall_and_box_depth
 
-from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.pnp import PnpSettings, reprojection_errors, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
@@ -17,7 +18,7 @@ from vloc_ros.geometry.transforms import apply
 from vloc_ros.methods import get_method
 from vloc_ros.methods.hscnet.method import HSCNetMethod, spread
 
-SPEC = NetworkSpec(160, 120, 8, HSCNetMethod.outputs)
+SPEC = GridSpec(160, 120, 8, HSCNetMethod.outputs)
 CAMERA = Camera(320, 240, 280.0, 280.0, 159.5, 119.5)
 SHAPE = (SPEC.height // SPEC.stride, SPEC.width // SPEC.stride)
 POSE = views()[11]
@@ -25,18 +26,20 @@ LEAVES = 6
 
 
 class FakeSession:
-    spec, backend, max_batch = SPEC, "fake", 1
+    spec, backend, max_batch = SPEC.model, "fake", 1
 
     def __init__(self, outputs: dict[str, np.ndarray]) -> None:
         self.outputs = outputs
 
-    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def run(self, inputs: object) -> dict[str, np.ndarray]:
         return {name: values[np.newaxis] for name, values in self.outputs.items()}
 
 
 def make_map() -> LandmarkMap:
     positions = np.random.default_rng(0).normal(size=(LEAVES, 3))
-    manifest = Manifest("hscnet", "map", "today", SPEC, gate=GateThresholds(0, 0.0, np.inf, 0.0))
+    manifest = Manifest(
+        "hscnet", "map", "today", SPEC.image_size, SPEC.models, gate=GateThresholds(0, 0.0, np.inf, 0.0)
+    )
     ids = np.arange(LEAVES, dtype=np.int32)
     return LandmarkMap(ids, positions, np.tile([0.0, 0, 1], (LEAVES, 1)), np.ones(LEAVES), ids + 9, manifest)
 
@@ -59,7 +62,7 @@ def image() -> CameraImage:
 
 
 def located(outputs: dict[str, np.ndarray], method: HSCNetMethod | None = None) -> PoseEstimate:
-    result = localize(image(), make_map(), method or HSCNetMethod(), FakeSession(outputs))
+    result = localize(image(), make_map(), method or HSCNetMethod(), {"network": FakeSession(outputs)})
     assert isinstance(result, PoseEstimate)
     return result
 
@@ -168,7 +171,7 @@ def test_the_sum_of_confidences_tells_the_scene(left: float, right: float, scene
     halves = np.repeat([0, 1], SHAPE[1] // 2)[np.newaxis]
     outputs["confidences"][:] = np.where(halves == 0, left, right)
     outputs["regions"] = np.where(outputs["regions"] > 0, halves + 1, 0).astype(np.int32)
-    result = localize(image(), joined, HSCNetMethod(), FakeSession(outputs))
+    result = localize(image(), joined, HSCNetMethod(), {"network": FakeSession(outputs)})
     assert isinstance(result, PoseEstimate)
     assert result.scene == scene
     assert set(result.correspondences.landmark_ids) == {int(scene == "attic")}

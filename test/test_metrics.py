@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
@@ -179,10 +180,11 @@ def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
 def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     monkeypatch.setattr("vloc_ros.localizer.localize", fake_localize)
     ids = np.zeros(1, np.int32)
-    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VSNetMethod.outputs))
+    spec = GridSpec(16, 12, 4, VSNetMethod.outputs)
+    manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
-    session = SimpleNamespace(spec=manifest.network, max_batch=1)
-    return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), session)  # type: ignore[arg-type]
+    session = SimpleNamespace(spec=spec.model, max_batch=1)
+    return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), {"network": session})  # type: ignore[arg-type]
 
 
 def test_evaluate_report_and_trajectories(localizer: Localizer, tmp_path: Path) -> None:

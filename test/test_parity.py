@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from vloc_ros.core.manifest import NetworkSpec, Precision  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec, Precision  # noqa: E402
 from vloc_ros.errors import ModelError  # noqa: E402
 from vloc_ros.mapping.hierarchy import build_hierarchy  # noqa: E402
 from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
@@ -25,7 +25,7 @@ from vloc_ros.training.vsnet.recipe import VSNetRecipe  # noqa: E402
 from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
 
 HIERARCHY = build_hierarchy(np.random.default_rng(0).uniform(0, 2, (500, 3)), (4, 5))
-SPECS = {"vsnet": SMALL, "hscnet": NetworkSpec(128, 80, 8, HSCNetMethod.outputs)}
+SPECS = {"vsnet": SMALL, "hscnet": GridSpec(128, 80, 8, HSCNetMethod.outputs)}
 RECIPES: Mapping[str, Recipe] = {"vsnet": VSNetRecipe(VSNetOptions()), "hscnet": HSCNetRecipe(HSCNetOptions())}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.model_spec import GridSpec, ModelSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -20,7 +21,7 @@ from vloc_ros.methods.dense_grid import network_input
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 SCENE = runpy.run_path(str(ROOT / "benchmark" / "voting.py"))
-SPEC = NetworkSpec(width=640, height=480, stride=4, outputs=VSNetMethod.outputs)
+SPEC = GridSpec(width=640, height=480, stride=4, outputs=VSNetMethod.outputs)
 CAMERA: Camera = SCENE["CAMERA"]
 
 
@@ -29,13 +30,14 @@ class FakeSession:
     """Answers every image with the same outputs (without batch axis)."""
 
     outputs: Mapping[str, np.ndarray]
-    spec: NetworkSpec = SPEC
+    spec: ModelSpec = SPEC.model
 
     backend = "fake"
     max_batch = 1
 
-    def run(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
-        assert images.shape == (1, self.spec.height, self.spec.width, 3)
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        images = inputs["image"]
+        assert images.shape == (1, SPEC.height, SPEC.width, 3)
         assert images.dtype == np.uint8
         return {name: output[np.newaxis] for name, output in self.outputs.items()}
 
@@ -54,7 +56,7 @@ def landmark_map(scene):
         normals=np.tile([0.0, 0.0, 1.0], (n, 1)),
         extents=np.full(n, 0.1),
         observations=np.full(n, 5, dtype=np.int32),
-        manifest=Manifest("vsnet", "map", "2025-01-01T00:00:00Z", SPEC, gate=GateThresholds()),
+        manifest=Manifest("vsnet", "map", "2025-01-01T00:00:00Z", SPEC.image_size, SPEC.models, gate=GateThresholds()),
     )
 
 
@@ -70,7 +72,7 @@ def image_of(camera: Camera) -> CameraImage:
 def test_pose_from_images_of_any_size(scene, landmark_map, size):
     """The scene's camera is at the map's origin; its image may have another size, the pose is the same."""
     image = image_of(CAMERA.resized(*size))
-    result = localize(image, landmark_map, get_method("vsnet"), FakeSession(outputs_of(scene)))
+    result = localize(image, landmark_map, get_method("vsnet"), {"network": FakeSession(outputs_of(scene))})
     assert isinstance(result, PoseEstimate)
     assert np.linalg.norm(result.map_from_camera[:3, 3]) < 0.02
     assert result.map_from_camera[:3, :3] == pytest.approx(np.eye(3), abs=0.005)
@@ -91,7 +93,7 @@ def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
 
 def test_nothing_recognised_is_rejected_with_timings(landmark_map, scene):
     outputs = outputs_of(scene) | {"labels": np.zeros_like(scene.field.labels)}
-    result = localize(image_of(CAMERA), landmark_map, VSNetMethod(), FakeSession(outputs))
+    result = localize(image_of(CAMERA), landmark_map, VSNetMethod(), {"network": FakeSession(outputs)})
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_LANDMARKS
     assert "total" in result.timings_ms
@@ -107,13 +109,15 @@ def test_a_wrong_map_is_rejected(scene, landmark_map):
         landmark_map.observations,
         landmark_map.manifest,
     )
-    assert isinstance(localize(image_of(CAMERA), wrong_map, VSNetMethod(), FakeSession(outputs_of(scene))), Rejection)
+    assert isinstance(
+        localize(image_of(CAMERA), wrong_map, VSNetMethod(), {"network": FakeSession(outputs_of(scene))}), Rejection
+    )
 
 
 def test_another_aspect_ratio(landmark_map, scene):
     wide = Camera(1280, 720, 900.0, 900.0, 639.5, 359.5)
     with pytest.raises(ConfigError, match=r"1280x720.*640x480"):
-        localize(image_of(wide), landmark_map, VSNetMethod(), FakeSession(outputs_of(scene)))
+        localize(image_of(wide), landmark_map, VSNetMethod(), {"network": FakeSession(outputs_of(scene))})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,7 @@ def test_another_aspect_ratio(landmark_map, scene):
 def test_a_network_that_does_not_suit_the_map(landmark_map, scene, change, words):
     outputs = {name: array for name, array in (outputs_of(scene) | change).items() if array is not None}
     with pytest.raises(ModelError, match=words):
-        localize(image_of(CAMERA), landmark_map, VSNetMethod(), FakeSession(outputs))
+        localize(image_of(CAMERA), landmark_map, VSNetMethod(), {"network": FakeSession(outputs)})
 
 
 def test_network_input_is_undistorted_and_scaled():
@@ -142,7 +146,7 @@ def test_network_input_is_undistorted_and_scaled():
     rgb = np.zeros((480, 640, 3), np.uint8)
     for x, y in spots[:, 0]:
         cv2.circle(rgb, (round(x * 16), round(y * 16)), 4 * 16, (255, 255, 255), -1, shift=4)
-    spec = NetworkSpec(width=320, height=240, stride=4, outputs=VSNetMethod.outputs)
+    spec = GridSpec(width=320, height=240, stride=4, outputs=VSNetMethod.outputs)
     seen = network_input(CameraImage(rgb, camera), spec)
     assert seen.shape == (240, 320, 3)
     expected, _ = camera.undistorted().resized(320, 240).project(points)

@@ -12,7 +12,8 @@ from support import ROOT
 
 from vloc_ros.cli.evaluate_outputs import write_outputs
 from vloc_ros.cli.inspect import _places
-from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.pnp import FEW_PRECISE
@@ -37,7 +38,7 @@ COUNT = 40  # landmarks of each scene
 SCHEMA = ROOT / "docs" / "evaluation.schema.json"
 
 
-SPEC = NetworkSpec(64, 48, 4, VSNetMethod.outputs)
+SPEC = GridSpec(64, 48, 4, VSNetMethod.outputs)
 
 
 def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) -> LandmarkMap:
@@ -51,7 +52,7 @@ def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) ->
         normals=np.tile([0.0, 0, -1], (n, 1)),
         extents=np.ones(n),
         observations=np.ones(n, np.int32),
-        manifest=Manifest("fake", "map", "today", SPEC, gate=gate, scenes=scenes),
+        manifest=Manifest("fake", "map", "today", SPEC.image_size, SPEC.models, gate=gate, scenes=scenes),
         mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
         scenes=np.repeat(np.arange(2, dtype=np.int32), COUNT) if scenes else np.empty(0, np.int32),
         view_scenes=np.array([0, 1, 1], np.int32) if scenes else np.empty(0, np.int32),
@@ -86,7 +87,7 @@ class FakeMethod:
 
     def preload(self) -> None: ...
 
-    def prepare(self, image: CameraImage, spec: NetworkSpec) -> np.ndarray:
+    def prepare(self, image: CameraImage, spec: GridSpec) -> np.ndarray:
         return image.rgb
 
     def correspond(self, *_: object) -> Correspondences:
@@ -94,9 +95,9 @@ class FakeMethod:
 
 
 class FakeSession:
-    spec, backend, max_batch = NetworkSpec(64, 48, 4, VSNetMethod.outputs), "fake", 1
+    spec, backend, max_batch = SPEC.model, "fake", 1
 
-    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def run(self, inputs: object) -> dict[str, np.ndarray]:
         return {}
 
 
@@ -105,7 +106,7 @@ def image() -> CameraImage:
 
 
 def located(landmark_map: LandmarkMap, found: Correspondences) -> PoseEstimate | Rejection:
-    return localize(image(), landmark_map, FakeMethod(found), FakeSession())  # type: ignore[arg-type]
+    return localize(image(), landmark_map, FakeMethod(found), {"network": FakeSession()})  # type: ignore[arg-type]
 
 
 HALL, ATTIC = np.arange(COUNT), np.arange(COUNT, 2 * COUNT)
@@ -174,7 +175,7 @@ def evaluated() -> Evaluation:
     hall, attic = seen(landmark_map, HALL, 1.0), seen(landmark_map, ATTIC, 1.0)
     answers = [hall, attic, hall[np.arange(2)], Correspondences.empty()]
     frames = [Frame(f"hall/{i}", image(), np.eye(4), scene="hall") for i in range(4)]
-    localizer = Localizer(landmark_map, Sequence(answers), FakeSession())  # type: ignore[arg-type]
+    localizer = Localizer(landmark_map, Sequence(answers), {"network": FakeSession()})  # type: ignore[arg-type]
     return evaluate_frames(localizer, frames)
 
 
@@ -214,7 +215,7 @@ def test_the_nearest_view_is_one_of_the_same_scene() -> None:
 
 
 def test_truth_that_is_in_no_frame_of_the_map_is_refused() -> None:
-    joined = Localizer(joined_map(), FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    joined = Localizer(joined_map(), FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
     single = replace(joined, landmark_map=joined_map(scenes=()))
     frame = Frame("7", image(), np.eye(4))
     with pytest.raises(ConfigError, match="7: the frame does not say of which scene it is, the map is of the scenes"):
@@ -259,7 +260,7 @@ def test_tables_have_the_scene_only_where_there_are_several() -> None:
 
 def test_scenes_are_printed_side_by_side_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     options = Namespace(json=None, trajectory=None, report=None, junit=None, require=[])
-    localizer = Localizer(joined_map(), FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    localizer = Localizer(joined_map(), FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
     alone = evaluated()
     both = Evaluation((*alone.records, replace(alone.records[0], true_scene="attic")))
     for evaluation, header in ((alone, None), (both, ["hall", "attic"])):
@@ -280,7 +281,7 @@ def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
     from vloc_ros.evaluation.report.map_report import write_map_report
 
     evaluation, landmark_map = evaluated(), joined_map()
-    localizer = Localizer(landmark_map, FakeMethod(Correspondences.empty()), FakeSession())  # type: ignore[arg-type]
+    localizer = Localizer(landmark_map, FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
     write_report(tmp_path / "run.html", "run", evaluation, localizer, lambda names: ())
     page = (tmp_path / "run.html").read_text()
     for words in ("right scene", "50.0%", "Scene by scene", "Where, in scene hall", "box attic", "in the wrong scene"):
@@ -310,7 +311,7 @@ def test_inspect_describes_each_scene() -> None:
 def test_each_scene_has_a_view_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     landmark_map = joined_map()
-    localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), FakeSession())  # type: ignore[arg-type]
+    localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), {"network": FakeSession()})  # type: ignore[arg-type]
     frames = [Frame(scene, image(), np.eye(4), scene=scene) for scene in ("attic", "hall")]
     view_run(localizer, frames, tmp_path / "run.rrd")
     content = (tmp_path / "run.rrd").read_bytes()

@@ -20,7 +20,7 @@ from onnx import TensorProto
 from support.fake_cuda import CudaError
 from support.fake_tensorrt import FakeTensorRt, installed
 from support.tensorrt_scenes import Said, open_tensorrt
-from support.tiny_networks import SPEC, images, network
+from support.tiny_networks import SPEC, given, images, network
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
@@ -59,12 +59,12 @@ def failure(fake: FakeTensorRt, error: type[Exception] = ModelError, **options: 
 @pytest.mark.parametrize("max_batch", [1, 3])
 def test_outputs_are_those_of_onnx_runtime(any_trt: None, max_batch: int) -> None:
     session = open_tensorrt(max_batch=max_batch)
-    reference = OnnxSession(network(), SPEC, SessionSettings(max_batch=max_batch))
+    reference = OnnxSession(network(), SPEC.model, SessionSettings(max_batch=max_batch))
     assert session.max_batch == max_batch
-    assert session.spec == SPEC
+    assert session.spec == SPEC.model
     for seed, count in enumerate([max_batch, max_batch, max_batch, 1, 1, 1, 1, max_batch]):
-        given = images(count, seed)
-        outputs, expected = session.run(given), reference.run(given)
+        shown = images(count, seed)
+        outputs, expected = session.run(given(shown)), reference.run(given(shown))
         assert set(outputs) == set(SPEC.outputs)
         for name in SPEC.outputs:
             assert outputs[name].dtype == expected[name].dtype
@@ -74,9 +74,9 @@ def test_outputs_are_those_of_onnx_runtime(any_trt: None, max_batch: int) -> Non
 
 def test_outputs_stay_when_the_session_goes_on(any_trt: None) -> None:
     session = open_tensorrt()
-    first = session.run(images(1, 1))
+    first = session.run(given(images(1, 1)))
     kept = {name: output.copy() for name, output in first.items()}
-    session.run(images(1, 2))
+    session.run(given(images(1, 2)))
     session.close()
     for name, output in kept.items():
         np.testing.assert_array_equal(first[name], output)
@@ -85,30 +85,30 @@ def test_outputs_stay_when_the_session_goes_on(any_trt: None) -> None:
 def test_a_network_of_an_older_map_takes_one_image_at_once(any_trt: None) -> None:
     session = open_tensorrt(network(batch=1), max_batch=4)
     assert session.max_batch == 1
-    assert session.run(images(1))["labels"].shape == (1, 2, 4)
+    assert session.run(given(images(1)))["labels"].shape == (1, 2, 4)
     with pytest.raises(ModelError, match="2 images at once"):
-        session.run(images(2))
+        session.run(given(images(2)))
 
 
 def test_images_that_do_not_fit(any_trt: None) -> None:
     session = open_tensorrt()
     for wrong in (np.zeros((1, 8, 15, 3), np.uint8), np.zeros((8, 16, 3), np.uint8), images(1).astype(np.float32)):
         with pytest.raises(ModelError, match="its input is uint8"):
-            session.run(wrong)  # type: ignore[arg-type]
+            session.run(given(wrong))  # type: ignore[arg-type]
 
 
 def test_a_session_made_in_one_thread_runs_in_another(any_trt: None) -> None:
     session = open_tensorrt()
     labels: list[np.ndarray] = []
-    worker = threading.Thread(target=lambda: labels.append(session.run(images(1))["labels"]))
+    worker = threading.Thread(target=lambda: labels.append(session.run(given(images(1)))["labels"]))
     worker.start()
     worker.join()
     np.testing.assert_array_equal(labels[0], images(1)[:, ::4, ::4, 0])
 
 
 def test_views_of_images_are_welcome(any_trt: None) -> None:
-    given = images(1)[:, ::-1, ::-1]
-    np.testing.assert_array_equal(open_tensorrt().run(given)["labels"], given[:, ::4, ::4, 0])
+    shown = images(1)[:, ::-1, ::-1]
+    np.testing.assert_array_equal(open_tensorrt().run(given(shown))["labels"], shown[:, ::4, ::4, 0])
 
 
 def test_how_it_builds_and_what_it_says(trt: FakeTensorRt) -> None:
@@ -134,12 +134,14 @@ def test_runs_become_a_graph_and_a_new_size_another(trt: FakeTensorRt) -> None:
     runs = [3, 1, 1, 1, 1, 3, 3]
     for seed, count in enumerate(runs):
         trt.cuda.calls.clear()
-        np.testing.assert_array_equal(session.run(images(count, seed))["labels"], images(count, seed)[:, ::4, ::4, 0])
+        np.testing.assert_array_equal(
+            session.run(given(images(count, seed)))["labels"], images(count, seed)[:, ::4, ::4, 0]
+        )
         same = seed == 0 or runs[seed - 1] == count
         assert ("cudaGraphLaunch" in trt.cuda.calls) == same
     assert trt.cuda.calls.count("cudaMemcpyAsync") == 1 + len(SPEC.outputs)  # of the capture
     trt.cuda.calls.clear()
-    session.run(images(3))
+    session.run(given(images(3)))
     assert trt.cuda.calls == ["cudaSetDevice", "cudaGraphLaunch", "cudaStreamSynchronize"]
 
 
@@ -153,7 +155,7 @@ def test_without_graphs_where_they_cannot_be_had(trt: FakeTensorRt, where: str) 
     session = open_tensorrt(said=said)
     assert said.text.count("without CUDA graphs") == 1
     for seed in range(3):
-        np.testing.assert_array_equal(session.run(images(1, seed))["labels"], images(1, seed)[:, ::4, ::4, 0])
+        np.testing.assert_array_equal(session.run(given(images(1, seed)))["labels"], images(1, seed)[:, ::4, ::4, 0])
     session.close()
     assert not trt.cuda.live
 
@@ -165,7 +167,7 @@ def test_closing_frees_everything(trt: FakeTensorRt) -> None:
     session.close()
     assert not trt.cuda.live
     with pytest.raises(ModelError, match="closed"):
-        session.run(images(1))
+        session.run(given(images(1)))
 
 
 def test_a_session_that_nobody_closes_is_freed(trt: FakeTensorRt) -> None:
@@ -211,23 +213,23 @@ def test_without_a_gpu(trt: FakeTensorRt) -> None:
 def test_auto_says_why_not_tensorrt_and_asking_for_it_is_an_error(trt: FakeTensorRt) -> None:
     networks = {"float32": network()}
     said = Said()
-    assert open_session(networks, SPEC, say=said.append).backend.startswith("TensorRT")  # type: ignore[arg-type]
+    assert open_session(networks, SPEC.model, say=said.append).backend.startswith("TensorRT")  # type: ignore[arg-type]
     trt.cuda.driver = 0
-    session = open_session(networks, SPEC, say=said.append)  # type: ignore[arg-type]
+    session = open_session(networks, SPEC.model, say=said.append)  # type: ignore[arg-type]
     assert "onnxruntime" in session.backend
     assert "not tensorrt: there is no NVIDIA driver" in said.text
     with pytest.raises(BackendUnavailableError.__base__, match="no NVIDIA driver"):  # type: ignore[arg-type]
-        open_session(networks, SPEC, SessionOptions("tensorrt"))  # type: ignore[arg-type]
+        open_session(networks, SPEC.model, SessionOptions("tensorrt"))  # type: ignore[arg-type]
 
 
 def test_auto_goes_on_where_tensorrt_refuses_the_network(trt: FakeTensorRt) -> None:
     networks = {"float32": network(first="Identity")}  # what older maps have
     said = Said()
-    session = open_session(networks, SPEC, say=said.append)  # type: ignore[arg-type]
+    session = open_session(networks, SPEC.model, say=said.append)  # type: ignore[arg-type]
     assert "onnxruntime" in session.backend
     assert "not tensorrt: TensorRT" in said.text
     with pytest.raises(ModelError, match="UINT8"):
-        open_session(networks, SPEC, SessionOptions("tensorrt"))  # type: ignore[arg-type]
+        open_session(networks, SPEC.model, SessionOptions("tensorrt"))  # type: ignore[arg-type]
 
 
 def test_every_error_of_the_parser_is_reported(trt: FakeTensorRt) -> None:
@@ -268,7 +270,7 @@ def test_whatever_tensorrt_refuses_is_named_with_its_reason(trt: FakeTensorRt, c
     if call != "add_optimization_profile":
         assert "reason: of TensorRT" in text
     del trt.broken[call]
-    np.testing.assert_array_equal(open_tensorrt().run(images(1))["labels"], images(1)[:, ::4, ::4, 0])
+    np.testing.assert_array_equal(open_tensorrt().run(given(images(1)))["labels"], images(1)[:, ::4, ::4, 0])
 
 
 @pytest.mark.parametrize("call", ["build_serialized_network", "create_execution_context"])
@@ -290,10 +292,10 @@ def test_out_of_gpu_memory_at_run(trt: FakeTensorRt) -> None:
     session = open_tensorrt()
     trt.cuda.fails["cudaGraphLaunch"] = CudaError.cudaErrorMemoryAllocation
     with pytest.raises(CudaFailure) as caught:
-        session.run(images(1))
+        session.run(given(images(1)))
     assert caught.value.out_of_memory
     trt.cuda.fails.clear()
-    np.testing.assert_array_equal(session.run(images(1))["labels"], images(1)[:, ::4, ::4, 0])
+    np.testing.assert_array_equal(session.run(given(images(1)))["labels"], images(1)[:, ::4, ::4, 0])
 
 
 def test_a_gpu_that_is_lost_and_a_session_after_it(trt: FakeTensorRt) -> None:
@@ -301,12 +303,12 @@ def test_a_gpu_that_is_lost_and_a_session_after_it(trt: FakeTensorRt) -> None:
     trt.cuda.lost = True
     for _ in range(2):
         with pytest.raises(ModelError, match="cudaErrorLaunchFailure"):
-            session.run(images(1))
+            session.run(given(images(1)))
     session.close()
     session.close()
     assert trt.cuda.calls.count("cudaDeviceReset") == 1
     again = open_tensorrt()
-    np.testing.assert_array_equal(again.run(images(1))["labels"], images(1)[:, ::4, ::4, 0])
+    np.testing.assert_array_equal(again.run(given(images(1)))["labels"], images(1)[:, ::4, ::4, 0])
     again.close()
     assert not trt.cuda.live
 
@@ -315,7 +317,7 @@ def test_a_gpu_that_works_is_never_reset(trt: FakeTensorRt) -> None:
     session = open_tensorrt()
     trt.cuda.fails["cudaGraphLaunch"] = CudaError.cudaErrorMemoryAllocation
     with pytest.raises(ModelError):
-        session.run(images(1))
+        session.run(given(images(1)))
     session.close()
     assert "cudaDeviceReset" not in trt.cuda.calls
 

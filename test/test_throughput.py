@@ -1,5 +1,6 @@
 """Many images through the network at once: the same results as one after the other, in the same order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
-from vloc_ros.core.pipeline import Session
+from vloc_ros.core.model_spec import ModelSpec
+from vloc_ros.core.session import Session
 from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
@@ -34,12 +35,13 @@ class BatchedSession:
     backend = "batches"
 
     @property
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> ModelSpec:
         return self.single.spec
 
-    def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        images = inputs["image"]
         self.given.append(len(images))
-        rows = [self.single.run(images[i : i + 1]) for i in range(len(images))]
+        rows = [self.single.run({"image": images[i : i + 1]}) for i in range(len(images))]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -86,7 +88,7 @@ def given() -> list[int]:
 
 @pytest.fixture
 def batched(single: Localizer, given: list[int]) -> Localizer:
-    return replace(single, session=BatchedSession(single.session, given))
+    return replace(single, sessions={"network": BatchedSession(single.sessions["network"], given)})
 
 
 def test_the_results_are_those_of_one_image_after_the_other(
@@ -135,7 +137,7 @@ def test_a_frame_that_cannot_be_used_is_named(
 
 def test_a_network_that_fails_ends_it(dataset: Subset, batched: Localizer, monkeypatch: pytest.MonkeyPatch) -> None:
     batched.warm_up()
-    session: Any = batched.session
+    session: Any = batched.sessions["network"]
 
     def fail(*_: object) -> None:
         raise ModelError("network: out of memory")

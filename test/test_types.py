@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.map_files import make_map
 
-from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.camera import Camera
@@ -286,7 +287,8 @@ def test_poses_that_cannot_be(change, words):
 
 
 def test_maps_without_landmarks_or_with_nan():
-    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", NetworkSpec(640, 480, 4, VSNetMethod.outputs))
+    spec = GridSpec(640, 480, 4, VSNetMethod.outputs)
+    manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", spec.image_size, spec.models)
 
     def make(count: int, value: float) -> LandmarkMap:
         rows = np.full((count, 3), value)

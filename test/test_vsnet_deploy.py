@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vloc_ros.core.manifest import NetworkSpec  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec  # noqa: E402
 from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
 from vloc_ros.training.deploy import TorchSession  # noqa: E402
 from vloc_ros.training.vsnet.deploy import DeployedVSNet  # noqa: E402
@@ -26,7 +26,7 @@ def images() -> np.ndarray:
 
 
 def test_outputs_mean_what_they_should(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = TorchSession(objective, SMALL).run(images)
+    outputs = TorchSession(objective, SMALL).run({"image": images})
     assert outputs["labels"].min() >= 1
     assert outputs["labels"].max() <= 40
     assert len(np.unique(outputs["labels"])) > 1
@@ -43,13 +43,13 @@ def test_outputs_mean_what_they_should(objective: VSNetObjective, images: np.nda
 
 def test_a_session_keeps_what_was_learned_until_it_is_updated(objective: VSNetObjective, images: np.ndarray) -> None:
     session = TorchSession(objective, SMALL)
-    before = session.run(images)["labels"]
+    before = session.run({"image": images})["labels"]
     kept = objective.prototypes.detach().clone()
     with torch.no_grad():
         objective.prototypes.copy_(kept.flip(0))
-    np.testing.assert_array_equal(session.run(images)["labels"], before)
+    np.testing.assert_array_equal(session.run({"image": images})["labels"], before)
     session.update()
-    np.testing.assert_array_equal(session.run(images)["labels"], 41 - before)
+    np.testing.assert_array_equal(session.run({"image": images})["labels"], 41 - before)
     with torch.no_grad():
         objective.prototypes.copy_(kept)
 
@@ -69,9 +69,9 @@ def test_the_nearest_prototype_is_that_of_a_plain_arg_max(count: int) -> None:
 def test_an_input_of_twice_the_size_says_the_same_in_its_own_pixels(
     objective: VSNetObjective, images: np.ndarray
 ) -> None:
-    double = NetworkSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
-    expected = TorchSession(objective, SMALL).run(images)
-    found = TorchSession(objective, double).run(images.repeat(2, axis=1).repeat(2, axis=2))
+    double = GridSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
+    expected = TorchSession(objective, SMALL).run({"image": images})
+    found = TorchSession(objective, double).run({"image": images.repeat(2, axis=1).repeat(2, axis=2)})
     assert (found["labels"] == expected["labels"]).mean() > 0.999
     for name, factor in {"confidences": 1, "votes": 1, "distances": 2, "scales": 2}.items():
         np.testing.assert_allclose(found[name], factor * expected[name], rtol=1e-3, atol=1e-3)

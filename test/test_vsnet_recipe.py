@@ -93,7 +93,7 @@ def test_a_surface_is_the_mesh_or_the_depth_fused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = TorchSession(objective, SMALL).run(images[:1])
+    outputs = TorchSession(objective, SMALL).run({"image": images[:1]})
     assert parity(outputs, outputs, SMALL) == (1.0, pytest.approx(0, abs=1e-3))
     outputs = {**outputs, "distances": outputs["distances"] + 10}
     turned = outputs["votes"] @ np.array([[np.cos(0.1), np.sin(0.1)], [-np.sin(0.1), np.cos(0.1)]])
@@ -105,7 +105,7 @@ def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, im
 
 
 def test_parity_is_of_votes_away_from_their_landmark(objective: VSNetObjective, images: np.ndarray) -> None:
-    outputs = dict(TorchSession(objective, SMALL).run(images[:1]))
+    outputs = dict(TorchSession(objective, SMALL).run({"image": images[:1]}))
     beside = np.zeros_like(outputs["distances"])
     assert parity({**outputs, "distances": beside}, {**outputs, "votes": -outputs["votes"]}, SMALL) == (1.0, 0.0)
     far = beside + 100
@@ -115,7 +115,7 @@ def test_parity_is_of_votes_away_from_their_landmark(objective: VSNetObjective, 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_how_far_networks_may_be_apart(objective: VSNetObjective, images: np.ndarray, precision: str) -> None:
-    recipe, found = VSNetRecipe(VSNetOptions()), TorchSession(objective, SMALL).run(images)
+    recipe, found = VSNetRecipe(VSNetOptions()), TorchSession(objective, SMALL).run({"image": images})
     expected = {**found, "distances": found["distances"] + 100}
     assert recipe.disagreement(expected, found, SMALL, precision) is None  # type: ignore[arg-type]
     labels = np.where(np.arange(found["labels"].size).reshape(found["labels"].shape) % 20 == 0, 99, found["labels"])

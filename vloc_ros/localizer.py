@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.pipeline import Method, Session, localize, localize_all
+from vloc_ros.core.model_spec import NETWORK
+from vloc_ros.core.pipeline import Method, localize, localize_all
 from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.session import Sessions
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.inference import DEFAULTS, SessionOptions, open_session
+from vloc_ros.inference import DEFAULTS, SessionOptions, open_sessions
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.methods import DEFAULT_METHOD, get_method
@@ -25,25 +27,34 @@ class Localizer:
 
     landmark_map: LandmarkMap
     method: Method
-    session: Session
+    sessions: Sessions
     map_id: str = ""
     thresholds: GateThresholds | None = None
 
     def localize(self, image: CameraImage) -> PoseEstimate | Rejection:
         """Where the image was taken, in the frame of the map, or why that cannot be said; errors as `localize`."""
-        return localize(image, self.landmark_map, self.method, self.session, self.thresholds)
+        return localize(image, self.landmark_map, self.method, self.sessions, self.thresholds)
 
     def localize_all(self, images: Iterable[CameraImage]) -> Iterator[PoseEstimate | Rejection]:
         """The same of each image in order, as many at once as the session takes: for throughput, not for latency."""
-        batch = self.session.max_batch
-        return localize_all(images, self.landmark_map, self.method, self.session, batch, self.thresholds)
+        return localize_all(images, self.landmark_map, self.method, self.sessions, self.max_batch, self.thresholds)
+
+    @property
+    def max_batch(self) -> int:
+        """How many images the sessions take at once."""
+        return min(session.max_batch for session in self.sessions.values())
+
+    @property
+    def backend(self) -> str:
+        """What runs the networks, for people to read."""
+        return ", ".join(dict.fromkeys(session.backend for session in self.sessions.values()))
 
     def warm_up(self) -> None:
         """Go through every stage once, so that the first image is as fast as the others."""
         preload(self.method)
-        spec = self.session.spec
-        camera = Camera(spec.width, spec.height, spec.width, spec.width, spec.width / 2, spec.height / 2)
-        self.localize(CameraImage(np.zeros((spec.height, spec.width, 3), dtype=np.uint8), camera))
+        width, height = self.landmark_map.manifest.image_size
+        camera = Camera(width, height, width, width, width / 2, height / 2)
+        self.localize(CameraImage(np.zeros((height, width, 3), dtype=np.uint8), camera))
 
 
 def preload(method: Method | None = None) -> None:
@@ -79,12 +90,12 @@ def open_localizer(
     except ConfigError as error:
         raise MapError(f"{where}: {error}") from error
     for name, cell in method.outputs.items():
-        if (found := manifest.network.outputs.get(name)) != cell:
+        if (found := manifest.models[NETWORK].grid.outputs.get(name)) != cell:
             raise MapError(
                 f"{where}: method {manifest.method!r} needs the network output {name!r} to be {cell}, it is {found}"
             )
     try:
-        session = open_session(stored.networks, manifest.network, options, say)
+        sessions = open_sessions(stored.networks, manifest.models, options, say)
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
-    return Localizer(stored.landmark_map, method, session, stored.map_id)
+    return Localizer(stored.landmark_map, method, sessions, stored.map_id)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vloc_ros.errors import MapError, VlocError
-from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.inference import SessionOptions, open_sessions
 from vloc_ros.maps import unpack_map
 
 BACKEND = "onnxruntime"  # the one that runs everywhere
@@ -97,7 +97,7 @@ def main() -> int:
         stored = unpack_map(sys.stdin.buffer.read(), where, limits.max_bytes)
         try:
             options = SessionOptions(BACKEND, threads=limits.threads)
-            open_session(stored.networks, stored.landmark_map.manifest.network, options)
+            open_sessions(stored.networks, stored.landmark_map.manifest.models, options)
         except VlocError as error:
             raise MapError(f"{where}: {error}") from error
     except VlocError as error:

@@ -12,7 +12,8 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
-from vloc_ros.core.manifest import Manifest, NetworkSpec
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import Evaluation
@@ -130,10 +131,11 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
 
     monkeypatch.setattr("vloc_ros.localizer.localize", localize)
     ids = np.zeros(1, np.int32)
-    manifest = Manifest("vsnet", "map", "now", NetworkSpec(16, 12, 4, VSNetMethod.outputs))
+    spec = GridSpec(16, 12, 4, VSNetMethod.outputs)
+    manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
     landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
-    session = SimpleNamespace(spec=manifest.network, max_batch=1)
-    return Localizer(landmarks, SimpleNamespace(preload=lambda: None), session)  # type: ignore[arg-type]
+    session = SimpleNamespace(spec=spec.model, max_batch=1)
+    return Localizer(landmarks, SimpleNamespace(preload=lambda: None), {"network": session})  # type: ignore[arg-type]
 
 
 def evaluated(

@@ -14,9 +14,9 @@ from vloc_ros.maps import pack_map, read_map, write_map
 
 def packed_map(folder: Path, content: bytes) -> bytes:
     ids = np.arange(3, dtype=np.int32)
-    manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", SPEC)
+    manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", SPEC.image_size, SPEC.models)
     landmark_map = LandmarkMap(ids, np.eye(3), np.eye(3), np.ones(3), ids, manifest)
-    write_map(folder / "tiny", landmark_map, {"float32": content}, np.zeros((4, 4, 3), np.uint8))
+    write_map(folder / "tiny", landmark_map, {"network": {"float32": content}}, np.zeros((4, 4, 3), np.uint8))
     return pack_map(read_map(folder / "tiny"))
 
 

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import vloc_ros.ros.relocalization as relocalization
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.errors import ModelError
 from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.ros.programs import relocalizer
@@ -26,20 +26,20 @@ class FailingSession:
     backend = "a GPU that does not last"
 
     @property
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> ModelSpec:
         return self.real.spec
 
-    def run(self, images: Any) -> Any:
+    def run(self, inputs: Any) -> Any:
         self.images_left -= 1
         if self.images_left < 0:
             raise ModelError("network: the GPU is lost")
-        return self.real.run(images)
+        return self.real.run(inputs)
 
 
 def open_failing(*arguments: Any) -> Localizer:
     localizer = open_localizer(*arguments)
     lasts = {1: IMAGES, 2: 0}.get(next(opened), float("inf"))  # the second time it is not back yet
-    return replace(localizer, session=FailingSession(localizer.session, lasts))
+    return replace(localizer, sessions={"network": FailingSession(localizer.sessions["network"], lasts)})
 
 
 if __name__ == "__main__":

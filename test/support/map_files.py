@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from vloc_ros.core.manifest import GateThresholds, Manifest, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.geometry.transforms import from_quaternion
@@ -19,6 +20,7 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 
 NETWORK = b"any bytes will do here" * 100
 PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
+SPEC = GridSpec(320, 240, 4, VSNetMethod.outputs)
 FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png", "mapping.json")
 
 
@@ -33,7 +35,8 @@ def make_map(n: int = 5, offset: float = 0.0, **manifest: object) -> LandmarkMap
         "method": "vsnet",
         "frame_id": "map",
         "created": "2025-06-01T12:00:00Z",
-        "network": NetworkSpec(320, 240, 4, VSNetMethod.outputs),
+        "image_size": SPEC.image_size,
+        "models": SPEC.models,
         "gate": GateThresholds(min_inliers=9, min_confidence=0.07),
         "training": {"epochs": 3, "loss": np.float32(0.25), "blocks": (1, 2)},
         "accuracy": {"median_translation_m": None, "recall": 0.5},

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
-SPEC = NetworkSpec(width=16, height=8, stride=4, outputs=VSNetMethod.outputs)
+SPEC = GridSpec(width=16, height=8, stride=4, outputs=VSNetMethod.outputs)
 H, W = 2, 4
 REALS = ("confidences", "distances", "scales")
 
@@ -73,6 +73,11 @@ def _votes(name: str, values: NDArray[np.float32] | None) -> list[Any]:
         helper.make_node("Neg", ["column"], ["negative"]),
         helper.make_node("Concat", ["column", "negative"], [name], axis=3),
     ]
+
+
+def given(shown: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """Images as what the network takes."""
+    return {SPEC.input_name: shown}
 
 
 def images(count: int, seed: int = 0) -> NDArray[np.uint8]:

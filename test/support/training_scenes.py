@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.methods.vsnet.method import VSNetMethod
@@ -20,7 +20,7 @@ NOTHING = Augmentation(
     pan_deg=0.0, tilt_deg=0.0, roll_deg=0.0, zoom=(0.0, 0.0), stretch=0.0, shift=0.0, shear_deg=0.0, gain=0.0, tint=0.0,
     offset=0.0, noise=0.0, blur=0.0, occlusion=0.0,
 )  # fmt: skip
-SMALL = NetworkSpec(128, 80, 4, VSNetMethod.outputs)
+SMALL = GridSpec(128, 80, 4, VSNetMethod.outputs)
 SIZE = 64
 CAMERA = Camera(SIZE, SIZE, 60.0, 60.0, 31.5, 31.5)
 DISTANCE, TILE = 2.0, 0.5

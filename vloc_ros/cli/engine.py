@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vloc_ros.cli.options import SubCommands
-from vloc_ros.core.manifest import PRECISIONS
+from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.maps import read_map
 
@@ -49,13 +49,14 @@ def run_build(options: argparse.Namespace) -> int:
     from vloc_ros.inference.tensorrt import TensorRtSession
 
     stored = read_map(options.map)
-    precision = choose_precision(stored.networks, "tensorrt", options.precision)
-    require_plain(stored.networks[precision])
     building = BuildSettings() if options.workspace_mb is None else BuildSettings(options.workspace_mb, anew=True)
-    settings = SessionSettings(precision, max_batch=options.max_batch, say=_say)
-    spec = stored.landmark_map.manifest.network
-    with closing(TensorRtSession(stored.networks[precision], spec, settings, building)) as session:
-        print(f"ready: {session.backend}, images at once: {session.max_batch}")
+    for role, spec in stored.landmark_map.manifest.models.items():
+        networks = stored.networks[role]
+        precision = choose_precision(networks, "tensorrt", options.precision)
+        require_plain(networks[precision])
+        settings = SessionSettings(precision, max_batch=options.max_batch, say=_say)
+        with closing(TensorRtSession(networks[precision], spec, settings, building)) as session:
+            print(f"ready: {session.backend}, images at once: {session.max_batch}")
     return 0
 
 
@@ -102,9 +103,10 @@ def _usable_here() -> "Callable[[CacheEntry], bool]":
 def _describe(entry: "CacheEntry") -> str:
     text = f"{entry.path.name}  {entry.size_bytes / 1e6:.1f} MB  {entry.kind}"
     if key := entry.key:
-        height, width, _ = key.input_shape
+        is_image = len(key.input_shape) == 3
+        size = "x".join(map(str, key.input_shape[1::-1] if is_image else key.input_shape))
         text += (
-            f": {key.precision} {width}x{height}, batches to {key.max_batch}, TensorRT {key.tensorrt}, "
+            f": {key.precision} {size}, batches to {key.max_batch}, TensorRT {key.tensorrt}, "
             f"{key.gpu} ({key.compute_capability}), network {key.network_sha256[:12]}"
         )
     return text

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.options import SubCommands, add_report
+from vloc_ros.core.model_spec import Precision
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.inference import open_session
+from vloc_ros.inference import open_sessions
 from vloc_ros.maps import StoredMap, read_map
 
 
@@ -22,7 +23,7 @@ def register(commands: SubCommands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     stored = read_map(options.map)
-    open_session(stored.networks, stored.landmark_map.manifest.network)  # verifies the network too
+    open_sessions(stored.networks, stored.landmark_map.manifest.models)  # verifies the network too
     manifest = stored.landmark_map.manifest
     sections: dict[str, Mapping[str, object]] = {
         str(options.map): _general(stored),
@@ -45,7 +46,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _general(stored: StoredMap) -> dict[str, object]:
     manifest = stored.landmark_map.manifest
-    network = manifest.network
     return {
         "id": stored.map_id,
         "method": manifest.method,
@@ -54,10 +54,17 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "created": manifest.created,
         "format version": manifest.format_version,
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
-        "networks": ", ".join(f"{name} {len(file) / 1e6:.2f} MB" for name, file in stored.networks.items()),
-        "network input": f"{network.width} x {network.height}",
-        "network outputs": f"{', '.join(network.outputs)}, one cell per {network.stride} pixels",
+        "network input": "{} x {}".format(*manifest.image_size),
+        **{role: _files(files) for role, files in stored.networks.items()},
+        **{
+            f"{role} outputs": ", ".join(f"{name} {tensor}" for name, tensor in spec.outputs.items())
+            for role, spec in manifest.models.items()
+        },
     }
+
+
+def _files(networks: Mapping[Precision, bytes]) -> str:
+    return ", ".join(f"{precision} {len(file) / 1e6:.2f} MB" for precision, file in networks.items())
 
 
 def _places(landmark_map: LandmarkMap) -> dict[str, Mapping[str, object]]:

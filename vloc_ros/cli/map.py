@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vloc_ros.cli.options import SubCommands, add_dataset, add_old_name, add_split
-from vloc_ros.core.manifest import PRECISIONS
+from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
 

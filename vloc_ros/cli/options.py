@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vloc_ros.core.field_of_view import field_of_view_doubts
-from vloc_ros.core.manifest import PRECISIONS
+from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera

@@ -4,65 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any
 
+from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
 
 FORMAT_VERSION = 3
 SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
 FRAME_ID = re.compile(r"[^\s/]\S{0,127}")  # tf2 takes no leading slash
-MAX_INPUT_PIXELS = 1 << 24  # of a network's input: 4096 x 4096
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
-# Of the arithmetic inside a network; its input is bytes and its outputs are as the map says in any case.
-Precision = Literal["float32", "float16", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
 FIELD_OF_VIEW = "field_of_view_deg"  # key in Manifest.training
-
-CELL = re.compile(r"(int32|float32)(?:\[([1-9][0-9]{0,3})\])?")
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """The network's input (uint8 RGB, width x height; normalisation is part of the graph) and outputs.
-
-    `stride`: network input pixels per output cell. Output cell (i, j) lies at input pixel x = (j + 0.5) * stride - 0.5,
-    y = (i + 0.5) * stride - 0.5. `outputs`: what each of them has in every cell, `int32` or `float32`, `float32[2]` for
-    two. Raises ConfigError for sizes that do not fit and outputs that cannot be.
-    """
-
-    width: int
-    height: int
-    stride: int
-    outputs: Mapping[str, str]
-    input_name: str = "image"
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1 or self.stride < 1:
-            raise ConfigError(f"network: size {self.width}x{self.height} with stride {self.stride} must be positive")
-        if self.width % self.stride or self.height % self.stride:
-            raise ConfigError(f"network: stride {self.stride} does not divide {self.width}x{self.height}")
-        if self.width * self.height > MAX_INPUT_PIXELS:
-            raise ConfigError(f"network: input of {self.width}x{self.height}, at most {MAX_INPUT_PIXELS} pixels can be")
-        if not self.outputs:
-            raise ConfigError("network: has no outputs")
-        for name, cell in self.outputs.items():
-            if not CELL.fullmatch(cell):
-                raise ConfigError(f"network: outputs.{name} is {cell!r}, expected int32, float32 or float32[2]")
-
-    def output_type(self, name: str) -> str:
-        """Element type of an output."""
-        return self._cell(name)[0]
-
-    def output_shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an output without its batch axis, (height / stride, width / stride, ...)."""
-        return (self.height // self.stride, self.width // self.stride, *self._cell(name)[1])
-
-    def _cell(self, name: str) -> tuple[str, tuple[int, ...]]:
-        match = CELL.fullmatch(self.outputs[name])
-        assert match is not None
-        return match[1], () if match[2] is None else (int(match[2]),)
 
 
 @dataclass(frozen=True)
@@ -132,15 +84,18 @@ def require_frame_id(frame_id: str) -> None:
 class Manifest:
     """The typed content of map.yaml, but for the file hashes, which only reading and writing need.
 
-    `accuracy` and `training` are summaries for people: figures measured on held-out frames, settings of the training.
-    `scenes`: the names of the places in a map of several, each with a frame of its own; empty for a map of one place.
-    Raises ConfigError for names that cannot be.
+    `image_size`: width and height to which each image is scaled, undistorted, before a model sees it. `models`: the
+    map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
+    frames, settings of the training. `scenes`: the names of the places in a map of several, each with a frame of its
+    own; empty for a map of one place.
+    Raises ConfigError for names and sizes that cannot be.
     """
 
     method: str
     frame_id: str
     created: str
-    network: NetworkSpec
+    image_size: tuple[int, int]
+    models: Mapping[Role, ModelSpec]
     calibration: Calibration = field(default_factory=Calibration)
     gate: GateThresholds = field(default_factory=GateThresholds)
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -156,6 +111,13 @@ class Manifest:
             )
         if len(set(self.scenes)) != len(self.scenes):
             raise ConfigError(f"scenes: {list(self.scenes)} must be named once each")
+        width, height = self.image_size
+        if min(width, height) < 1 or width * height > MAX_IMAGE_PIXELS:
+            raise ConfigError(f"images of {width}x{height} pixels, 1 to {MAX_IMAGE_PIXELS} can be")
+        for role, model in self.models.items():
+            for name, tensor in model.inputs.items():
+                if tensor.is_image and tensor.shape[:2] != (height, width):
+                    raise ConfigError(f"{role}: its input {name!r} is {tensor}, the map's images are {width}x{height}")
 
     @property
     def frames(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,36 +13,16 @@ from numpy.typing import NDArray
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.grey import color_doubt
-from vloc_ros.core.manifest import GateThresholds, NetworkSpec
+from vloc_ros.core.manifest import GateThresholds
+from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.pnp import PnpSettings, solve_pnp
 from vloc_ros.core.prefetch import prefetch
+from vloc_ros.core.session import Sessions, Tensors, row, run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 
 T = TypeVar("T")
-Outputs: TypeAlias = Mapping[str, NDArray[Any]]
-
-
-class Session(Protocol):
-    """A network that is ready to run."""
-
-    @property
-    def spec(self) -> NetworkSpec: ...
-
-    @property
-    def backend(self) -> str:
-        """What runs it, and with which arithmetic, for people to read."""
-        ...
-
-    @property
-    def max_batch(self) -> int:
-        """How many images it takes at once."""
-        ...
-
-    def run(self, images: NDArray[np.uint8]) -> Outputs:
-        """Outputs by name, each with a leading batch axis, of RGB images (B, spec.height, spec.width, 3)."""
-        ...
 
 
 class Method(Protocol):
@@ -50,7 +30,7 @@ class Method(Protocol):
 
     @property
     def outputs(self) -> Mapping[str, str]:
-        """What it needs of a network, as `NetworkSpec.outputs`."""
+        """What it needs of a network, as `GridSpec.outputs`."""
         ...
 
     @property
@@ -62,32 +42,27 @@ class Method(Protocol):
         """Load what it will need, whatever the map: compiled code, which takes a while."""
         ...
 
-    def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
+    def prepare(self, image: CameraImage, spec: GridSpec) -> NDArray[np.uint8]:
         """The network's input, RGB (spec.height, spec.width, 3). Raises ConfigError for an image that does not suit."""
         ...
 
     def correspond(
-        self, outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
+        self, outputs: Tensors, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences:
         """From the network's outputs, without batch axis. Pixels are those of the undistorted image of `image.camera`.
         Times its stages on `stopwatch`. Raises ModelError for outputs that are not what the map promises."""
         ...
 
-    def colors(self, outputs: Outputs, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
-        """RGB (h, w, 3) of what each cell shows, for people; black for nothing. Outputs without batch axis."""
+    def colors(self, outputs: Tensors, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+        """RGB (h, w, 3) of what each cell shows, for people; black for nothing. Tensors without batch axis."""
         ...
-
-
-def run_one(session: Session, pixels: NDArray[np.uint8]) -> Outputs:
-    """Outputs without batch axis of one network input."""
-    return _row(session.run(pixels[np.newaxis]), 0)
 
 
 def localize(
     image: CameraImage,
     landmark_map: LandmarkMap,
     method: Method,
-    session: Session,
+    sessions: Sessions,
     thresholds: GateThresholds | None = None,
 ) -> PoseEstimate | Rejection:
     """Where the image was taken, in the frame of the map, or why that cannot be said. `thresholds`: instead of the
@@ -99,9 +74,10 @@ def localize(
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
         with stopwatch.stage("preprocess"):
-            pixels = method.prepare(image, session.spec)
+            grid = sessions[NETWORK].spec.grid
+            pixels = method.prepare(image, grid)
         with stopwatch.stage("network"):
-            outputs = run_one(session, pixels)
+            outputs = run_one(sessions[NETWORK], {grid.input_name: pixels})
         result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
     return _timed(result, stopwatch)
 
@@ -110,7 +86,7 @@ def localize_all(
     images: Iterable[CameraImage],
     landmark_map: LandmarkMap,
     method: Method,
-    session: Session,
+    sessions: Sessions,
     batch: int,
     thresholds: GateThresholds | None = None,
 ) -> Iterator[PoseEstimate | Rejection]:
@@ -120,20 +96,23 @@ def localize_all(
     took one image, the network's its share of the batch, total their sum. Errors as `localize`, in their image's place.
     """
 
+    session = sessions[NETWORK]
+    grid = session.spec.grid
+
     def prepared(image: CameraImage) -> tuple[CameraImage, NDArray[np.uint8], Stopwatch]:
         stopwatch = Stopwatch()
         with stopwatch.stage("preprocess"):
-            return image, method.prepare(image, session.spec), stopwatch
+            return image, method.prepare(image, grid), stopwatch
 
     def run(inputs: Iterator[tuple[CameraImage, NDArray[np.uint8], Stopwatch]]) -> Iterator[Any]:
         for taken in _batches(inputs, batch):
             with (watch := Stopwatch()).stage("network"):
-                outputs = session.run(np.stack([pixels for _, pixels, _ in taken]))
+                outputs = session.run({grid.input_name: np.stack([pixels for _, pixels, _ in taken])})
             for index, (image, _, stopwatch) in enumerate(taken):
                 stopwatch.timings_ms["network"] = watch.timings_ms["network"] / len(taken)
-                yield _row(outputs, index), image, stopwatch
+                yield row(outputs, index), image, stopwatch
 
-    def solved(item: tuple[Outputs, CameraImage, Stopwatch]) -> PoseEstimate | Rejection:
+    def solved(item: tuple[Tensors, CameraImage, Stopwatch]) -> PoseEstimate | Rejection:
         outputs, image, stopwatch = item
         result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
         stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
@@ -160,7 +139,7 @@ def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def _solve(
-    outputs: Outputs,
+    outputs: Tensors,
     image: CameraImage,
     landmark_map: LandmarkMap,
     method: Method,
@@ -182,7 +161,3 @@ def _solve(
 
 def _timed(result: PoseEstimate | Rejection, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
     return replace(result, timings_ms=MappingProxyType(stopwatch.timings_ms))
-
-
-def _row(outputs: Outputs, index: int) -> Outputs:
-    return {name: output[index] for name, output in outputs.items()}

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.pipeline import run_one
+from vloc_ros.core.model_spec import NETWORK
+from vloc_ros.core.session import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.drawing.caption import GREEN, RED, WHITE, write_caption
@@ -37,7 +38,9 @@ def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate 
     """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
-    outputs = run_one(localizer.session, localizer.method.prepare(image, localizer.session.spec))
+    session = localizer.sessions[NETWORK]
+    grid = session.spec.grid
+    outputs = run_one(session, {grid.input_name: localizer.method.prepare(image, grid)})
     colors = localizer.method.colors(outputs, localizer.landmark_map)
     _tint(picture, colors)
     if "votes" in outputs:

@@ -97,7 +97,7 @@ class Evaluation:
 def evaluate(
     localizer: Localizer, dataset: Dataset, progress: Callable[[int, int], object] | None = None
 ) -> Evaluation:
-    """Localize every frame, as many at once as the localizer's session takes. `progress(done, total)` is called after
+    """Localize every frame, as many at once as the localizer's sessions take. `progress(done, total)` is called after
     each. Errors of reading or localizing a frame are raised with its name in front."""
 
     def frame(index: int) -> Frame:
@@ -105,7 +105,7 @@ def evaluate(
             return dataset.frame(index)
 
     def frames() -> Iterator[Frame]:
-        if (batch := localizer.session.max_batch) == 1:
+        if (batch := localizer.max_batch) == 1:
             return map(frame, range(len(dataset)))
         return prefetch(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
 
@@ -133,7 +133,7 @@ def evaluate_frames(
 
 
 def _results(localizer: Localizer, frames: Iterable[Frame]) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
-    if localizer.session.max_batch == 1:
+    if localizer.max_batch == 1:
         for frame in frames:
             with _named(frame.name):
                 yield frame, localizer.localize(frame.image)

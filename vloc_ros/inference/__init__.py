@@ -1,18 +1,16 @@
-"""Inference sessions: a map's networks in, a `Session` out. BACKENDS names what runs them, `open_session` picks one."""
+"""Inference sessions: a map's networks in, a `Session` each out. BACKENDS names what runs them, `open_session` picks
+one."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from vloc_ros.core.manifest import PRECISIONS, NetworkSpec, Precision
+from vloc_ros.core.model_spec import PRECISIONS, ModelSpec, Precision, Role
+from vloc_ros.core.session import Session
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings, silent
 from vloc_ros.inference.onnx_file import require_plain
-
-if TYPE_CHECKING:  # it loads all that localizing needs, compiled code too
-    from vloc_ros.core.pipeline import Session
 
 AUTO = "auto"
 
@@ -59,13 +57,23 @@ class SessionOptions:
 DEFAULTS = SessionOptions()
 
 
-def open_session(
-    networks: Mapping[Precision, bytes],
-    spec: NetworkSpec,
+def open_sessions(
+    networks: Mapping[Role, Mapping[Precision, bytes]],
+    specs: Mapping[Role, ModelSpec],
     options: SessionOptions = DEFAULTS,
     say: Callable[[str], None] = silent,
-) -> "Session":
-    """Open a map's network, given as ONNX files by the precision of their arithmetic.
+) -> dict[Role, Session]:
+    """A session for each of a map's networks, by its role; options and errors as `open_session`."""
+    return {role: open_session(networks[role], spec, options, say) for role, spec in specs.items()}
+
+
+def open_session(
+    networks: Mapping[Precision, bytes],
+    spec: ModelSpec,
+    options: SessionOptions = DEFAULTS,
+    say: Callable[[str], None] = silent,
+) -> Session:
+    """Open one of a map's networks, given as ONNX files by the precision of their arithmetic.
 
     `say` is told, line by line, what takes long, which backend was taken, and why those before it were not: they cannot
     be used here, or refuse the network. Raises ConfigError for a backend that cannot be used here, for a precision that
@@ -98,9 +106,9 @@ def choose_precision(networks: Collection[Precision], backend: str, wanted: str 
     raise ConfigError(f"precision {wanted!r}: the map has {list(networks)}; `vloc map --precision` adds more")
 
 
-def _session_class(backend: Backend) -> Callable[[bytes, NetworkSpec, SessionSettings], "Session"]:
+def _session_class(backend: Backend) -> Callable[[bytes, ModelSpec, SessionSettings], Session]:
     try:
-        session_class: Callable[[bytes, NetworkSpec, SessionSettings], Session] = resolve_name(backend.session)
+        session_class: Callable[[bytes, ModelSpec, SessionSettings], Session] = resolve_name(backend.session)
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(f"{error.name} is not installed") from error
     return session_class

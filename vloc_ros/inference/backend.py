@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vloc_ros.core.manifest import Precision
+from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
 
 MAX_THREADS = 256  # more take a minute to start, and no computer has use for them

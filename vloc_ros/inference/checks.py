@@ -1,33 +1,46 @@
-"""What every session makes sure of: images and outputs are as the map says."""
-
-from collections.abc import Mapping
-from typing import Any
+"""What every session makes sure of: inputs and outputs are as the map says."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec
+from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 
 
-def check_images(images: NDArray[np.uint8], spec: NetworkSpec, max_batch: int) -> None:
-    """Raises ModelError unless the images are uint8 (1 .. max_batch, spec.height, spec.width, 3)."""
-    size = (spec.height, spec.width, 3)
-    if images.ndim != 4 or images.shape[1:] != size or images.dtype != np.uint8:
-        raise ModelError(f"network: given {images.dtype} {images.shape}, its input is uint8 {('batch', *size)}")
-    if not 1 <= len(images) <= max_batch:
-        raise ModelError(f"network: given {len(images)} images at once, it takes 1 to {max_batch}")
+def check_inputs(inputs: Tensors, spec: ModelSpec, max_batch: int) -> int:
+    """How many images the inputs are of. Raises ModelError unless they are those of the map, of 1 to max_batch
+    images."""
+    if inputs.keys() != spec.inputs.keys():
+        raise ModelError(f"network: given {list(inputs)}, its inputs are {list(spec.inputs)}")
+    for name, tensor in spec.inputs.items():
+        given, shape = inputs[name], ("batch", *tensor.shape)
+        if given.ndim != len(shape) or given.shape[1:] != tensor.shape or given.dtype != tensor.element:
+            raise ModelError(
+                f"network: given {given.dtype} {given.shape} as {name!r}, its input is {tensor.element} {shape}"
+            )
+    counts = {len(given) for given in inputs.values()}
+    if len(counts) > 1 or not 1 <= min(counts) <= max_batch:
+        count = " and ".join(map(str, sorted(counts)))
+        raise ModelError(f"network: given {count} images at once, it takes 1 to {max_batch}")
+    return counts.pop()
 
 
-def check_output_names(names: list[str], spec: NetworkSpec) -> None:
+def check_output_names(names: list[str], spec: ModelSpec) -> None:
     """Raises ModelError unless the network has exactly the outputs that the map says."""
     if sorted(names) != sorted(spec.outputs):
         raise ModelError(f"network: outputs are {names}, the map says {list(spec.outputs)}")
 
 
-def check_outputs(outputs: Mapping[str, NDArray[Any]], spec: NetworkSpec, batch: int) -> None:
+def check_outputs(outputs: Tensors, spec: ModelSpec, batch: int) -> None:
     """Raises ModelError unless each output has the type and shape that the map says."""
-    for name in spec.outputs:
-        output, kind, shape = outputs[name], spec.output_type(name), (batch, *spec.output_shape(name))
-        if output.dtype != kind or output.shape != shape:
-            raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape}, the map says {kind} {shape}")
+    for name, tensor in spec.outputs.items():
+        output, shape = outputs[name], (batch, *tensor.shape)
+        if output.dtype != tensor.element or output.shape != shape:
+            raise ModelError(
+                f"network: output {name!r} is {output.dtype} {output.shape}, the map says {tensor.element} {shape}"
+            )
+
+
+def empty_inputs(spec: ModelSpec, batch: int) -> Tensors:
+    """Zeros, to warm up with."""
+    return {name: np.zeros((batch, *tensor.shape), tensor.element) for name, tensor in spec.inputs.items()}

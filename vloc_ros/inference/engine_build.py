@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.engine_cache import Say
 from vloc_ros.inference.tensorrt_library import TensorRt
@@ -17,7 +17,7 @@ UNKNOWN = -1  # TensorRT's size of an axis that only running decides
 def build_engine(
     library: TensorRt,
     network: bytes,
-    spec: NetworkSpec,
+    spec: ModelSpec,
     max_batch: int,
     workspace_mb: int,
     timing: bytes,
@@ -38,7 +38,7 @@ def build_engine(
     config = library.require("creating a builder configuration", builder.create_builder_config)
     pool = api.MemoryPoolType.WORKSPACE
     library.attempt("limiting the workspace", config.set_memory_pool_limit, pool, workspace_mb << 20)
-    if definition.get_input(0).shape[0] == UNKNOWN:
+    if any(definition.get_input(index).shape[0] == UNKNOWN for index in range(definition.num_inputs)):
         _add_profile(library, builder, config, spec, max_batch)
     _attach_timing(library, config, timing)
     monitor = _make_monitor(api, say)
@@ -51,19 +51,15 @@ def build_engine(
     return engine, _timing_of(config)
 
 
-def check_tensor(library: TensorRt, name: str, dtype: Any, shape: tuple[int, ...], spec: NetworkSpec) -> None:
+def check_tensor(library: TensorRt, name: str, dtype: Any, shape: tuple[int, ...], spec: ModelSpec) -> None:
     """Raise ModelError unless an input or output is what the map says. `shape`: with batch axis, -1 where unknown."""
-    kind: str
-    cells: tuple[int, ...]
-    if name == spec.input_name:
-        kind, cells = "uint8", (spec.height, spec.width, 3)
-    elif name in spec.outputs:
-        kind, cells = spec.output_type(name), spec.output_shape(name)
-    else:
-        raise ModelError(f"network: has {name!r}, the map says {[spec.input_name, *spec.outputs]}")
-    fits = len(shape) == 1 + len(cells) and all(n in (UNKNOWN, m) for n, m in zip(shape[1:], cells, strict=True))
+    tensor = spec.inputs.get(name) or spec.outputs.get(name)
+    if tensor is None:
+        raise ModelError(f"network: has {name!r}, the map says {[*spec.inputs, *spec.outputs]}")
+    kind, sizes = tensor.element, tensor.shape
+    fits = len(shape) == 1 + len(sizes) and all(n in (UNKNOWN, m) for n, m in zip(shape[1:], sizes, strict=True))
     if dtype != getattr(library.api, kind) or not fits:
-        raise ModelError(f"network: {name!r} is {dtype.name.lower()} {shape}, the map says {kind} {(UNKNOWN, *cells)}")
+        raise ModelError(f"network: {name!r} is {dtype.name.lower()} {shape}, the map says {kind} {(UNKNOWN, *sizes)}")
 
 
 def _strongly_typed(api: Any) -> int:
@@ -81,20 +77,21 @@ def _parse(library: TensorRt, parser: Any, network: bytes) -> None:
     )
 
 
-def _check_definition(library: TensorRt, definition: Any, spec: NetworkSpec) -> None:
+def _check_definition(library: TensorRt, definition: Any, spec: ModelSpec) -> None:
     inputs = [definition.get_input(index) for index in range(definition.num_inputs)]
     outputs = [definition.get_output(index) for index in range(definition.num_outputs)]
-    for kind, tensors, names in (("inputs", inputs, [spec.input_name]), ("outputs", outputs, list(spec.outputs))):
+    for kind, tensors, names in (("inputs", inputs, list(spec.inputs)), ("outputs", outputs, list(spec.outputs))):
         if sorted(tensor.name for tensor in tensors) != sorted(names):
-            raise ModelError(f"network: {kind} are {[tensor.name for tensor in tensors]}, the map says {list(names)}")
+            raise ModelError(f"network: {kind} are {[tensor.name for tensor in tensors]}, the map says {names}")
     for tensor in (*inputs, *outputs):
         check_tensor(library, tensor.name, tensor.dtype, tuple(tensor.shape), spec)
 
 
-def _add_profile(library: TensorRt, builder: Any, config: Any, spec: NetworkSpec, max_batch: int) -> None:
+def _add_profile(library: TensorRt, builder: Any, config: Any, spec: ModelSpec, max_batch: int) -> None:
     profile = library.require("creating an optimization profile", builder.create_optimization_profile)
-    shapes = [(batch, spec.height, spec.width, 3) for batch in (1, max_batch, max_batch)]
-    library.attempt("setting the batch sizes", profile.set_shape, spec.input_name, *shapes)
+    for name, tensor in spec.inputs.items():
+        shapes = [(batch, *tensor.shape) for batch in (1, max_batch, max_batch)]
+        library.attempt("setting the batch sizes", profile.set_shape, name, *shapes)
     if library.attempt("adding the optimization profile", config.add_optimization_profile, profile) < 0:
         raise ModelError(f"TensorRT {library.version}: refused batches of 1 to {max_batch} images")
 

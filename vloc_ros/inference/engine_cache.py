@@ -34,13 +34,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EngineKey:
-    """Everything that an engine depends on. `input_shape`: height, width, channels."""
+    """Everything that an engine depends on. `input_shape`: of all inputs by name, one after the other:
+    height, width, channels of a network that takes an image alone."""
 
     network_sha256: str
     tensorrt: str
     gpu: str
     compute_capability: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     max_batch: int
     precision: str
     recipe: int = RECIPE

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.cuda import Gpu
 from vloc_ros.inference.engine_build import build_engine
@@ -31,21 +31,21 @@ class Engine:
     engine: Any
 
 
-def engine_key(library: TensorRt, gpu: Gpu, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> EngineKey:
+def engine_key(library: TensorRt, gpu: Gpu, network: bytes, spec: ModelSpec, settings: SessionSettings) -> EngineKey:
     """What the engine of a network depends on. The workspace limit is not part of it: it is about building alone."""
     return EngineKey(
         network_sha256=hashlib.sha256(network).hexdigest(),
         tensorrt=library.version,
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
-        input_shape=(spec.height, spec.width, 3),
+        input_shape=tuple(size for name in sorted(spec.inputs) for size in spec.inputs[name].shape),
         max_batch=settings.max_batch,
         precision=settings.precision,
     )
 
 
 def open_engine(
-    library: TensorRt, gpu: Gpu, network: bytes, spec: NetworkSpec, settings: SessionSettings, building: BuildSettings
+    library: TensorRt, gpu: Gpu, network: bytes, spec: ModelSpec, settings: SessionSettings, building: BuildSettings
 ) -> Engine:
     """The engine, ready for execution contexts. Raises ModelError, BackendUnavailableError where TensorRT does not run.
 

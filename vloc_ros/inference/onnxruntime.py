@@ -1,18 +1,18 @@
 """Inference with ONNX Runtime: on the CPU, and through its CUDA provider where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec, TensorSpec
+from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings
-from vloc_ros.inference.checks import check_images, check_output_names, check_outputs
+from vloc_ros.inference.checks import check_inputs, check_output_names, check_outputs, empty_inputs
 
 LOG_FATAL_ONLY = 4
+TYPES = {"uint8": "tensor(uint8)", "int32": "tensor(int32)", "float32": "tensor(float)"}
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -25,21 +25,21 @@ class OnnxSession:
 
     providers: Sequence[str] = (CPU,)
 
-    def __init__(self, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> None:
+    def __init__(self, network: bytes, spec: ModelSpec, settings: SessionSettings) -> None:
         self.spec = spec
         self.backend = f"onnxruntime on the CPU, {settings.precision}"
         self._output_names = list(spec.outputs)
         self._session = _load(network, settings.threads, self.providers)
-        is_dynamic = _check_input(self._session.get_inputs(), spec)
+        is_dynamic = _check_inputs(self._session.get_inputs(), spec)
         self.max_batch = settings.max_batch if is_dynamic else 1
         check_output_names([output.name for output in self._session.get_outputs()], spec)
-        check_outputs(self.run(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8)), spec, 1)
+        check_outputs(self.run(empty_inputs(spec, 1)), spec, 1)
 
-    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name, each with a leading batch axis, of RGB images (B, spec.height, spec.width, 3)."""
-        check_images(images, self.spec, self.max_batch)
+    def run(self, inputs: Tensors) -> Tensors:
+        """As `Session.run`. Raises ModelError for inputs that do not fit, and where inference fails."""
+        check_inputs(inputs, self.spec, self.max_batch)
         try:
-            outputs = self._session.run(self._output_names, {self.spec.input_name: images})
+            outputs = self._session.run(self._output_names, dict(inputs))
         except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
             raise ModelError(f"network: inference failed: {_first_line(error)}") from error
         return dict(zip(self._output_names, outputs, strict=True))
@@ -51,7 +51,7 @@ class CudaOnnxSession(OnnxSession):
 
     providers = (CUDA, CPU)
 
-    def __init__(self, network: bytes, spec: NetworkSpec, settings: SessionSettings) -> None:
+    def __init__(self, network: bytes, spec: ModelSpec, settings: SessionSettings) -> None:
         if CUDA not in ort.get_available_providers():
             raise BackendUnavailableError("the installed ONNX Runtime has no CUDA provider")
         super().__init__(network, spec, settings)
@@ -77,17 +77,24 @@ def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.Inferen
         raise ModelError(f"network: ONNX Runtime cannot load it: {_first_line(error)}") from error
 
 
-def _check_input(inputs: Sequence[Any], spec: NetworkSpec) -> bool:
-    """Whether the batch axis is dynamic, which no other may be. Raises ModelError for another input than the map's."""
-    names = [node.name for node in inputs]
-    if names != [spec.input_name]:
-        raise ModelError(f"network: inputs are {names}, the map says {[spec.input_name]}")
-    expected = [1, spec.height, spec.width, 3]
-    shape, kind = inputs[0].shape, inputs[0].type
-    batch, *size = shape or [None]
-    fits = size == expected[1:] and (not isinstance(batch, int) or batch == 1)
-    if kind != "tensor(uint8)" or not fits:
-        raise ModelError(f"network: input is {kind} {shape}, the map says tensor(uint8) {expected}")
+def _check_inputs(nodes: Sequence[Any], spec: ModelSpec) -> bool:
+    """Whether the batch axis is dynamic, which no other may be. Raises ModelError for other inputs than the map's."""
+    names = [node.name for node in nodes]
+    if sorted(names) != sorted(spec.inputs):
+        raise ModelError(f"network: inputs are {names}, the map says {list(spec.inputs)}")
+    dynamic = {_check_input(node, spec.inputs[node.name]) for node in nodes}
+    if len(dynamic) > 1:
+        raise ModelError(f"network: of its inputs {names} some take one image at once and others any number")
+    return dynamic.pop()
+
+
+def _check_input(node: Any, tensor: TensorSpec) -> bool:
+    shape, kind, expected = node.shape, node.type, TYPES[tensor.element]
+    batch, *rest = shape or [None]
+    if kind != expected or rest != list(tensor.shape) or (isinstance(batch, int) and batch != 1):
+        raise ModelError(
+            f"network: input {node.name!r} is {kind} {shape}, the map says {expected} {[1, *tensor.shape]}"
+        )
     return not isinstance(batch, int)
 
 

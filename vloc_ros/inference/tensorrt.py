@@ -1,17 +1,16 @@
 """Inference with TensorRT 10 and 11 on an NVIDIA GPU."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
+from vloc_ros.core.model_spec import ModelSpec
+from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.backend import SessionSettings
-from vloc_ros.inference.checks import check_images, check_outputs
+from vloc_ros.inference.checks import check_inputs, check_outputs, empty_inputs
 from vloc_ros.inference.cuda import Cuda
 from vloc_ros.inference.engine_build import UNKNOWN, check_tensor
 from vloc_ros.inference.engines import BuildSettings, open_engine
@@ -41,7 +40,7 @@ class TensorRtSession:
     def __init__(
         self,
         network: bytes,
-        spec: NetworkSpec,
+        spec: ModelSpec,
         settings: SessionSettings,
         building: BuildSettings = DEFAULT_BUILDING,
     ) -> None:
@@ -64,17 +63,17 @@ class TensorRtSession:
             self.close()
             raise
 
-    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name, (B, ...), of RGB images (B, spec.height, spec.width, 3), 1 <= B <= `max_batch`.
+    def run(self, inputs: Tensors) -> Tensors:
+        """As `Session.run`, of 1 to `max_batch` images.
 
-        Raises ModelError for images that do not fit, and when the GPU fails; then only a new session may help.
+        Raises ModelError for inputs that do not fit, and when the GPU fails; then only a new session may help.
         """
-        check_images(images, self.spec, self.max_batch)
+        batch = check_inputs(inputs, self.spec, self.max_batch)
         if self._context is None:
             raise ModelError("network: the session is closed")
         self._cuda.use()
-        batch = len(images)
-        self._tensors[self.spec.input_name].host[:batch] = images
+        for name, given in inputs.items():
+            self._tensors[name].host[:batch] = given
         if batch != self._batch:
             self._set_batch(batch)
             self._enqueue()  # TensorRT wants one run of a size before the one that becomes a graph
@@ -100,52 +99,53 @@ class TensorRtSession:
         """Check the engine's tensors, whose sizes decide what is read and written where, and its batch axis."""
         spec = self.spec
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        if sorted(names) != sorted([spec.input_name, *spec.outputs]):
-            raise ModelError(f"network: has {names}, the map says {[spec.input_name, *spec.outputs]}")
+        if sorted(names) != sorted([*spec.inputs, *spec.outputs]):
+            raise ModelError(f"network: has {names}, the map says {[*spec.inputs, *spec.outputs]}")
         for name in names:
             shape = tuple(engine.get_tensor_shape(name))
             check_tensor(self._library, name, engine.get_tensor_dtype(name), shape, spec)
-        batch = engine.get_tensor_shape(spec.input_name)[0]
-        if batch not in (UNKNOWN, 1):
-            raise ModelError(f"network: takes {batch} images at once, expected 1 or any number")
-        return wanted if batch == UNKNOWN else 1
+        batches = {engine.get_tensor_shape(name)[0] for name in spec.inputs}
+        if batches not in ({UNKNOWN}, {1}):
+            raise ModelError(
+                f"network: takes {' and '.join(map(str, sorted(batches)))} images at once, expected 1 or any number"
+            )
+        return wanted if batches == {UNKNOWN} else 1
 
     def _open_context(self, engine: Any) -> None:
         require = self._library.require
         self._stream = self._cuda.create_stream()
         self._context = require("creating an execution context", engine.create_execution_context)
-        spec = self.spec
-        cells: dict[str, tuple[str, tuple[int, ...]]] = {spec.input_name: ("uint8", (spec.height, spec.width, 3))}
-        cells |= {name: (spec.output_type(name), spec.output_shape(name)) for name in spec.outputs}
         self._tensors = {}
-        for name, (dtype, shape) in cells.items():
-            host = self._cuda.allocate_pinned((self.max_batch, *shape), dtype)
+        for name, tensor in {**self.spec.inputs, **self.spec.outputs}.items():
+            host = self._cuda.allocate_pinned((self.max_batch, *tensor.shape), tensor.element)
             self._tensors[name] = _Tensor(host, self._cuda.allocate(host.nbytes))
             require(f"binding {name!r}", self._context.set_tensor_address, name, self._tensors[name].address)
 
     def _warm_up(self) -> None:
-        images = np.zeros((self.max_batch, self.spec.height, self.spec.width, 3), dtype=np.uint8)
+        nothing = empty_inputs(self.spec, self.max_batch)
         for _ in range(WARM_UP_RUNS):
-            check_outputs(self.run(images), self.spec, self.max_batch)
+            check_outputs(self.run(nothing), self.spec, self.max_batch)
 
     def _set_batch(self, batch: int) -> None:
         if self._graph is not None:  # it belongs to the old size
             self._cuda.destroy_graph(self._graph)
         self._graph, self._batch = None, 0
-        name, context = self.spec.input_name, self._context
-        shape = (batch, *self._tensors[name].host.shape[1:])
-        self._library.require(f"setting a batch of {batch}", context.set_input_shape, name, shape)
-        for output in self.spec.outputs:
-            expected = (batch, *self.spec.output_shape(output))
-            if (found := tuple(context.get_tensor_shape(output))) != expected:
-                raise ModelError(f"network: output {output!r} is {found}, the map says {expected}")
+        context = self._context
+        for name, tensor in self.spec.inputs.items():
+            shape = (batch, *tensor.shape)
+            self._library.require(f"setting a batch of {batch}", context.set_input_shape, name, shape)
+        for name, tensor in self.spec.outputs.items():
+            expected = (batch, *tensor.shape)
+            if (found := tuple(context.get_tensor_shape(name))) != expected:
+                raise ModelError(f"network: output {name!r} is {found}, the map says {expected}")
         self._batch = batch
 
     def _enqueue(self) -> None:
         """Upload, network, download: into the stream, which may be recording them."""
         batch, stream = self._batch, self._stream
-        image = self._tensors[self.spec.input_name]
-        self._cuda.copy_to_gpu(image.address, image.host[:batch], stream)
+        for name in self.spec.inputs:
+            given = self._tensors[name]
+            self._cuda.copy_to_gpu(given.address, given.host[:batch], stream)
         self._library.require("running the network", self._context.execute_async_v3, int(stream))
         for name in self.spec.outputs:
             output = self._tensors[name]

@@ -12,7 +12,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from vloc_ros.core.manifest import FORMAT_VERSION, Manifest
+from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds, Manifest
+from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import strict_yaml
 
@@ -35,6 +36,22 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class _Document:
+    """What format 3 says, in its order: a manifest with one network, which fills a grid of cells."""
+
+    method: str
+    frame_id: str
+    created: str
+    network: GridSpec
+    calibration: Calibration
+    gate: GateThresholds
+    training: Mapping[str, Any]
+    accuracy: Mapping[str, Any]
+    scenes: tuple[str, ...]
+    format_version: int
+
+
+@dataclass(frozen=True)
 class FileRecord:
     """Expected content of one file of the map directory: SHA-256 in lower-case hex, and size."""
 
@@ -52,7 +69,10 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
 
     Raises MapError for a summary value that plain YAML cannot hold, NaN and infinity included.
     """
-    fields = _plain(manifest, "map.yaml")
+    if set(manifest.models) != {NETWORK}:
+        raise MapError(f"map.yaml: models {list(manifest.models)}: format {FORMAT_VERSION} has {NETWORK!r} alone")
+    same = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(_Document) if f.name != NETWORK}
+    fields = _plain(_Document(**same, network=manifest.models[NETWORK].grid), "map.yaml")
     document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
     body = strict_yaml.dump(document)
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -76,7 +96,12 @@ def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
     for older in range(version, FORMAT_VERSION):
         document = UPGRADES[older](document)
-    return _build(Manifest, {**document, "format_version": FORMAT_VERSION}, ""), files
+    said = _build(_Document, {**document, "format_version": FORMAT_VERSION}, "")
+    same = {field.name: getattr(said, field.name) for field in dataclasses.fields(said) if field.name != NETWORK}
+    try:
+        return Manifest(**same, image_size=said.network.image_size, models=said.network.models), files
+    except ConfigError as error:
+        raise MapError(str(error)) from error
 
 
 def _from_format_1(document: Mapping[str, Any]) -> dict[str, Any]:

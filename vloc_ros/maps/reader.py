@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from vloc_ros.core.manifest import Precision
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import PRECISIONS, ROLES, Precision, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.archives import open_archive, read_member
@@ -20,15 +21,20 @@ from vloc_ros.maps.manifest_yaml import FileRecord, decode_manifest, record_of
 
 MANIFEST_FILE = "map.yaml"
 LANDMARKS_FILE = "landmarks.npz"
-NETWORK_FILES: Mapping[Precision, str] = MappingProxyType(
-    {"float32": "network.onnx", "float16": "network_float16.onnx", "bfloat16": "network_bfloat16.onnx"}
-)
 PREVIEW_FILE = "preview.png"
 MAPPING_FILE = "mapping.json"
-LISTED_FILES = (LANDMARKS_FILE, NETWORK_FILES["float32"], PREVIEW_FILE, MAPPING_FILE)  # that every map has
+LISTED_FILES = (LANDMARKS_FILE, PREVIEW_FILE, MAPPING_FILE)  # that every map has, besides its networks
 MAX_MANIFEST_BYTES = 1 << 17
 MAX_MAP_BYTES = 1 << 30  # of all files together
 MAX_FILES = 32
+
+
+def network_file(role: Role, precision: Precision = "float32") -> str:
+    """Name of the ONNX file of a network."""
+    return f"{role}.onnx" if precision == "float32" else f"{role}_{precision}.onnx"
+
+
+NETWORK_FILES = tuple(network_file(role, precision) for role in ROLES for precision in PRECISIONS)
 
 # Content of the file of a name, at most so many bytes; MapError otherwise.
 ReadFile = Callable[[str, int], bytes]
@@ -46,9 +52,13 @@ class StoredMap:
     map_id: str
 
     @property
-    def networks(self) -> Mapping[Precision, bytes]:
-        """The ONNX files, by the precision of their arithmetic; float32 is always there."""
-        return {precision: self.files[name] for precision, name in NETWORK_FILES.items() if name in self.files}
+    def networks(self) -> Mapping[Role, Mapping[Precision, bytes]]:
+        """The ONNX files, by role and the precision of their arithmetic; float32 is always there."""
+        return {role: self._by_precision(role) for role in self.landmark_map.manifest.models}
+
+    def _by_precision(self, role: Role) -> Mapping[Precision, bytes]:
+        names = {precision: network_file(role, precision) for precision in PRECISIONS}
+        return {precision: self.files[name] for precision, name in names.items() if name in self.files}
 
     @property
     def size_bytes(self) -> int:
@@ -89,7 +99,7 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
     manifest_bytes = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
     with _naming(f"{root}/{MANIFEST_FILE}"):
         manifest, records = decode_manifest(manifest_bytes)
-        _check_records(records, max_bytes - len(manifest_bytes))
+        _check_records(records, manifest, max_bytes - len(manifest_bytes))
     contents = {name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in records.items()}
     with _naming(f"{root}/{LANDMARKS_FILE}"):
         landmark_map = decode_landmarks(contents[LANDMARKS_FILE], manifest)
@@ -100,8 +110,8 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
     )
 
 
-def _check_records(records: Mapping[str, FileRecord], max_bytes: int) -> None:
-    for name in LISTED_FILES:
+def _check_records(records: Mapping[str, FileRecord], manifest: Manifest, max_bytes: int) -> None:
+    for name in (*LISTED_FILES, *map(network_file, manifest.models)):
         if name not in records:
             raise MapError(f"files.{name} is missing")
     if len(records) >= MAX_FILES:

@@ -10,7 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
-from vloc_ros.core.manifest import PRECISIONS
+from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS

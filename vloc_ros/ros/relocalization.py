@@ -76,7 +76,7 @@ class Relocalization:
     @property
     def backend(self) -> str:
         """What runs the network, as soon as there is one."""
-        return self._localizer.session.backend if self._localizer else ""
+        return self._localizer.backend if self._localizer else ""
 
     @property
     def failure(self) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from vloc_ros.core.grey import IMAGES, kind_of_images
 from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
+from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined import scene_parts
@@ -127,11 +128,13 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
     parts = [part for _, part in scene_parts(training)]
     views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
     fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
+    grid = deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs)
     manifest = Manifest(
         method=name,
         frame_id=options.frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        network=deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs),
+        image_size=grid.image_size,
+        models=grid.models,
         gate=OPEN_GATE,
         training={
             FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
@@ -153,8 +156,8 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
 
 
 def _train(trainer: Trainer, blank: LandmarkMap, held_out: Dataset, workers: Workers) -> None:
-    session = TorchSession(trainer.objective, blank.manifest.network)
-    localizer = Localizer(blank, get_method(blank.manifest.method), session)
+    session = TorchSession(trainer.objective, blank.manifest.models[NETWORK].grid)
+    localizer = Localizer(blank, get_method(blank.manifest.method), {NETWORK: session})
 
     def validate() -> Mapping[str, float]:
         session.update()
@@ -167,31 +170,31 @@ def _train(trainer: Trainer, blank: LandmarkMap, held_out: Dataset, workers: Wor
 def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: LandmarkMap, held_out: Dataset) -> None:
     """Export, check the export against torch, calibrate the gate, measure, write."""
     say("exporting and checking")
-    method, spec = get_method(blank.manifest.method), blank.manifest.network
+    method, spec = get_method(blank.manifest.method), blank.manifest.models[NETWORK].grid
     networks = {name: export_onnx(trainer.objective, spec, name) for name in ("float32", *options.precisions)}
     checked = range(0, len(held_out), max(1, len(held_out) // CHECKED_IMAGES))
     inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, spec)) for index in checked)
     check_networks(networks, recipe, trainer.objective, spec, inputs)
-    session = open_session(networks, spec, SessionOptions("onnxruntime"))
+    sessions = {NETWORK: open_session(networks, spec.model, SessionOptions("onnxruntime"))}
     moved = calibration_views(options, recipe, held_out, (spec.width, spec.height))
     with bar("calibration") as progress:
-        samples = collect_samples(Localizer(blank, method, session), held_out, moved, progress)
+        samples = collect_samples(Localizer(blank, method, sessions), held_out, moved, progress)
     calibration = fit_calibration(samples)
     gate = fit_gate(samples, calibration, options.false_positive_rate)
     gated = replace(blank, manifest=replace(blank.manifest, calibration=calibration, gate=gate))
-    evaluation = evaluate(Localizer(gated, method, session), held_out)
+    evaluation = evaluate(Localizer(gated, method, sessions), held_out)
     figures = _figures(evaluation)
     manifest = replace(
         gated.manifest,
         accuracy={"held_out_frames": len(held_out), **figures},
         training={**gated.manifest.training, **_training_summary(options, recipe, trainer)},
     )
-    preview = draw_preview(Localizer(gated, method, session), held_out.frame(len(held_out) // 2).image)
+    preview = draw_preview(Localizer(gated, method, sessions), held_out.frame(len(held_out) // 2).image)
     mapping = {
         "curves": read_curves(options.workdir / LOGS),
         "held_out": [record.to_json() for record in evaluation.records],
     }
-    write_map(options.out, replace(gated, manifest=manifest), networks, preview, mapping)
+    write_map(options.out, replace(gated, manifest=manifest), {NETWORK: networks}, preview, mapping)
     say(f"{options.out}: {describe(figures)} on {len(held_out)} held-out frames")
 
 

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.objective import PIXEL_MEAN, PIXEL_STD, Objective
 
@@ -23,14 +22,14 @@ DTYPES: Mapping[Precision, torch.dtype] = {
 }
 
 
-def deployed_spec(network_camera: Camera, stride: int, camera: Camera, outputs: Mapping[str, str]) -> NetworkSpec:
+def deployed_spec(network_camera: Camera, stride: int, camera: Camera, outputs: Mapping[str, str]) -> GridSpec:
     """What the deployed network takes: the whole images of `camera` where they are MAX_SHRINK times or less the size
     that the network learned from, so that nothing is left to do with them before; else images of that size."""
     shrink = camera.width // network_camera.width
     whole = (shrink * network_camera.width, shrink * network_camera.height) == (camera.width, camera.height)
     shrink = shrink if whole and shrink <= MAX_SHRINK else 1
     size = shrink * network_camera.width, shrink * network_camera.height
-    return NetworkSpec(*size, shrink * stride, outputs)
+    return GridSpec(*size, shrink * stride, outputs)
 
 
 class Preprocess(nn.Module):
@@ -83,11 +82,12 @@ class TorchSession:
     def __init__(
         self,
         objective: Objective,
-        spec: NetworkSpec,
+        spec: GridSpec,
         device: torch.device | None = None,
         precision: Precision = "float32",
     ):
-        self.spec = spec
+        self.spec = spec.model
+        self._grid = spec
         self._objective = objective
         self._device = device or objective.device
         self._precision: Precision = precision
@@ -96,11 +96,12 @@ class TorchSession:
 
     def update(self) -> None:
         """Take over what was learned since."""
-        self._network = self._objective.deployed(self.spec, self._precision).to(self._device)
+        self._network = self._objective.deployed(self._grid, self._precision).to(self._device)
 
     @torch.no_grad()
-    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Outputs by name, each with a leading batch axis, of RGB images (B, H, W, 3)."""
+    def run(self, inputs: Tensors) -> Tensors:
+        """As `Session.run`."""
+        images = inputs[self._grid.input_name]
         with _Float32Convolutions() if self._device.type == "cpu" else nullcontext():
             outputs = self._network(torch.from_numpy(images).to(self._device))
         return {name: output.cpu().numpy() for name, output in zip(self.spec.outputs, outputs, strict=True)}

@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import version_converter
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.training.objective import Objective
 
 OPSET = 17
@@ -18,7 +18,7 @@ BATCH_AXIS = "batch"
 MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding would save nothing
 
 
-def export_onnx(objective: Objective, spec: NetworkSpec, precision: Precision = "float32") -> bytes:
+def export_onnx(objective: Objective, spec: GridSpec, precision: Precision = "float32") -> bytes:
     """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
     network = objective.deployed(spec, precision).eval()
     # Where the network is: float16 on a CPU is slow, and what is exported is the same.

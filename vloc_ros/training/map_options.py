@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.manifest import Precision, require_frame_id
+from vloc_ros.core.manifest import require_frame_id
+from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.training.method_options import MethodOptions
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.training.batches import Batch
 
 # The usual ImageNet statistics, of 255: what pretrained encoders expect.
@@ -73,7 +73,7 @@ class Objective(nn.Module):
         """The same of the network's output, which may have any precision."""
         raise NotImplementedError
 
-    def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
+    def deployed(self, spec: GridSpec, precision: Precision) -> nn.Module:
         """A copy of what was learned, as the robot runs it: from uint8 images (B, H, W, 3) to the outputs of `spec`."""
         raise NotImplementedError
 

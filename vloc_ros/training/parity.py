@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.core.pipeline import Session, run_one
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Session, run_one
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.training.deploy import TorchSession
@@ -19,7 +19,7 @@ def check_networks(
     networks: Mapping[Precision, bytes],
     recipe: Recipe,
     objective: Objective,
-    spec: NetworkSpec,
+    spec: GridSpec,
     inputs: Iterable[tuple[str, NDArray[np.uint8]]],
 ) -> None:
     """Compare every network with what was learned, on named network inputs, all on the CPU: GPUs round differently.
@@ -33,11 +33,11 @@ def check_networks(
     for precision in networks:
         if precision != "bfloat16":
             options = SessionOptions("onnxruntime", precision)
-            sessions.append((precision, open_session(networks, spec, options)))
+            sessions.append((precision, open_session(networks, spec.model, options)))
         if precision != "float32":
             sessions.append((precision, TorchSession(objective, spec, cpu, precision)))
     for name, pixels in inputs:
-        expected = run_one(reference, pixels)
+        expected = run_one(reference, {spec.input_name: pixels})
         for precision, session in sessions:
-            if fault := recipe.disagreement(expected, run_one(session, pixels), spec, precision):
+            if fault := recipe.disagreement(expected, run_one(session, {spec.input_name: pixels}), spec, precision):
                 raise ModelError(f"export: {session.backend}, on {name}: differs from what was learned: {fault}")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.core.pipeline import Outputs
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.frames import FrameLabeller
@@ -41,7 +41,7 @@ class Recipe(Protocol):
         """The untrained network and its loss."""
         ...
 
-    def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
+    def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         """How far what a network file says is from what was learned, if that is too far for this precision."""
         ...
 

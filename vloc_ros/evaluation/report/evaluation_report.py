@@ -226,7 +226,7 @@ def _map_card(localizer: Localizer) -> list[tuple[str, str]]:
         ("landmarks", str(len(landmark_map))),
         *((f"box {scene}".strip(), _box(landmark_map.of_scene(scene))) for scene in scenes),
         ("made from", f"{len(landmark_map.mapping_views)} images"),
-        ("network input", f"{manifest.network.width} x {manifest.network.height}"),
+        ("network input", "{} x {}".format(*manifest.image_size)),
         ("gate", ", ".join(f"{name} {value:g}" for name, value in vars(manifest.gate).items())),
     ]
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec
-from vloc_ros.core.pipeline import Outputs
+from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.core.pnp import PnpSettings
+from vloc_ros.core.session import Tensors
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.errors import ModelError
@@ -44,16 +44,16 @@ class HSCNetMethod:
     def preload(self) -> None:
         """Nothing of it is compiled."""
 
-    def prepare(self, image: CameraImage, spec: NetworkSpec) -> NDArray[np.uint8]:
+    def prepare(self, image: CameraImage, spec: GridSpec) -> NDArray[np.uint8]:
         """`network_input`."""
         return network_input(image, spec)
 
     def correspond(
-        self, outputs: Outputs, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
+        self, outputs: Tensors, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences:
         """One correspondence per chosen cell, with the landmark whose region it shows. Stage: coordinates. Raises
         ModelError for outputs that are not what the map promises."""
-        spec = landmark_map.manifest.network
+        spec = landmark_map.manifest.models[NETWORK].grid
         with stopwatch.stage("coordinates"):
             coordinates, confidences, regions = (
                 checked_output(outputs, name, spec) for name in ("coordinates", "confidences", "regions")
@@ -70,7 +70,7 @@ class HSCNetMethod:
                 landmark_ids=landmark_map.ids[regions[rows, columns] - 1],
             )
 
-    def colors(self, outputs: Outputs, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+    def colors(self, outputs: Tensors, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
         """Coordinates as colours (HSCNet, figure 4), black where the network is not sure."""
         sure = outputs["confidences"] >= self.min_confidence
         colors = position_colors(np.nan_to_num(outputs["coordinates"]), landmark_map.positions)

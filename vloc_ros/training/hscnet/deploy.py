@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.hierarchy import Hierarchy
 from vloc_ros.training.deploy import DTYPES, Preprocess
@@ -49,7 +49,7 @@ class DeployedHSCNet(nn.Module):
     confidence 1. Raises ConfigError for a hierarchy that is not the network's.
     """
 
-    def __init__(self, network: HSCNet, hierarchy: Hierarchy, spec: NetworkSpec, precision: Precision = "float32"):
+    def __init__(self, network: HSCNet, hierarchy: Hierarchy, spec: GridSpec, precision: Precision = "float32"):
         super().__init__()
         if hierarchy.branching != network.branching or (not hierarchy.depth and len(hierarchy.leaf_centers) != 1):
             raise ConfigError(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.mapping.hierarchy import Hierarchy
 from vloc_ros.training.batches import Batch
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet
@@ -30,7 +30,7 @@ class HSCNetObjective(Objective):
         regression = options.regression_for(scenes=len(hierarchy.roots))
         self.weights = replace(SPARSE if options.is_sparse else DENSE, regression=regression)
 
-    def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
+    def deployed(self, spec: GridSpec, precision: Precision) -> nn.Module:
         return DeployedHSCNet(self.network, self.hierarchy, spec, precision)
 
     def apply_network(self, images: Tensor, batch: Batch) -> tuple[HSCNetOutput, HSCNetTruth]:

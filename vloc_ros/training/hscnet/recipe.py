@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.core.pipeline import Outputs
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.colmap import read_colmap
@@ -104,7 +104,7 @@ class HSCNetRecipe:
     def objective(self, scene: Scene) -> HSCNetObjective:
         return HSCNetObjective(self.options, _from_arrays(group(scene.extras, "hierarchy")))
 
-    def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
+    def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         same = expected["regions"] == found["regions"]
         apart = np.linalg.norm(expected["coordinates"] - found["coordinates"], axis=-1)[same]
         metres = float(np.percentile(apart, 99)) if apart.size else np.inf

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.training.deploy import DTYPES, Preprocess
 from vloc_ros.training.fuse import fused
 from vloc_ros.training.vsnet.network import VSNet
@@ -22,7 +22,7 @@ class DeployedVSNet(nn.Module):
     own. `precision` is that of the network; before and behind it, where digits matter and time does not, it is float32.
     """
 
-    def __init__(self, network: VSNet, prototypes: Tensor, spec: NetworkSpec, precision: Precision = "float32"):
+    def __init__(self, network: VSNet, prototypes: Tensor, spec: GridSpec, precision: Precision = "float32"):
         super().__init__()
         self.dtype = DTYPES[precision]
         self.shrink = spec.stride // network.stride

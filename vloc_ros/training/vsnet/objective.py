@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.training.batches import Batch
 from vloc_ros.training.objective import Objective, at_least_float32
 from vloc_ros.training.projection import cell_centers, project
@@ -43,7 +43,7 @@ class VSNetObjective(Objective):
         fast = [p for p in self.parameters() if id(p) not in slow_ids]
         return [{"params": fast, "lr": self.learning_rate}, {"params": slow, "lr": self.learning_rate / 10}]
 
-    def deployed(self, spec: NetworkSpec, precision: Precision) -> nn.Module:
+    def deployed(self, spec: GridSpec, precision: Precision) -> nn.Module:
         return DeployedVSNet(self.network, self.prototypes, spec, precision)
 
     def losses(self, output: VSNetOutput, batch: Batch) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import NetworkSpec, Precision
-from vloc_ros.core.pipeline import Outputs
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.labels import Labeller
@@ -65,7 +65,7 @@ class VSNetRecipe:
     def objective(self, scene: Scene) -> VSNetObjective:
         return VSNetObjective(self.options, scene.positions, self.options.weights)
 
-    def disagreement(self, expected: Outputs, found: Outputs, spec: NetworkSpec, precision: Precision) -> str | None:
+    def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         agreement, degrees = parity(expected, found, spec)
         least, most = LIMITS[precision]
         if agreement >= least and degrees <= most:  # not `<` and `>`: NaN has to fail too
@@ -98,7 +98,7 @@ class LandmarkLabeller:
         return np.where(labels > 0, labels + before, 0).astype(np.int32)
 
 
-def parity(reference: Outputs, other: Outputs, spec: NetworkSpec) -> tuple[float, float]:
+def parity(reference: Tensors, other: Tensors, spec: GridSpec) -> tuple[float, float]:
     """Share of cells with the same label, and the 99th percentile of the angle between votes in degrees, of cells that
     are not beside their landmark: there any rounding turns a vote, and hardly moves its end."""
     agreement = float((reference["labels"] == other["labels"]).mean())
