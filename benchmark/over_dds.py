@@ -24,11 +24,12 @@ from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import Dataset
 from vloc_ros.demo.player import to_camera_info
 from vloc_ros.demo.processes import Program, isolate
-from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.geometry.transforms import to_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
+from vloc_ros.ros.diagnostics import from_message
 from vloc_ros.ros.node import LATCHED
+from vloc_ros.tracking.status import ImageReport
 
 ANSWER_TIMEOUT_S, ATTEMPTS = 2.0, 20
 # The camera is the robot, and no fix is too far from the one before: every pose of `localize()` is published.
@@ -44,12 +45,12 @@ class Asker(Node):
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self._poses: dict[int, tuple[PoseStamped, float]] = {}
-        self._reports: dict[int, dict[str, str]] = {}
+        self._reports: dict[int, ImageReport] = {}
         self.create_subscription(PoseStamped, "relocalizer/camera_pose", self._on_pose, 10)
         self.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
 
-    def ask(self, image: CameraImage) -> tuple[PoseStamped | None, float, dict[str, str]]:
-        """Pose, milliseconds from stamp to its arrival, and status. Images may get lost: then it is sent again."""
+    def ask(self, image: CameraImage) -> tuple[PoseStamped | None, float, ImageReport]:
+        """Pose, milliseconds from stamp to its arrival, and report. Images may get lost: then it is sent again."""
         for _ in range(ATTEMPTS):
             stamp_ns = self._send(image)
             deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
@@ -73,9 +74,9 @@ class Asker(Node):
         self._poses[stamp_ns] = message, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-6
 
     def _on_status(self, message: DiagnosticStatus) -> None:
-        values = {value.key: value.value for value in message.values}
-        if values["map_id"]:
-            self._reports[parse_stamp(values["stamp"])] = values
+        status = from_message(message)
+        if status.map_id and status.image:
+            self._reports[status.image.stamp_ns] = status.image
 
 
 def difference(pose: PoseStamped, expected: PoseEstimate) -> tuple[float, float]:
@@ -117,7 +118,8 @@ def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
         elif pose is not None and isinstance(expected, PoseEstimate):
             differences.append(difference(pose, expected))
             latencies.append(arrived_ms)
-            added.append(arrived_ms - float(report["localize_ms"]))
+            assert report.localize_ms is not None
+            added.append(arrived_ms - report.localize_ms)
     metres, turns = np.max(differences, axis=0)
     p50, p95 = np.percentile(latencies, (50, 95))
     print(f"{len(dataset)} frames, {len(differences)} poses both ways, {disagree} only one way, {asker.lost} lost")

@@ -15,7 +15,7 @@ from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import FrameRecord, Rejected
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.shipped import shipped
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 SCHEMA = ROOT / "docs" / "evaluation.schema.json"
 

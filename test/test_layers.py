@@ -25,7 +25,7 @@ INTERNAL: dict[str, set[str]] = {
     "geometry": set(),
     "core": {"geometry"},
     "images": set(),
-    "tracking": {"geometry"},
+    "tracking": {"geometry", "core"},
     "methods": {"geometry", "core"},
     "inference": {"geometry", "core"},
     "maps": {"geometry", "core"},

@@ -21,7 +21,7 @@ from vloc_ros.evaluation.records import Estimated, Rejected
 from vloc_ros.geometry.stamps import format_stamp
 from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_line
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, moved_covariance
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 BASE_FROM_CAMERA = from_quaternion((0.5, -0.5, 0.5, -0.5), (0.2, 0.0, 0.4))
 COVARIANCE = np.diag([1e-4, 2e-4, 3e-4, 1e-5, 2e-5, 3e-5])

@@ -20,7 +20,7 @@ from vloc_ros.evaluation.report.svg import MOST_POINTS, axes_of, logarithmic, pl
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.maps import read_map
 from vloc_ros.shipped import shipped
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 LOOKS_ALONG_Y = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])  # upright in a map with z up
 

@@ -25,7 +25,7 @@ from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import read_map
 from vloc_ros.shipped import shipped
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 ROOM = open_dataset("synthetic_room", None, "test")
 # Any Chromium will do; --dump-dom runs the page and writes what it has become.

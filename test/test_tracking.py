@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vloc_ros.geometry.transforms import from_quaternion, planar
-from vloc_ros.tracking.pose_tracker import Fix, Hint, State, Track, TrackingOptions, follow, state_of
+from vloc_ros.tracking.state import State, state_of
+from vloc_ros.tracking.track import Fix, Hint, Track, TrackingOptions, follow
 
 OPTIONS = TrackingOptions(max_jump_m=0.5, max_jump_deg=15, agreeing_fixes=3, lost_after_s=2.0)
 SECOND = 1_000_000_000
@@ -193,4 +194,4 @@ def test_the_message_says_how_far_and_how_many_agree() -> None:
     ],
 )
 def test_states(has_map: bool, since_s: float | None, state: State) -> None:
-    assert state_of(has_map, since_s, OPTIONS) is state
+    assert state_of(has_map, since_s, OPTIONS.lost_after_s) is state

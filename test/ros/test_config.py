@@ -13,7 +13,7 @@ from support import ROOT
 
 from vloc_ros.core.types import RejectionReason
 from vloc_ros.ros.parameters import TEXTS, MapServerParameters, NodeParameters, RelocalizerParameters, made
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
 FILES = {"vloc_map_server": "config/map_server.yaml", "relocalizer": "config/relocalizer.yaml"}

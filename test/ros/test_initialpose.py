@@ -14,7 +14,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, planar
 from vloc_ros.ros.conversions import header, to_pose
 from vloc_ros.ros.initialpose import to_hint
-from vloc_ros.tracking.pose_tracker import Hint
+from vloc_ros.tracking.track import Hint
 
 TOPIC = "/initialpose"
 RVIZ_COVARIANCE = {0: 0.25, 7: 0.25, 35: 0.06853891909122467}

@@ -13,7 +13,7 @@ from support.robot import Robot, matrix_of
 from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording
 from vloc_ros.evaluation.records import Estimated
 from vloc_ros.geometry.transforms import Matrix
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 NO_VIEWS = np.empty((0, 4, 4))
 
@@ -34,7 +34,9 @@ def test_a_run_is_written_as_it_was_and_survives_a_kill(robot: Robot, tmp_path: 
     np.testing.assert_allclose(recording.camera_poses[fix.stamp_ns], camera, atol=1e-8)
     covariance = np.reshape(robot.pose_of(fix).pose.covariance, (6, 6))
     np.testing.assert_array_equal(recording.covariances[fix.stamp_ns], covariance)
-    assert recording.statuses[rejected.stamp_ns]["rejection"] == rejected["rejection"]
+    image = recording.statuses[rejected.stamp_ns].image
+    assert image is not None
+    assert str(image.refusal) == rejected["rejection"]
 
     def truth(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix, np.ndarray]:
         known = np.isin(stamps_ns, [fix.stamp_ns, rejected.stamp_ns])

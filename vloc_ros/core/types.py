@@ -235,7 +235,7 @@ class PoseEstimate:
 
 
 class RejectionReason(Enum):
-    """Why there is no pose."""
+    """Why there is no pose: the first ones `localize` gives, the others a relocalizer (`tracking/status.py`)."""
 
     TOO_FEW_LANDMARKS = "too_few_landmarks"
     NO_POSE = "no_pose"
@@ -244,6 +244,16 @@ class RejectionReason(Enum):
     HIGH_REPROJECTION_ERROR = "high_reprojection_error"
     LOW_CONFIDENCE = "low_confidence"
     OUTSIDE_MAP = "outside_map"
+
+    NO_MAP = "no_map"
+    NO_CAMERA_INFO = "no_camera_info"
+    BAD_STAMP = "bad_stamp"
+    BAD_INPUT = "bad_input"
+    NO_TRANSFORM = "no_transform"
+    JUMP = "jump"
+    OUTDATED = "outdated"
+    NETWORK_FAILED = "network_failed"
+    INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from vloc_ros.datasets.drive import BASE_FRAME
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.score import Played
 from vloc_ros.ros.camera_input import image_topic
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 CLOCK_PERIOD_S = 0.01
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 
 from vloc_ros.demo.listener import Listener
+from vloc_ros.tracking.status import NO_IMAGE_YET, Status
 
 WINDOW_S = 2.0  # for the rate
 WIDTH = 118  # what is longer is cut off
@@ -25,7 +26,7 @@ class LiveLine:
         if now_s - self._shown_s < (0.1 if self._in_place else 1.0):
             return
         self._shown_s = now_s
-        line = f"{where:<18}{self._rate(now_s):5.1f} fixes/s  {describe(self._listener.newest_report)}"
+        line = f"{where:<18}{self._rate(now_s):5.1f} fixes/s  {describe(self._listener.newest_status)}"
         print(f"\r{line:.{WIDTH}}\033[K" if self._in_place else f"{line:.{WIDTH}}\n", end="", flush=True)
 
     def end(self) -> None:
@@ -41,9 +42,13 @@ class LiveLine:
         return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
 
 
-def describe(report: dict[str, str]) -> str:
-    """The values of a ~/status in a few words."""
-    if not report:
+def describe(status: Status | None) -> str:
+    """A status in a few words."""
+    if status is None:
         return "waiting for the relocalizer"
-    details = report["rejection"] or f"latency {float(report['latency_ms']):4.0f} ms  {report['inliers']:>4} inliers"
-    return f"{report['state']:<15}{details}"
+    image = status.image
+    if image is None or image.figures is None or image.refusal:
+        details = NO_IMAGE_YET if image is None else str(image.refusal)
+    else:
+        details = f"latency {image.latency_ms:4.0f} ms  {image.figures.inliers:>4} inliers"
+    return f"{status.state.value:<15}{details}"

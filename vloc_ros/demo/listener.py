@@ -14,10 +14,11 @@ from sensor_msgs_py import point_cloud2
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vloc_ros.demo.score import Answer, Played
-from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.ros.diagnostics import from_message
+from vloc_ros.tracking.state import State
+from vloc_ros.tracking.status import ImageReport, Status
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -39,11 +40,11 @@ class Listener:
         self._buffer = Buffer()
         self._tf_listener = TransformListener(self._buffer, node)
         self._poses: dict[int, Heard] = {}
-        self._reports: dict[int, dict[str, str]] = {}
+        self._reports: dict[int, ImageReport] = {}
         self._from_tf: dict[int, Matrix] = {}
         self._map_frame = ""
         self._landmarks: PointCloud2 | None = None
-        self._newest: dict[str, str] = {}
+        self._newest: Status | None = None
         self.first_fix_s: float | None = None  # time.monotonic() of it
         node.create_subscription(PoseWithCovarianceStamped, "relocalizer/pose", self._on_pose, 100)
         node.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
@@ -52,11 +53,11 @@ class Listener:
     @property
     def state(self) -> State:
         """What the relocalizer last said of itself."""
-        return State(self._newest.get("state", State.UNINITIALIZED.value))
+        return self._newest.state if self._newest else State.UNINITIALIZED
 
     @property
-    def newest_report(self) -> dict[str, str]:
-        """The values of the last ~/status, empty before the first."""
+    def newest_status(self) -> Status | None:
+        """The last one, None before the first."""
         return self._newest
 
     @property
@@ -85,13 +86,12 @@ class Listener:
         """All that was heard of one image."""
         with self._lock:
             heard, report = self._poses.get(played.stamp_ns), self._reports.get(played.stamp_ns)
-        localize_ms = report["localize_ms"] if report else ""
         return Answer(
             played=played,
             reported=report is not None or heard is not None,
             pose=heard.map_from_base if heard else None,
             latency_ms=heard.latency_ms if heard else None,
-            localize_ms=float(localize_ms) if localize_ms else None,
+            localize_ms=report.localize_ms if report else None,
             from_tf=self._from_tf.get(played.stamp_ns),
         )
 
@@ -106,9 +106,10 @@ class Listener:
         self._map_frame = message.header.frame_id
 
     def _on_status(self, message: DiagnosticStatus) -> None:
-        self._newest = {value.key: value.value for value in message.values}
-        with self._lock:
-            self._reports[parse_stamp(self._newest["stamp"])] = self._newest
+        self._newest = from_message(message)
+        if image := self._newest.image:
+            with self._lock:
+                self._reports[image.stamp_ns] = image
 
     def _on_landmarks(self, message: PointCloud2) -> None:
         self._landmarks = message

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,18 +15,17 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
-from vloc_ros.geometry.stamps import parse_stamp
+from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_line
 from vloc_ros.geometry.transforms import Matrix, moved_covariance
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.status import Status
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import TruthAt  # needs scipy, which the recording robot may lack
 
 POSE_FILE, CAMERA_POSE_FILE = "pose.txt", "camera_pose.txt"  # TUM
 COVARIANCE_FILE = "pose_covariance.txt"  # stamp in seconds, then the 36 numbers row by row
-STATUS_FILE = "status.jsonl"  # the values of a status a line, among them at least these:
-STATUS_VALUES = ("rejection", "localize_ms", "confidence", "inliers", "inlier_ratio", "reprojection_rmse_px", "state")
+STATUS_FILE = "status.jsonl"  # the values of a status a line
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ class Recording:
     poses: Mapping[int, Matrix]
     covariances: Mapping[int, Matrix]
     camera_poses: Mapping[int, Matrix]
-    statuses: Mapping[int, Mapping[str, str]]
+    statuses: Mapping[int, Status]
 
 
 def read_recording(directory: Path) -> Recording:
@@ -51,8 +50,8 @@ def read_recording(directory: Path) -> Recording:
         dict(_read(directory / COVARIANCE_FILE, _covariance)),
         dict(_read(directory / CAMERA_POSE_FILE, _pose)),
         {
-            stamp_ns: next(told)[1]
-            for stamp_ns, told in groupby(_read(directory / STATUS_FILE, _status), key=lambda line: line[0])
+            stamp_ns: next(told)
+            for stamp_ns, told in groupby(_read(directory / STATUS_FILE, _status), key=_stamp_of)
             if stamp_ns
         },
     )
@@ -71,7 +70,7 @@ def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views:
     for stamp_ns, truth in with_truth:
         outcome = _outcome(recording, stamp_ns, truth, scene)
         if outcome is not None:
-            record = _record(recording.statuses[stamp_ns], stamp_ns, truth, outcome, mapping_views)
+            record = _record(recording.statuses[stamp_ns], truth, outcome, mapping_views)
             records.append(replace(record, true_scene=scene))
     if not records:
         raise DatasetError(f"{recording.where}: none of {len(stamps)} images has ground truth")
@@ -84,29 +83,29 @@ def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views:
     return Evaluation(tuple(records), source)
 
 
-def _record(
-    status: Mapping[str, str], stamp_ns: int, truth: Matrix, outcome: Estimated | Rejected, mapping_views: Matrix
-) -> FrameRecord:
-    localize_ms = status["localize_ms"]
+def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mapping_views: Matrix) -> FrameRecord:
+    image = status.image
+    assert image is not None  # `_stamp_of` a status without one is 0
     return FrameRecord(
-        name=status["stamp"],
-        stamp_ns=stamp_ns,
+        name=format_stamp(image.stamp_ns),
+        stamp_ns=image.stamp_ns,
         true_map_from_camera=truth,
         outcome=outcome,
-        timings_ms={"total": float(localize_ms)} if localize_ms else {},
+        timings_ms={} if image.localize_ms is None else {"total": image.localize_ms},
         nearest_view=nearest_view(mapping_views, truth),
-        state=State(status["state"]),
-        scene=status.get("scene", ""),
+        state=status.state,
+        scene=image.place,
     )
 
 
 def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, scene: str) -> Estimated | Rejected | None:
     """None for a pose that was announced but not recorded."""
-    status = recording.statuses[stamp_ns]
-    if status["rejection"]:
-        reason, _, detail = status["rejection"].partition(": ")
-        return Rejected(reason, detail)
-    if any(stamp_ns not in found for found in (recording.poses, recording.covariances, recording.camera_poses)):
+    image = recording.statuses[stamp_ns].image
+    assert image is not None
+    if image.refusal:
+        return Rejected(image.refusal.reason.value, image.refusal.detail)
+    recorded = (recording.poses, recording.covariances, recording.camera_poses)
+    if image.figures is None or any(stamp_ns not in found for found in recorded):
         return None
     camera = recording.camera_poses[stamp_ns]
     lever = camera[:3, 3] - recording.poses[stamp_ns][:3, 3]
@@ -114,11 +113,11 @@ def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, scene: str) -> 
     return Estimated(
         map_from_camera=camera,
         covariance=covariance,
-        confidence=float(status["confidence"]),
-        error=pose_error(camera, truth) if status.get("scene", "") == scene else WRONG_SCENE,
-        inliers=int(status["inliers"]),
-        inlier_ratio=float(status["inlier_ratio"]),
-        reprojection_rmse_px=float(status["reprojection_rmse_px"]),
+        confidence=image.figures.confidence,
+        error=pose_error(camera, truth) if image.place == scene else WRONG_SCENE,
+        inliers=image.figures.inliers,
+        inlier_ratio=image.figures.inlier_ratio,
+        reprojection_rmse_px=image.figures.reprojection_rmse_px,
         position_sigma_m=worst_sigma(covariance[:3, :3]),
         rotation_sigma_deg=float(np.rad2deg(worst_sigma(covariance[3:, 3:]))),
     )
@@ -134,7 +133,7 @@ def _read(path: Path, parse: Callable[[str], T]) -> list[T]:
         if not line.startswith("#"):
             try:
                 parsed.append(parse(line))
-            except (ValueError, ArithmeticError, KeyError, TypeError) as error:
+            except (ValueError, ArithmeticError, TypeError, AttributeError) as error:
                 raise DatasetError(f"{path}:{number}: {error}") from error
     return parsed
 
@@ -149,9 +148,9 @@ def _covariance(line: str) -> tuple[int, Matrix]:
     return parse_stamp(stamp), np.array([float(value) for value in values]).reshape(6, 6)
 
 
-def _status(line: str) -> tuple[int, dict[str, Any]]:
-    status = json.loads(line)
-    if missing := [name for name in STATUS_VALUES if name not in status]:
-        raise ValueError(f"no {', '.join(missing)} in the status")
-    State(status["state"])  # raises what there is to say of an unknown one
-    return parse_stamp(status["stamp"]), {str(key): str(value) for key, value in status.items()}
+def _status(line: str) -> Status:
+    return Status.from_values({str(key): str(value) for key, value in json.loads(line).items()})
+
+
+def _stamp_of(status: Status) -> int:
+    return status.image.stamp_ns if status.image else 0

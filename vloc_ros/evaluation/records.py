@@ -13,7 +13,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.metrics import WRONG_SCENE, PoseError, pose_error
 from vloc_ros.evaluation.strict_json import number
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 
 @dataclass(frozen=True)

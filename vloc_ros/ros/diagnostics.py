@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from vloc_ros.ros.outcome import Outcome
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
+from vloc_ros.tracking.status import ImageReport, Status
 
 WINDOW = 200  # images that percentiles are taken over
 LEVELS = {
@@ -18,7 +18,17 @@ LEVELS = {
 }
 
 
-def status_message(name: str, state: State, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+def to_message(status: Status, node: str) -> DiagnosticStatus:
+    """A status of the node of this name, for ~/status."""
+    return diagnostic(node, status.state, status.message, status.to_values())
+
+
+def from_message(message: DiagnosticStatus) -> Status:
+    """The status in a message on ~/status. Raises ValueError."""
+    return Status.from_values({pair.key: pair.value for pair in message.values})
+
+
+def diagnostic(name: str, state: State, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
     """A DiagnosticStatus with `values` as text; its level follows from the state."""
     return DiagnosticStatus(
         level=LEVELS[state],
@@ -38,14 +48,14 @@ class Statistics:
         self._localize_ms: deque[float] = deque(maxlen=WINDOW)
         self._done_ns: deque[int] = deque(maxlen=WINDOW)
 
-    def add(self, now_ns: int, outcome: Outcome) -> None:
+    def add(self, now_ns: int, image: ImageReport) -> None:
         """Count an image that was worked on until `now_ns`."""
         self._images += 1
-        self._fixes += not outcome.rejection
+        self._fixes += image.refusal is None
         self._done_ns.append(now_ns)
-        self._latencies_ms.append(outcome.latency_ms)
-        if outcome.localize_ms is not None:
-            self._localize_ms.append(outcome.localize_ms)
+        self._latencies_ms.append(image.latency_ms)
+        if image.localize_ms is not None:
+            self._localize_ms.append(image.localize_ms)
 
     def values(self, now_ns: int) -> dict[str, str]:
         """For a DiagnosticStatus."""

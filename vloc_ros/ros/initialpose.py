@@ -16,7 +16,7 @@ from vloc_ros.ros.conversions import from_pose
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.tf_frames import MAX_DISTANCE_M
-from vloc_ros.tracking.pose_tracker import Fix, Hint
+from vloc_ros.tracking.track import Fix, Hint
 
 TOPIC = "initialpose"
 QOS = QoSProfile(depth=10)

@@ -19,7 +19,7 @@ from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_tra
 from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.tf_frames import FramesAtStamp
-from vloc_ros.tracking.pose_tracker import Fix
+from vloc_ros.tracking.track import Fix
 
 RELIABLE = QoSProfile(depth=10)
 FRUSTUM_LENGTH_M = 0.15

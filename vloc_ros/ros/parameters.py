@@ -14,7 +14,7 @@ from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
-from vloc_ros.tracking.pose_tracker import TrackingOptions
+from vloc_ros.tracking.track import TrackingOptions
 
 T = TypeVar("T", bound="NodeParameters")
 TEXTS = tuple[str, ...]

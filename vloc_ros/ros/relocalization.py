@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
 from vloc_ros.core.field_of_view import field_of_view_doubts
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.camera_info import InfoOptions, read_camera_info
@@ -24,11 +24,12 @@ from vloc_ros.maps import StoredMap
 from vloc_ros.ros.conversions import to_stamp_ns
 from vloc_ros.ros.initialpose import InitialPose, to_hint
 from vloc_ros.ros.node import VlocNode
-from vloc_ros.ros.outcome import Outcome, RefusedError
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
 from vloc_ros.ros.tf_frames import TransformMissingError, base_frame, broadcast_frame, frames_at, newest_odometry
-from vloc_ros.tracking.pose_tracker import State, Track, follow, state_of
+from vloc_ros.tracking.state import State, state_of
+from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError, Status
+from vloc_ros.tracking.track import Track, follow
 
 MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
 MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
@@ -83,9 +84,9 @@ class Relocalization:
         """Why the network does not run any more; empty while it does."""
         return self._failure
 
-    def status_values(self) -> dict[str, str]:
-        """For a DiagnosticStatus."""
-        return {"state": self.state().value, "map_id": self.map_id, "map_frame": self.map_frame}
+    def status(self, image: ImageReport | None, dropped: int) -> Status:
+        """What there is to say, `image` being the last one."""
+        return Status(self.state(), self.map_id, self.map_frame, image, dropped)
 
     def state(self) -> State:
         now_ns = self._now_ns()
@@ -93,7 +94,7 @@ class Relocalization:
             if self._failure:
                 return State.LOST
             since_s = None if self._track.fix is None else (now_ns - self._fixed_at_ns) * 1e-9
-            return state_of(self._localizer is not None, since_s, self._node.parameters.tracking)
+            return state_of(self._localizer is not None, since_s, self._node.parameters.lost_after)
 
     def use(self, stored: StoredMap, where: str) -> None:
         """Open a map, warm it up, and only then put it in the place of the one before. Raises VlocError."""
@@ -147,32 +148,32 @@ class Relocalization:
         x, y = hint.fix.map_from_base[:2, 3]
         log.info(f"a hint on initialpose: the next fix near x {x:.2f}, y {y:.2f} is believed at once")
 
-    def localize(self, message: Image | CompressedImage) -> Outcome:
+    def localize(self, message: Image | CompressedImage) -> ImageReport:
         """Localize one image and publish what follows from it."""
         stamp_ns = to_stamp_ns(message.header.stamp)
         result: PoseEstimate | Rejection | None = None
-        rejection = ""
+        refusal: Refusal | None = None
         try:
             localizer, track = self._begin(stamp_ns)
             image = self._image(message, stamp_ns)
             self._look_at(image.camera, localizer)
             result = localizer.localize(image)
             if isinstance(result, Rejection):
-                raise RefusedError(result.reason.value, result.detail)
+                raise RefusedError(result.reason, result.detail)
             self._accept(localizer, track, image, result)
         except RefusedError as refused:
-            rejection = str(refused)
-            self._complain(refused.kind, rejection)
+            refusal = refused.refusal
+            self._complain(refusal)
         except ModelError as error:
-            rejection = f"network_failed: {error}"
-            self._fail(rejection)
+            refusal = Refusal(RejectionReason.NETWORK_FAILED, str(error))
+            self._fail(str(refusal))
         except VlocError as error:
-            rejection = f"bad_input: {error}"
-            self._complain("bad_input", rejection)
+            refusal = Refusal(RejectionReason.BAD_INPUT, str(error))
+            self._complain(refusal)
         latency_ms = (self._now_ns() - stamp_ns) * 1e-6
         if result is not None:
             self._outputs.publish_views(image, result, localizer.landmark_map)
-        return Outcome(stamp_ns, latency_ms, result, rejection)
+        return ImageReport.of(stamp_ns, latency_ms, result, refusal)
 
     def broadcast_drift(self) -> None:
         """map -> odom as the last fix saw it, dated ahead: valid until the next one.
@@ -194,31 +195,34 @@ class Relocalization:
     def _begin(self, stamp_ns: int) -> tuple[Localizer, Track]:
         """What the image is to be localized with. Raises RefusedError for a stamp that cannot be."""
         if stamp_ns == 0:
-            raise RefusedError("bad_stamp", "the image's stamp is 0: its driver does not set it")
+            raise RefusedError(RejectionReason.BAD_STAMP, "the image's stamp is 0: its driver does not set it")
         if stamp_ns < 0:
-            raise RefusedError("bad_stamp", f"the image's stamp is negative: {stamp_ns * 1e-9:.3f} s")
+            raise RefusedError(RejectionReason.BAD_STAMP, f"the image's stamp is negative: {stamp_ns * 1e-9:.3f} s")
         now_ns = self._now_ns()
         if now_ns == 0:
             raise RefusedError(
-                "bad_stamp", "use_sim_time is on, and nothing has come on /clock: is the simulation running?"
+                RejectionReason.BAD_STAMP,
+                "use_sim_time is on, and nothing has come on /clock: is the simulation running?",
             )
         ahead_s = (stamp_ns - now_ns) * 1e-9
         if ahead_s > MAX_FUTURE_S:
-            raise RefusedError("bad_stamp", f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
+            raise RefusedError(
+                RejectionReason.BAD_STAMP, f"the image is {ahead_s:.1f} s from the future: are the clocks in step?"
+            )
         back_s = (self._last_stamp_ns - stamp_ns) * 1e-9
         if back_s > MAX_BACK_S:
             self.reset(f"images went back in time by {back_s:.1f} s")
         with self._lock:
             self._last_stamp_ns = stamp_ns
             if self._localizer is None:
-                raise RefusedError("no_map", "is the map server running?")
+                raise RefusedError(RejectionReason.NO_MAP, "is the map server running?")
             return tuned(self._localizer, self._node.parameters), self._track
 
     def _image(self, message: Image | CompressedImage, stamp_ns: int) -> CameraImage:
         """The image with the camera_info of its stamp, or else the newest one."""
         infos = tuple(self._infos)
         if not infos:
-            raise RefusedError("no_camera_info", "none has come: is the topic right?")
+            raise RefusedError(RejectionReason.NO_CAMERA_INFO, "none has come: is the topic right?")
         info = next((info for info in infos if to_stamp_ns(info.header.stamp) == stamp_ns), infos[-1])
         parameters = self._node.parameters
         sensor = read_camera_info(info, InfoOptions(parameters.image_rectified, bool(parameters.camera_frame)))
@@ -233,7 +237,7 @@ class Relocalization:
         if (camera, localizer.map_id) != self._looked_at:
             self._looked_at = camera, localizer.map_id
             for doubt in field_of_view_doubts([camera], localizer.landmark_map.manifest):
-                self._complain("field_of_view", doubt)
+                self._warn("field_of_view", doubt)
 
     def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
@@ -241,24 +245,26 @@ class Relocalization:
         map_frame = localizer.landmark_map.manifest.frame_of(estimate.scene)
         if map_frame == broadcast_frame(parameters, image.frame_id):
             raise RefusedError(
-                "no_transform",
+                RejectionReason.NO_TRANSFORM,
                 f"{map_frame!r} is the map's frame, and what {parameters.tf_mode} would broadcast below it",
             )
         try:
             frames = frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
         except TransformMissingError as error:
-            raise RefusedError("no_transform", str(error)) from error
+            raise RefusedError(RejectionReason.NO_TRANSFORM, str(error)) from error
         base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
         track, contradiction = follow(before, base.fix, parameters.tracking)
         now_ns = self._now_ns()
         with self._lock:
             if self._track is not before:
-                raise RefusedError("outdated", "the map or the track was replaced while this image was worked on")
+                raise RefusedError(
+                    RejectionReason.OUTDATED, "the map or the track was replaced while this image was worked on"
+                )
             self._track = track
             if not contradiction:
                 self._fixed_at_ns = now_ns
         if contradiction:
-            raise RefusedError("jump", contradiction)
+            raise RefusedError(RejectionReason.JUMP, contradiction)
         self._outputs.publish_pose(base, estimate)
         self._outputs.broadcast_fix(base, estimate, image.frame_id, parameters)
         self.broadcast_drift()
@@ -277,7 +283,10 @@ class Relocalization:
             self._localizer, self._failure = None, failure
         self._node.get_logger().error(failure)
 
-    def _complain(self, about: str, text: str) -> None:
+    def _complain(self, refusal: Refusal) -> None:
+        self._warn(refusal.reason.value, str(refusal))
+
+    def _warn(self, about: str, text: str) -> None:
         """Warn, but about the same thing only once in a while."""
         now_s = time.monotonic()
         if now_s - self._complained_s.get(about, -math.inf) > COMPLAIN_EVERY_S:

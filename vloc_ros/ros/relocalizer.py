@@ -15,23 +15,23 @@ from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer
 
 from vloc_ros.core.rate import RateLimit
+from vloc_ros.core.types import RejectionReason
 from vloc_ros.errors import VlocError
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros import initialpose
 from vloc_ros.ros.camera_input import CameraInput
 from vloc_ros.ros.conversions import header, to_stamp_ns
-from vloc_ros.ros.diagnostics import Statistics, status_message
+from vloc_ros.ros.diagnostics import Statistics, diagnostic, to_message
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.map_topic import MapTopic
 from vloc_ros.ros.memory import give_back
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
-from vloc_ros.ros.outcome import NOTHING_YET, Outcome
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.relocalization import Relocalization
 from vloc_ros.ros.tf_frames import TransformReceiver
 from vloc_ros.ros.triggers import Answer, Triggers
 from vloc_ros.ros.worker import NewestWins
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.status import ImageReport, Refusal
 
 STEADY = ClockType.STEADY_TIME  # goes on when the simulation is paused
 TRIGGER_TIMEOUT_S = 5.0
@@ -56,7 +56,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def configure(self, scope: ExitStack) -> None:
         scope.callback(give_back)  # last of all
-        self._outcome, self._statistics = NOTHING_YET, Statistics()
+        self._image: ImageReport | None = None
+        self._statistics = Statistics()
         buffer = Buffer()
         scope.enter_context(self._transforms.filling(buffer))
         self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
@@ -136,20 +137,20 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         """In the worker's thread."""
         if not self._triggers.take() and not self.parameters.enabled:
             return  # whom it was for has given up meanwhile
-        self._outcome = self._outcome_of(message)
-        self._triggers.answer_taken(Answer(not self._outcome.rejection, self._outcome.summary))
-        self._statistics.add(self._now_ns(), self._outcome)
+        self._image = image = self._report_of(message)
+        self._triggers.answer_taken(Answer(image.refusal is None, image.summary))
+        self._statistics.add(self._now_ns(), image)
         self._publish_status()
         if self._relocalization.failure and self.executor:
             self.executor.create_task(self._stop_after_failure)
 
-    def _outcome_of(self, message: Image | CompressedImage) -> Outcome:
+    def _report_of(self, message: Image | CompressedImage) -> ImageReport:
         try:
             return self._relocalization.localize(message)
         except Exception as error:
             stamp_ns = to_stamp_ns(message.header.stamp)
-            line = self.faults.add("image", error)
-            return Outcome(stamp_ns, (self._now_ns() - stamp_ns) * 1e-6, None, f"internal_error: {line}")
+            refusal = Refusal(RejectionReason.INTERNAL_ERROR, self.faults.add("image", error))
+            return ImageReport.of(stamp_ns, (self._now_ns() - stamp_ns) * 1e-6, None, refusal)
 
     def _stop_after_failure(self) -> None:
         """A GPU that is gone does not come back by trying again with every image: whoever activates the node again
@@ -185,30 +186,25 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._relocalization.reset("the clock jumped back or was changed")
 
     def _publish_status(self) -> None:
-        values = {
-            **self._relocalization.status_values(),
-            **self._outcome.status_values(),
-            "dropped": self._dropped,
-        }
-        state = self._relocalization.state()
-        is_news = self._outcome.rejection or state is State.LOCALIZED
-        message = f"{state.value}: {self._outcome.summary if is_news else 'no image since the last fix'}"
-        self._status.publish(status_message(self.get_fully_qualified_name(), state, message, values))
+        status = self._relocalization.status(self._image, self._dropped)
+        self._status.publish(to_message(status, self.get_fully_qualified_name()))
 
     def _report(self) -> None:
         """Once a second: diagnostics, and the status again, should the robot have become lost without an image."""
         self._publish_status()
-        state, now_ns = self._relocalization.state(), self._now_ns()
+        status, now_ns = self._relocalization.status(None, self._dropped), self._now_ns()
         values = {
-            **self._relocalization.status_values(),
+            "state": status.state.value,
+            "map_id": status.map_id,
+            "map_frame": status.map_frame,
             **self._statistics.values(now_ns),
-            "dropped": self._dropped,
+            "dropped": status.dropped,
             "backend": self._relocalization.backend,
             "faults": self.faults.count,
             "last_fault": self.faults.last,
         }
-        status = status_message(self.get_fully_qualified_name(), state, state.value, values)
-        self.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[status]))
+        diagnosis = diagnostic(self.get_fully_qualified_name(), status.state, status.state.value, values)
+        self.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[diagnosis]))
 
     @property
     def _dropped(self) -> int:

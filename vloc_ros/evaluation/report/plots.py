@@ -25,7 +25,7 @@ from vloc_ros.evaluation.report.svg import (
     thinned,
 )
 from vloc_ros.evaluation.uncertainty import is_right, recall_against_rejection, reliability
-from vloc_ros.tracking.pose_tracker import State
+from vloc_ros.tracking.state import State
 
 Float = NDArray[np.float64]
 Runs = Mapping[str, Sequence[FrameRecord]]

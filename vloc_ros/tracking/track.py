@@ -1,19 +1,9 @@
-"""From single poses to a track: which fixes follow from the one before, which are jumps, and when the robot is lost."""
+"""From single poses to a track: which fixes follow from the one before, and which are jumps."""
 
 import math
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from vloc_ros.geometry.transforms import Matrix, invert, planar, rotation_angle
-
-
-class State(Enum):
-    """What a robot may believe of its localization."""
-
-    UNINITIALIZED = "uninitialized"  # there is no map yet
-    LOCALIZING = "localizing"  # no fix so far
-    LOCALIZED = "localized"
-    LOST = "lost"  # no fix for too long, or nothing left that could make one
 
 
 @dataclass(frozen=True)
@@ -79,15 +69,6 @@ class Track:
     def hinted(self, hint: Hint) -> "Track":
         """The next fix is to be near `hint`; nothing is known from the hint itself, and the last fix stands."""
         return Track(self.fix, self.placements, hint=hint)
-
-
-def state_of(has_map: bool, seconds_since_fix: float | None, options: TrackingOptions) -> State:
-    """What may be believed; `seconds_since_fix` is None while there has not been any."""
-    if not has_map:
-        return State.UNINITIALIZED
-    if seconds_since_fix is None:
-        return State.LOCALIZING
-    return State.LOST if seconds_since_fix > options.lost_after_s else State.LOCALIZED
 
 
 def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str]:

@@ -1,0 +1,166 @@
+"""What a relocalizer says of itself and of its last image: written as texts, and read from them, here alone.
+
+The keys and texts are those of the topic ~/status (docs/ros.md); `vloc record` writes them down, a line a status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
+from vloc_ros.geometry.stamps import format_stamp, parse_stamp
+from vloc_ros.tracking.state import State
+
+NO_IMAGE_YET = "no image yet"
+FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
+NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an image gives no fix."""
+
+    reason: RejectionReason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
+
+    @staticmethod
+    def parse(text: str) -> "Refusal":
+        """The inverse of `str`. Raises ValueError for a reason that there is not."""
+        reason, _, detail = text.partition(": ")
+        return Refusal(RejectionReason(reason), detail)
+
+
+class RefusedError(Exception):
+    """An image gives no fix."""
+
+    def __init__(self, reason: RejectionReason, detail: str) -> None:
+        self.refusal = Refusal(reason, detail)
+        super().__init__(str(self.refusal))
+
+
+@dataclass(frozen=True)
+class FixFigures:
+    """What a pose rests on, as in `PoseEstimate`."""
+
+    inliers: int
+    inlier_ratio: float
+    reprojection_rmse_px: float
+    confidence: float
+
+    @staticmethod
+    def of(estimate: PoseEstimate) -> "FixFigures":
+        assert estimate.confidence is not None  # `localize` calibrates all its poses
+        return FixFigures(
+            estimate.inlier_count, estimate.inlier_ratio, estimate.reprojection_rmse_px, estimate.confidence
+        )
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What became of the image of a stamp. `refusal`: None for a fix. `latency_ms`: from the stamp to the publication;
+    `localize_ms`: what `localize()` took, None for an image that did not get so far. `figures`: of its pose, of one
+    that contradicts the track, too; None where there is none. `place`: the likeliest, "" where nothing speaks for any,
+    or the map is of one place. `summary`: one line for people, which is not among a status's values."""
+
+    stamp_ns: int
+    latency_ms: float
+    localize_ms: float | None = None
+    figures: FixFigures | None = None
+    place: str = ""
+    refusal: Refusal | None = None
+    summary: str = field(default="", compare=False)
+
+    @staticmethod
+    def of(
+        stamp_ns: int, latency_ms: float, result: PoseEstimate | Rejection | None, refusal: Refusal | None
+    ) -> "ImageReport":
+        """`result`: of `localize()`, None for an image that did not get so far."""
+        pose = result if isinstance(result, PoseEstimate) else None
+        return ImageReport(
+            stamp_ns,
+            latency_ms,
+            localize_ms=None if result is None else result.timings_ms["total"],
+            figures=None if pose is None else FixFigures.of(pose),
+            place=result.scene if result else "",
+            refusal=refusal,
+            summary=_summary(pose, latency_ms) if pose and not refusal else str(refusal),
+        )
+
+
+@dataclass(frozen=True)
+class Status:
+    """`map_id` and `map_frame`: of the map in use, "" without one; `image`: the last one, None before the first;
+    `dropped`: images that newer ones replaced before they were looked at."""
+
+    state: State
+    map_id: str = ""
+    map_frame: str = ""
+    image: ImageReport | None = None
+    dropped: int = 0
+
+    @property
+    def message(self) -> str:
+        """One line for people."""
+        image, says = self.image, "no image since the last fix"
+        if image is None or image.refusal or self.state is State.LOCALIZED:
+            says = image.summary if image else NO_IMAGE_YET
+        return f"{self.state.value}: {says}"
+
+    def to_values(self) -> dict[str, str]:
+        """Every status has every key, "" for what its image does not have."""
+        image = self.image or ImageReport(stamp_ns=0, latency_ms=0.0)
+        figures = image.figures
+        return {
+            "state": self.state.value,
+            "map_id": self.map_id,
+            "map_frame": self.map_frame,
+            "stamp": format_stamp(image.stamp_ns),
+            "inliers": str(figures.inliers) if figures else "",
+            "inlier_ratio": f"{figures.inlier_ratio:.3f}" if figures else "",
+            "reprojection_rmse_px": f"{figures.reprojection_rmse_px:.3f}" if figures else "",
+            "confidence": f"{figures.confidence:.3f}" if figures else "",
+            "scene": image.place,
+            "latency_ms": f"{image.latency_ms:.1f}",
+            "localize_ms": "" if image.localize_ms is None else f"{image.localize_ms:.1f}",
+            "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
+            "dropped": str(self.dropped),
+        }
+
+    @staticmethod
+    def from_values(values: Mapping[str, str]) -> "Status":
+        """The inverse of `to_values`, up to digits that those do not have. What is not NEEDED may be missing: older
+        relocalizers did not say it. Raises ValueError."""
+        if missing := [name for name in NEEDED if name not in values]:
+            raise ValueError(f"no {', '.join(missing)} in the status")
+        return Status(
+            state=State(values["state"]),
+            map_id=values.get("map_id", ""),
+            map_frame=values.get("map_frame", ""),
+            image=None if values["rejection"] == NO_IMAGE_YET else _image(values),
+            dropped=int(values.get("dropped", 0)),
+        )
+
+
+def _image(values: Mapping[str, str]) -> ImageReport:
+    figures = None
+    if values["inliers"] or not values["rejection"]:
+        numbers = (float(values[name]) for name in FIGURES[1:])
+        figures = FixFigures(int(values["inliers"]), *numbers)
+    return ImageReport(
+        stamp_ns=parse_stamp(values["stamp"]),
+        latency_ms=float(values.get("latency_ms", 0.0)),
+        localize_ms=float(values["localize_ms"]) if values["localize_ms"] else None,
+        figures=figures,
+        place=values.get("scene", ""),
+        refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
+    )
+
+
+def _summary(pose: PoseEstimate, latency_ms: float) -> str:
+    place = f"in {pose.scene}, " if pose.scene else ""
+    return (
+        f"{place}{pose.inlier_count} inliers, reprojection {pose.reprojection_rmse_px:.2f} px, "
+        f"sigma {pose.position_sigma_m * 100:.1f} cm, latency {latency_ms:.0f} ms"
+    )
