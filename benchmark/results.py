@@ -41,8 +41,8 @@ class Column:
 
     def cell(self, row: Row) -> str:
         """What stands in this column; empty where the row has neither a text of this title nor all the figures."""
-        if self.title in row:
-            return str(row[self.title])
+        if isinstance(text := row.get(self.title), str):
+            return text
         try:
             return self.show.format_map({name: figure for name, figure in row.items() if figure is not None})
         except KeyError:

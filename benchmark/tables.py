@@ -3,8 +3,8 @@
 python benchmark/tables.py [--check]
 
 In a page, what lies between `<!-- table: NAME -->` and `<!-- end of table -->` comes from
-docs/benchmarks/results/NAME.json: commands, table, and when, of which commit, on what and with which images it was measured. `--check` changes nothing and
-exits with 1 if a page is not as its files have it.
+docs/benchmarks/results/NAME.json: commands, table, and when, of which commit, on what and with which images it was
+measured. `--check` changes nothing and exits with 1 if a page is not as its files have it.
 """
 
 import argparse
