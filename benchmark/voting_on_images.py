@@ -15,7 +15,8 @@ from vloc_ros.core.session import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.datasets import Frame, open_dataset
-from vloc_ros.evaluation.metrics import pose_error, summarize
+from vloc_ros.evaluation.metrics import summarize
+from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer

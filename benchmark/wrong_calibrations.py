@@ -14,8 +14,8 @@ from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.metrics import WRONG_LIMITS, pose_error
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, pose_error
 from vloc_ros.localizer import Localizer, load_localizer
 
 WRONG: dict[str, Callable[[Camera], dict[str, float]]] = {
@@ -51,7 +51,7 @@ def outcome(localizer: Localizer, frame: Frame, changes: dict[str, float]) -> st
     result = localizer.localize(CameraImage(frame.image.rgb, camera))
     if isinstance(result, PoseEstimate):
         return (
-            "accepted" if pose_error(result.map_from_camera, frame.map_from_camera).within(*WRONG_LIMITS) else "wrong"
+            "accepted" if pose_error(result.map_from_camera, frame.map_from_camera).within(NOT_WRONG_POSE) else "wrong"
         )
     return "outside_map" if result.reason is RejectionReason.OUTSIDE_MAP else "rejected"
 

@@ -10,8 +10,8 @@ from vloc_ros.core.calibration import calibrated, calibrated_covariance, confide
 from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.evaluation.corruptions import Severity
-from vloc_ros.evaluation.metrics import error_vector, pose_error
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.transforms import from_quaternion
 
 COVARIANCE = np.diag([1e-4, 4e-4, 1e-4, 1e-5, 1e-5, 4e-5])

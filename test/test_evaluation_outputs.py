@@ -135,6 +135,6 @@ def test_compare_prints_a_column_for_each_run(
     assert main(["compare", str(evaluated), str(other)]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["run", "other"]
-    assert any(row.startswith("within 5 cm, 5 deg") for row in rows)
+    assert any(row.startswith("within 5 cm and 5 deg") for row in rows)
     assert main(["compare", str(other), str(other)]) == 1
     assert "same name" in capsys.readouterr().err

@@ -17,10 +17,10 @@ from vloc_ros.cli import main
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.metrics import pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, NearestView, Rejected
 from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
 from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import read_map

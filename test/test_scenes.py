@@ -28,6 +28,7 @@ from vloc_ros.evaluation.requirements import figures, parse_requirements
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.evaluation.view import view_run
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.localizer import Localizer
 from vloc_ros.maps import StoredMap
 from vloc_ros.methods.vsnet.method import VSNetMethod
@@ -186,7 +187,7 @@ def test_a_pose_in_the_wrong_scene_has_failed() -> None:
     assert right.error.translation_m < 1e-6
     assert wrong.error is not None
     assert not wrong.error.in_scene
-    assert not wrong.error.within(1e9, 360)
+    assert not wrong.error.within(PoseTolerance(1e9, 360))
     assert wrong.solved is not None
     assert not is_right(wrong.solved)
     summary = evaluated().summary()

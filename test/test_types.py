@@ -14,10 +14,12 @@ from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import (
     apply,
+    from_pose_vector,
     from_quaternion,
     invert,
     moved_covariance,
     planar,
+    pose_vector,
     rigid_fault,
     rotation_angle,
     skew,
@@ -197,6 +199,18 @@ def test_quaternions_round_trip():
 def test_quaternions_without_direction(quat_xyzw):
     with pytest.raises(ValueError, match="no direction"):
         from_quaternion(quat_xyzw, np.zeros(3))
+
+
+def test_a_pose_is_seven_numbers_and_back():
+    rng = np.random.default_rng(3)
+    for pose in (np.eye(4), *(random_pose(rng) for _ in range(50))):
+        numbers = pose_vector(pose)
+        np.testing.assert_allclose(from_pose_vector(numbers.tolist()), pose, atol=1e-12)
+        np.testing.assert_array_equal(numbers[:3], pose[:3, 3])
+        np.testing.assert_allclose(from_pose_vector([*numbers[:3], *(-2 * numbers[3:])]), pose, atol=1e-12)
+    for wrong in ([], [0.0] * 6, [0.0] * 8):
+        with pytest.raises(ValueError, match=f"{len(wrong)} values instead of 7"):
+            from_pose_vector(wrong)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 1.0, np.pi - 1e-6])

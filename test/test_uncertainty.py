@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vloc_ros.evaluation.metrics import PoseError
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.uncertainty import CHI2_QUANTILES, area, coverage, nees, recall_against_rejection, reliability
+from vloc_ros.geometry.pose_error import PoseError
 from vloc_ros.geometry.transforms import from_quaternion
 
 SIGMAS = np.array([0.01, 0.02, 0.03, 0.001, 0.002, 0.003])

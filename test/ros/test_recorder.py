@@ -12,6 +12,7 @@ from support.robot import Robot, matrix_of
 
 from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.tracking.state import State
 
@@ -45,7 +46,7 @@ def test_a_run_is_written_as_it_was_and_survives_a_kill(robot: Robot, tmp_path: 
     records = evaluate_recording(recording, truth, NO_VIEWS).records
     assert [isinstance(record.outcome, Estimated) for record in records] == [True, False]
     assert records[0].error is not None
-    assert records[0].error.within(0.05, 2)
+    assert records[0].error.within(PoseTolerance(0.05, 2))
     assert records[0].state is State.LOCALIZED
     assert records[1].outcome.reason == "too_few_inliers"  # type: ignore[union-attr]
 

@@ -14,7 +14,7 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.interpolation import Known, PoseLog, Stamps, Trajectory, trajectory_of
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import read_tum
-from vloc_ros.geometry.transforms import Matrix, to_quaternion
+from vloc_ros.geometry.transforms import Matrix, pose_vector
 
 POSES = (POSE, POSE_WITH_COVARIANCE, TRANSFORM)
 TRUTHS = (*POSES, ODOMETRY)  # odometry is taken for the truth only if somebody says so
@@ -132,7 +132,7 @@ def _topic(bag: Bag, topic: Topic) -> Link:
 
 def _tum(path: Path) -> Link:
     poses = read_tum(path)
-    rows = [[*p.map_from_camera[:3, 3], *to_quaternion(p.map_from_camera[:3, :3])] for p in poses]
+    rows = [pose_vector(pose.map_from_camera) for pose in poses]
     return Link("", "", _poses(str(path), trajectory_of([p.stamp_ns for p in poses], rows)), is_static=False)
 
 

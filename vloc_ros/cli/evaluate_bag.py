@@ -16,6 +16,7 @@ from vloc_ros.cli.options import add_bag_topics, note_doubts
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
+from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.localizer import Localizer
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
     if aligned := source.get("alignment"):
         pose = " ".join(f"{value:.4f}" for value in aligned["map_from_truth"])
         fit = f"fitted to {aligned['frames']} accepted poses: {_gain(aligned)}"
-        rows.append(("truth moved by", f"{pose} (x y z qx qy qz qw), {fit}"))
+        rows.append(("truth moved by", f"{pose} ({POSE_COLUMNS}), {fit}"))
     return "\n".join(f"{name:<25}{printable(value)}" for name, value in rows)
 
 

@@ -67,10 +67,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     rows = [
         ("frames", f"{summary['frames']}"),
         ("median error", f"{centimetres} cm, {degrees} deg"),
-        *(
-            (f"within {limit_m * 100:.0f} cm and {limit_deg:.0f} deg", f"{summary[name]:.1%}")
-            for name, (limit_m, limit_deg) in RECALL_LIMITS.items()
-        ),
+        *((f"within {limit}", f"{summary[name]:.1%}") for name, limit in RECALL_LIMITS.items()),
         ("rejected", f"{summary['rejected']}" + (f" ({reasons})" if reasons else "")),
         ("accepted, but wrong", f"{summary['wrong_accepted']}"),
         ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100)} %"),

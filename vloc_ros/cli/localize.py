@@ -16,6 +16,7 @@ from vloc_ros.datasets.folder import CROPPED, read_camera
 from vloc_ros.drawing.overlay import draw_overlay, write_picture
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.geometry.transforms import to_quaternion
 from vloc_ros.localizer import load_localizer
 
@@ -124,7 +125,7 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
         f"  sigma     {_numbers(np.rad2deg(sigmas[3:]), 3)} deg, about X Y Z of the map",
         f"inliers     {result.inlier_count} of {len(result.correspondences)} landmarks, "
         f"reprojection RMSE {result.reprojection_rmse_px:.2f} px",
-        f"confidence  {result.confidence:.3f} to be within 5 cm and 5 deg",
+        f"confidence  {result.confidence:.3f} to be within {RIGHT_POSE}",
         latency,
     ]
     return scene + "\n".join(rows)

@@ -8,10 +8,8 @@ import numpy as np
 from vloc_ros.core.manifest import Calibration
 from vloc_ros.core.nearest_view import how_far_away
 from vloc_ros.core.types import PoseEstimate, worst_sigma
+from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.geometry.transforms import Matrix
-
-# A confidence is the probability that the pose is within these of the truth.
-CONFIDENT_LIMITS = (0.05, 5.0)  # metres, degrees
 
 
 def calibrated(estimate: PoseEstimate, calibration: Calibration, mapping_views: Matrix) -> PoseEstimate:
@@ -38,7 +36,7 @@ def calibrated_covariance(covariance: Matrix, calibration: Calibration, away: fl
 
 
 def confidence(covariance: Matrix, inliers: int, calibration: Calibration) -> float:
-    """The probability (0 to 1) that a pose of this calibrated covariance is within CONFIDENT_LIMITS."""
+    """The probability (0 to 1) that a pose of this calibrated covariance is within RIGHT_POSE."""
     weights = (
         calibration.confidence_position_weight,
         calibration.confidence_rotation_weight,
@@ -50,10 +48,9 @@ def confidence(covariance: Matrix, inliers: int, calibration: Calibration) -> fl
 
 def confidence_features(covariance: Matrix, inliers: int) -> tuple[float, float, float]:
     """What the confidence is a function of, in the order of the weights in `Calibration`."""
-    metres, degrees = CONFIDENT_LIMITS
     least = 1e-9  # keeps the logarithm of a degenerate covariance finite
     return (
-        math.log(max(least, worst_sigma(covariance[:3, :3]) / metres)),
-        math.log(max(least, worst_sigma(covariance[3:, 3:]) / math.radians(degrees))),
+        math.log(max(least, worst_sigma(covariance[:3, :3]) / RIGHT_POSE.metres)),
+        math.log(max(least, worst_sigma(covariance[3:, 3:]) / math.radians(RIGHT_POSE.degrees))),
         math.log(max(1, inliers)),
     )

@@ -9,11 +9,11 @@ from vloc_ros.datasets.files import check_root, check_size, find_split, parse_po
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_words
 
 CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [cropped]"
 CROPPED = "cropped"
-POSE_COLUMNS = "name tx ty tz qx qy qz qw"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
 DEPTH_ENDING = ".png"
 
@@ -39,7 +39,7 @@ def read_camera(path: Path) -> Camera:
 
 def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
     """Poses `map_from_camera` by name, in the order of the file. Raises DatasetError."""
-    rows = read_table(path, POSE_COLUMNS)
+    rows = read_table(path, f"name {POSE_COLUMNS}")
     return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
 
 

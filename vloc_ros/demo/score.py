@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vloc_ros.evaluation.metrics import PoseError, pose_error
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, RIGHT_POSE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix, invert
-
-RIGHT = (0.05, 5.0)  # a pose within these metres and degrees counts for the recall
-RECOVERED = (0.25, 5.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +104,7 @@ def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
         dropped=sum(not answer.reported for answer in answers),
         first_fix_s=first_fix_s,
         has_truth=any(answer.played.map_from_base is not None for answer in answers),
-        recall=sum(error.within(*RIGHT) for error in found) / max(1, len(answers)),
+        recall=sum(error.within(RIGHT_POSE) for error in found) / max(1, len(answers)),
         pose=_accuracy(found),
         map_to_base=_accuracy(tf_errors),
         odometry_alone=_odometry_alone([answer.played for answer in answers]),
@@ -152,7 +149,7 @@ def table(result: Score) -> str:
             ("error of the pose", _accuracy_text(result.pose)),
             ("error of map -> base_link (TF)", _accuracy_text(result.map_to_base)),
             ("odometry alone, at the end", _error_text(result.odometry_alone)),
-            (f"within {RIGHT[0] * 100:.0f} cm and {RIGHT[1]:.0f} deg", f"{result.recall:.1%}"),
+            (f"within {RIGHT_POSE}", f"{result.recall:.1%}"),
         ]
     for recovery in result.recoveries:
         text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
@@ -210,7 +207,7 @@ def _odometry_alone(played: Sequence[Played]) -> PoseError | None:
 def _recovery(answers: Sequence[Answer], errors: Sequence[PoseError | None]) -> Recovery | None:
     """Of a robot that was carried just before the first of these images."""
     for count, (answer, error) in enumerate(zip(answers, errors, strict=True), start=1):
-        if error is not None and error.within(*RECOVERED):
+        if error is not None and error.within(NOT_WRONG_POSE):
             waited_s = (answer.played.stamp_ns - answers[0].played.stamp_ns) * 1e-9
             return Recovery(count, waited_s + (answer.latency_ms or 0.0) * 1e-3)
     return None

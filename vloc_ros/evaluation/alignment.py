@@ -10,10 +10,10 @@ from scipy.optimize import minimize_scalar
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.metrics import pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.geometry.interpolation import Known, Stamps
-from vloc_ros.geometry.transforms import Matrix, to_quaternion
+from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.transforms import Matrix, pose_vector
 
 LEAST_FRAMES = 3
 TRIM, NEAR_M, ROUNDS = 3.0, 0.01, 5  # poses off by more than three medians, and a centimetre, are left out of a fit
@@ -48,12 +48,9 @@ class Alignment:
     after_m: float
 
     def to_json(self) -> dict[str, Any]:
-        """In JSON's types; the transform as x y z qx qy qz qw."""
+        """In JSON's types; the transform as the numbers of POSE_COLUMNS."""
         return {
-            "map_from_truth": [
-                *self.map_from_truth[:3, 3].tolist(),
-                *to_quaternion(self.map_from_truth[:3, :3]).tolist(),
-            ],
+            "map_from_truth": pose_vector(self.map_from_truth).tolist(),
             "frames": self.frames,
             "median_before_m": self.before_m,
             "median_after_m": self.after_m,

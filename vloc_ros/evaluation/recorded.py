@@ -13,8 +13,8 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.metrics import WRONG_SCENE, pose_error
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
+from vloc_ros.geometry.pose_error import WRONG_SCENE, pose_error
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_line
 from vloc_ros.geometry.transforms import Matrix, moved_covariance

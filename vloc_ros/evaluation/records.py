@@ -10,9 +10,9 @@ import numpy as np
 from vloc_ros.core.nearest_view import NearestView
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.metrics import WRONG_SCENE, PoseError, pose_error
 from vloc_ros.evaluation.strict_json import number
-from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.geometry.pose_error import WRONG_SCENE, PoseError, pose_error
+from vloc_ros.geometry.transforms import Matrix, from_pose_vector, pose_vector
 from vloc_ros.tracking.state import State
 
 
@@ -31,11 +31,11 @@ class Estimated:
     rotation_sigma_deg: float
 
     def to_json(self) -> dict[str, Any]:
-        """In JSON's types; `pose` is x y z qx qy qz qw, `covariance` the 36 numbers row by row. Errors are None in
-        the wrong scene, where they are infinite."""
+        """In JSON's types; `pose` as POSE_COLUMNS, `covariance` the 36 numbers row by row. Errors are None in the wrong
+        scene, where they are infinite."""
         in_scene = self.error.in_scene
         return {
-            "pose": _pose_to_json(self.map_from_camera),
+            "pose": pose_vector(self.map_from_camera).tolist(),
             "covariance": self.covariance.ravel().tolist(),
             "confidence": self.confidence,
             "translation_error_m": self.error.translation_m if in_scene else None,
@@ -51,7 +51,7 @@ class Estimated:
     def from_json(node: Mapping[str, Any]) -> "Estimated":
         """The inverse of `to_json`; KeyError, TypeError or ValueError for what that never writes."""
         return Estimated(
-            map_from_camera=_pose_from_json(node["pose"]),
+            map_from_camera=from_pose_vector([number(value) for value in node["pose"]]),
             covariance=np.array([number(value) for value in node["covariance"]]).reshape(6, 6),
             confidence=number(node["confidence"]),
             error=WRONG_SCENE
@@ -108,7 +108,7 @@ class FrameRecord:
         common = {
             "name": self.name,
             "stamp_ns": self.stamp_ns,
-            "true_pose": _pose_to_json(self.true_map_from_camera),
+            "true_pose": pose_vector(self.true_map_from_camera).tolist(),
             "nearest_view_m": view.distance_m if view else None,
             "nearest_view_deg": view.angle_deg if view else None,
             "latency_ms": dict(self.timings_ms),
@@ -134,7 +134,7 @@ class FrameRecord:
             return FrameRecord(
                 name=str(node["name"]),
                 stamp_ns=int(node["stamp_ns"]),
-                true_map_from_camera=_pose_from_json(node["true_pose"]),
+                true_map_from_camera=from_pose_vector([number(value) for value in node["true_pose"]]),
                 outcome=Rejected(str(node["rejected"]), str(node["detail"]), refused and Estimated.from_json(refused))
                 if "rejected" in node
                 else Estimated.from_json(node),
@@ -173,14 +173,3 @@ def _estimated(estimate: PoseEstimate, error: PoseError) -> Estimated:
         position_sigma_m=estimate.position_sigma_m,
         rotation_sigma_deg=math.degrees(estimate.rotation_sigma_rad),
     )
-
-
-def _pose_to_json(pose: Matrix) -> list[float]:
-    return [*pose[:3, 3].tolist(), *to_quaternion(pose[:3, :3]).tolist()]
-
-
-def _pose_from_json(values: list[float]) -> Matrix:
-    if len(values) != 7:
-        raise ValueError(f"{len(values)} values instead of 7 in a pose")
-    numbers = [number(value) for value in values]
-    return from_quaternion(numbers[3:], numbers[:3])

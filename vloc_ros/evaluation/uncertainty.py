@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.calibration import CONFIDENT_LIMITS
-from vloc_ros.evaluation.metrics import error_vector
 from vloc_ros.evaluation.records import Estimated, FrameRecord
+from vloc_ros.geometry.pose_error import RIGHT_POSE, error_vector
 
 Float = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ class Reliability:
 
 def is_right(estimate: Estimated) -> bool:
     """Whether the pose is as good as its confidence speaks of."""
-    return estimate.error.within(*CONFIDENT_LIMITS)
+    return estimate.error.within(RIGHT_POSE)
 
 
 def nees(records: Sequence[FrameRecord]) -> Float:

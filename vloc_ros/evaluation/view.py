@@ -14,7 +14,7 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import GREEN, RED
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import require_scene
-from vloc_ros.evaluation.metrics import pose_error
+from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import Matrix, to_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.colors import label_colors

@@ -93,7 +93,7 @@ class PoseLog:
 
 
 def trajectory_of(stamps_ns: ArrayLike, values: ArrayLike) -> Trajectory | None:
-    """The same of stamps (N,) and rows (N, 7) of x y z qx qy qz qw."""
+    """The same of stamps (N,) and rows (N, 7) of POSE_COLUMNS."""
     return _trajectory(np.asarray(stamps_ns, dtype=np.int64), np.asarray(values, dtype=np.float64).reshape(-1, 7))
 
 

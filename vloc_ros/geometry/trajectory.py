@@ -1,4 +1,4 @@
-"""Trajectories in the TUM format: `stamp tx ty tz qx qy qz qw` a line, seconds and metres, # for comments."""
+"""Trajectories in the TUM format: a stamp and POSE_COLUMNS a line, seconds and metres, # for comments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import numpy as np
 from vloc_ros.errors import DatasetError, reason_of
 from vloc_ros.files import open_regular, write_text
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
-from vloc_ros.geometry.transforms import Matrix, from_quaternion, to_quaternion
+from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, from_pose_vector, pose_vector
 from vloc_ros.text_files import comma_hint
 
-HEADER = "# stamp tx ty tz qx qy qz qw"
+HEADER = f"# stamp {POSE_COLUMNS}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ def read_tum(path: Path) -> list[StampedPose]:
 
 def to_line(pose: StampedPose) -> str:
     """A line of a TUM file, without its end."""
-    values = [*pose.map_from_camera[:3, 3], *to_quaternion(pose.map_from_camera[:3, :3])]
-    return " ".join([format_stamp(pose.stamp_ns), *(f"{value:.9f}" for value in values)])
+    return " ".join([format_stamp(pose.stamp_ns), *(f"{value:.9f}" for value in pose_vector(pose.map_from_camera))])
 
 
 def from_line(line: str) -> StampedPose:
@@ -64,4 +63,4 @@ def from_line(line: str) -> StampedPose:
         raise ValueError(f"{error}{comma_hint(line)}") from error
     if not np.isfinite(numbers).all():
         raise ValueError("a value that is not finite")
-    return StampedPose(parse_stamp(words[0]), from_quaternion(numbers[4:], numbers[1:4]))
+    return StampedPose(parse_stamp(words[0]), from_pose_vector(numbers[1:]))

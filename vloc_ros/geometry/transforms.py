@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Matrix = NDArray[np.float64]
 
+POSE_COLUMNS = "tx ty tz qx qy qz qw"  # a pose as seven numbers: position in metres, quaternion; as in TUM files
+
 # Poses written as text carry 6 or 7 digits, KinectFusion's drift a little: more than this is not a rotation.
 RIGID_TOLERANCE = 1e-3
 
@@ -87,6 +89,20 @@ def to_quaternion(rotation: Matrix) -> Matrix:
     largest = symmetric[int(np.argmax(squares))]
     q: Matrix = largest / np.linalg.norm(largest)
     return q if q[3] >= 0 else -q
+
+
+def pose_vector(target_from_source: Matrix) -> Matrix:
+    """A rigid transform as the numbers (7,) of POSE_COLUMNS."""
+    return np.concatenate([target_from_source[:3, 3], to_quaternion(target_from_source[:3, :3])])
+
+
+def from_pose_vector(numbers: ArrayLike) -> Matrix:
+    """The inverse of `pose_vector`, of a quaternion of any length but zero. Raises ValueError for other than 7 numbers
+    and as `from_quaternion`."""
+    vector = np.asarray(numbers, dtype=np.float64)
+    if vector.shape != (7,):
+        raise ValueError(f"{len(vector)} values instead of 7 in a pose")
+    return from_quaternion(vector[3:], vector[:3])
 
 
 def rotation_angle(a: Matrix, b: Matrix) -> float:

@@ -15,9 +15,9 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
 from vloc_ros.evaluation.evaluate import evaluate, evaluate_frames
-from vloc_ros.evaluation.metrics import WRONG_LIMITS, error_vector
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.novel_views import NovelViews
@@ -61,7 +61,7 @@ class Sample:
 
     @property
     def wrong(self) -> bool:
-        return self.severity is Severity.HOPELESS or not self.estimate.error.within(*WRONG_LIMITS)
+        return self.severity is Severity.HOPELESS or not self.estimate.error.within(NOT_WRONG_POSE)
 
 
 def collect_samples(

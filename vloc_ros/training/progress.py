@@ -7,6 +7,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from vloc_ros.evaluation.metrics import RIGHT_RECALL
+from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.mapping import Progress
 from vloc_ros.training.trainer import Trainer
 
@@ -71,7 +73,7 @@ class TrainingBar:
 
 def describe(figures: Mapping[str, float]) -> str:
     """A person's line of held-out accuracy, by the names that `Evaluation.summary` uses."""
-    recall = f"{100 * figures['recall_5cm_5deg']:.0f} % within 5 cm and 5 deg"
+    recall = f"{100 * figures[RIGHT_RECALL]:.0f} % within {RIGHT_POSE}"
     if "median_translation_m" not in figures:
         return f"{recall}, less than half localized"
     return f"{100 * figures['median_translation_m']:.2f} cm, {figures['median_rotation_deg']:.2f} deg, {recall}"

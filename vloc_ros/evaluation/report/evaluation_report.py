@@ -11,13 +11,14 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.overlay import draw_overlay
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import PERCENTILES, SCENE_ACCURACY, comparison_rows, median_text
+from vloc_ros.evaluation.metrics import PERCENTILES, RIGHT_RECALL, SCENE_ACCURACY, comparison_rows, median_text
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report import floor_plan, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.evaluation.uncertainty import area, coverage, nees, recall_against_rejection
 from vloc_ros.files import write_text
+from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.localizer import Localizer
 
 WORST_FRAMES = 12
@@ -58,7 +59,7 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     return {
         **scenes,
         "median error": (median_text(summary), ""),
-        "within 5\u00a0cm and 5\u00a0deg": (f"{summary['recall_5cm_5deg']:.1%}", ""),
+        f"within {RIGHT_POSE}": (f"{summary[RIGHT_RECALL]:.1%}", ""),
         "rejected": (str(summary["rejected"]), ""),
         "wrong, but accepted": (str(wrong), "bad" if wrong else "good"),
         "latency, median": (f"{total['p50']:.0f} ms" if total else "none", ""),
@@ -155,7 +156,10 @@ def _how_sure(records: tuple[FrameRecord, ...]) -> str:
     areas = ", ".join(f"{n} {area(*recall_against_rejection(records, s)):.3f}" for n, s in plots.SCORES.items())
     squares = nees(records)
     cards = [
-        plot(plots.figures_against_error(records), "Inliers and confidence against the error; dotted: 5 cm."),
+        plot(
+            plots.figures_against_error(records),
+            f"Inliers and confidence against the error; dotted: {RIGHT_POSE.centimetres:g} cm.",
+        ),
         plot(
             plots.reliability_diagram(records),
             "Of the poses that claim a confidence, that part should be right; the larger the dot, the more poses.",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vloc_ros.evaluation.metrics import RECALL_LIMITS, PoseError
+from vloc_ros.evaluation.metrics import RECALL_LIMITS
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.svg import (
     BLUE,
@@ -25,6 +25,7 @@ from vloc_ros.evaluation.report.svg import (
     thinned,
 )
 from vloc_ros.evaluation.uncertainty import is_right, recall_against_rejection, reliability
+from vloc_ros.geometry.pose_error import RIGHT_POSE, PoseError
 from vloc_ros.tracking.state import State
 
 Float = NDArray[np.float64]
@@ -72,8 +73,8 @@ def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
 def cumulative(runs: Runs) -> Figure:
     """What part of all frames is within an error, a rejected frame within none."""
     figure, (left, right) = axes_of(height=3.0, columns=2)
-    limits_cm = sorted({100 * metres for metres, _ in RECALL_LIMITS.values()})
-    limits_deg = sorted({degrees for _, degrees in RECALL_LIMITS.values()})
+    limits_cm = sorted({limit.centimetres for limit in RECALL_LIMITS.values()})
+    limits_deg = sorted({limit.degrees for limit in RECALL_LIMITS.values()})
     for axis, figures, limits, unit in (
         (left, _centimetres, limits_cm, "cm"),
         (right, _degrees, limits_deg, "deg"),
@@ -156,7 +157,7 @@ def reliability_diagram(records: Sequence[FrameRecord]) -> Figure:
     said, counts = [g.said for g in groups], np.array([g.count for g in groups])
     axis.plot(said, [g.right for g in groups], color=BLUE, alpha=0.4)
     axis.scatter(said, [g.right for g in groups], s=10 + 120 * counts / counts.max(), color=BLUE)
-    axis.set(xlabel="confidence", ylabel="part within 5 cm and 5 deg", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+    axis.set(xlabel="confidence", ylabel=f"part within {RIGHT_POSE}", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
     axis.set_aspect("equal")
     amounts.bar(said, counts, width=0.07, color=BLUE)
     amounts.set(xlabel="confidence", ylabel="poses", xlim=(0, 1.05))
@@ -219,7 +220,7 @@ def _scatter_against_error(
             points = thinned(np.array(chosen, dtype=np.float64))
             axis.plot(*points.T, ".", ms=4, color=colour, alpha=0.7, label=name)
     logarithmic(axis, "y")
-    axis.axhline(5, color=INK, linewidth=0.6, linestyle=":")
+    axis.axhline(RIGHT_POSE.centimetres, color=INK, linewidth=0.6, linestyle=":")
 
 
 def _when(records: Sequence[FrameRecord]) -> tuple[Float, str]:
