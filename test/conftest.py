@@ -1,6 +1,7 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and what is skipped where a package is missing that not everybody has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,53 @@ from vloc_ros.maps import write_map
 
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt
+
+
+# What not everybody has, and what has to be installed for it.
+OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy tensorboard torch trimesh"
+OPTIONAL = {
+    **dict.fromkeys(OFFLINE.split(), "requirements/offline.txt"),
+    **dict.fromkeys(
+        ["rclpy", "tf2_ros", "tf2_msgs", "sensor_msgs", "sensor_msgs_py"], "ROS 2, see requirements/ros.txt"
+    ),
+    **dict.fromkeys(["launch", "launch_ros"], "the real launch and launch_ros, of a ROS 2 distribution"),
+    "rerun": "rerun-sdk",
+}
+
+
+def is_missing(package: str) -> bool:
+    """Whether it is not installed; our folder `launch` is not the package of that name."""
+    spec = find_spec(package)
+    return spec is None or str(ROOT / package) in (spec.submodule_search_locations or ())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*packages): skip this where one of these packages is not installed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for package in marker.args:
+            if is_missing(package):
+                pytest.skip(f"needs {package} ({OPTIONAL[package]})")
+
+
+class TestFile(pytest.Module):
+    """A test file, skipped as a whole where it imports an optional package that is not installed."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            missing = error.__cause__
+            package = (missing.name or "").partition(".")[0] if isinstance(missing, ImportError) else ""
+            if package not in OPTIONAL or not is_missing(package):
+                raise
+            pytest.skip(f"needs {package} ({OPTIONAL[package]})", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> TestFile:
+    return TestFile.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +81,6 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(params=["10", "11"])
 def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt]":
     """A fake TensorRT of either version, on a fake GPU, in the place of the real ones."""
-    pytest.importorskip("onnx")
     from support.fake_tensorrt import installed
 
     with installed(request.param) as fake:

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-
 from support.training_scenes import NOTHING
 
 from vloc_ros.geometry.camera import Camera

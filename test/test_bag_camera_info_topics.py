@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import CAMERA, picture, stamp
 
 from vloc_ros.bags import messages

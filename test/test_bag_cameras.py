@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import CAMERA_FRAME, knowing, stamp, write_drive, write_truth
 from support.documented_cameras import CAMERA, EXAMPLES, Example
 

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import CAMERA, write_truth, write_view
 
 from vloc_ros.bags.writer import COMPRESSIONS_OF, Compression, Storage, open_writer

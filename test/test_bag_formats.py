@@ -9,10 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-pytest.importorskip("mcap", reason="bags need mcap")
-
 from support.bag_scenes import (
     IMAGES,
     Foreign,

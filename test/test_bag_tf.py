@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import CAMERA_FRAME, IMAGES, evaluated, knowing, place, stamp, worst_m, write_tf, write_view
 
 from vloc_ros.bags import messages

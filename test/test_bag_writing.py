@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support import SHIPPED_MAP
 
 from vloc_ros.bags.options import BagOptions, TruthOptions

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import (
     CAMERA,
     CAMERA_FRAME,

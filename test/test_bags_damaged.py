@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from support.bag_scenes import CAMERA_FRAME, place, rewrite_mcap, stamp, storage_file, write_tf, write_truth, write_view
 
 from vloc_ros.bags.options import BagOptions, TruthOptions

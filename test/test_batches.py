@@ -4,15 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import DISTANCE, NOTHING, SIZE, coordinates_seen, landmarks, make_frames
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import DISTANCE, NOTHING, SIZE, coordinates_seen, landmarks, make_frames  # noqa: E402
-
-from vloc_ros.training.augment import Augmentation  # noqa: E402
-from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.frames import TrainingFrames  # noqa: E402
-from vloc_ros.training.projection import cell_centers, project  # noqa: E402
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.frames import TrainingFrames
+from vloc_ros.training.projection import cell_centers, project
 
 STRIDE = 4
 

@@ -10,34 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("tensorboard")
-
-from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick  # noqa: E402
-
-from vloc_ros.core.grey import is_grey  # noqa: E402
-from vloc_ros.core.types import CameraImage  # noqa: E402
-from vloc_ros.datasets import Dataset, Frame, open_dataset  # noqa: E402
-from vloc_ros.datasets.altered import Altered  # noqa: E402
-from vloc_ros.datasets.subset import Subset  # noqa: E402
-from vloc_ros.datasets.synthetic_room import CAMERA  # noqa: E402
-from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError  # noqa: E402
-from vloc_ros.inference import SessionOptions  # noqa: E402
-from vloc_ros.localizer import Localizer, load_localizer  # noqa: E402
-from vloc_ros.mapping import Progress  # noqa: E402
-from vloc_ros.mapping.novel_views import NovelViews  # noqa: E402
-from vloc_ros.maps import read_map  # noqa: E402
-from vloc_ros.training import build_map as build_map_module  # noqa: E402
-from vloc_ros.training import recipe as recipe_module  # noqa: E402
-from vloc_ros.training.build_map import build_map  # noqa: E402
-from vloc_ros.training.calibrate import Sample, collect_samples  # noqa: E402
-from vloc_ros.training.frames import build_frames, open_frames  # noqa: E402
-from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
-from vloc_ros.training.map_options import MapOptions  # noqa: E402
-from vloc_ros.training.progress import TrainingBar  # noqa: E402
-from vloc_ros.training.scene import MappedPlace, Scene, load_scene  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VSNetRecipe  # noqa: E402
+from vloc_ros.core.grey import is_grey
+from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets import Dataset, Frame, open_dataset
+from vloc_ros.datasets.altered import Altered
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.datasets.synthetic_room import CAMERA
+from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
+from vloc_ros.inference import SessionOptions
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.mapping import Progress
+from vloc_ros.mapping.novel_views import NovelViews
+from vloc_ros.maps import read_map
+from vloc_ros.training import build_map as build_map_module
+from vloc_ros.training import recipe as recipe_module
+from vloc_ros.training.build_map import build_map
+from vloc_ros.training.calibrate import Sample, collect_samples
+from vloc_ros.training.frames import build_frames, open_frames
+from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.progress import TrainingBar
+from vloc_ros.training.scene import MappedPlace, Scene, load_scene
+from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
 
 @pytest.fixture(autouse=True, scope="module")

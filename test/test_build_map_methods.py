@@ -5,23 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("tensorboard")
-
-from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick  # noqa: E402
-
-from vloc_ros.core.types import PoseEstimate, Rejection  # noqa: E402
-from vloc_ros.datasets import open_dataset  # noqa: E402
-from vloc_ros.errors import ConfigError  # noqa: E402
-from vloc_ros.localizer import load_localizer  # noqa: E402
-from vloc_ros.maps import read_map  # noqa: E402
-from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
-from vloc_ros.training.build_map import build_map  # noqa: E402
-from vloc_ros.training.frames import open_frames  # noqa: E402
-from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
-from vloc_ros.training.method_options import MethodOptions  # noqa: E402
-from vloc_ros.training.scene import load_scene  # noqa: E402
+from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.datasets import open_dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.localizer import load_localizer
+from vloc_ros.maps import read_map
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.training.build_map import build_map
+from vloc_ros.training.frames import open_frames
+from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.method_options import MethodOptions
+from vloc_ros.training.scene import load_scene
 
 DENSE = HSCNetOptions(branching=(3, 4))
 SPARSE = HSCNetOptions("small++", branching=(3, 4), sparsify=60)

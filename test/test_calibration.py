@@ -13,6 +13,7 @@ from vloc_ros.evaluation.corruptions import Severity
 from vloc_ros.evaluation.records import Estimated
 from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.transforms import from_quaternion
+from vloc_ros.training import calibrate
 
 COVARIANCE = np.diag([1e-4, 4e-4, 1e-4, 1e-5, 1e-5, 4e-5])
 
@@ -70,9 +71,6 @@ def test_error_vector_is_in_the_order_and_axes_of_the_covariance() -> None:
     estimated[:3, :3] = turn[:3, :3] @ true[:3, :3]
     estimated[:3, 3] += [0.01, -0.02, 0.03]
     np.testing.assert_allclose(error_vector(estimated, true), [0.01, -0.02, 0.03, 0, 0, 0.1], atol=1e-12)
-
-
-calibrate = pytest.importorskip("vloc_ros.training.calibrate", reason="needs PyTorch")
 
 
 def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity.COMMON) -> "calibrate.Sample":

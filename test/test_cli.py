@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from support import ROOT
 
 from vloc_ros import __version__
@@ -27,9 +28,6 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.vsnet.options import VSNetOptions
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 WIDTH, HEIGHT, STRIDE, BLOCK = 320, 240, 8, 5  # a landmark per block of 5 x 5 cells
 ROWS, COLUMNS = HEIGHT // STRIDE, WIDTH // STRIDE
@@ -346,8 +344,10 @@ def test_a_map_that_was_not_shipped() -> None:
         shipped("maps/no_such_map")
 
 
+@pytest.mark.needs("torch")
 def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_map = pytest.importorskip("vloc_ros.training.build_map")
+    from vloc_ros.training import build_map
+
     seen = []
     monkeypatch.setattr(build_map, "build_map", seen.append)
     arguments = ["map", "--dataset", "synthetic_room", "--out", str(tmp_path / "room")]
@@ -361,8 +361,10 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (chosen.training.minutes, chosen.training.epochs, chosen.fresh) == (None, 2, True)
 
 
+@pytest.mark.needs("torch")
 def test_map_hands_another_methods_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_map = pytest.importorskip("vloc_ros.training.build_map")
+    from vloc_ros.training import build_map
+
     seen = []
     monkeypatch.setattr(build_map, "build_map", seen.append)
     arguments = ["map", "--dataset", "synthetic_office", "--out", str(tmp_path / "office"), "--method", "hscnet"]
@@ -402,10 +404,10 @@ def test_help_of_map_says_whose_an_option_is(capsys: pytest.CaptureFixture[str])
         ("--patch-size wide", "invalid float value: 'wide'"),
     ],
 )
+@pytest.mark.needs("torch")
 def test_map_refuses_what_makes_no_sense(
     wrong: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch")
     line = refusal(capsys, "map", "--dataset", "synthetic_room", "--out", tmp_path / "room", *wrong.split())
     assert message in line
     assert not list(tmp_path.iterdir())

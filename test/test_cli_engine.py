@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.tiny_networks import SPEC, network
 
 from vloc_ros.cli import main
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.maps import write_map
-
-pytest.importorskip("onnx")
-from support.tiny_networks import SPEC, network
 
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt

@@ -1,23 +1,24 @@
 """COLMAP models, written here by pycolmap itself: names, filters, pixels of other sizes, and models that do not fit."""
 
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pycolmap
 import pytest
 from support.mapping_scenes import CAMERA, WallAndBox, views
 
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping import colmap_model
 from vloc_ros.mapping.colmap import match_images, read_colmap
 from vloc_ros.mapping.colmap_model import read_model
 from vloc_ros.mapping.sparse import SparsePoints
-
-pycolmap = pytest.importorskip("pycolmap", reason="pycolmap, which reads COLMAP models, is not installed")
 
 DATASET = WallAndBox(views(6))
 POINTS = np.random.default_rng(0).uniform((-0.9, 1.9, -0.9), (0.9, 2.0, 0.9), (60, 3))
@@ -90,7 +91,7 @@ def test_the_data_sets_lens_is_what_counts(tmp_path: Path) -> None:
     lens = replace(CAMERA, distortion=(-0.6, 0.3, 0.0, 0.0))
 
     class ThroughLens(WallAndBox):
-        def camera(self, index):
+        def camera(self, index: int) -> Camera:
             return lens
 
     model = write_model(tmp_path / "model", distortion=lens.distortion)
@@ -112,7 +113,7 @@ def behind(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("fault", [moved_aside, in_feet, behind])
-def test_a_model_in_another_frame_is_refused(tmp_path: Path, fault) -> None:
+def test_a_model_in_another_frame_is_refused(tmp_path: Path, fault: Callable[[np.ndarray], np.ndarray]) -> None:
     with pytest.raises(DatasetError, match=r"pixels \(median\) from where .* at most 1.6"):
         read_colmap(write_model(tmp_path / "model", moved=fault(POINTS)), DATASET)
 
@@ -165,7 +166,9 @@ def other_numbers(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("file", ["cameras.bin", "images.bin", "points3D.bin", "frames.bin", "rigs.bin"])
 @pytest.mark.parametrize("damage", [cut, countless, endless_lists, other_numbers])
-def test_a_damaged_model_is_one_line_in_bounded_time_and_memory(tmp_path: Path, file: str, damage) -> None:
+def test_a_damaged_model_is_one_line_in_bounded_time_and_memory(
+    tmp_path: Path, file: str, damage: Callable[[bytes], bytes]
+) -> None:
     path = write_model(tmp_path / "model") / file
     if not path.exists():
         pytest.skip(f"this pycolmap writes no {file}")
@@ -224,5 +227,7 @@ def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
         (["t/ab"], ["left/ab.jpg"], {}),
     ],
 )
-def test_images_are_matched_by_name_if_nothing_else_can_be_meant(names, images, expected) -> None:
+def test_images_are_matched_by_name_if_nothing_else_can_be_meant(
+    names: list[str], images: list[str], expected: dict[str, str]
+) -> None:
     assert match_images(names, images) == expected

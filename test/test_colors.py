@@ -85,8 +85,8 @@ class FakeSession:
 
 
 @pytest.mark.parametrize("method", OUTPUTS)
+@pytest.mark.needs("torch")
 def test_a_preview_is_the_input_beside_what_is_seen_in_it(method: str) -> None:
-    pytest.importorskip("torch")
     from vloc_ros.training.preview import HEIGHT, draw_preview
 
     spec = specs(method)

@@ -3,20 +3,18 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import SMALL, coarse_images, settled_objective
 
-torch = pytest.importorskip("torch")
-
-from vloc_ros.core.model_spec import GridSpec  # noqa: E402
-from vloc_ros.geometry.camera import Camera  # noqa: E402
-from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
-from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
-from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec  # noqa: E402
-from vloc_ros.training.fuse import fused  # noqa: E402
-from vloc_ros.training.objective import Normalize  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import Preset  # noqa: E402
-
-from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec
+from vloc_ros.training.fuse import fused
+from vloc_ros.training.objective import Normalize
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import Preset
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from support.mapping_scenes import CAMERA, WallAndBox, looking_at
 
-from vloc_ros.datasets import Dataset
+from vloc_ros.datasets import Dataset, Frame
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection
 from vloc_ros.mapping.depth_calibration import calibrate_depth as calibrate_views
 from vloc_ros.mapping.depth_views import read_depth_views
@@ -20,7 +21,7 @@ def calibrate_depth(dataset: Dataset) -> DepthCorrection:
     return calibrate_views(read_depth_views(dataset))
 
 
-def approach(count: int = 12, nearest: float = 0.8, farthest: float = 3.5) -> tuple:
+def approach(count: int = 12, nearest: float = 0.8, farthest: float = 3.5) -> tuple[Matrix, ...]:
     """Cameras that come closer to the wall and the box, swinging from side to side."""
     distances = np.linspace(farthest, nearest, count)
     return tuple(looking_at((0.3 * np.sin(9 * d), 1.6 - d, 0.2 * np.cos(7 * d)), (0.0, 1.6, 0.0)) for d in distances)
@@ -35,7 +36,7 @@ def sensed(dataset: WallAndBox, scale: float, offset: float) -> CorrectedDepth:
 class Flawed(WallAndBox):
     """Depth as some readers give it: partly unknown, not a number, or infinite."""
 
-    def frame(self, index, *, depth=False):
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame = super().frame(index, depth=depth)
         if frame.depth is not None:
             frame.depth[:10], frame.depth[10:20], frame.depth[20:30] = 0.0, np.nan, np.inf

@@ -1,10 +1,9 @@
 """What training finds out about the device that it runs on."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from vloc_ros.training.device import arithmetic, precision  # noqa: E402
+from vloc_ros.training.device import arithmetic, precision
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import NOTHING
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import NOTHING  # noqa: E402
-
-from vloc_ros.training import device_batches  # noqa: E402
-from vloc_ros.training.augment import Augmentation  # noqa: E402
-from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.device_batches import DeviceBatchSource, fits  # noqa: E402
-from vloc_ros.training.frames import TrainingFrames  # noqa: E402
+from vloc_ros.training import device_batches
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.device_batches import DeviceBatchSource, fits
+from vloc_ros.training.frames import TrainingFrames
 
 CPU = torch.device("cpu")
 WIDTH, HEIGHT, STRIDE, COUNT, BATCH = 96, 64, 4, 7, 5

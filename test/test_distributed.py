@@ -9,20 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from support import ROOT, SUPPORT
+from support.distributed_run import HALF, STEPS, make_trainer, train
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("tensorboard")
-
-from support import ROOT, SUPPORT  # noqa: E402
-from support.distributed_run import HALF, STEPS, make_trainer, train  # noqa: E402
-
-from vloc_ros.errors import ConfigError  # noqa: E402
-from vloc_ros.training import trainer as trainer_module  # noqa: E402
-from vloc_ros.training.device import Workers  # noqa: E402
-from vloc_ros.training.map_options import MapOptions, TrainingOptions  # noqa: E402
-from vloc_ros.training.trainer import Trainer  # noqa: E402
-from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
-from vloc_ros.training.workdir import settled  # noqa: E402
+from vloc_ros.errors import ConfigError
+from vloc_ros.training import trainer as trainer_module
+from vloc_ros.training.device import Workers
+from vloc_ros.training.map_options import MapOptions, TrainingOptions
+from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.vsnet.options import VSNetOptions
+from vloc_ros.training.workdir import settled
 
 State = dict[str, "torch.Tensor"]
 

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from filelock import FileLock
+from support.tensorrt_scenes import Said, open_tensorrt
+from support.tiny_networks import given, images, network
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import engine_cache
 from vloc_ros.inference.engine_cache import LOCK_FILE, CacheEntry, EngineCache, EngineKey, cache_directory
-
-pytest.importorskip("onnx")
-from support.tensorrt_scenes import Said, open_tensorrt
-from support.tiny_networks import given, images, network
 
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt

@@ -4,23 +4,19 @@ import io
 from collections.abc import Mapping
 
 import numpy as np
+import onnx
 import pytest
+from onnx.reference import ReferenceEvaluator
+from support.training_scenes import SMALL, coarse_images, settled_objective
 
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-
-from onnx.reference import ReferenceEvaluator  # noqa: E402
-
-from vloc_ros.core.model_spec import PRECISIONS, GridSpec, Precision  # noqa: E402
-from vloc_ros.core.session import Session  # noqa: E402
-from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
-from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
-from vloc_ros.training.deploy import TorchSession  # noqa: E402
-from vloc_ros.training.export import export_onnx, halve_weights  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.recipe import parity  # noqa: E402
-
-from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from vloc_ros.core.model_spec import PRECISIONS, GridSpec, Precision
+from vloc_ros.core.session import Session
+from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.training.deploy import TorchSession
+from vloc_ros.training.export import export_onnx, halve_weights
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.recipe import parity
 
 DOUBLE = GridSpec(2 * SMALL.width, 2 * SMALL.height, 2 * SMALL.stride, VSNetMethod.outputs)
 TYPES = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16, "bfloat16": onnx.TensorProto.BFLOAT16}

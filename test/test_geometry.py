@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import NOTHING
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import NOTHING  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from vloc_ros.geometry.camera import Camera  # noqa: E402
-from vloc_ros.training.augment import Augmentation, calibrations  # noqa: E402
-from vloc_ros.training.projection import cell_centers, focal_lengths, project, rays  # noqa: E402
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.training.augment import Augmentation, calibrations
+from vloc_ros.training.projection import cell_centers, focal_lengths, project, rays
 
 WIDTH, HEIGHT, STRIDE, COUNT = 160, 112, 8, 6
 CAMERA = Camera(WIDTH, HEIGHT, 150.0, 140.0, 82.0, 53.0)

@@ -1,5 +1,6 @@
 """Hierarchies of regions: assignment against a slow reference, paths there and back, scenes joined."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -116,6 +117,6 @@ def test_shallow_hierarchies_tell_scenes_too(depth: int) -> None:
         (lambda: Hierarchy(np.zeros((1, 3)), (POINTS[:3],), ()), "0 levels have children"),
     ],
 )
-def test_what_makes_no_hierarchy(make, message: str) -> None:
+def test_what_makes_no_hierarchy(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()

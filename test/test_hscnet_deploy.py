@@ -1,24 +1,22 @@
 """HSCNet deployed: the ONNX graph does what the network and the hierarchy say, step by step."""
 
 import numpy as np
+import onnx
 import pytest
+import torch
+from support.training_scenes import coarse_images, most_likely
 
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-
-from vloc_ros.core.model_spec import GridSpec  # noqa: E402
-from vloc_ros.errors import ConfigError  # noqa: E402
-from vloc_ros.inference import SessionOptions, open_session  # noqa: E402
-from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
-from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
-from vloc_ros.training.deploy import TorchSession  # noqa: E402
-from vloc_ros.training.export import export_onnx  # noqa: E402
-from vloc_ros.training.hscnet.deploy import DeployedHSCNet  # noqa: E402
-from vloc_ros.training.hscnet.network import HSCNet  # noqa: E402
-from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import HSCNetOptions, Preset  # noqa: E402
-
-from support.training_scenes import coarse_images, most_likely  # isort: skip  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.errors import ConfigError
+from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.training.deploy import TorchSession
+from vloc_ros.training.export import export_onnx
+from vloc_ros.training.hscnet.deploy import DeployedHSCNet
+from vloc_ros.training.hscnet.network import HSCNet
+from vloc_ros.training.hscnet.objective import HSCNetObjective
+from vloc_ros.training.hscnet.options import HSCNetOptions, Preset
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
 SPEC = GridSpec(128, 80, 8, HSCNetMethod.outputs)

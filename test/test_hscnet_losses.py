@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from vloc_ros.training.hscnet import losses  # noqa: E402
-from vloc_ros.training.hscnet.losses import SPARSE, HSCNetTruth, HSCNetWeights, hscnet_losses  # noqa: E402
-from vloc_ros.training.hscnet.network import HSCNetOutput  # noqa: E402
+from vloc_ros.training.hscnet import losses
+from vloc_ros.training.hscnet.losses import SPARSE, HSCNetTruth, HSCNetWeights, hscnet_losses
+from vloc_ros.training.hscnet.network import HSCNetOutput
 
 COUNT, HEIGHT, WIDTH, BRANCHING = 2, 5, 6, (4, 3)
 

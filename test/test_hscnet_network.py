@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from support.training_scenes import most_likely
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from vloc_ros.training.hscnet.attention import HEADS, LinearTransformer, linear_attention, one_hot  # noqa: E402
-from vloc_ros.training.hscnet.network import PRESETS, STRIDE, Architecture, HSCNet  # noqa: E402
-
-from support.training_scenes import most_likely  # isort: skip  # noqa: E402
+from vloc_ros.training.hscnet.attention import HEADS, LinearTransformer, linear_attention, one_hot
+from vloc_ros.training.hscnet.network import PRESETS, Architecture, Choose, HSCNet
+from vloc_ros.training.hscnet.options import STRIDE
 
 TINY = Architecture(
     stem=(4, 4, 8, 8, 8, 8, 8, 8),
@@ -38,7 +36,7 @@ def truth_of(branching: tuple[int, ...], height: int, width: int, count: int = 1
     return torch.cat([torch.empty(count, 0, height, width, dtype=torch.long), *levels], dim=1)
 
 
-def given(truth: Tensor):
+def given(truth: Tensor) -> Choose:
     return lambda level, logits: truth[:, level]
 
 

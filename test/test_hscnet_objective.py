@@ -4,21 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames
+from torch import Tensor
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import DISTANCE, SIZE, TILE, coordinates_seen, make_frames  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
-from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth  # noqa: E402
-from vloc_ros.training.hscnet.network import Choose, HSCNetOutput  # noqa: E402
-from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import JOINED_REGRESSION, STRIDE, HSCNetOptions  # noqa: E402
-from vloc_ros.training.hscnet.recipe import PAPERS  # noqa: E402
-from vloc_ros.training.projection import focal_lengths, project, rays  # noqa: E402
+from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
+from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth
+from vloc_ros.training.hscnet.network import Choose, HSCNetOutput
+from vloc_ros.training.hscnet.objective import HSCNetObjective
+from vloc_ros.training.hscnet.options import JOINED_REGRESSION, STRIDE, HSCNetOptions
+from vloc_ros.training.hscnet.recipe import PAPERS
+from vloc_ros.training.projection import focal_lengths, project, rays
 
 DENSELY, SPARSELY = HSCNetOptions(branching=(4, 4)), HSCNetOptions(branching=(4, 4), sparsify=100, reprojection_from=3)
 WALL = np.random.default_rng(0).uniform((-2 * TILE, -2 * TILE, DISTANCE), (2 * TILE, 2 * TILE, DISTANCE), (4000, 3))

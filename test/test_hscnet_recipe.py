@@ -7,17 +7,15 @@ import numpy as np
 import pytest
 from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 
-torch = pytest.importorskip("torch")
-
-from vloc_ros.core.model_spec import GridSpec, Precision  # noqa: E402
-from vloc_ros.errors import ConfigError  # noqa: E402
-from vloc_ros.geometry.transforms import apply, invert  # noqa: E402
-from vloc_ros.mapping.sparse import SparsePoints  # noqa: E402
-from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
-from vloc_ros.training.hscnet import recipe as recipe_module  # noqa: E402
-from vloc_ros.training.hscnet.options import REACH, HSCNetOptions  # noqa: E402
-from vloc_ros.training.hscnet.recipe import HSCNetRecipe  # noqa: E402
-from vloc_ros.training.scene import Place, Scene, load_scene, save_scene  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import apply, invert
+from vloc_ros.mapping.sparse import SparsePoints
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.training.hscnet import recipe as recipe_module
+from vloc_ros.training.hscnet.options import REACH, HSCNetOptions
+from vloc_ros.training.hscnet.recipe import HSCNetRecipe
+from vloc_ros.training.scene import Place, Scene, load_scene, save_scene
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 DATASET = WallAndBox(views(12))

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies  # noqa: E402
-from vloc_ros.training.hscnet.tree import Tree  # noqa: E402
+from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
+from vloc_ros.training.hscnet.tree import Tree
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
 HIERARCHIES = {

@@ -40,8 +40,12 @@ def png_of_size(width: int, height: int, channels: int = 1) -> bytes:
         return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
 
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, 0 if channels == 1 else 2, 0, 0, 0))
-    rows = zlib.compressobj()
-    black = b"".join(rows.compress(bytes(1 + width * channels)) for _ in range(height)) + rows.flush()
+    rows, left = zlib.compressobj(), (1 + width * channels) * height
+    black = b""
+    while left > 0:  # not row by row: of narrow images there are millions
+        black += rows.compress(bytes(min(left, 1 << 20)))
+        left -= 1 << 20
+    black += rows.flush()
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", black) + chunk(b"IEND", b"")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import GraphProto, ModelProto, TensorProto
+from support.tiny_networks import REALS, SPEC, H, W, given, images, network
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec, Precision
@@ -23,10 +25,6 @@ from vloc_ros.inference.onnx_file import require_plain
 from vloc_ros.inference.onnxruntime import OnnxSession
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import write_map
-
-pytest.importorskip("onnx")
-from onnx import GraphProto, ModelProto, TensorProto
-from support.tiny_networks import REALS, SPEC, H, W, given, images, network
 
 ONE = network(batch=1)
 

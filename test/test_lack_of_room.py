@@ -26,10 +26,10 @@ def raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
+@pytest.mark.needs("torch")
 def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("torch")
     from support.map_scenes import interrupted_at, options_in, quick
 
     from vloc_ros.training.build_map import build_map

@@ -9,15 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.costly_networks import costly, packed_map, with_endless_work, with_huge_tensor
+from support.tiny_networks import network
 
 from vloc_ros.errors import MapError
 from vloc_ros.map_check import CheckLimits, MapCheck
 from vloc_ros.maps import pack_map, read_map
 from vloc_ros.shipped import shipped
-
-pytest.importorskip("onnx")
-from support.costly_networks import costly, packed_map, with_endless_work, with_huge_tensor
-from support.tiny_networks import network
 
 LIMITS = CheckLimits(max_bytes=64_000_000, seconds=120.0)  # where it is not about time: the computer may be busy
 

@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-
 from vloc_ros.errors import MapError
 from vloc_ros.evaluation.report.map_past import MAX_BYTES, decode_preview, read_past
 from vloc_ros.evaluation.report.map_report import write_map_report

@@ -4,25 +4,22 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import SMALL, coarse_images, settled_objective
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
-
-from vloc_ros.core.model_spec import GridSpec, Precision  # noqa: E402
-from vloc_ros.errors import ModelError  # noqa: E402
-from vloc_ros.mapping.hierarchy import build_hierarchy  # noqa: E402
-from vloc_ros.methods.hscnet.method import HSCNetMethod  # noqa: E402
-from vloc_ros.training.export import export_onnx  # noqa: E402
-from vloc_ros.training.hscnet.objective import HSCNetObjective  # noqa: E402
-from vloc_ros.training.hscnet.options import HSCNetOptions  # noqa: E402
-from vloc_ros.training.hscnet.recipe import HSCNetRecipe  # noqa: E402
-from vloc_ros.training.objective import Objective  # noqa: E402
-from vloc_ros.training.parity import check_networks  # noqa: E402
-from vloc_ros.training.recipe import Recipe  # noqa: E402
-from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VSNetRecipe  # noqa: E402
-
-from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.errors import ModelError
+from vloc_ros.mapping.hierarchy import build_hierarchy
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.training.export import export_onnx
+from vloc_ros.training.hscnet.objective import HSCNetObjective
+from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.hscnet.recipe import HSCNetRecipe
+from vloc_ros.training.objective import Objective
+from vloc_ros.training.parity import check_networks
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.vsnet.options import VSNetOptions
+from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
 HIERARCHY = build_hierarchy(np.random.default_rng(0).uniform(0, 2, (500, 3)), (4, 5))
 SPECS = {"vsnet": SMALL, "hscnet": GridSpec(128, 80, 8, HSCNetMethod.outputs)}

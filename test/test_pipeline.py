@@ -1,13 +1,12 @@
 """From an image through a network to a pose, with a network that is known to answer rightly or wrongly."""
 
-import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 import pytest
-from support import ROOT
+from voting import CAMERA, Scene, make_scene
 
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.model_spec import GridSpec, ModelSpec
@@ -20,9 +19,7 @@ from vloc_ros.methods import METHODS, get_method
 from vloc_ros.methods.dense_grid import network_input
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
-SCENE = runpy.run_path(str(ROOT / "benchmark" / "voting.py"))
 SPEC = GridSpec(width=640, height=480, stride=4, outputs=VSNetMethod.outputs)
-CAMERA: Camera = SCENE["CAMERA"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +40,12 @@ class FakeSession:
 
 
 @pytest.fixture(scope="module")
-def scene():
-    return SCENE["make_scene"]()
+def scene() -> Scene:
+    return make_scene()
 
 
 @pytest.fixture(scope="module")
-def landmark_map(scene):
+def landmark_map(scene: Scene) -> LandmarkMap:
     n = len(scene.points)
     return LandmarkMap(
         ids=np.arange(n, dtype=np.int32) + 1000,
@@ -60,7 +57,7 @@ def landmark_map(scene):
     )
 
 
-def outputs_of(scene) -> dict[str, np.ndarray]:
+def outputs_of(scene: Scene) -> dict[str, np.ndarray]:
     return {field.name: getattr(scene.field, field.name) for field in fields(scene.field)}
 
 
@@ -69,7 +66,7 @@ def image_of(camera: Camera) -> CameraImage:
 
 
 @pytest.mark.parametrize("size", [(640, 480), (320, 240), (1280, 960), (644, 480)])
-def test_pose_from_images_of_any_size(scene, landmark_map, size):
+def test_pose_from_images_of_any_size(scene: Scene, landmark_map: LandmarkMap, size: tuple[int, int]) -> None:
     """The scene's camera is at the map's origin; its image may have another size, the pose is the same."""
     image = image_of(CAMERA.resized(*size))
     result = localize(image, landmark_map, get_method("vsnet"), {"network": FakeSession(outputs_of(scene))})
@@ -83,7 +80,7 @@ def test_pose_from_images_of_any_size(scene, landmark_map, size):
     assert 0 < sum(parts) <= result.timings_ms["total"]
 
 
-def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
+def test_sigmas_and_pixels_scale_with_the_image(scene: Scene, landmark_map: LandmarkMap) -> None:
     outputs = outputs_of(scene)
     small = VSNetMethod().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map, Stopwatch())
     large = VSNetMethod().correspond(outputs, image_of(CAMERA), landmark_map, Stopwatch())
@@ -91,7 +88,7 @@ def test_sigmas_and_pixels_scale_with_the_image(scene, landmark_map):
     assert large.pixels + 0.5 == pytest.approx(2 * (small.pixels + 0.5))
 
 
-def test_nothing_recognised_is_rejected_with_timings(landmark_map, scene):
+def test_nothing_recognised_is_rejected_with_timings(landmark_map: LandmarkMap, scene: Scene) -> None:
     outputs = outputs_of(scene) | {"labels": np.zeros_like(scene.field.labels)}
     result = localize(image_of(CAMERA), landmark_map, VSNetMethod(), {"network": FakeSession(outputs)})
     assert isinstance(result, Rejection)
@@ -99,7 +96,7 @@ def test_nothing_recognised_is_rejected_with_timings(landmark_map, scene):
     assert "total" in result.timings_ms
 
 
-def test_a_wrong_map_is_rejected(scene, landmark_map):
+def test_a_wrong_map_is_rejected(scene: Scene, landmark_map: LandmarkMap) -> None:
     shuffled = np.random.default_rng(0).permutation(scene.points)
     wrong_map = LandmarkMap(
         landmark_map.ids,
@@ -114,7 +111,7 @@ def test_a_wrong_map_is_rejected(scene, landmark_map):
     )
 
 
-def test_another_aspect_ratio(landmark_map, scene):
+def test_another_aspect_ratio(landmark_map: LandmarkMap, scene: Scene) -> None:
     wide = Camera(1280, 720, 900.0, 900.0, 639.5, 359.5)
     with pytest.raises(ConfigError, match=r"1280x720.*640x480"):
         localize(image_of(wide), landmark_map, VSNetMethod(), {"network": FakeSession(outputs_of(scene))})
@@ -132,13 +129,15 @@ def test_another_aspect_ratio(landmark_map, scene):
         ({"labels": np.full((120, 160), 151, np.int32)}, r"label 151 outside 0\.\.150"),
     ],
 )
-def test_a_network_that_does_not_suit_the_map(landmark_map, scene, change, words):
+def test_a_network_that_does_not_suit_the_map(
+    landmark_map: LandmarkMap, scene: Scene, change: dict[str, np.ndarray | None], words: str
+) -> None:
     outputs = {name: array for name, array in (outputs_of(scene) | change).items() if array is not None}
     with pytest.raises(ModelError, match=words):
         localize(image_of(CAMERA), landmark_map, VSNetMethod(), {"network": FakeSession(outputs)})
 
 
-def test_network_input_is_undistorted_and_scaled():
+def test_network_input_is_undistorted_and_scaled() -> None:
     """A distorted line of dots: in the network's input they lie where the undistorted, resized camera projects them."""
     camera = Camera(640, 480, 500.0, 500.0, 320.0, 240.0, (-0.2, 0.05, 0.0, 0.0))
     points = np.array([[x, 0.3, 1.0] for x in (-0.4, 0.0, 0.4)])
@@ -157,14 +156,14 @@ def test_network_input_is_undistorted_and_scaled():
     )
 
 
-def test_methods_load_by_name():
+def test_methods_load_by_name() -> None:
     for name in METHODS:
         assert hasattr(get_method(name), "correspond")
     with pytest.raises(ConfigError, match="known are vsnet"):
         get_method("magic")
 
 
-def test_stopwatch_adds_up_and_survives_errors():
+def test_stopwatch_adds_up_and_survives_errors() -> None:
     stopwatch = Stopwatch()
     with pytest.raises(ValueError, match="inside"), stopwatch.stage("a"):
         raise ValueError("inside")

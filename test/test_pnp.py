@@ -46,7 +46,7 @@ def solved(correspondences: Correspondences) -> PoseEstimate:
     return estimate
 
 
-def test_exact_projections_give_the_exact_pose():
+def test_exact_projections_give_the_exact_pose() -> None:
     """Also fixes the pixel convention: half a pixel of difference to PoseLib's would show as some millimetres."""
     projected, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), exact().points))
     estimate = solved(replace(exact(), pixels=projected))
@@ -55,7 +55,7 @@ def test_exact_projections_give_the_exact_pose():
     assert estimate.reprojection_rmse_px < 1e-6
 
 
-def test_outliers_are_found_and_the_result_repeats():
+def test_outliers_are_found_and_the_result_repeats() -> None:
     correspondences = with_noise(exact(100), np.random.default_rng(1))
     wrong = np.arange(100) < 50
     correspondences.pixels[wrong] = np.random.default_rng(2).uniform(0, 480, (50, 2))
@@ -66,7 +66,7 @@ def test_outliers_are_found_and_the_result_repeats():
     assert np.array_equal(estimate.map_from_camera, solved(correspondences).map_from_camera)
 
 
-def test_of_equally_certain_ones_hypotheses_come_from_the_whole_image():
+def test_of_equally_certain_ones_hypotheses_come_from_the_whole_image() -> None:
     """In the order of rows, as a method may find them, the first ones are wrong."""
     found = exact(1200)
     wrong = np.where(np.arange(1200)[:, None] < 400, np.roll(found.pixels, 7, axis=0), found.pixels)
@@ -75,7 +75,7 @@ def test_of_equally_certain_ones_hypotheses_come_from_the_whole_image():
     np.testing.assert_allclose(result.map_from_camera, MAP_FROM_CAMERA, atol=1e-6)
 
 
-def test_sigmas_weigh():
+def test_sigmas_weigh() -> None:
     """With half of the landmarks ten times as noisy, a pose that knows it beats one that does not."""
     sigmas = np.where(np.arange(60) < 30, 0.3, 3.0)
     informed, blind = [], []
@@ -86,7 +86,7 @@ def test_sigmas_weigh():
     assert np.sqrt(np.mean(np.square(informed))) < 0.8 * np.sqrt(np.mean(np.square(blind)))
 
 
-def test_covariance_is_that_of_the_errors():
+def test_covariance_is_that_of_the_errors() -> None:
     """Monte Carlo over pixel noise: correlations and scale of all six axes, in ROS order and map axes."""
     rng = np.random.default_rng(0)
     truth = replace(exact(40), sigmas=np.random.default_rng(9).uniform(0.5, 1.5, 40))
@@ -100,7 +100,7 @@ def test_covariance_is_that_of_the_errors():
     assert spread.max() < 1.1
 
 
-def test_sigmas_that_are_too_small_do_not_make_it_overconfident():
+def test_sigmas_that_are_too_small_do_not_make_it_overconfident() -> None:
     truth = exact(60)
     noisy = with_noise(truth, np.random.default_rng(3))
     honest = solved(noisy)
@@ -109,19 +109,19 @@ def test_sigmas_that_are_too_small_do_not_make_it_overconfident():
 
 
 @pytest.mark.parametrize("count", range(4))
-def test_too_few(count):
+def test_too_few(count: int) -> None:
     result = solve_pnp(exact()[np.arange(count)], CAMERA)
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_LANDMARKS
     assert str(count) in result.detail
 
 
-def test_no_correspondences():
+def test_no_correspondences() -> None:
     result = solve_pnp(Correspondences.empty(), CAMERA)
     assert isinstance(result, Rejection)
 
 
-def test_contradictions_have_no_pose_or_few_inliers():
+def test_contradictions_have_no_pose_or_few_inliers() -> None:
     rng = np.random.default_rng(0)
     nonsense = replace(exact(30), pixels=rng.uniform(0, 480, (30, 2)))
     result = solve_pnp(nonsense, CAMERA)
@@ -131,7 +131,7 @@ def test_contradictions_have_no_pose_or_few_inliers():
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0], ids=["one point", "a line"])
-def test_degenerate_points_leave_the_pose_undetermined(spread):
+def test_degenerate_points_leave_the_pose_undetermined(spread: float) -> None:
     along = np.linspace(-1, 1, 30)[:, None] * spread
     points = apply(MAP_FROM_CAMERA, np.array([0.1, 0.2, 3.0]) + along * np.array([0.5, 0.1, 0.3]))
     pixels, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), points))
@@ -141,11 +141,11 @@ def test_degenerate_points_leave_the_pose_undetermined(spread):
     )
 
 
-def test_gradient_and_information_are_those_of_the_cost():
+def test_gradient_and_information_are_those_of_the_cost() -> None:
     correspondences = with_noise(exact(20), np.random.default_rng(4))
     intrinsics = np.array([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy])
 
-    def at(step):
+    def at(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, int]:
         pose = perturb(MAP_FROM_CAMERA, step)
         data = (correspondences.pixels, correspondences.points, correspondences.sigmas)
         return normal_equations(pose, *data, intrinsics, 2.0)
@@ -155,7 +155,7 @@ def test_gradient_and_information_are_those_of_the_cost():
     assert gradient == pytest.approx(np.array(numeric), rel=1e-5, abs=1e-3)
 
 
-def test_damped_step_solves_the_normal_equations():
+def test_damped_step_solves_the_normal_equations() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(8, 6))
     information, gradient = root.T @ root, rng.normal(size=6)
@@ -163,7 +163,7 @@ def test_damped_step_solves_the_normal_equations():
     assert np.isnan(damped_step(np.zeros((6, 6)), gradient, 0.0)).any()
 
 
-def test_perturbation_is_about_the_maps_axes():
+def test_perturbation_is_about_the_maps_axes() -> None:
     moved = perturb(MAP_FROM_CAMERA, np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.3]))
     expected = from_quaternion([0, 0, np.sin(0.15), np.cos(0.15)], [0, 0, 0])[:3, :3] @ MAP_FROM_CAMERA[:3, :3]
     assert rotation_angle(moved[:3, :3], expected) < 1e-12
@@ -179,7 +179,7 @@ def test_perturbation_is_about_the_maps_axes():
         (GateThresholds(min_confidence=1.0), RejectionReason.LOW_CONFIDENCE, "below 1.00"),
     ],
 )
-def test_each_threshold_of_the_gate(thresholds, reason, words):
+def test_each_threshold_of_the_gate(thresholds: GateThresholds, reason: RejectionReason, words: str) -> None:
     correspondences = with_noise(exact(80), np.random.default_rng(1))
     correspondences.pixels[:20] = 5000.0
     estimate = calibrated(solved(correspondences), Calibration(), NO_VIEWS)

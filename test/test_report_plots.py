@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
@@ -140,7 +139,7 @@ def test_without_states_there_is_no_band() -> None:
         assert len(errors_in_time([record("a", 0.01), record("b", None)]).axes) == 2
 
 
-def test_a_map_with_a_broken_past_is_said(tmp_path) -> None:
+def test_a_map_with_a_broken_past_is_said(tmp_path: Path) -> None:
     stored = read_map(shipped("maps/demo_room"))
     for content in (b"{", b"[]", b'{"held_out": [{}]}'):
         with pytest.raises(MapError, match=r"mapping\.json"):

@@ -5,16 +5,15 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-
 from vloc_ros.cli import main
-from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, NearestView, Rejected
@@ -70,7 +69,7 @@ def written(path: Path, localizer: Localizer, evaluation: Evaluation) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def load(names):
+def load(names: Collection[str]) -> Iterator[Frame]:
     return (ROOM.frame(index) for index, name in enumerate(ROOM.names) if name in names)
 
 

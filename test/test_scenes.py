@@ -114,7 +114,9 @@ HALL, ATTIC = np.arange(COUNT), np.arange(COUNT, 2 * COUNT)
 
 
 @pytest.mark.parametrize(("rows", "others", "scene"), [(HALL, ATTIC[:15], "hall"), (ATTIC, HALL[:15], "attic")])
-def test_only_landmarks_of_the_likeliest_scene_become_the_pose(rows, others, scene) -> None:
+def test_only_landmarks_of_the_likeliest_scene_become_the_pose(
+    rows: np.ndarray, others: np.ndarray, scene: str
+) -> None:
     landmark_map = joined_map()
     found = together(seen(landmark_map, others, 1.0), seen(landmark_map, rows, 1.0))
     result = located(landmark_map, found)
@@ -226,6 +228,7 @@ def test_truth_that_is_in_no_frame_of_the_map_is_refused() -> None:
     assert evaluate_frames(joined, [replace(frame, scene="cellar")]).summary()["scene_accuracy"] == 0
 
 
+@pytest.mark.needs("jsonschema")
 def test_json_is_as_its_schema_says_and_is_read_back(tmp_path: Path) -> None:
     evaluation = evaluated()
     evaluation.write_json(tmp_path / "run.json")
@@ -238,7 +241,8 @@ def test_json_is_as_its_schema_says_and_is_read_back(tmp_path: Path) -> None:
     assert again.records[1].error == evaluation.records[1].error
     before_scenes = {name: value for name, value in report["per_frame"][0].items() if "scene" not in name}
     assert FrameRecord.from_json(before_scenes).true_scene == ""
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    import jsonschema
+
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
 
 
@@ -276,8 +280,8 @@ def test_the_caption_names_the_scene() -> None:
     assert caption_of(located(landmark_map, seen(landmark_map, HALL, 1.0)))[0].startswith("localized in hall")
 
 
+@pytest.mark.needs("matplotlib")
 def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
     from vloc_ros.evaluation.report.map_report import write_map_report
 
@@ -309,8 +313,8 @@ def test_inspect_describes_each_scene() -> None:
     assert list(_places(joined_map(scenes=()))) == ["landmarks"]
 
 
+@pytest.mark.needs("rerun")
 def test_each_scene_has_a_view_of_its_own(tmp_path: Path) -> None:
-    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     landmark_map = joined_map()
     localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), {"network": FakeSession()})  # type: ignore[arg-type]
     frames = [Frame(scene, image(), np.eye(4), scene=scene) for scene in ("attic", "hall")]

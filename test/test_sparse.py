@@ -11,6 +11,7 @@ from support.mapping_scenes import CAMERA, WallAndBox, views, wall_and_box_depth
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.hierarchy import build_hierarchy, join_hierarchies
 from vloc_ros.mapping.sparse import (
@@ -31,10 +32,10 @@ class Textured(WallAndBox):
 
     distorted: bool = False
 
-    def camera(self, index):
+    def camera(self, index: int) -> Camera:
         return DISTORTED if self.distorted else CAMERA
 
-    def frame(self, index, *, depth=False):
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
         plain = super().frame(index, depth=True)
         rays = CAMERA.rays() * plain.depth[..., None]
         points = apply(self.poses[index], rays.reshape(-1, 3)).reshape(rays.shape)

@@ -1,5 +1,7 @@
 """The fused and the sampled surface lie where the scene is, face the camera and are one voxel thin."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import trimesh
@@ -77,7 +79,7 @@ def test_undistorted_depth_is_never_mixed() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["ply", "obj", "stl"])
-def test_a_mesh_is_sampled_evenly(tmp_path, suffix: str) -> None:
+def test_a_mesh_is_sampled_evenly(tmp_path: Path, suffix: str) -> None:
     mesh = trimesh.creation.box((1.0, 0.6, 0.4))
     mesh.apply_translation((0.011, 0.013, 0.017))  # not on the grid, where faces would lie between two layers
     mesh.visual.vertex_colors = (255, 0, 0, 255)
@@ -90,7 +92,7 @@ def test_a_mesh_is_sampled_evenly(tmp_path, suffix: str) -> None:
         np.testing.assert_allclose(surface.colors, np.tile([1.0, 0.0, 0.0], (len(surface), 1)))
 
 
-def test_what_is_no_mesh_is_refused(tmp_path) -> None:
+def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file"):
         surface_from_mesh(tmp_path / "none.ply")
     (tmp_path / "empty.ply").write_bytes(b"")

@@ -14,8 +14,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-pytest.importorskip("onnx")
 from onnx import TensorProto
 from support.fake_cuda import CudaError
 from support.fake_tensorrt import FakeTensorRt, installed

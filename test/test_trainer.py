@@ -9,22 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from support.training_scenes import landmarks, make_frames
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("tensorboard")
-
-from support.training_scenes import landmarks, make_frames  # noqa: E402
-
-from vloc_ros.errors import ConfigError, ModelError  # noqa: E402
-from vloc_ros.training import trainer as trainer_module  # noqa: E402
-from vloc_ros.training.augment import Augmentation  # noqa: E402
-from vloc_ros.training.batches import Batch, BatchSource, Prepared  # noqa: E402
-from vloc_ros.training.device import Workers  # noqa: E402
-from vloc_ros.training.map_options import TrainingOptions  # noqa: E402
-from vloc_ros.training.trainer import Trainer  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VSNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.resnet import ResNet50  # noqa: E402
+from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.training import trainer as trainer_module
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import Batch, BatchSource, Prepared
+from vloc_ros.training.device import Workers
+from vloc_ros.training.map_options import TrainingOptions
+from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VSNetOptions
+from vloc_ros.training.vsnet.resnet import ResNet50
 
 OPTIONS = TrainingOptions(epochs=2, batch_size=3, accumulate=1, warmup_iterations=5)
 SOFTMAX = VSNetOptions(embedding=8)

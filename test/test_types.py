@@ -1,6 +1,8 @@
 """Value types refuse what no camera, image, map or pose can be; cameras and transforms invert and compose."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,7 +65,7 @@ def random_pose(rng: np.random.Generator) -> np.ndarray:
         ({"cx": 1e300, "cy": 1e300}, "another resolution"),
     ],
 )
-def test_cameras_that_do_not_exist(change, words):
+def test_cameras_that_do_not_exist(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         replace(CAMERA, **change)
 
@@ -78,18 +80,18 @@ def test_cameras_that_do_not_exist(change, words):
         (800, 600, 469.8, 180.4),  # a calibration file of a robot's camera
     ],
 )
-def test_odd_but_real_principal_points_are_taken(size_and_centre):
+def test_odd_but_real_principal_points_are_taken(size_and_centre: tuple[int, int, float, float]) -> None:
     width, height, cx, cy = size_and_centre
     camera = Camera(width, height, 500.0, 500.0, cx, cy)
     assert camera.resized(width // 2, height // 2).resized(width, height).cx == pytest.approx(cx)
 
 
-def test_of_a_cropped_image_the_principal_point_may_be_anywhere():
+def test_of_a_cropped_image_the_principal_point_may_be_anywhere() -> None:
     assert Camera(640, 480, 500.0, 500.0, 423.5, 239.5, cropped=True).cx == 423.5
     assert Camera(440, 330, 525.0, 525.0, 120.5, 90.5, cropped=True).cx == 120.5
 
 
-def test_a_window_may_be_anywhere_inside():
+def test_a_window_may_be_anywhere_inside() -> None:
     window = CAMERA.window(400, 300, 200, 100)
     assert window.project(np.array([[0.1, 0.2, 1.0]]))[0] + [400, 300] == pytest.approx(
         CAMERA.project(np.array([[0.1, 0.2, 1.0]]))[0]
@@ -101,21 +103,21 @@ def test_a_window_may_be_anywhere_inside():
             CAMERA.window(*region)
 
 
-def test_the_field_of_view_is_that_of_the_width():
+def test_the_field_of_view_is_that_of_the_width() -> None:
     assert Camera(640, 480, 320.0, 320.0, 319.5, 239.5).field_of_view_deg == pytest.approx(90)
 
 
-def test_resizing_a_camera_and_back_is_nothing():
+def test_resizing_a_camera_and_back_is_nothing() -> None:
     assert CAMERA.resized(320, 120).resized(640, 480) == CAMERA
 
 
-def test_a_point_keeps_its_place_in_a_resized_image():
+def test_a_point_keeps_its_place_in_a_resized_image() -> None:
     point = np.array([[0.3, -0.2, 2.0]])
     (x, y), (u, v) = CAMERA.project(point)[0][0], CAMERA.resized(160, 240).project(point)[0][0]
     assert (u + 0.5, v + 0.5) == pytest.approx(((x + 0.5) / 4, (y + 0.5) / 2))
 
 
-def test_projection_inverts_rays_and_hides_what_is_behind():
+def test_projection_inverts_rays_and_hides_what_is_behind() -> None:
     rays = CAMERA.rays()
     pixels, depth = CAMERA.project(rays.reshape(-1, 3) * 2.5)
     assert pixels.reshape(480, 640, 2)[17, 333] == pytest.approx([333, 17])
@@ -134,7 +136,7 @@ def test_projection_inverts_rays_and_hides_what_is_behind():
     ],
     ids=len,
 )
-def test_undistorting_moves_what_the_lens_shows_to_where_the_pinhole_sees_it(distortion):
+def test_undistorting_moves_what_the_lens_shows_to_where_the_pinhole_sees_it(distortion: tuple[float, ...]) -> None:
     camera = replace(CAMERA, distortion=distortion)
     point = np.array([[0.25, -0.15, 1.0]])
     seen = cv2.projectPoints(point, np.zeros(3), np.zeros(3), camera.matrix, np.array(distortion))[0].ravel()
@@ -148,7 +150,7 @@ def test_undistorting_moves_what_the_lens_shows_to_where_the_pinhole_sees_it(dis
         assert np.allclose([columns.mean(), rows.mean()], camera.project(point)[0][0], atol=1.0)
 
 
-def test_extra_coefficients_of_zero_change_nothing():
+def test_extra_coefficients_of_zero_change_nothing() -> None:
     camera = replace(CAMERA, distortion=(0.3, 0.1, 0.001, 0.0, 0.01, 0.5, 0.1, 0.02))
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     for extra in (4, 6):
@@ -156,7 +158,7 @@ def test_extra_coefficients_of_zero_change_nothing():
         assert (longer.undistort(image) == camera.undistort(image)).all()
 
 
-def test_undistorting_without_distortion_copies_nothing():
+def test_undistorting_without_distortion_copies_nothing() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     assert CAMERA.undistort(image) is image
     assert replace(CAMERA, distortion=(0.0,) * 5).undistort(image) is image
@@ -172,12 +174,12 @@ def test_undistorting_without_distortion_copies_nothing():
         np.zeros((240, 320, 3), np.uint8),
     ],
 )
-def test_images_that_do_not_suit(rgb):
+def test_images_that_do_not_suit(rgb: np.ndarray) -> None:
     with pytest.raises(ConfigError, match="image: "):
         CameraImage(rgb, CAMERA)
 
 
-def test_inverse_of_transforms():
+def test_inverse_of_transforms() -> None:
     rng = np.random.default_rng(0)
     poses = np.stack([random_pose(rng) for _ in range(10)])
     assert invert(poses) @ poses == pytest.approx(np.tile(np.eye(4), (10, 1, 1)), abs=1e-12)
@@ -185,7 +187,7 @@ def test_inverse_of_transforms():
     assert apply(invert(poses[0]), apply(poses[0], points)) == pytest.approx(points)
 
 
-def test_quaternions_round_trip():
+def test_quaternions_round_trip() -> None:
     rng = np.random.default_rng(1)
     for turn in [*np.eye(4), *rng.normal(size=(50, 4))]:
         quat_xyzw = to_quaternion(from_quaternion(turn, np.zeros(3))[:3, :3])
@@ -196,7 +198,7 @@ def test_quaternions_round_trip():
 
 @pytest.mark.parametrize("quat_xyzw", [(0.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0), (1e300, 0.0, 0.0, 1.0)])
 @pytest.mark.filterwarnings("error")
-def test_quaternions_without_direction(quat_xyzw):
+def test_quaternions_without_direction(quat_xyzw: Sequence[float]) -> None:
     with pytest.raises(ValueError, match="no direction"):
         from_quaternion(quat_xyzw, np.zeros(3))
 
@@ -214,13 +216,13 @@ def test_a_pose_is_seven_numbers_and_back():
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 1.0, np.pi - 1e-6])
-def test_rotation_angle(angle):
+def test_rotation_angle(angle: float) -> None:
     axis = np.array([1.0, 2.0, -2.0]) / 3
     turned = from_quaternion([*(axis * np.sin(angle / 2)), np.cos(angle / 2)], np.zeros(3))
     assert rotation_angle(np.eye(3), turned[:3, :3]) == pytest.approx(angle, rel=1e-6, abs=1e-15)
 
 
-def test_covariance_of_an_attached_pose_is_that_of_sampled_ones():
+def test_covariance_of_an_attached_pose_is_that_of_sampled_ones() -> None:
     rng = np.random.default_rng(3)
     factor = rng.normal(size=(6, 6)) * 1e-3
     covariance, lever = factor @ factor.T, np.array([0.3, -0.2, 1.1])
@@ -232,7 +234,7 @@ def test_covariance_of_an_attached_pose_is_that_of_sampled_ones():
     assert np.allclose(skew(lever) @ errors[0, :3], np.cross(lever, errors[0, :3]))
 
 
-def test_flattening_keeps_place_and_heading_and_does_nothing_twice():
+def test_flattening_keeps_place_and_heading_and_does_nothing_twice() -> None:
     tilted = from_quaternion([0.1, -0.05, 0.6, 0.8], [1, 2, 3])
     flat = planar(tilted)
     assert rigid_fault(flat) is None
@@ -243,7 +245,7 @@ def test_flattening_keeps_place_and_heading_and_does_nothing_twice():
     assert np.allclose(planar(flat), flat)
 
 
-def test_what_is_not_rigid_is_named():
+def test_what_is_not_rigid_is_named() -> None:
     assert rigid_fault(np.eye(4)) is None
     assert "shape" in str(rigid_fault(np.eye(3)))
     assert "finite" in str(rigid_fault(np.full((4, 4), np.nan)))
@@ -256,7 +258,7 @@ def correspondences(count: int = 5) -> Correspondences:
     return Correspondences(np.zeros((count, 2)), np.zeros((count, 3)), np.ones(count), np.arange(count, dtype=np.int32))
 
 
-def test_correspondences_index_together():
+def test_correspondences_index_together() -> None:
     picked = correspondences()[np.array([False, True, False, True, False])]
     assert picked.landmark_ids.tolist() == [1, 3]
     assert len(picked) == 2
@@ -272,7 +274,7 @@ def test_correspondences_index_together():
         ({"landmark_ids": np.zeros((5, 1), np.int32)}, "landmark ids: shape"),
     ],
 )
-def test_correspondences_that_do_not_fit(change, words):
+def test_correspondences_that_do_not_fit(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         replace(correspondences(), **change)
 
@@ -281,7 +283,7 @@ def estimate() -> PoseEstimate:
     return PoseEstimate(np.eye(4), np.eye(6), correspondences(), np.array([True, True, True, False, False]), 1.0)
 
 
-def test_inliers_are_counted():
+def test_inliers_are_counted() -> None:
     assert estimate().inlier_count == 3
     assert estimate().inlier_ratio == pytest.approx(0.6)
 
@@ -295,7 +297,7 @@ def test_inliers_are_counted():
         ({"inliers": np.ones(3, bool)}, "inliers: shape"),
     ],
 )
-def test_poses_that_cannot_be(change, words):
+def test_poses_that_cannot_be(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         replace(estimate(), **change)
 
@@ -328,7 +330,7 @@ def test_maps_without_landmarks_or_with_nan():
         ("mapping_views", 1e200, "mapping view 1 has "),
     ],
 )
-def test_maps_of_numbers_that_cannot_be(name: str, value: float, message: str):
+def test_maps_of_numbers_that_cannot_be(name: str, value: float, message: str) -> None:
     landmark_map = make_map()
     values = getattr(landmark_map, name).copy()
     values[1] = value
@@ -336,7 +338,7 @@ def test_maps_of_numbers_that_cannot_be(name: str, value: float, message: str):
         replace(landmark_map, **{name: values})
 
 
-def test_mapping_views_that_mirror_or_are_rounded():
+def test_mapping_views_that_mirror_or_are_rounded() -> None:
     landmark_map = make_map()
     rounded = landmark_map.mapping_views.astype(np.float32).astype(np.float64)
     assert len(replace(landmark_map, mapping_views=rounded).mapping_views) == 3

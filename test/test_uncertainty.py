@@ -59,8 +59,10 @@ def test_only_accepted_poses_count() -> None:
     assert nees([record(error)])[0] == pytest.approx(6)
 
 
+@pytest.mark.needs("scipy")
 def test_the_quantiles_are_those_of_chi_squared() -> None:
-    stats = pytest.importorskip("scipy.stats")
+    from scipy import stats
+
     for share, limit in CHI2_QUANTILES.items():
         assert stats.chi2.cdf(limit, 6) == pytest.approx(share, abs=1e-6)
 

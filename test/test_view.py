@@ -17,8 +17,8 @@ def localizer() -> Localizer:
     return load_localizer(shipped("maps/demo_room"))
 
 
+@pytest.mark.needs("rerun")
 def test_a_recording_holds_map_cameras_and_errors(localizer: Localizer, tmp_path: Path) -> None:
-    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     room = open_dataset("synthetic_room", None, "test")
     view_run(localizer, (room.frame(index) for index in range(3)), tmp_path / "run.rrd")
     content = (tmp_path / "run.rrd").read_bytes()
@@ -41,7 +41,7 @@ def test_without_rerun_it_says_what_to_install(
     assert not (tmp_path / "run.rrd").exists()
 
 
+@pytest.mark.needs("rerun")
 def test_a_recording_that_cannot_be_written_is_said(localizer: Localizer, tmp_path: Path) -> None:
-    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     with pytest.raises(ConfigError, match="no_such_folder"):
         view_run(localizer, (), tmp_path / "no_such_folder" / "run.rrd")

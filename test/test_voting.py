@@ -1,17 +1,16 @@
 """Voting-by-segmentation: agreement with a slow reference, and what has to hold whatever the implementation."""
 
-import runpy
+from typing import Any
 
 import numpy as np
 import pytest
-from support import ROOT
+from numpy.typing import ArrayLike
+from voting import STRIDE, Scene, make_scene, run_vote
 
 from vloc_ros.errors import ConfigError, ModelError
-from vloc_ros.methods.vsnet.voting import ESTIMATORS, VoteField, VotingSettings, vote
+from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingSettings, vote
 from vloc_ros.methods.vsnet.voting_cells import sort_by_label
 
-BENCHMARK = runpy.run_path(str(ROOT / "benchmark" / "voting.py"))
-make_scene, run_vote, STRIDE = BENCHMARK["make_scene"], BENCHMARK["run_vote"], BENCHMARK["STRIDE"]
 ALL = pytest.mark.parametrize("config", [VotingSettings(name) for name in ESTIMATORS], ids=ESTIMATORS)
 BY_DIRECTION = pytest.mark.parametrize(
     "config", [VotingSettings("irls"), VotingSettings("ransac")], ids=("irls", "ransac")
@@ -33,7 +32,7 @@ def reference_mean(field: VoteField, label: int) -> np.ndarray:
     return estimate
 
 
-def reference_intersection(scene, label: int, guess_px: np.ndarray, config: VotingSettings) -> np.ndarray:
+def reference_intersection(scene: Scene, label: int, guess_px: np.ndarray, config: VotingSettings) -> np.ndarray:
     """Least-squares intersection of the votes of one label that point at the current estimate, iterated."""
     rows, columns = np.nonzero(scene.field.labels == label)
     cells = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE - 0.5
@@ -50,11 +49,11 @@ def reference_intersection(scene, label: int, guess_px: np.ndarray, config: Voti
     return estimate
 
 
-def errors_px(scene, voted) -> np.ndarray:
+def errors_px(scene: Scene, voted: VotedLandmarks) -> np.ndarray:
     return np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
 
 
-def field_of(labels, landmarks_px) -> VoteField:
+def field_of(labels: np.ndarray, landmarks_px: ArrayLike) -> VoteField:
     """Exact votes of `labels` (h, w) for landmarks (N, 2) in network input pixels; confidence and scale 1."""
     y, x = (np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5) * STRIDE - 0.5
     aim = np.asarray(landmarks_px)[np.maximum(labels - 1, 0)] - np.stack([x, y], axis=-1)
@@ -68,13 +67,13 @@ def field_of(labels, landmarks_px) -> VoteField:
     )
 
 
-def random_directions(rng, count: int) -> np.ndarray:
+def random_directions(rng: np.random.Generator, count: int) -> np.ndarray:
     angles = rng.uniform(0, 2 * np.pi, count)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 @ALL
-def test_exact_votes_give_exact_landmarks(config):
+def test_exact_votes_give_exact_landmarks(config: VotingSettings) -> None:
     scene = make_scene(wrong_labels=0.0, angle_noise_deg=0.0, noise_px=0.0, distance_noise=0.0)
     voted = run_vote(scene, config)
     assert len(voted) > 140
@@ -83,7 +82,7 @@ def test_exact_votes_give_exact_landmarks(config):
 
 
 @BY_DIRECTION
-def test_agrees_with_the_slow_intersection_of_noisy_directions(config):
+def test_agrees_with_the_slow_intersection_of_noisy_directions(config: VotingSettings) -> None:
     scene = make_scene(seed=3)
     voted = run_vote(scene, config)
     truth = scene.landmarks[voted.labels - 1]
@@ -95,7 +94,7 @@ def test_agrees_with_the_slow_intersection_of_noisy_directions(config):
 
 
 @pytest.mark.parametrize("wrong_labels", [0.1, 0.3])
-def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels):
+def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels: float) -> None:
     scene = make_scene(wrong_labels=wrong_labels, seed=3)
     voted = run_vote(scene, VotingSettings("endpoints"))
     apart = np.linalg.norm(voted.pixels - [reference_mean(scene.field, k) for k in voted.labels], axis=1)
@@ -106,7 +105,7 @@ def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels):
 
 @ALL
 @pytest.mark.parametrize("share", [0.1, 0.3])
-def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config, share):
+def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config: VotingSettings, share: float) -> None:
     scene = make_scene(wrong_labels=0.0, angle_noise_deg=1.0, noise_px=0.1, distance_noise=0.02, seed=1)
     rng = np.random.default_rng(2)
     wrong = rng.random(scene.field.labels.shape) < share
@@ -119,7 +118,7 @@ def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config, sh
 
 
 @ALL
-def test_landmark_outside_the_image(config):
+def test_landmark_outside_the_image(config: VotingSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[20:32, :8] = 1
     outside = [-14.0, 104.0]
@@ -128,7 +127,7 @@ def test_landmark_outside_the_image(config):
 
 
 @ALL
-def test_nothing_labelled_is_nothing_found(config):
+def test_nothing_labelled_is_nothing_found(config: VotingSettings) -> None:
     nothing = np.zeros((60, 80), np.int32)
     voted = vote(field_of(nothing, [[0.0, 0.0]]), landmark_count=9, stride=STRIDE, config=config)
     assert len(voted) == 0
@@ -136,7 +135,7 @@ def test_nothing_labelled_is_nothing_found(config):
 
 
 @BY_DIRECTION
-def test_collinear_and_parallel_votes_are_dropped(config):
+def test_collinear_and_parallel_votes_are_dropped(config: VotingSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1  # one row, voting along itself
     labels[30:40, 10:40] = 2
@@ -145,7 +144,7 @@ def test_collinear_and_parallel_votes_are_dropped(config):
     assert len(vote(field, landmark_count=2, stride=STRIDE, config=config)) == 0
 
 
-def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes():
+def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes() -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1
     landmark = [300.0, 10.5 * STRIDE - 0.5]
@@ -154,7 +153,7 @@ def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes():
 
 
 @ALL
-def test_small_segments_and_low_consensus_are_dropped(config):
+def test_small_segments_and_low_consensus_are_dropped(config: VotingSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[5, 5 : 5 + config.min_cells - 1] = 1
     labels[20:40, 20:40] = 2
@@ -167,7 +166,7 @@ def test_small_segments_and_low_consensus_are_dropped(config):
 
 
 @ALL
-def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(config):
+def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(config: VotingSettings) -> None:
     field = make_scene(seed=5).field
     rng = np.random.default_rng(0)
     cells = rng.permutation(field.labels.size)
@@ -190,7 +189,7 @@ def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(con
 
 
 @pytest.mark.parametrize(("name", "value"), [("distances", 3e38), ("scales", 3e38), ("scales", 1e-38)])
-def test_extreme_ends_neither_break_nor_move_anything(name, value):
+def test_extreme_ends_neither_break_nor_move_anything(name: str, value: float) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[20:40, 20:40] = 1
     field = field_of(labels, [[120.0, 120.0]])
@@ -200,7 +199,7 @@ def test_extreme_ends_neither_break_nor_move_anything(name, value):
 
 
 @ALL
-def test_same_input_same_output(config):
+def test_same_input_same_output(config: VotingSettings) -> None:
     scene = make_scene()
     first, second = run_vote(scene, config), run_vote(scene, config)
     assert np.array_equal(first.pixels, second.pixels)
@@ -208,7 +207,7 @@ def test_same_input_same_output(config):
 
 
 @ALL
-def test_sigmas_follow_the_noise_and_the_geometry(config):
+def test_sigmas_follow_the_noise_and_the_geometry(config: VotingSettings) -> None:
     quiet = run_vote(make_scene(angle_noise_deg=2.0, noise_px=0.3, distance_noise=0.03), config)
     noisy = run_vote(make_scene(angle_noise_deg=8.0, noise_px=1.0, distance_noise=0.15), config)
     assert 1.5 * np.median(quiet.sigmas) < np.median(noisy.sigmas)
@@ -216,14 +215,14 @@ def test_sigmas_follow_the_noise_and_the_geometry(config):
 
 
 @ALL
-def test_sigmas_cover_errors_of_independent_votes(config):
+def test_sigmas_cover_errors_of_independent_votes(config: VotingSettings) -> None:
     scene = make_scene(seed=7)
     voted = run_vote(scene, config)
     normalised = errors_px(scene, voted) / voted.sigmas
     assert np.mean(normalised < 3) > 0.97  # neighbours' votes count as dependent, so that sigmas are on the safe side
 
 
-def test_the_estimators_are_ordered_by_accuracy():
+def test_the_estimators_are_ordered_by_accuracy() -> None:
     scene = make_scene(seed=11)
     endpoints, irls, ransac = (
         np.median(errors_px(scene, run_vote(scene, VotingSettings(name)))) for name in ESTIMATORS
@@ -231,7 +230,7 @@ def test_the_estimators_are_ordered_by_accuracy():
     assert endpoints <= irls <= ransac
 
 
-def test_sorting_keeps_every_cell_under_its_label():
+def test_sorting_keeps_every_cell_under_its_label() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 6, (20, 30)).astype(np.int32)
     votes = rng.normal(size=(20, 30, 2)).astype(np.float32)
@@ -251,7 +250,7 @@ def test_sorting_keeps_every_cell_under_its_label():
 
 
 @pytest.mark.parametrize("label", [-1, 4])
-def test_a_label_that_the_map_does_not_have(label):
+def test_a_label_that_the_map_does_not_have(label: int) -> None:
     labels = np.zeros((4, 4), np.int32)
     field = field_of(labels, [[0.0, 0.0]])
     field.labels[1, 1] = label
@@ -270,6 +269,6 @@ def test_a_label_that_the_map_does_not_have(label):
         {"seed": -1},
     ],
 )
-def test_bad_configurations(wrong):
+def test_bad_configurations(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         VotingSettings(**wrong)

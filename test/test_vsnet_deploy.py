@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
+from support.training_scenes import SMALL, coarse_images, settled_objective
 
-torch = pytest.importorskip("torch")
-
-from vloc_ros.core.model_spec import GridSpec  # noqa: E402
-from vloc_ros.methods.vsnet.method import VSNetMethod  # noqa: E402
-from vloc_ros.training.deploy import TorchSession  # noqa: E402
-from vloc_ros.training.vsnet.deploy import DeployedVSNet  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
-
-from support.training_scenes import SMALL, coarse_images, settled_objective  # isort: skip  # noqa: E402
+from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.training.deploy import TorchSession
+from vloc_ros.training.vsnet.deploy import DeployedVSNet
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import VSNetOptions
 
 
 @pytest.fixture(scope="module")

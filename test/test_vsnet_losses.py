@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from vloc_ros.training.vsnet import losses  # noqa: E402
-from vloc_ros.training.vsnet.losses import (  # noqa: E402
+from vloc_ros.training.vsnet import losses
+from vloc_ros.training.vsnet.losses import (
     cosine_cross_entropy,
     direction_l1,
     mine_negatives,
@@ -19,7 +17,7 @@ from vloc_ros.training.vsnet.losses import (  # noqa: E402
     scale_likelihood,
     segmentation_loss,
 )
-from vloc_ros.training.vsnet.options import SegmentationLoss  # noqa: E402
+from vloc_ros.training.vsnet.options import SegmentationLoss
 
 PIXELS, CLASSES, EMBEDDING = 200, 30, 8
 

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-
-from torch import Tensor  # noqa: E402
-
-from vloc_ros.errors import ModelError  # noqa: E402
-from vloc_ros.training.vsnet.network import PRESETS, mobile, resnet50  # noqa: E402
-from vloc_ros.training.vsnet.resnet import ResNet50, load_torchvision_weights  # noqa: E402
+from vloc_ros.errors import ModelError
+from vloc_ros.training.vsnet.network import PRESETS, mobile, resnet50
+from vloc_ros.training.vsnet.resnet import ResNet50, load_torchvision_weights
 
 
 @pytest.mark.parametrize("preset", PRESETS)

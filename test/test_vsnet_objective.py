@@ -4,18 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from support.training_scenes import SIZE, landmarks, make_frames
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import SIZE, landmarks, make_frames  # noqa: E402
-
-from vloc_ros.training.augment import Augmentation  # noqa: E402
-from vloc_ros.training.batches import Batch, BatchSource  # noqa: E402
-from vloc_ros.training.projection import cell_centers  # noqa: E402
-from vloc_ros.training.vsnet.network import VSNetOutput  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.resnet import ResNet50  # noqa: E402
+from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.projection import cell_centers
+from vloc_ros.training.vsnet.network import VSNetOutput
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import VSNetOptions
+from vloc_ros.training.vsnet.resnet import ResNet50
 
 OPTIONS = VSNetOptions(embedding=8)
 CELLS = SIZE // OPTIONS.stride

@@ -6,21 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
+from support.training_scenes import SMALL, coarse_images, settled_objective
 
-torch = pytest.importorskip("torch")
-
-from support.training_scenes import SMALL, coarse_images, settled_objective  # noqa: E402
-
-from vloc_ros.errors import ConfigError  # noqa: E402
-from vloc_ros.geometry.transforms import apply  # noqa: E402
-from vloc_ros.training import recipe as recipe_module  # noqa: E402
-from vloc_ros.training.deploy import TorchSession  # noqa: E402
-from vloc_ros.training.recipe import surface_of  # noqa: E402
-from vloc_ros.training.scene import Place  # noqa: E402
-from vloc_ros.training.vsnet import recipe as vsnet_recipe  # noqa: E402
-from vloc_ros.training.vsnet.objective import VSNetObjective  # noqa: E402
-from vloc_ros.training.vsnet.options import VSNetOptions  # noqa: E402
-from vloc_ros.training.vsnet.recipe import VSNetRecipe, parity  # noqa: E402
+from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import apply
+from vloc_ros.training import recipe as recipe_module
+from vloc_ros.training.deploy import TorchSession
+from vloc_ros.training.recipe import surface_of
+from vloc_ros.training.scene import Place
+from vloc_ros.training.vsnet import recipe as vsnet_recipe
+from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.vsnet.options import VSNetOptions
+from vloc_ros.training.vsnet.recipe import VSNetRecipe, parity
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 COARSE = VSNetRecipe(VSNetOptions(patch_size=0.8))

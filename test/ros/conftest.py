@@ -56,8 +56,6 @@ def annex_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], "Graph"]]:
     """Makes graphs, each in a domain of its own; all their programs end with the tests at the latest."""
-    pytest.importorskip("rclpy", reason="the nodes need rclpy: ROS 2 is not installed")
-    pytest.importorskip("tf2_ros", reason="the nodes need tf2_ros: ROS 2 is not installed")
     from support.graph import Graph, isolated_environment
 
     from vloc_ros.ros.domains import claim_domain

@@ -4,9 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-
-pytest.importorskip("rclpy", reason="the nodes' parameters need rclpy")
-
 from support import ROOT
 
 from vloc_ros.core.types import RejectionReason

@@ -4,9 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from geometry_msgs.msg import Quaternion, Transform, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from sensor_msgs_py import point_cloud2

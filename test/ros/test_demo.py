@@ -205,8 +205,8 @@ def nodes_of(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.needs("rclpy")
 def test_a_check_out_beside_it_is_not_taken_for_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rclpy", reason="the nodes need rclpy: ROS 2 is not installed")
     (tmp_path / "vloc_ros" / "maps").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     log = tmp_path / "out" / "server.log"
@@ -219,9 +219,9 @@ def test_a_check_out_beside_it_is_not_taken_for_the_package(tmp_path: Path, monk
     assert "no such map directory" in log.read_text()
 
 
+@pytest.mark.needs("tf2_ros")
 def test_a_short_drive_over_dds(tmp_path: Path) -> None:
     """At a rate that slow computers keep up with, too."""
-    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
     command = demo_command(tmp_path, "--rate", "2")
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert re.search(r"^images +20$", done.stdout, re.MULTILINE), done.stdout + done.stderr
@@ -232,8 +232,8 @@ def test_a_short_drive_over_dds(tmp_path: Path) -> None:
     assert nodes_of(tmp_path) == []
 
 
+@pytest.mark.needs("tf2_ros")
 def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
-    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
     process = subprocess.Popen(demo_command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline_s = time.monotonic() + 120
@@ -275,8 +275,8 @@ sys.exit(main(arguments))
 
 
 @pytest.mark.parametrize("moment", ["first", "after the nodes"])
+@pytest.mark.needs("tf2_ros")
 def test_interrupted_while_a_log_handler_is_made_it_ends_as_always(tmp_path: Path, moment: str) -> None:
-    pytest.importorskip("tf2_ros", reason="needs rclpy and tf2_ros")
     python, *_, command = demo_command(tmp_path)[0], demo_command(tmp_path)[3:]
     program = [python, "-c", INTERRUPTED_IN_A_HANDLER, moment, *command]
     done = subprocess.run(program, capture_output=True, text=True, timeout=180, check=False)

@@ -4,11 +4,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
-
-pytest.importorskip("rclpy", reason="needs ROS 2")
-pytest.importorskip("rosbags", reason="bags need rosbags")
-
 from rclpy.qos import DurabilityPolicy
 
 from vloc_ros.bags import messages

@@ -1,9 +1,6 @@
 """Rates, percentiles and levels."""
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from vloc_ros.core.types import RejectionReason

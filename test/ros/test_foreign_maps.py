@@ -5,10 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-pytest.importorskip("onnx")
-
 from std_msgs.msg import UInt8MultiArray
 from support import ROOT
 from support.costly_networks import costly, packed_map, with_endless_work

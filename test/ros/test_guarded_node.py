@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from support import SUPPORT
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from support import SUPPORT
 from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, MANY, SHUTDOWN, Graph, Program
 
 NODE = "/faulty"

@@ -4,9 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from support.robot import BASE_FROM_CAMERA, Answer, Robot
 

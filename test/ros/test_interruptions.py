@@ -5,9 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from support import SUPPORT
 from support.graph import Graph, Program
 from support.robot import Robot

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from support import ROOT
 
 # `launch` itself could be found where it is missing: this project has a folder of that name.
-pytest.importorskip("launch_ros", reason="the real launch and launch_ros are needed, of a ROS 2 distribution")
-
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteLocal, TimerAction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch_ros.actions import Node, PushROSNamespace
+from support import ROOT
 
 RELOCALIZE = {
     "map",

@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from std_msgs.msg import String
 from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, LATCHED, SHUTDOWN, Graph, Program
 from support.robot import Robot

@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from rcl_interfaces.msg import ParameterType
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2

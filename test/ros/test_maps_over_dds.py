@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from std_msgs.msg import UInt8MultiArray
 from support.graph import LATCHED, Graph, Program
 from support.robot import Robot, matrix_of

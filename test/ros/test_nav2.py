@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, Graph, Program
 
 SERVER, RELOCALIZER = "/vloc_map_server", "/relocalizer"

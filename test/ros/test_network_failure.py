@@ -3,10 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from support import SUPPORT
 from support.graph import ACTIVATE, MANY, Graph

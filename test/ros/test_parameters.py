@@ -4,8 +4,6 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
-pytest.importorskip("rclpy", reason="the nodes' parameters need rclpy")
-
 from vloc_ros.errors import ConfigError
 from vloc_ros.ros.node import resolve_map
 from vloc_ros.ros.parameters import (

@@ -4,10 +4,6 @@ import array
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-pytest.importorskip("sensor_msgs_py.point_cloud2", reason="sensor_msgs_py is not installed")
-
 from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header

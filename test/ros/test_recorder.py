@@ -4,10 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from support.robot import Robot, matrix_of
 
 from vloc_ros.evaluation.recorded import STATUS_FILE, evaluate_recording, read_recording

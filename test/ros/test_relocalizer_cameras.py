@@ -7,9 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from sensor_msgs.msg import RegionOfInterest
 from support.documented_cameras import EXAMPLES, Example
 from support.graph import Graph

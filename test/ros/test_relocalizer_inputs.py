@@ -10,9 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from sensor_msgs.msg import CompressedImage
 from support.graph import Graph
 from support.robot import Answer, Robot, camera_info, compressed_image, matrix_of, raw_image

@@ -3,9 +3,6 @@
 from dataclasses import fields
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from rcl_interfaces.msg import ParameterType
 from support.graph import Graph
 from support.robot import Robot

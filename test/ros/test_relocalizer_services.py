@@ -4,9 +4,6 @@ import time
 from functools import partial
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from std_srvs.srv import SetBool, Trigger
 from support.graph import A_WHILE_S, ACTIVATE, DEACTIVATE
 from support.robot import Robot, raw_image

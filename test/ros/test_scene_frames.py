@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 from support.graph import LATCHED, Graph

@@ -5,10 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from support.graph import Graph
 from support.robot import Robot, matrix_of
 

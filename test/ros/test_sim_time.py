@@ -5,9 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 from support.graph import A_WHILE_S, ACTIVATE, DEACTIVATE, Graph, Program

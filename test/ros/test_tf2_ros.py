@@ -6,10 +6,6 @@ from math import cos, pi, sin
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
-
 import rclpy
 import tf2_ros
 from geometry_msgs.msg import TransformStamped

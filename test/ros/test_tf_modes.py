@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from geometry_msgs.msg import TransformStamped
 from support.graph import Graph
 from support.robot import (

@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support import ROOT
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from diagnostic_msgs.msg import DiagnosticStatus
+from support import ROOT
 from support.graph import LATCHED, Graph
 
 CONFIG = ROOT / "config"

@@ -4,17 +4,26 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.mapping.surface import Surface, voxelised
 
 VOXEL = 0.02
 CAMERA = Camera(160, 120, 140.0, 140.0, 79.5, 59.5)
 
 
-def plane(origin, edge_u, edge_v, normal, voxel=VOXEL, color=(0.5, 0.5, 0.5)) -> Surface:
+def plane(
+    origin: ArrayLike,
+    edge_u: ArrayLike,
+    edge_v: ArrayLike,
+    normal: ArrayLike,
+    voxel: float = VOXEL,
+    color: ArrayLike = (0.5, 0.5, 0.5),
+) -> Surface:
     """A rectangle, sampled every third of a voxel."""
     edge_u, edge_v = np.asarray(edge_u, float), np.asarray(edge_v, float)
     u = np.arange(0.5, np.linalg.norm(edge_u) / voxel * 3) / (np.linalg.norm(edge_u) / voxel * 3)
@@ -35,7 +44,7 @@ def joined(*surfaces: Surface) -> Surface:
     return Surface(points[first], normals[first], colors[first], counts[first], surfaces[0].voxel_size)
 
 
-def looking_at(position, target) -> np.ndarray:
+def looking_at(position: ArrayLike, target: ArrayLike) -> Matrix:
     """map_from_camera of a camera at `position` that looks at `target`; the map's z is up."""
     forward = np.asarray(target, float) - position
     forward /= np.linalg.norm(forward)
@@ -68,25 +77,28 @@ class WallAndBox:
     """A data set of views of the wall and the box: grey images, exact depth with noise of `noise` x depth^2 and
     a mean over `blur` x `blur` pixels."""
 
-    poses: tuple
+    poses: tuple[Matrix, ...]
     noise: float = 0.0
     blur: int = 1
     has_depth: bool = True
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         return tuple(str(i) for i in range(len(self.poses)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.poses)
 
-    def camera(self, index):
+    def scene(self, index: int) -> str:
+        return ""
+
+    def camera(self, index: int) -> Camera:
         return CAMERA
 
-    def map_from_camera(self, index):
+    def map_from_camera(self, index: int) -> Matrix:
         return self.poses[index]
 
-    def frame(self, index, *, depth=False):
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
         exact = cv2.blur(wall_and_box_depth(CAMERA, self.poses[index]), (self.blur, self.blur))
         noise = np.random.default_rng(index).normal(0.0, 1.0, exact.shape) * self.noise * exact**2
         rgb = np.full((CAMERA.height, CAMERA.width, 3), 128, dtype=np.uint8)
@@ -94,7 +106,7 @@ class WallAndBox:
         return Frame(str(index), CameraImage(rgb, CAMERA), self.poses[index], measured if depth else None)
 
 
-def views(count: int = 40) -> tuple:
+def views(count: int = 40) -> tuple[Matrix, ...]:
     """Cameras on an arc before the wall."""
     angles = np.linspace(-0.9, 0.9, count)
     return tuple(looking_at((1.5 * np.sin(a), 1.6 - 1.8 * np.cos(a), 0.4 * np.cos(5 * a)), (0, 1.7, 0)) for a in angles)
