@@ -43,11 +43,10 @@ def installed_folder(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version="0.2.0",
     description="Visual relocalization against a learned map: one image in, one pose out",
     license="Apache-2.0",
     maintainer="vloc_ros maintainers",
-    maintainer_email="vloc_ros@example.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={NAME: ["py.typed"]},
     python_requires=">=3.10",

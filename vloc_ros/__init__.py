@@ -1,3 +1,3 @@
 """vloc_ros: visual relocalization against a learned map, as a library, a command line and ROS 2 nodes."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
