@@ -219,7 +219,7 @@ class Texts:
             "poses.txt": "".join(f"{name} {line.partition(' ')[2]}\n" for name, line in zip(names, poses, strict=True)),
             "split_test.txt": "\n".join(names[:3]) + "\n",
             "truth.txt": "# stamp tx ty tz qx qy qz qw\n" + "\n".join(poses) + "\n",
-            "scenes.yaml": "- {name: kitchen, dataset: folder, root: .}\n- {name: hall, dataset: folder, root: .}\n",
+            "places.yaml": "- {name: kitchen, dataset: folder, root: .}\n- {name: hall, dataset: folder, root: .}\n",
         }
 
     def run(self, index: int) -> None:
@@ -231,9 +231,9 @@ class Texts:
         if name == "truth.txt":
             read_tum(self._folder / name)
             return
-        joined = name == "scenes.yaml" or rng.random() < 0.1
+        joined = name == "places.yaml" or rng.random() < 0.1
         dataset = (
-            open_dataset("joined", self._folder / "scenes.yaml", "test")
+            open_dataset("joined", self._folder / "places.yaml", "test")
             if joined
             else open_dataset("folder", self._folder, "test")
         )

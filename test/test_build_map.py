@@ -176,7 +176,7 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.Ca
     assert manifest.training["iterations"] == 5
     assert (manifest.training["preset"], manifest.training["loss"]) == ("mobile", "softmax")
     assert manifest.training["images"] == "colour"
-    assert manifest.scenes == ()
+    assert manifest.places == ()
     assert manifest.accuracy["held_out_frames"] == 2
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
     image = open_dataset("synthetic_room", None, "small").frame(0).image

@@ -71,17 +71,17 @@ def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
     options = options_in(tmp_path, dataset="joined", root=rooms, method=method)
     build_map(options)
     landmark_map = read_map(tmp_path / "map").landmark_map
-    assert landmark_map.manifest.scenes == ("living_room", "office")
+    assert landmark_map.manifest.places == ("living_room", "office")
     scene = load_scene(tmp_path / "work" / "scene.npz")
     assert scene.names == ("living_room", "office")
-    np.testing.assert_array_equal(landmark_map.scenes, scene.scene_of_landmark)
+    np.testing.assert_array_equal(landmark_map.places, scene.scene_of_landmark)
     frames = open_frames(tmp_path / "work" / "frames")
     owners = [name.split("/")[0] for name in frames.names]
     assert owners == [scene.names[number] for number in frames.scenes]
     for name in scene.names:
         assert (tmp_path / "work" / f"depth_{name}.json").exists()
         assert f"depth_correction_{name}" in landmark_map.manifest.training
-    np.testing.assert_array_equal(landmark_map.view_scenes, frames.scenes)
+    np.testing.assert_array_equal(landmark_map.view_places, frames.scenes)
     if method is VSNET:
         of_first = (frames.cells > 0) & (frames.cells <= len(scene.places[0].landmarks))
         assert of_first[frames.scenes == 0].mean() > 0.5

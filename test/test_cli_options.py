@@ -60,7 +60,10 @@ def test_help_shows_the_new_name_only() -> None:
     assert "--epochs EPOCHS | --minutes" in text
 
 
-RENAMED = [("map --dataset folder --out m", "--moved-views", "--novel-views", "0.25")]
+RENAMED = [
+    ("map --dataset folder --out m", "--moved-views", "--novel-views", "0.25"),
+    ("evaluate --map m --bag b", "--scene", "--place", "hall"),
+]
 
 
 @pytest.mark.parametrize(("command", "old", "new", "value"), RENAMED)

@@ -19,11 +19,11 @@ ROOM = Extent.of(CORNERS, VIEWS)
 TURN = from_quaternion((0.1, -0.5, 0.3, 0.8), (5.0, -7.0, 1.0))
 
 
-def estimate_at(position: np.ndarray, scene: str = "") -> PoseEstimate:
+def estimate_at(position: np.ndarray, place: str = "") -> PoseEstimate:
     pose = np.eye(4)
     pose[:3, 3] = position
     points = Correspondences(np.zeros((40, 2)), np.zeros((40, 3)), np.ones(40), np.zeros(40, np.int32))
-    return PoseEstimate(pose, np.eye(6) * 1e-6, points, np.ones(40, bool), 0.5, 0.9, scene=scene)
+    return PoseEstimate(pose, np.eye(6) * 1e-6, points, np.ones(40, bool), 0.5, 0.9, place=place)
 
 
 def test_points_that_span_it_are_inside_however_it_is_turned() -> None:
@@ -78,11 +78,11 @@ def test_a_pose_outside_is_refused_with_how_far() -> None:
     assert weak.reason is RejectionReason.TOO_FEW_INLIERS, "what the gate said before, it still says"
 
 
-def test_each_scene_has_its_own_extent() -> None:
+def test_each_place_has_its_own_extent() -> None:
     joined = joined_map()
-    positions = joined.positions + 100.0 * joined.scenes[:, None]
+    positions = joined.positions + 100.0 * joined.places[:, None]
     views = joined.mapping_views.copy()
-    views[:, :3, 3] += 100.0 * joined.view_scenes[:, None]
+    views[:, :3, 3] += 100.0 * joined.view_places[:, None]
     apart = replace(joined, positions=positions, mapping_views=views)
     hall, attic = apart.extent_of("hall"), apart.extent_of("attic")
     assert hall is apart.extent_of("hall"), "made once"

@@ -82,7 +82,7 @@ def test_the_hierarchy_comes_back_from_the_file(
 def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: Path) -> None:
     labeller = recipe.labeller(reread(recipe.make_scene(places("hall", "attic")), tmp_path))
     assert labeller.kind == ("float32", (3,))
-    frame = replace(DATASET.frame(5), scene="attic")
+    frame = replace(DATASET.frame(5), place="attic")
     coordinates = labeller.label(frame, WIDTH, HEIGHT)
     assert coordinates.dtype == np.float32
     known = np.isfinite(coordinates).all(-1)
@@ -92,7 +92,7 @@ def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: P
     reach = REACH / 2 + 0.5 if recipe is SPARSE else 0.01
     assert np.abs(pixels - np.argwhere(known)[:, ::-1]).max() <= reach
     with pytest.raises(KeyError):
-        labeller.label(replace(frame, scene="cellar"), WIDTH, HEIGHT)
+        labeller.label(replace(frame, place="cellar"), WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The map directory: round trip, ids, older formats, packed maps, scenes."""
+"""The map directory: round trip, ids, older formats, packed maps, places."""
 
 import io
 import re
@@ -172,61 +172,61 @@ def test_a_packed_map_with_a_missing_file(office: Path) -> None:
         unpack_map(packed.getvalue(), "map/data")
 
 
-def test_scenes_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
+def test_places_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
     original = joined_map()
-    swapped = replace(original, scenes=1 - original.scenes)
+    swapped = replace(original, places=1 - original.places)
     for name, landmark_map in {"original": original, "swapped": swapped, "again": original}.items():
         write_map(tmp_path / name, landmark_map, {"network": {"float32": NETWORK}}, PREVIEW)
     stored = {name: read_map(tmp_path / name) for name in ("original", "swapped", "again")}
     found = stored["original"].landmark_map
-    assert found.manifest.scenes == ("hall", "attic")
-    np.testing.assert_array_equal(found.scenes, original.scenes)
-    np.testing.assert_array_equal(found.view_scenes, original.view_scenes)
+    assert found.manifest.places == ("hall", "attic")
+    np.testing.assert_array_equal(found.places, original.places)
+    np.testing.assert_array_equal(found.view_places, original.view_places)
     assert stored["original"].map_id == stored["again"].map_id != stored["swapped"].map_id
     assert set(found.method_data) == {"radii"}
 
 
-def test_a_map_of_one_place_is_of_no_scene(office: Path) -> None:
+def test_a_map_of_one_place_is_of_no_place(office: Path) -> None:
     assert not [name for name in np.load(office / "landmarks.npz").files if "scene" in name]
     found = read_map(office).landmark_map
-    assert found.manifest.scenes == ()
-    assert not found.scenes.any()
-    assert len(found.scenes) == len(found)
-    assert not found.view_scenes.any()
-    assert len(found.view_scenes) == len(found.mapping_views)
-    assert found.of_scene("") is found
+    assert found.manifest.places == ()
+    assert not found.places.any()
+    assert len(found.places) == len(found)
+    assert not found.view_places.any()
+    assert len(found.view_places) == len(found.mapping_views)
+    assert found.of_place("") is found
 
 
-def test_a_scene_is_a_map_of_one_place() -> None:
+def test_a_place_is_a_map_of_one_place() -> None:
     joined = joined_map()
-    hall = joined.of_scene("hall")
+    hall = joined.of_place("hall")
     np.testing.assert_array_equal(hall.ids, joined.ids[[0, 2, 4]])
     np.testing.assert_array_equal(hall.positions, joined.positions[[0, 2, 4]])
     np.testing.assert_array_equal(hall.mapping_views, joined.mapping_views[[0, 2]])
-    assert (hall.manifest.frame_id, hall.manifest.scenes) == ("map_hall", ())
-    with pytest.raises(ConfigError, match=r"no scene 'cellar'.*hall, attic"):
-        joined.of_scene("cellar")
-    with pytest.raises(ConfigError, match="no scene 'hall'"):
-        make_map().of_scene("hall")
+    assert (hall.manifest.frame_id, hall.manifest.places) == ("map_hall", ())
+    with pytest.raises(ConfigError, match=r"no place 'cellar'.*hall, attic"):
+        joined.of_place("cellar")
+    with pytest.raises(ConfigError, match="no place 'hall'"):
+        make_map().of_place("hall")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scenes": np.array([0, 1, 2, 0, 1], np.int32)}, "scenes: indices are 0 to 2, the map has 0 to 1"),
-        ({"scenes": np.array([0, 1, -1, 0, 1], np.int32)}, "scenes: indices are -1 to 1"),
-        ({"scenes": np.array([0, 1], np.int32)}, r"scenes: shape \(2,\)"),
-        ({"scenes": np.zeros(5, np.int32)}, "scene 'attic' has no landmarks"),
-        ({"view_scenes": np.array([0, 1, 2], np.int32)}, "view_scenes: indices are 0 to 2"),
+        ({"places": np.array([0, 1, 2, 0, 1], np.int32)}, "places: indices are 0 to 2, the map has 0 to 1"),
+        ({"places": np.array([0, 1, -1, 0, 1], np.int32)}, "places: indices are -1 to 1"),
+        ({"places": np.array([0, 1], np.int32)}, r"places: shape \(2,\)"),
+        ({"places": np.zeros(5, np.int32)}, "place 'attic' has no landmarks"),
+        ({"view_places": np.array([0, 1, 2], np.int32)}, "view_places: indices are 0 to 2"),
     ],
 )
-def test_scenes_that_cannot_be_are_refused(change: dict, message: str) -> None:
+def test_places_that_cannot_be_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(joined_map(), **change)
 
 
 @pytest.mark.parametrize(
-    ("scenes", "message"),
+    ("places", "message"),
     [
         (("a", "a"), "once each"),
         (("a b",), "'a b' is not made of at most 64 letters"),
@@ -234,9 +234,9 @@ def test_scenes_that_cannot_be_are_refused(change: dict, message: str) -> None:
         (("x" * 65,), "at most 64 letters"),
     ],
 )
-def test_names_of_scenes_that_cannot_be_are_refused(scenes: tuple[str, ...], message: str) -> None:
+def test_names_of_places_that_cannot_be_are_refused(places: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_map(scenes=scenes)
+        make_map(places=places)
 
 
 @pytest.mark.parametrize("frame_id", ["", " ", "/map", "my map", "a\n", "a\x1b[31m", "\ud800", "x" * 129, "a\u2028"])
@@ -250,9 +250,9 @@ def test_names_of_frames_that_can_be(frame_id: str) -> None:
     assert make_map(frame_id=frame_id).manifest.frame_id == frame_id
 
 
-def test_a_joined_map_needs_the_scene_of_every_landmark() -> None:
+def test_a_joined_map_needs_the_place_of_every_landmark() -> None:
     one, joined = make_map(), joined_map()
     with pytest.raises(MapError, match="'scenes' is missing"):
         decode_landmarks(encode_landmarks(one), joined.manifest)
-    with pytest.raises(MapError, match="scenes: indices are 0 to 1"):
+    with pytest.raises(MapError, match="places: indices are 0 to 1"):
         decode_landmarks(encode_landmarks(joined), one.manifest)

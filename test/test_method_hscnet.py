@@ -161,18 +161,18 @@ def test_settings_that_make_no_sense(values: dict[str, float]) -> None:
         PnpSettings(**values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("left", "right", "scene"), [(0.9, 0.3, "hall"), (0.3, 0.9, "attic")])
-def test_the_sum_of_confidences_tells_the_scene(left: float, right: float, scene: str) -> None:
+@pytest.mark.parametrize(("left", "right", "place"), [(0.9, 0.3, "hall"), (0.3, 0.9, "attic")])
+def test_the_sum_of_confidences_tells_the_place(left: float, right: float, place: str) -> None:
     """The left half of the cells shows regions of the hall, the right half regions of the attic."""
     one = make_map()
-    manifest = replace(one.manifest, scenes=("hall", "attic"))
-    joined = replace(one, manifest=manifest, scenes=np.arange(LEAVES, dtype=np.int32) % 2)
+    manifest = replace(one.manifest, places=("hall", "attic"))
+    joined = replace(one, manifest=manifest, places=np.arange(LEAVES, dtype=np.int32) % 2)
     outputs = exact_outputs()
     halves = np.repeat([0, 1], SHAPE[1] // 2)[np.newaxis]
     outputs["confidences"][:] = np.where(halves == 0, left, right)
     outputs["regions"] = np.where(outputs["regions"] > 0, halves + 1, 0).astype(np.int32)
     result = localize(image(), joined, HSCNetMethod(), {"network": FakeSession(outputs)})
     assert isinstance(result, PoseEstimate)
-    assert result.scene == scene
-    assert set(result.correspondences.landmark_ids) == {int(scene == "attic")}
+    assert result.place == place
+    assert set(result.correspondences.landmark_ids) == {int(place == "attic")}
     np.testing.assert_allclose(result.map_from_camera, POSE, atol=1e-3)

@@ -142,15 +142,15 @@ def test_a_run_without_truth(run: Path) -> None:
         evaluate_recording(read_recording(run), nowhere, NO_VIEWS)
 
 
-def test_of_several_scenes_a_pose_in_another_than_the_truth_is_wrong(run: Path) -> None:
+def test_of_several_places_a_pose_in_another_than_the_truth_is_wrong(run: Path) -> None:
     lines = [json.loads(line) for line in (run / STATUS_FILE).read_text().splitlines()]
-    scenes = {status(stamp).split('"stamp": "')[1][:20]: scene for stamp, scene in zip(STAMPS, "aba", strict=False)}
-    lines = [{**line, "scene": scenes.get(line["stamp"], "")} for line in lines]
+    places = {status(stamp).split('"stamp": "')[1][:20]: place for stamp, place in zip(STAMPS, "aba", strict=False)}
+    lines = [{**line, "scene": places.get(line["stamp"], "")} for line in lines]
     (run / STATUS_FILE).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     evaluation = evaluate_recording(read_recording(run), truth, NO_VIEWS, "a")
     right, wrong, rejected = evaluation.records
-    assert [(record.scene, record.true_scene) for record in (right, wrong, rejected)] == [(s, "a") for s in "aba"]
-    assert [record.error and record.error.in_scene for record in (right, wrong, rejected)] == [True, False, None]
+    assert [(record.place, record.true_place) for record in (right, wrong, rejected)] == [(s, "a") for s in "aba"]
+    assert [record.error and record.error.in_right_place for record in (right, wrong, rejected)] == [True, False, None]
     assert evaluation.summary()["scene_accuracy"] == pytest.approx(2 / 3)
     moved = against(evaluation.records, np.tile(np.eye(4), (3, 1, 1)), NO_VIEWS)
     assert moved[1].error == wrong.error  # no other truth in its own frame makes it right

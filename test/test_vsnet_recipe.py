@@ -55,7 +55,7 @@ def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
     ray = apply(frame.map_from_camera, CAMERA.resized(80, 60).rays()[40, 30]) - frame.map_from_camera[:3, 3]
     on_wall = frame.map_from_camera[:3, 3] + ray * ((2.0 - frame.map_from_camera[1, 3]) / ray[1])
     for name, before in (("hall", 0), ("attic", counts[0])):
-        labels = labeller.label(replace(frame, scene=name), 80, 60)
+        labels = labeller.label(replace(frame, place=name), 80, 60)
         seen = labels[labels > 0]
         assert len(seen) > 0.5 * labels.size
         assert before < seen.min() <= seen.max() <= before + counts[0]

@@ -58,8 +58,8 @@ def joined_map() -> LandmarkMap:
     """Landmarks 0, 2, 4 and views 0, 2 are of the hall, the others of the attic."""
     indices = np.arange(5, dtype=np.int32) % 2
     one = make_map()
-    manifest = replace(one.manifest, scenes=("hall", "attic"))
-    return replace(one, manifest=manifest, scenes=indices, view_scenes=indices[:3])
+    manifest = replace(one.manifest, places=("hall", "attic"))
+    return replace(one, manifest=manifest, places=indices, view_places=indices[:3])
 
 
 def refusal(directory: Path) -> str:

@@ -31,7 +31,7 @@ class TruthOptions:
 class BagOptions:
     """What to take from a bag; with an empty name, the only topic that can be meant.
 
-    `rectified`: the images are undistorted already, use camera_info's P, not K and D. `scene`: where it was recorded,
+    `rectified`: the images are undistorted already, use camera_info's P, not K and D. `place`: where it was recorded,
     in a map of several. `tf_topics`: where its transforms are, empty for those of the images' namespace.
     `camera_frame`: the frame of the camera's optical centre, empty for the one in the images' headers.
     """
@@ -40,7 +40,7 @@ class BagOptions:
     camera_info_topic: str = ""
     rectified: bool = False
     truth: TruthOptions = field(default_factory=TruthOptions)
-    scene: str = ""
+    place: str = ""
     tf_topics: tuple[str, ...] = ()
     camera_frame: str = ""
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions, TruthOptions
 from vloc_ros.bags.reader import needs
-from vloc_ros.cli.options import add_bag_topics, note_doubts
+from vloc_ros.cli.options import add_bag_topics, add_old_name, note_doubts
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
@@ -75,9 +75,10 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     group.add_argument(
         "--truth-gap", type=float, default=0.25, metavar="SECONDS", help="interpolate no longer (default: %(default)g)"
     )
-    group.add_argument(
-        "--scene", default="", metavar="NAME", help="which of the scenes it was recorded in, for a map of several"
+    place = group.add_argument(
+        "--place", default="", metavar="NAME", help="which of the places it was recorded in, for a map of several"
     )
+    add_old_name(group, "--scene", place)
     return group
 
 
@@ -93,12 +94,12 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
 
 
 def _map_frame(options: argparse.Namespace, localizer: Localizer) -> str:
-    """The frame of the ground truth. Raises ConfigError for a scene that the map does not have."""
+    """The frame of the ground truth. Raises ConfigError for a place that the map does not have."""
     manifest = localizer.landmark_map.manifest
-    if options.scene not in (manifest.scenes or ("",)):
-        known = f"it has {', '.join(manifest.scenes)}" if manifest.scenes else "it is of one place"
-        raise ConfigError(f"--scene '{options.scene}': the map has no such scene, {known}")
-    return manifest.frame_of(options.scene)
+    if options.place not in (manifest.places or ("",)):
+        known = f"it has {', '.join(manifest.places)}" if manifest.places else "it is of one place"
+        raise ConfigError(f"--place '{options.place}': the map has no such place, {known}")
+    return manifest.frame_of(options.place)
 
 
 def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
@@ -146,7 +147,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
     recording, wanted = read_recording(options.recorded), _bag_options(options, _correction(options).offset_s)
-    views = localizer.landmark_map.views_of(options.scene)
+    views = localizer.landmark_map.views_of(options.place)
     if options.bag:
         with open_bag(options.bag) as bag:
             truth = bag_frames(bag, wanted, _map_frame(options, localizer)).truth
@@ -154,7 +155,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         truth = read_tum_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
-    evaluation = evaluate_recording(recording, truth.at, views, options.scene)
+    evaluation = evaluate_recording(recording, truth.at, views, options.place)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
     return corrected(evaluation, truth.at, _correction(options), views)
 
@@ -162,7 +163,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     camera = options.image_topic, options.camera_info_topic
-    return BagOptions(*camera, options.rectified, truth, options.scene, tuple(options.tf_topic), options.camera_frame)
+    return BagOptions(*camera, options.rectified, truth, options.place, tuple(options.tf_topic), options.camera_frame)
 
 
 def _correction(options: argparse.Namespace) -> "Correction":

@@ -8,7 +8,7 @@ from typing import Any
 
 from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import RECALL_LIMITS, SCENE_ACCURACY, comparison_table
+from vloc_ros.evaluation.metrics import PLACE_ACCURACY, RECALL_LIMITS, comparison_table
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
@@ -36,12 +36,12 @@ def write_outputs(
     localizer: Localizer,
     load: LoadFrames,
 ) -> int:
-    """Print the table, and of several scenes one with a column for each, write the files and return the exit code.
+    """Print the table, and of several places one with a column for each, write the files and return the exit code.
     `load`: as of `write_report`."""
     summary = evaluation.summary()
     print(summary_table(summary))
-    if len(parts := evaluation.by_scene()) > 1:
-        print("\n" + comparison_table({scene: part.summary() for scene, part in parts.items()}))
+    if len(parts := evaluation.by_place()) > 1:
+        print("\n" + comparison_table({place: part.summary() for place, part in parts.items()}))
     if options.json:
         evaluation.write_json(options.json)
     if options.trajectory:
@@ -72,8 +72,8 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         ("accepted, but wrong", f"{summary['wrong_accepted']}"),
         ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100)} %"),
     ]
-    if SCENE_ACCURACY in summary:
-        rows.append(("right scene", f"{summary[SCENE_ACCURACY]:.1%}"))
+    if PLACE_ACCURACY in summary:
+        rows.append(("right place", f"{summary[PLACE_ACCURACY]:.1%}"))
     rows += [
         (f"latency, {stage}", "  ".join(f"{name} {ms:.1f} ms" for name, ms in percentiles.items()))
         for stage, percentiles in summary["latency_ms"].items()

@@ -50,7 +50,7 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "id": stored.map_id,
         "method": manifest.method,
         "frame": manifest.frame_id,
-        **({"scenes": manifest.scenes} if manifest.scenes else {}),
+        **({"places": manifest.places} if manifest.places else {}),
         "created": manifest.created,
         "format version": manifest.format_version,
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
@@ -68,15 +68,15 @@ def _files(networks: Mapping[Precision, bytes]) -> str:
 
 
 def _places(landmark_map: LandmarkMap) -> dict[str, Mapping[str, object]]:
-    """The landmarks, by scene where there are several: boxes mean something in a scene's own frame only."""
-    scenes = landmark_map.manifest.scenes
-    if not scenes:
+    """The landmarks, by place where there are several: boxes mean something in a place's own frame only."""
+    places = landmark_map.manifest.places
+    if not places:
         return {"landmarks": _landmarks(landmark_map)}
     return {
-        f"landmarks of scene {name}, frame {landmark_map.manifest.frame_of(name)}": _landmarks(
-            landmark_map.of_scene(name)
+        f"landmarks of place {name}, frame {landmark_map.manifest.frame_of(name)}": _landmarks(
+            landmark_map.of_place(name)
         )
-        for name in scenes
+        for name in places
     }
 
 

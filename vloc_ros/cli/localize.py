@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     note_doubts(localizer, [image.camera])
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
-    frame_id = localizer.landmark_map.manifest.frame_of(result.scene)
+    frame_id = localizer.landmark_map.manifest.frame_of(result.place)
     if options.json:
         print(json.dumps(_to_json(result, frame_id), indent=1, allow_nan=False))
     else:
@@ -93,7 +93,7 @@ def _parse_camera(text: str, width: int, height: int) -> Camera:
 
 
 def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:
-    common = {**({"scene": result.scene} if result.scene else {}), "latency_ms": dict(result.timings_ms)}
+    common = {**({"scene": result.place} if result.place else {}), "latency_ms": dict(result.timings_ms)}
     if isinstance(result, Rejection):
         return {"status": "rejected", "reason": result.reason.value, "detail": result.detail, **common}
     return {
@@ -114,9 +114,9 @@ def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:
 
 def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
     latency = "latency     " + ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
-    scene = f"scene       {result.scene}\n" if result.scene else ""
+    place = f"place       {result.place}\n" if result.place else ""
     if isinstance(result, Rejection):
-        return f"rejected    {result.reason.value}: {result.detail}\n{scene}{latency}"
+        return f"rejected    {result.reason.value}: {result.detail}\n{place}{latency}"
     sigmas = np.sqrt(np.diag(result.covariance))
     rows = [
         f"position    {_numbers(result.map_from_camera[:3, 3], 4)} m, camera in frame '{frame_id}'",
@@ -128,7 +128,7 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
         f"confidence  {result.confidence:.3f} to be within {RIGHT_POSE}",
         latency,
     ]
-    return scene + "\n".join(rows)
+    return place + "\n".join(rows)
 
 
 def _numbers(values: NDArray[np.float64], digits: int) -> str:

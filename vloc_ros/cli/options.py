@@ -84,7 +84,7 @@ def note_doubts(localizer: Localizer, cameras: Iterable[Camera]) -> None:
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--dataset", required=required, choices=tuple(DATASETS), help="kind of posed images")
     parser.add_argument(
-        "--root", type=Path, metavar="PATH", help="directory, or the file of joined scenes, where they are"
+        "--root", type=Path, metavar="PATH", help="directory, or the file of joined places, where they are"
     )
     parser.add_argument(
         "--poses", metavar="FILE", help="file of poses to use instead of the data set's own, e.g. poses_sfm.txt"

@@ -14,7 +14,7 @@ from vloc_ros.geometry.transforms import Matrix
 
 def calibrated(estimate: PoseEstimate, calibration: Calibration, mapping_views: Matrix) -> PoseEstimate:
     """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set; mapping_views
-    (V, 4, 4) of its scene."""
+    (V, 4, 4) of its place."""
     away = how_far_away(mapping_views, estimate.map_from_camera)
     covariance = calibrated_covariance(estimate.covariance, calibration, away)
     return replace(

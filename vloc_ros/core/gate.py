@@ -7,11 +7,11 @@ from vloc_ros.geometry.extent import Extent
 
 def gate(estimate: PoseEstimate, thresholds: GateThresholds, extent: Extent | None = None) -> PoseEstimate | Rejection:
     """The calibrated estimate itself, or a rejection that names the first threshold it misses; or that it lies outside
-    of the `extent` of its scene, if that is known."""
+    of the `extent` of its place, if that is known."""
     assert estimate.confidence is not None  # of a calibrated estimate
 
     def refuse(reason: RejectionReason, detail: str) -> Rejection:
-        return Rejection(reason, detail, refused=estimate, scene=estimate.scene)
+        return Rejection(reason, detail, refused=estimate, place=estimate.place)
 
     if estimate.inlier_count < thresholds.min_inliers:
         return refuse(

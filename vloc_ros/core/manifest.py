@@ -10,7 +10,7 @@ from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
 
 FORMAT_VERSION = 3
-SCENE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
+PLACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
 FRAME_ID = re.compile(r"[^\s/]\S{0,127}")  # tf2 takes no leading slash
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
@@ -86,7 +86,7 @@ class Manifest:
 
     `image_size`: width and height to which each image is scaled, undistorted, before a model sees it. `models`: the
     map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
-    frames, settings of the training. `scenes`: the names of the places in a map of several, each with a frame of its
+    frames, settings of the training. `places`: the names of the places in a map of several, each with a frame of its
     own; empty for a map of one place.
     Raises ConfigError for names and sizes that cannot be.
     """
@@ -100,17 +100,17 @@ class Manifest:
     gate: GateThresholds = field(default_factory=GateThresholds)
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    scenes: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
-        if odd := [name for name in self.scenes if not SCENE_NAME.fullmatch(name)]:
+        if odd := [name for name in self.places if not PLACE_NAME.fullmatch(name)]:
             raise ConfigError(
                 f"scenes: {odd[0]!r} is not made of at most 64 letters, digits and _, beginning with a letter"
             )
-        if len(set(self.scenes)) != len(self.scenes):
-            raise ConfigError(f"scenes: {list(self.scenes)} must be named once each")
+        if len(set(self.places)) != len(self.places):
+            raise ConfigError(f"scenes: {list(self.places)} must be named once each")
         width, height = self.image_size
         if min(width, height) < 1 or width * height > MAX_IMAGE_PIXELS:
             raise ConfigError(f"images of {width}x{height} pixels, 1 to {MAX_IMAGE_PIXELS} can be")
@@ -122,7 +122,7 @@ class Manifest:
     @property
     def frames(self) -> tuple[str, ...]:
         """The frames that poses in this map may be in."""
-        return tuple(self.frame_of(scene) for scene in self.scenes or ("",))
+        return tuple(self.frame_of(place) for place in self.places or ("",))
 
     @property
     def field_of_view_deg(self) -> tuple[float, float] | None:
@@ -133,6 +133,6 @@ class Manifest:
                 return smallest, largest
         return None
 
-    def frame_of(self, scene: str) -> str:
-        """The frame of a scene's coordinates, FRAME_ID_SCENE; `frame_id` itself for a map of one place, scene ""."""
-        return f"{self.frame_id}_{scene}" if scene else self.frame_id
+    def frame_of(self, place: str) -> str:
+        """The frame of a place's coordinates, FRAME_ID_PLACE; `frame_id` itself for a map of one place, place ""."""
+        return f"{self.frame_id}_{place}" if place else self.frame_id

@@ -148,12 +148,12 @@ def _solve(
 ) -> PoseEstimate | Rejection:
     correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
     with stopwatch.stage("pnp"):
-        scene, correspondences = likeliest_place(correspondences, landmark_map)
-        result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), scene=scene)
+        place, correspondences = likeliest_place(correspondences, landmark_map)
+        result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), place=place)
         if isinstance(result, PoseEstimate):
             manifest = landmark_map.manifest
-            result = calibrated(result, manifest.calibration, landmark_map.views_of(scene))
-            result = gate(result, thresholds or manifest.gate, landmark_map.extent_of(scene))
+            result = calibrated(result, manifest.calibration, landmark_map.views_of(place))
+            result = gate(result, thresholds or manifest.gate, landmark_map.extent_of(place))
     if isinstance(result, Rejection) and (doubt := color_doubt(image.rgb, landmark_map.manifest)):
         result = replace(result, detail=f"{result.detail}; {doubt}")
     return result

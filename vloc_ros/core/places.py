@@ -1,4 +1,4 @@
-"""Which scene an image shows, where a map is of several."""
+"""Which place an image shows, where a map is of several."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from vloc_ros.core.types import Correspondences, LandmarkMap
 
 
 def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap) -> tuple[str, Correspondences]:
-    """The scene that the correspondences speak for most, and those of them that are with its landmarks.
+    """The place that the correspondences speak for most, and those of them that are with its landmarks.
 
     Each weighs the inverse of its variance, as in the pose; for a method whose variance is the inverse of a confidence
     that is the sum of confidences. "" and all of them for a map of one place, and where there are none.
     """
-    scenes = landmark_map.manifest.scenes
-    if not scenes or not len(correspondences):
+    places = landmark_map.manifest.places
+    if not places or not len(correspondences):
         return "", correspondences
     by_id = np.argsort(landmark_map.ids)
     rows = by_id[np.searchsorted(landmark_map.ids, correspondences.landmark_ids, sorter=by_id)]
-    found = landmark_map.scenes[rows]
+    found = landmark_map.places[rows]
     likeliest = int(np.argmax(np.bincount(found, weights=correspondences.sigmas**-2)))
-    return scenes[likeliest], correspondences[found == likeliest]
+    return places[likeliest], correspondences[found == likeliest]

@@ -69,8 +69,8 @@ class LandmarkMap:
 
     ids (N,) int32, positions (N, 3), normals (N, 3) unit, extents (N,) patch radius, observations (N,) training images
     that see it. `mapping_views`: poses (V, 4, 4) of these images. `method_data`: arrays that only the method knows. For
-    vsnet label k (1..N) is row k - 1. In a map of several scenes, coordinates are in the frame of the scene that
-    `scenes` (N,) and `view_scenes` (V,) give as an index into `manifest.scenes`; empty arrays stand for zeros.
+    vsnet label k (1..N) is row k - 1. In a map of several places, coordinates are in the frame of the place that
+    `places` (N,) and `view_places` (V,) give as an index into `manifest.places`; empty arrays stand for zeros.
     """
 
     ids: NDArray[np.int32]
@@ -81,8 +81,8 @@ class LandmarkMap:
     manifest: Manifest
     mapping_views: Float = field(default_factory=lambda: np.empty((0, 4, 4)))
     method_data: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
-    scenes: NDArray[np.int32] = field(default_factory=_no_indices)
-    view_scenes: NDArray[np.int32] = field(default_factory=_no_indices)
+    places: NDArray[np.int32] = field(default_factory=_no_indices)
+    view_places: NDArray[np.int32] = field(default_factory=_no_indices)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -95,15 +95,15 @@ class LandmarkMap:
         _finite("map: landmark observation counts", self.observations, (n,))
         _finite("map: mapping views", self.mapping_views, (None, 4, 4))
         self._require_possible()
-        for name, count in (("scenes", n), ("view_scenes", len(self.mapping_views))):
+        for name, count in (("places", n), ("view_places", len(self.mapping_views))):
             indices = getattr(self, name)
-            if not len(indices) or not (self.manifest.scenes or indices.any()):  # of one place: as many as there are
+            if not len(indices) or not (self.manifest.places or indices.any()):  # of one place: as many as there are
                 indices = np.zeros(count, dtype=np.int32)
                 object.__setattr__(self, name, indices)
             _finite(f"map: {name}", indices, (count,))
-            _require_indices(f"map: {name}", indices, max(1, len(self.manifest.scenes)))
-        if empty := set(range(len(self.manifest.scenes))).difference(self.scenes.tolist()):
-            raise ConfigError(f"map: scene '{self.manifest.scenes[min(empty)]}' has no landmarks")
+            _require_indices(f"map: {name}", indices, max(1, len(self.manifest.places)))
+        if empty := set(range(len(self.manifest.places))).difference(self.places.tolist()):
+            raise ConfigError(f"map: place '{self.manifest.places[min(empty)]}' has no landmarks")
 
     def _require_possible(self) -> None:
         """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""
@@ -125,41 +125,41 @@ class LandmarkMap:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def views_of(self, scene: str) -> Float:
-        """The mapping views (V, 4, 4) of one scene, none of one that the map lacks; all in a map of one place."""
-        if not self.manifest.scenes:
+    def views_of(self, place: str) -> Float:
+        """The mapping views (V, 4, 4) of one place, none of one that the map lacks; all in a map of one place."""
+        if not self.manifest.places:
             return self.mapping_views
-        index = self.manifest.scenes.index(scene) if scene in self.manifest.scenes else -1
-        views: Float = self.mapping_views[self.view_scenes == index]
+        index = self.manifest.places.index(place) if place in self.manifest.places else -1
+        views: Float = self.mapping_views[self.view_places == index]
         return views
 
-    def extent_of(self, scene: str) -> Extent | None:
-        """The volume of one scene, or of a map of one place; None of one whose mapping views are not known: landmarks
+    def extent_of(self, place: str) -> Extent | None:
+        """The volume of one place, or of a map of one place; None of one whose mapping views are not known: landmarks
         alone do not say from where they can be seen."""
-        return self._extents.get(scene)
+        return self._extents.get(place)
 
     @cached_property
     def _extents(self) -> dict[str, Extent]:
-        names = self.manifest.scenes or ("",)
+        names = self.manifest.places or ("",)
         views = {name: self.views_of(name)[:, :3, 3] for name in names}
         return {
-            name: Extent.of(self.positions[self.scenes == index], views[name])
+            name: Extent.of(self.positions[self.places == index], views[name])
             for index, name in enumerate(names)
             if len(views[name])
         }
 
-    def of_scene(self, scene: str) -> "LandmarkMap":
-        """The landmarks and mapping views of one scene as a map of one place, without the method's data; the map itself
-        if it is one, scene "". Raises ConfigError for a scene that it does not have."""
-        if scene not in (self.manifest.scenes or ("",)):
-            raise ConfigError(f"map: it has no scene '{scene}', it has {', '.join(self.manifest.scenes) or 'only one'}")
-        if not scene:
+    def of_place(self, place: str) -> "LandmarkMap":
+        """The landmarks and mapping views of one place as a map of one place, without the method's data; the map itself
+        if it is one, place "". Raises ConfigError for a place that it does not have."""
+        if place not in (self.manifest.places or ("",)):
+            raise ConfigError(f"map: it has no place '{place}', it has {', '.join(self.manifest.places) or 'only one'}")
+        if not place:
             return self
-        index = self.manifest.scenes.index(scene)
+        index = self.manifest.places.index(place)
         return LandmarkMap(
-            **{name: getattr(self, name)[self.scenes == index] for name in PER_LANDMARK},
-            manifest=replace(self.manifest, frame_id=self.manifest.frame_of(scene), scenes=()),
-            mapping_views=self.views_of(scene),
+            **{name: getattr(self, name)[self.places == index] for name in PER_LANDMARK},
+            manifest=replace(self.manifest, frame_id=self.manifest.frame_of(place), places=()),
+            mapping_views=self.views_of(place),
         )
 
 
@@ -197,8 +197,8 @@ class Correspondences:
 class PoseEstimate:
     """A pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about the
     map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences. `confidence`: the probability that
-    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied. `scene`: in the frame of
-    which of the map's scenes the pose is; "" for a map of one place."""
+    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied. `place`: in the frame of
+    which of the map's places the pose is; "" for a map of one place."""
 
     map_from_camera: Float
     covariance: Float
@@ -207,7 +207,7 @@ class PoseEstimate:
     reprojection_rmse_px: float
     confidence: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    scene: str = ""
+    place: str = ""
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -259,11 +259,11 @@ class RejectionReason(Enum):
 @dataclass(frozen=True, eq=False)
 class Rejection:
     """No pose, and why. `detail` is one line with the values that decided; `refused` the pose that was not believed,
-    for those who measure the gate, None where there was none. `scene`: the likeliest of the map's scenes, "" where
+    for those who measure the gate, None where there was none. `place`: the likeliest of the map's places, "" where
     nothing in the image speaks for any, or the map is of one place."""
 
     reason: RejectionReason
     detail: str
     refused: PoseEstimate | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    scene: str = ""
+    place: str = ""

@@ -27,8 +27,8 @@ class Altered(ABC):
     def __len__(self) -> int:
         return len(self.parent)
 
-    def scene(self, index: int) -> str:
-        return self.parent.scene(index)
+    def place(self, index: int) -> str:
+        return self.parent.place(index)
 
     def camera(self, index: int) -> Camera:
         return self.parent.camera(index)

@@ -1,4 +1,4 @@
-"""Several data sets as one, each a scene with a map frame of its own (docs/datasets.md)."""
+"""Several data sets as one, each a place with a map frame of its own (docs/datasets.md)."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import SCENE_NAME
+from vloc_ros.core.manifest import PLACE_NAME
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
@@ -21,12 +21,12 @@ from vloc_ros.errors import DatasetError, VlocError
 from vloc_ros.geometry.camera import Camera
 
 KIND = "joined"
-KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a scene, and whether it needs them
+KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a place, and whether it needs them
 
 
 @dataclass(frozen=True, eq=False)
-class Scene(Altered):
-    """The frames of `parent` as those of the scene `label`: that stands in front of their names."""
+class PlaceFrames(Altered):
+    """The frames of `parent` as those of the place `label`: that stands in front of their names."""
 
     label: str
 
@@ -34,86 +34,86 @@ class Scene(Altered):
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.label}/{name}" for name in self.parent.names)
 
-    def scene(self, index: int) -> str:
+    def place(self, index: int) -> str:
         return self.label
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
-        return replace(self.parent.frame(index, depth=depth), name=self.names[index], scene=self.label)
+        return replace(self.parent.frame(index, depth=depth), name=self.names[index], place=self.label)
 
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """A Dataset of the frames of several scenes, one scene after the other. Poses are in their scene's own frame."""
+    """A Dataset of the frames of several places, one place after the other. Poses are in their place's own frame."""
 
-    scenes: tuple[Scene, ...]
+    places: tuple[PlaceFrames, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for scene in self.scenes for name in scene.names)
+        return tuple(name for place in self.places for name in place.names)
 
     @cached_property
     def has_depth(self) -> bool:
-        """Whether every scene has it; `scene_parts` tells of each."""
-        return all(scene.has_depth for scene in self.scenes)
+        """Whether every place has it; `place_parts` tells of each."""
+        return all(place.has_depth for place in self.places)
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:
-        return tuple(accumulate(len(scene) for scene in self.scenes))
+        return tuple(accumulate(len(place) for place in self.places))
 
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def locate(self, index: int) -> tuple[Scene, int]:
-        """The scene of a frame, and the frame's index in it."""
+    def locate(self, index: int) -> tuple[PlaceFrames, int]:
+        """The place of a frame, and the frame's index in it."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
         index %= len(self)
         which = bisect_right(self._ends, index)
-        return self.scenes[which], index - self._ends[which] + len(self.scenes[which])
+        return self.places[which], index - self._ends[which] + len(self.places[which])
 
-    def scene(self, index: int) -> str:
+    def place(self, index: int) -> str:
         return self.locate(index)[0].label
 
     def camera(self, index: int) -> Camera:
-        scene, own = self.locate(index)
-        return scene.camera(own)
+        place, own = self.locate(index)
+        return place.camera(own)
 
     def map_from_camera(self, index: int) -> NDArray[np.float64]:
-        scene, own = self.locate(index)
-        return scene.map_from_camera(own)
+        place, own = self.locate(index)
+        return place.map_from_camera(own)
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
-        scene, own = self.locate(index)
-        return scene.frame(own, depth=depth)
+        place, own = self.locate(index)
+        return place.frame(own, depth=depth)
 
 
-def scene_parts(dataset: Dataset) -> tuple[tuple[str, Subset], ...]:
-    """The frames of each scene and its name, "" for a data set of one place; in the order of their first frames."""
+def place_parts(dataset: Dataset) -> tuple[tuple[str, Subset], ...]:
+    """The frames of each place and its name, "" for a data set of one place; in the order of their first frames."""
     base, indices = dataset, list(range(len(dataset)))
     while isinstance(base, Subset):
         indices = [base.indices[index] for index in indices]
         base = base.parent
     parts: dict[str, tuple[Dataset, list[int]]] = {}
     for index in indices:
-        # Of a joined data set the part is one of the scene itself, which knows whether that scene has depth.
+        # Of a joined data set the part is one of the place itself, which knows whether that place has depth.
         source, own = base.locate(index) if isinstance(base, Joined) else (base, index)
-        parts.setdefault(base.scene(index), (source, []))[1].append(own)
+        parts.setdefault(base.place(index), (source, []))[1].append(own)
     return tuple((name, Subset(source, own)) for name, (source, own) in parts.items())
 
 
 def open_joined(root: Path | None, split: str, poses: Path | str | None = None) -> Joined:
-    """Open the same split of every scene that the file `root` lists. Raises DatasetError naming the file and scene."""
+    """Open the same split of every place that the file `root` lists. Raises DatasetError naming the file and place."""
     if root is None:
-        raise DatasetError(f"{KIND}: give the file that lists the scenes as the root")
+        raise DatasetError(f"{KIND}: give the file that lists the places as the root")
     if poses is not None:
-        raise DatasetError(f"{root}: each scene has its own poses, they belong into this file; given is {poses}")
+        raise DatasetError(f"{root}: each place has its own poses, they belong into this file; given is {poses}")
     if Path(split).suffix or len(Path(split).parts) > 1:
-        raise DatasetError(f"{root}: a split of joined scenes is a name that each of them knows; given is {split}")
-    scenes = tuple(_open_scene(root, number, node, split) for number, node in enumerate(_read_list(root), start=1))
-    labels = [scene.label for scene in scenes]
+        raise DatasetError(f"{root}: a split of joined places is a name that each of them knows; given is {split}")
+    places = tuple(_open_place(root, number, node, split) for number, node in enumerate(_read_list(root), start=1))
+    labels = [place.label for place in places]
     if twice := [label for label in labels if labels.count(label) > 1]:
-        raise DatasetError(f"{root}: two scenes are called '{twice[0]}'")
-    return Joined(scenes)
+        raise DatasetError(f"{root}: two places are called '{twice[0]}'")
+    return Joined(places)
 
 
 def _read_list(path: Path) -> list[Any]:
@@ -125,30 +125,30 @@ def _read_list(path: Path) -> list[Any]:
         mark = getattr(error, "problem_mark", None)
         raise DatasetError(f"{path}: not valid YAML{f' in line {mark.line + 1}' if mark else ''}") from error
     if not isinstance(listed, list) or not listed:
-        raise DatasetError(f"{path}: expected a list of scenes, each with {', '.join(KEYS)}")
+        raise DatasetError(f"{path}: expected a list of places, each with {', '.join(KEYS)}")
     return listed
 
 
-def _open_scene(path: Path, number: int, node: object, split: str) -> Scene:
-    where = f"{path}, scene {number}"
+def _open_place(path: Path, number: int, node: object, split: str) -> PlaceFrames:
+    where = f"{path}, place {number}"
     values = _checked(where, node)
     kind, label = values["dataset"], values["name"]
-    if not SCENE_NAME.fullmatch(label):
+    if not PLACE_NAME.fullmatch(label):
         raise DatasetError(
             f"{where}: name '{label}' is not made of at most 64 letters, digits and _, beginning with a letter"
         )
     if kind == KIND:
-        raise DatasetError(f"{where}: '{KIND}' scenes cannot be joined again, list theirs here")
+        raise DatasetError(f"{where}: '{KIND}' places cannot be joined again, list theirs here")
     root, poses = (path.parent / values[key] if key in values else None for key in ("root", "poses"))
     try:
         dataset = open_dataset(kind, root, split, poses)
     except VlocError as error:
         raise DatasetError(f"{where} ({label}): {error}") from error
-    return Scene(dataset, label)
+    return PlaceFrames(dataset, label)
 
 
 def _checked(where: str, node: object) -> Mapping[str, str]:
-    """The texts of one scene by key. Raises DatasetError."""
+    """The texts of one place by key. Raises DatasetError."""
     if not isinstance(node, dict):
         raise DatasetError(f"{where} is '{node}', expected {', '.join(KEYS)}")
     if unknown := [key for key in node if key not in KEYS]:

@@ -55,7 +55,7 @@ class PosedFiles:
     def has_depth(self) -> bool:
         return any(path.is_file() for path in self.depths)
 
-    def scene(self, index: int) -> str:
+    def place(self, index: int) -> str:
         return ""
 
     def camera(self, index: int) -> Camera:

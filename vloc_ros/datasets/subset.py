@@ -28,8 +28,8 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def scene(self, index: int) -> str:
-        return self.parent.scene(self.indices[index])
+    def place(self, index: int) -> str:
+        return self.parent.place(self.indices[index])
 
     def camera(self, index: int) -> Camera:
         return self.parent.camera(self.indices[index])

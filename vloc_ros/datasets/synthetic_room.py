@@ -82,7 +82,7 @@ class RoomFrames:
         driven = all(name.startswith(f"{DRIVE}/") for name in self.names)
         return robot_mounting(self.plan.drive) if driven else None
 
-    def scene(self, index: int) -> str:
+    def place(self, index: int) -> str:
         return ""
 
     def camera(self, index: int) -> Camera:

@@ -17,7 +17,7 @@ class Frame:
     """One posed image. `map_from_camera` 4x4 float64, metres, camera x right, y down, z forward.
 
     `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown, inf = the image shows nothing there; None
-    when not asked for or not there. Where the camera is distorted, so are image and depth. `scene`: which of several
+    when not asked for or not there. Where the camera is distorted, so are image and depth. `place`: which of several
     places with a map frame each it was taken in, "" where there is one place only. Raises DatasetError for a frame that
     is inconsistent.
     """
@@ -26,7 +26,7 @@ class Frame:
     image: CameraImage
     map_from_camera: NDArray[np.float64]
     depth: NDArray[np.float32] | None = None
-    scene: str = ""
+    place: str = ""
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -56,8 +56,8 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def scene(self, index: int) -> str:
-        """Which of several places one frame is of, as `Frame.scene`."""
+    def place(self, index: int) -> str:
+        """Which of several places one frame is of, as `Frame.place`."""
         ...
 
     def camera(self, index: int) -> Camera:

@@ -27,7 +27,7 @@ def caption_of(result: PoseEstimate | Rejection) -> tuple[str, ...]:
         return ("rejected", *textwrap.wrap(IN_BRACKETS.sub("", result.detail), LINE_LENGTH))
     sigma = f"sigma {100 * result.position_sigma_m:.2g} cm, {math.degrees(result.rotation_sigma_rad):.2g} deg"
     confidence = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
-    place = f" in {result.scene}" if result.scene else ""
+    place = f" in {result.place}" if result.place else ""
     return f"localized{place}{confidence}", f"{result.inlier_count} inliers, {sigma}"
 
 

@@ -60,7 +60,7 @@ def draw_result(image: CameraImage, result: PoseEstimate | Rejection, landmark_m
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
     if isinstance(result, PoseEstimate) and len(result.correspondences) > MANY:
-        _tint_places(picture, result.correspondences, landmark_map.of_scene(result.scene).positions, scale)
+        _tint_places(picture, result.correspondences, landmark_map.of_place(result.place).positions, scale)
     _draw_result(picture, image, result, scale)
     return picture
 

@@ -173,11 +173,11 @@ def against(records: Sequence[FrameRecord], truth: Matrix, mapping_views: Matrix
 
 
 def _accepted(records: Sequence[FrameRecord]) -> tuple[Stamps, Matrix, Matrix]:
-    """Stamps (N,), true poses and estimates (N, 4, 4) of the accepted frames in the right scene."""
+    """Stamps (N,), true poses and estimates (N, 4, 4) of the accepted frames in the right place."""
     accepted = [
         (r.stamp_ns, r.true_map_from_camera, r.outcome)
         for r in records
-        if isinstance(r.outcome, Estimated) and r.outcome.error.in_scene
+        if isinstance(r.outcome, Estimated) and r.outcome.error.in_right_place
     ]
     if len(accepted) < LEAST_FRAMES:
         raise DatasetError(f"a fit of the truth needs {LEAST_FRAMES} accepted poses, there are {len(accepted)}")
@@ -205,7 +205,7 @@ def _median_m(truth: Matrix, estimates: Matrix) -> float:
 
 def _against(record: FrameRecord, truth: Matrix, mapping_views: Matrix) -> FrameRecord:
     def measured(estimated: Estimated) -> Estimated:
-        if not estimated.error.in_scene:
+        if not estimated.error.in_right_place:
             return estimated
         return replace(estimated, error=pose_error(estimated.map_from_camera, truth))
 

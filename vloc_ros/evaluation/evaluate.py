@@ -15,7 +15,7 @@ from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionR
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.evaluation import strict_json
-from vloc_ros.evaluation.metrics import SCENE_ACCURACY, summarize
+from vloc_ros.evaluation.metrics import PLACE_ACCURACY, summarize
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.files import write_text
@@ -39,7 +39,7 @@ class Evaluation:
         """The figures of `metrics.summarize`, how often each reason of rejection was given, and `failed`: how many of
         the rejected frames had no pose that the gate could have judged. Of the accepted poses, None without any:
         `nees`, the average over its 6 dimensions, and `coverage_95`, the share of errors in the 95 % ellipsoid. Of
-        a map of several scenes, `scene_accuracy`: the share of all frames whose likeliest scene is the true one."""
+        a map of several places, `scene_accuracy`: the share of all frames whose likeliest place is the true one."""
         reasons = [record.outcome.reason for record in self.records if isinstance(record.outcome, Rejected)]
         squares = nees(self.records)
         return {
@@ -48,20 +48,20 @@ class Evaluation:
             "nees": float(squares.mean()) / DIMENSIONS if len(squares) else None,
             "coverage_95": coverage(squares)[0.95] if len(squares) else None,
             "rejection_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-            **self._scene_accuracy(),
+            **self._place_accuracy(),
         }
 
-    def _scene_accuracy(self) -> dict[str, float]:
-        if not any(record.true_scene for record in self.records):
+    def _place_accuracy(self) -> dict[str, float]:
+        if not any(record.true_place for record in self.records):
             return {}
-        return {SCENE_ACCURACY: sum(record.scene == record.true_scene for record in self.records) / len(self.records)}
+        return {PLACE_ACCURACY: sum(record.place == record.true_place for record in self.records) / len(self.records)}
 
-    def by_scene(self) -> dict[str, "Evaluation"]:
-        """The frames of each true scene, in the order of their first ones; all of them under "" for one place."""
+    def by_place(self) -> dict[str, "Evaluation"]:
+        """The frames of each true place, in the order of their first ones; all of them under "" for one place."""
         found: dict[str, list[FrameRecord]] = {}
         for record in self.records:
-            found.setdefault(record.true_scene, []).append(record)
-        return {scene: Evaluation(tuple(records), self.source) for scene, records in found.items()}
+            found.setdefault(record.true_place, []).append(record)
+        return {place: Evaluation(tuple(records), self.source) for place, records in found.items()}
 
     def write_json(self, path: Path) -> None:
         """Write summary, `source` and, as `per_frame`, every record. Raises ConfigError when it cannot be written."""
@@ -123,9 +123,9 @@ def evaluate_frames(
     taken when the one before is done."""
     records: list[FrameRecord] = []
     localizer.warm_up()  # so that times are true
-    scenes = localizer.landmark_map.manifest.scenes
+    places = localizer.landmark_map.manifest.places
     for frame, result in _results(localizer, frames):
-        require_scene(frame, scenes)
+        require_place(frame, places)
         records.append(_record(localizer, frame, result))
         if progress:
             progress(len(records))
@@ -175,17 +175,17 @@ def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,
         true_map_from_camera=frame.map_from_camera,
-        outcome=kept(result, frame.map_from_camera, frame.scene),
+        outcome=kept(result, frame.map_from_camera, frame.place),
         timings_ms=result.timings_ms,
-        nearest_view=nearest_view(landmark_map.views_of(frame.scene), frame.map_from_camera),
-        scene=result.scene,
-        true_scene=frame.scene,
+        nearest_view=nearest_view(landmark_map.views_of(frame.place), frame.map_from_camera),
+        place=result.place,
+        true_place=frame.place,
     )
 
 
-def require_scene(frame: Frame, scenes: Sequence[str]) -> None:
+def require_place(frame: Frame, places: Sequence[str]) -> None:
     """Raise ConfigError for truth in no frame of the map's: errors would mean nothing."""
-    if bool(frame.scene) != bool(scenes):
-        here = f"is of scene '{frame.scene}'" if frame.scene else "does not say of which scene it is"
-        there = f"of the scenes {', '.join(scenes)}" if scenes else "of one place"
+    if bool(frame.place) != bool(places):
+        here = f"is of place '{frame.place}'" if frame.place else "does not say of which place it is"
+        there = f"of the places {', '.join(places)}" if places else "of one place"
         raise ConfigError(f"{frame.name}: the frame {here}, the map is {there}")

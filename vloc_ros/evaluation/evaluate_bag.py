@@ -29,7 +29,7 @@ def evaluate_bag(
     truth. Raises VlocError.
     """
     with open_bag(path) as bag:
-        frames = bag_frames(bag, options, localizer.landmark_map.manifest.frame_of(options.scene))
+        frames = bag_frames(bag, options, localizer.landmark_map.manifest.frame_of(options.place))
 
         if look_at:
             look_at(sensor.sent for sensor in frames.calibrations.cameras)
@@ -39,7 +39,7 @@ def evaluate_bag(
                 progress(done + frames.left_out, len(frames))
 
         evaluation = evaluate_frames(localizer, frames, count)
-    views = localizer.landmark_map.views_of(options.scene)
+    views = localizer.landmark_map.views_of(options.place)
     return corrected(replace(evaluation, source=frames.to_json()), frames.truth.at, correction, views)
 
 

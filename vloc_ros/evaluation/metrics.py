@@ -14,7 +14,7 @@ RECALL_LIMITS = {
     for limit in (PoseTolerance(0.02, 1.0), RIGHT_POSE, PoseTolerance(0.10, 5.0), PoseTolerance(0.25, 2.0))
 }
 RIGHT_RECALL = f"recall_{RIGHT_POSE.name}"
-SCENE_ACCURACY = "scene_accuracy"  # in the summary, for a map of several scenes
+PLACE_ACCURACY = "scene_accuracy"  # in the summary, for a map of several places
 PERCENTILES = (50, 95, 99)
 
 
@@ -47,9 +47,9 @@ def comparison_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[list[str
     rows.append(["median", *map(median_text, summaries.values())])
     for name, limit in RECALL_LIMITS.items():
         rows.append([f"within {limit}", *(f"{s[name]:.1%}" for s in summaries.values())])
-    if any(SCENE_ACCURACY in summary for summary in summaries.values()):
-        shares = [s.get(SCENE_ACCURACY) for s in summaries.values()]
-        rows.append(["right scene", *("none" if share is None else f"{share:.1%}" for share in shares)])
+    if any(PLACE_ACCURACY in summary for summary in summaries.values()):
+        shares = [s.get(PLACE_ACCURACY) for s in summaries.values()]
+        rows.append(["right place", *("none" if share is None else f"{share:.1%}" for share in shares)])
     rows.append(["rejected", *(str(s["rejected"]) for s in summaries.values())])
     rows.append(["wrong accepted", *(str(s["wrong_accepted"]) for s in summaries.values())])
     totals = [s["latency_ms"].get("total") for s in summaries.values()]

@@ -14,7 +14,7 @@ from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
-from vloc_ros.geometry.pose_error import WRONG_SCENE, pose_error
+from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_line
 from vloc_ros.geometry.transforms import Matrix, moved_covariance
@@ -57,8 +57,8 @@ def read_recording(directory: Path) -> Recording:
     )
 
 
-def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix, scene: str = "") -> Evaluation:
-    """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took. `scene`: that
+def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix, place: str = "") -> Evaluation:
+    """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took. `place`: that
     of the truth and the views, where the map is of several.
 
     Raises DatasetError where there is none. `source` says how many images were left out.
@@ -68,10 +68,10 @@ def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views:
     with_truth = [(stamp, pose) for stamp, pose, is_known in zip(stamps, poses, known, strict=True) if is_known]
     records = []
     for stamp_ns, truth in with_truth:
-        outcome = _outcome(recording, stamp_ns, truth, scene)
+        outcome = _outcome(recording, stamp_ns, truth, place)
         if outcome is not None:
             record = _record(recording.statuses[stamp_ns], truth, outcome, mapping_views)
-            records.append(replace(record, true_scene=scene))
+            records.append(replace(record, true_place=place))
     if not records:
         raise DatasetError(f"{recording.where}: none of {len(stamps)} images has ground truth")
     source = {
@@ -94,11 +94,11 @@ def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mappin
         timings_ms={} if image.localize_ms is None else {"total": image.localize_ms},
         nearest_view=nearest_view(mapping_views, truth),
         state=status.state,
-        scene=image.place,
+        place=image.place,
     )
 
 
-def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, scene: str) -> Estimated | Rejected | None:
+def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, place: str) -> Estimated | Rejected | None:
     """None for a pose that was announced but not recorded."""
     image = recording.statuses[stamp_ns].image
     assert image is not None
@@ -114,7 +114,7 @@ def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, scene: str) -> 
         map_from_camera=camera,
         covariance=covariance,
         confidence=image.figures.confidence,
-        error=pose_error(camera, truth) if image.place == scene else WRONG_SCENE,
+        error=pose_error(camera, truth) if image.place == place else WRONG_PLACE,
         inliers=image.figures.inliers,
         inlier_ratio=image.figures.inlier_ratio,
         reprojection_rmse_px=image.figures.reprojection_rmse_px,

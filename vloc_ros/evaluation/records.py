@@ -11,7 +11,7 @@ from vloc_ros.core.nearest_view import NearestView
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.strict_json import number
-from vloc_ros.geometry.pose_error import WRONG_SCENE, PoseError, pose_error
+from vloc_ros.geometry.pose_error import WRONG_PLACE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix, from_pose_vector, pose_vector
 from vloc_ros.tracking.state import State
 
@@ -32,14 +32,14 @@ class Estimated:
 
     def to_json(self) -> dict[str, Any]:
         """In JSON's types; `pose` as POSE_COLUMNS, `covariance` the 36 numbers row by row. Errors are None in the wrong
-        scene, where they are infinite."""
-        in_scene = self.error.in_scene
+        place, where they are infinite."""
+        in_right_place = self.error.in_right_place
         return {
             "pose": pose_vector(self.map_from_camera).tolist(),
             "covariance": self.covariance.ravel().tolist(),
             "confidence": self.confidence,
-            "translation_error_m": self.error.translation_m if in_scene else None,
-            "rotation_error_deg": math.degrees(self.error.rotation_rad) if in_scene else None,
+            "translation_error_m": self.error.translation_m if in_right_place else None,
+            "rotation_error_deg": math.degrees(self.error.rotation_rad) if in_right_place else None,
             "inliers": self.inliers,
             "inlier_ratio": self.inlier_ratio,
             "reprojection_rmse_px": self.reprojection_rmse_px,
@@ -54,7 +54,7 @@ class Estimated:
             map_from_camera=from_pose_vector([number(value) for value in node["pose"]]),
             covariance=np.array([number(value) for value in node["covariance"]]).reshape(6, 6),
             confidence=number(node["confidence"]),
-            error=WRONG_SCENE
+            error=WRONG_PLACE
             if node["translation_error_m"] is None
             else PoseError(number(node["translation_error_m"]), math.radians(number(node["rotation_error_deg"]))),
             inliers=int(number(node["inliers"])),
@@ -77,8 +77,8 @@ class Rejected:
 @dataclass(frozen=True)
 class FrameRecord:
     """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
-    live run, what the robot believed once the frame was done; None for images localized one by one. `true_scene`: which
-    of the map's scenes the frame is of, `scene`: the likeliest, of a rejected frame too, "" where nothing speaks for
+    live run, what the robot believed once the frame was done; None for images localized one by one. `true_place`: which
+    of the map's places the frame is of, `place`: the likeliest, of a rejected frame too, "" where nothing speaks for
     any; both "" for a map of one place."""
 
     name: str
@@ -88,8 +88,8 @@ class FrameRecord:
     timings_ms: Mapping[str, float]
     nearest_view: NearestView | None = None
     state: State | None = None
-    scene: str = ""
-    true_scene: str = ""
+    place: str = ""
+    true_place: str = ""
 
     @property
     def error(self) -> PoseError | None:
@@ -113,8 +113,8 @@ class FrameRecord:
             "nearest_view_deg": view.angle_deg if view else None,
             "latency_ms": dict(self.timings_ms),
             "state": self.state.value if self.state else None,
-            "scene": self.scene,
-            "true_scene": self.true_scene,
+            "scene": self.place,
+            "true_scene": self.true_place,
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -141,19 +141,19 @@ class FrameRecord:
                 timings_ms={str(stage): number(ms) for stage, ms in node["latency_ms"].items()},
                 nearest_view=None if view is None else NearestView(number(view), number(node["nearest_view_deg"])),
                 state=None if state is None else State(state),
-                scene=str(node.get("scene", "")),
-                true_scene=str(node.get("true_scene", "")),
+                place=str(node.get("scene", "")),
+                true_place=str(node.get("true_scene", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
 
 
-def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_scene: str = "") -> Estimated | Rejected:
-    """What is kept of a result; a pose in another scene than the true one is infinitely wrong."""
+def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_place: str = "") -> Estimated | Rejected:
+    """What is kept of a result; a pose in another place than the true one is infinitely wrong."""
 
     def estimated(estimate: PoseEstimate) -> Estimated:
         error = pose_error(estimate.map_from_camera, true_map_from_camera)
-        return _estimated(estimate, error if result.scene == true_scene else WRONG_SCENE)
+        return _estimated(estimate, error if result.place == true_place else WRONG_PLACE)
 
     if isinstance(result, PoseEstimate):
         return estimated(result)

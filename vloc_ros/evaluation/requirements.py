@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.metrics import PERCENTILES, SCENE_ACCURACY, summarize
+from vloc_ros.evaluation.metrics import PERCENTILES, PLACE_ACCURACY, summarize
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -85,7 +85,7 @@ def junit_xml(requirements: Sequence[Requirement], values: Mapping[str, float | 
 
 def _require_known(name: str, where: str) -> None:
     known = [key for key in figures(summarize([], [])) if key != "latency_ms"]
-    known += ["failed", "nees", "coverage_95", SCENE_ACCURACY]
+    known += ["failed", "nees", "coverage_95", PLACE_ACCURACY]
     stage = STAGE_FIGURE.fullmatch(name)
     if name in known or (stage and int(stage[2]) in PERCENTILES):
         return

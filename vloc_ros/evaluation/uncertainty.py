@@ -31,12 +31,12 @@ def is_right(estimate: Estimated) -> bool:
 
 
 def nees(records: Sequence[FrameRecord]) -> Float:
-    """Normalized estimation error squared of the accepted poses in the right scene, e^T C^-1 e: 6 on average where
+    """Normalized estimation error squared of the accepted poses in the right place, e^T C^-1 e: 6 on average where
     covariances are true."""
     accepted = [
         (record.outcome, record.true_map_from_camera)
         for record in records
-        if isinstance(record.outcome, Estimated) and record.outcome.error.in_scene
+        if isinstance(record.outcome, Estimated) and record.outcome.error.in_right_place
     ]
     errors = [error_vector(estimate.map_from_camera, true) for estimate, true in accepted]
     return np.array(

@@ -13,7 +13,7 @@ from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import GREEN, RED
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.evaluate import require_scene
+from vloc_ros.evaluation.evaluate import require_place
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import Matrix, to_quaternion
 from vloc_ros.localizer import Localizer
@@ -29,42 +29,42 @@ POINT_SHARE = 0.15  # a landmark's dot against its patch
 def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -> None:
     """Localize the frames and show what comes of them, or write it to the file `save` (.rrd) for later.
 
-    Raises ConfigError where rerun is not installed, when the file cannot be written, and for frames of no scene of the
+    Raises ConfigError where rerun is not installed, when the file cannot be written, and for frames of no place of the
     map's.
     """
     rr = _rerun()
     stream = rr.RecordingStream("vloc_ros")
     landmark_map = localizer.landmark_map
-    scenes = landmark_map.manifest.scenes or ("",)
+    places = landmark_map.manifest.places or ("",)
     try:
         if save is None:
-            stream.spawn(default_blueprint=_blueprint(scenes))
+            stream.spawn(default_blueprint=_blueprint(places))
         else:
-            stream.save(save, default_blueprint=_blueprint(scenes))
+            stream.save(save, default_blueprint=_blueprint(places))
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{save or 'rerun'}: the recording cannot be started: {error}") from error
-    for scene in scenes:
-        _log_map(rr, stream, _world(scene), landmark_map.of_scene(scene))
+    for place in places:
+        _log_map(rr, stream, _world(place), landmark_map.of_place(place))
     paths: dict[str, list[Matrix]] = defaultdict(list)
     before = ""
     for index, frame in enumerate(frames):
         stream.set_time("frame", sequence=index)
-        require_scene(frame, landmark_map.manifest.scenes)
-        world = _world(frame.scene)
-        if frame.scene != before:
+        require_place(frame, landmark_map.manifest.places)
+        world = _world(frame.place)
+        if frame.place != before:
             for name in (TRUTH, ESTIMATE):
                 stream.log(f"{_world(before)}/{name}", rr.Clear(recursive=True))
-            before = frame.scene
+            before = frame.place
         result = localizer.localize(frame.image)
         _log_image(rr, stream, frame, result)
         paths[f"{world}/path/{TRUTH}"].append(frame.map_from_camera)
         _log_camera(rr, stream, f"{world}/{TRUTH}", frame, frame.map_from_camera, TRUTH_COLOUR)
-        if isinstance(result, PoseEstimate) and result.scene == frame.scene:
+        if isinstance(result, PoseEstimate) and result.place == frame.place:
             paths[f"{world}/path/{ESTIMATE}"].append(result.map_from_camera)
             _log_camera(rr, stream, f"{world}/{ESTIMATE}", frame, result.map_from_camera, ESTIMATE_COLOUR)
             _log_estimate(rr, stream, f"{world}/{ESTIMATE}", frame, result)
         else:
-            why = result.detail if isinstance(result, Rejection) else f"taken for scene {result.scene}"
+            why = result.detail if isinstance(result, Rejection) else f"taken for place {result.place}"
             stream.log("rejections", rr.TextLog(f"{frame.name}: {why}", level=rr.TextLogLevel.WARN))
             stream.log(f"{world}/{ESTIMATE}", rr.Clear(recursive=True))
     for entity, poses in paths.items():
@@ -82,15 +82,15 @@ def _rerun() -> Any:
     return rerun
 
 
-def _world(scene: str) -> str:
-    """Where a scene's things are: each has a frame, and so a view, of its own."""
-    return f"world/{scene}" if scene else "world"
+def _world(place: str) -> str:
+    """Where a place's things are: each has a frame, and so a view, of its own."""
+    return f"world/{place}" if place else "world"
 
 
-def _blueprint(scenes: Sequence[str]) -> Any:
+def _blueprint(places: Sequence[str]) -> Any:
     from rerun import blueprint as rrb
 
-    worlds = [rrb.Spatial3DView(origin=_world(scene), name=scene or None) for scene in scenes]
+    worlds = [rrb.Spatial3DView(origin=_world(place), name=place or None) for place in places]
     plots = [rrb.TimeSeriesView(origin=f"plots/{name}") for name in ("error", "confidence", "inliers")]
     image = rrb.Spatial2DView(origin="image")
     return rrb.Blueprint(

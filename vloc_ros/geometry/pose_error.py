@@ -35,21 +35,21 @@ NOT_WRONG_POSE = PoseTolerance(0.25, 5.0)  # beyond it, a robot is misled
 
 @dataclass(frozen=True)
 class PoseError:
-    """Distance of the camera centres (m) and angle between the orientations (rad); infinite in the wrong scene."""
+    """Distance of the camera centres (m) and angle between the orientations (rad); infinite in the wrong place."""
 
     translation_m: float
     rotation_rad: float
 
     @property
-    def in_scene(self) -> bool:
-        """Whether the pose is in the right scene, so that there is a distance at all."""
+    def in_right_place(self) -> bool:
+        """Whether the pose is in the right place, so that there is a distance at all."""
         return math.isfinite(self.translation_m)
 
     def within(self, tolerance: PoseTolerance) -> bool:
         return self.translation_m <= tolerance.metres and math.degrees(self.rotation_rad) <= tolerance.degrees
 
 
-WRONG_SCENE = PoseError(math.inf, math.inf)  # its coordinates are in another frame: nothing could be compared
+WRONG_PLACE = PoseError(math.inf, math.inf)  # its coordinates are in another frame: nothing could be compared
 
 
 def pose_error(map_from_camera: Matrix, true_map_from_camera: Matrix) -> PoseError:

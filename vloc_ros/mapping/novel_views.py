@@ -75,7 +75,7 @@ class NovelViews:
             image, depth = _render([self._cloud(source) for source in sources], camera, pose)
             if np.isfinite(depth).mean() > LEAST_SEEN:
                 name = f"{self._dataset.names[base]} moved {number}"
-                return Frame(name, CameraImage(image, camera), pose, depth, self._dataset.scene(base))
+                return Frame(name, CameraImage(image, camera), pose, depth, self._dataset.place(base))
         return self._dataset.frame(base, depth=True)
 
     def _camera(self, index: int) -> Camera:

@@ -21,8 +21,9 @@ REAL = (np.dtype(np.float32), np.dtype(np.float64))
 COUNT = (np.dtype(np.int32),)
 ARRAYS = {name: COUNT if name in ("ids", "observations") else REAL for name in PER_LANDMARK}
 VIEWS = "mapping_views"  # (V, 3, 4), without the last row of each pose
-SCENES = {"scenes": COUNT, "view_scenes": COUNT}  # only in a map of several scenes
-KNOWN = (*ARRAYS, VIEWS, *SCENES)
+PLACES = {"places": "scenes", "view_places": "view_scenes"}  # only in a map of several, under these names
+PLACE_ARRAYS = dict.fromkeys(PLACES.values(), COUNT)
+KNOWN = (*ARRAYS, VIEWS, *PLACE_ARRAYS)
 
 
 def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
@@ -30,8 +31,10 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
     arrays: dict[str, NDArray[Any]] = {
         f"{METHOD_PREFIX}{name}": array for name, array in landmark_map.method_data.items()
     }
-    for name, kinds in {**ARRAYS, **(SCENES if landmark_map.manifest.scenes else {})}.items():
+    for name, kinds in ARRAYS.items():
         arrays[name] = np.asarray(getattr(landmark_map, name), dtype=kinds[0])
+    if landmark_map.manifest.places:
+        arrays |= {name: np.asarray(getattr(landmark_map, ours), dtype=np.int32) for ours, name in PLACES.items()}
     arrays[VIEWS] = np.asarray(landmark_map.mapping_views[:, :3], dtype=np.float32)
     rounding = np.abs(arrays["positions"] - landmark_map.positions).max()
     if rounding >= MAX_ROUNDING_M:
@@ -46,7 +49,7 @@ def encode_landmarks(landmark_map: LandmarkMap) -> bytes:
 def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
     """The landmark map of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
     arrays = _load(content)
-    for name, kinds in {**ARRAYS, VIEWS: REAL, **(SCENES if manifest.scenes else {})}.items():
+    for name, kinds in {**ARRAYS, VIEWS: REAL, **(PLACE_ARRAYS if manifest.places else {})}.items():
         if name not in arrays:
             raise MapError(f"array {name!r} is missing")
         if arrays[name].dtype not in kinds:
@@ -74,7 +77,7 @@ def decode_landmarks(content: bytes, manifest: Manifest) -> LandmarkMap:
             manifest=manifest,
             mapping_views=_with_last_row(arrays[VIEWS]),
             method_data=method_data,
-            **{name: arrays[name] for name in SCENES if name in arrays},
+            **{ours: arrays[name] for ours, name in PLACES.items() if name in arrays},
         )
     except ConfigError as error:
         raise MapError(str(error)) from error

@@ -51,6 +51,9 @@ class _Document:
     format_version: int
 
 
+OTHERWISE = ("network", "scenes")  # what a Manifest has in another way
+
+
 @dataclass(frozen=True)
 class FileRecord:
     """Expected content of one file of the map directory: SHA-256 in lower-case hex, and size."""
@@ -71,8 +74,9 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
     """
     if set(manifest.models) != {NETWORK}:
         raise MapError(f"map.yaml: models {list(manifest.models)}: format {FORMAT_VERSION} has {NETWORK!r} alone")
-    same = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(_Document) if f.name != NETWORK}
-    fields = _plain(_Document(**same, network=manifest.models[NETWORK].grid), "map.yaml")
+    same = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(_Document) if f.name not in OTHERWISE}
+    said = _Document(**same, network=manifest.models[NETWORK].grid, scenes=manifest.places)
+    fields = _plain(said, "map.yaml")
     document = {"format_version": fields.pop("format_version"), **fields, "files": _plain(files, "map.yaml: files")}
     body = strict_yaml.dump(document)
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -97,9 +101,11 @@ def decode_manifest(content: bytes) -> tuple[Manifest, dict[str, FileRecord]]:
     for older in range(version, FORMAT_VERSION):
         document = UPGRADES[older](document)
     said = _build(_Document, {**document, "format_version": FORMAT_VERSION}, "")
-    same = {field.name: getattr(said, field.name) for field in dataclasses.fields(said) if field.name != NETWORK}
+    same = {field.name: getattr(said, field.name) for field in dataclasses.fields(said) if field.name not in OTHERWISE}
     try:
-        return Manifest(**same, image_size=said.network.image_size, models=said.network.models), files
+        return Manifest(
+            **same, image_size=said.network.image_size, models=said.network.models, places=said.scenes
+        ), files
     except ConfigError as error:
         raise MapError(str(error)) from error
 

@@ -21,7 +21,7 @@ LANDMARKS_OF = "map/landmarks/{}"
 
 class MapServer(VlocNode[MapServerParameters]):
     """Publishes `map/manifest`, `map/landmarks` and `map/data`, each reliable and transient local; the landmarks of a
-    map of several scenes on `map/landmarks/SCENE`, each in its scene's frame, and none on `map/landmarks`.
+    map of several places on `map/landmarks/PLACE`, each in its place's frame, and none on `map/landmarks`.
 
     Setting the parameter `map` loads that map, or is refused with the reason and the old map stays.
     """
@@ -34,7 +34,7 @@ class MapServer(VlocNode[MapServerParameters]):
         self._stored = self._load(self.parameters.map)
         self._manifest = self.publisher(scope, String, "map/manifest", LATCHED)
         self._landmarks = self.publisher(scope, PointCloud2, "map/landmarks", LATCHED)
-        self._of_scenes = scope.enter_context(ExitStack())  # the publishers that only the present map needs
+        self._of_places = scope.enter_context(ExitStack())  # the publishers that only the present map needs
         self._data = self.publisher(scope, UInt8MultiArray, "map/data", LATCHED)
         scope.callback(self.destroy_service, self.create_service(Trigger, "~/reload", self._on_reload))
 
@@ -53,24 +53,24 @@ class MapServer(VlocNode[MapServerParameters]):
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
         stored = read_map(resolve_map(uri))
-        for scene in stored.landmark_map.manifest.scenes:
+        for place in stored.landmark_map.manifest.places:
             try:
-                topic = expand_topic_name(LANDMARKS_OF.format(scene), self.get_name(), self.get_namespace())
+                topic = expand_topic_name(LANDMARKS_OF.format(place), self.get_name(), self.get_namespace())
                 validate_full_topic_name(topic)
             except Exception as error:  # of several kinds
                 reason = str(error).splitlines()[0]
-                raise MapError(f"{uri}: scene {scene!r} cannot be part of a topic's name: {reason}") from error
+                raise MapError(f"{uri}: place {place!r} cannot be part of a topic's name: {reason}") from error
         return stored
 
     def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
         now_ns, manifest = self.get_clock().now().nanoseconds, landmark_map.manifest
-        self._of_scenes.close()
-        for scene in manifest.scenes:
-            publisher = self.create_publisher(PointCloud2, LANDMARKS_OF.format(scene), LATCHED)
-            self._of_scenes.callback(self.destroy_publisher, publisher)
-            part = landmark_map.of_scene(scene)
+        self._of_places.close()
+        for place in manifest.places:
+            publisher = self.create_publisher(PointCloud2, LANDMARKS_OF.format(place), LATCHED)
+            self._of_places.callback(self.destroy_publisher, publisher)
+            part = landmark_map.of_place(place)
             publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
-        shown = slice(0) if manifest.scenes else slice(None)
+        shown = slice(0) if manifest.places else slice(None)
         cloud = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[shown], landmark_map.ids[shown])
         self._landmarks.publish(cloud)
 

@@ -74,7 +74,7 @@ class Outputs:
 
     def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
         """The debug image and the frustum, each only if somebody looks."""
-        where = header(image.stamp_ns, landmark_map.manifest.frame_of(result.scene))
+        where = header(image.stamp_ns, landmark_map.manifest.frame_of(result.place))
         if isinstance(result, PoseEstimate) and self._frustum.get_subscription_count():
             self._frustums = (self._frustums + 1) % FRUSTUMS_SHOWN
             self._frustum.publish(

@@ -68,7 +68,7 @@ class Relocalization:
 
     @property
     def map_frame(self) -> str:
-        """The frame of the last fix: in a map of several scenes, that of its scene; the map's own before any fix."""
+        """The frame of the last fix: in a map of several places, that of its place; the map's own before any fix."""
         localizer, fix = self._localizer, self._track.fix
         if localizer is None:
             return ""
@@ -242,7 +242,7 @@ class Relocalization:
     def _accept(self, localizer: Localizer, before: Track, image: CameraImage, estimate: PoseEstimate) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
         parameters = self._node.parameters
-        map_frame = localizer.landmark_map.manifest.frame_of(estimate.scene)
+        map_frame = localizer.landmark_map.manifest.frame_of(estimate.place)
         if map_frame == broadcast_frame(parameters, image.frame_id):
             raise RefusedError(
                 RejectionReason.NO_TRANSFORM,

@@ -83,7 +83,7 @@ class ImageReport:
             latency_ms,
             localize_ms=None if result is None else result.timings_ms["total"],
             figures=None if pose is None else FixFigures.of(pose),
-            place=result.scene if result else "",
+            place=result.place if result else "",
             refusal=refusal,
             summary=_summary(pose, latency_ms) if pose and not refusal else str(refusal),
         )
@@ -159,7 +159,7 @@ def _image(values: Mapping[str, str]) -> ImageReport:
 
 
 def _summary(pose: PoseEstimate, latency_ms: float) -> str:
-    place = f"in {pose.scene}, " if pose.scene else ""
+    place = f"in {pose.place}, " if pose.place else ""
     return (
         f"{place}{pose.inlier_count} inliers, reprojection {pose.reprojection_rmse_px:.2f} px, "
         f"sigma {pose.position_sigma_m * 100:.1f} cm, latency {latency_ms:.0f} ms"

@@ -23,7 +23,7 @@ class TrackingOptions:
 @dataclass(frozen=True, eq=False)
 class Fix:
     """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
-    of the pose is `map_frame`, which tells the scenes of a map of several apart."""
+    of the pose is `map_frame`, which tells the places of a map of several apart."""
 
     stamp_ns: int
     map_from_base: Matrix

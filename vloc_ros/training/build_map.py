@@ -12,7 +12,7 @@ from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
 from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.joined import scene_parts
+from vloc_ros.datasets.joined import place_parts
 from vloc_ros.datasets.some_grey import SomeGrey
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
@@ -125,7 +125,7 @@ def _make_trainer(
 def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, training: Dataset) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
     name, stride = options.method.method, options.method.stride
-    parts = [part for _, part in scene_parts(training)]
+    parts = [part for _, part in place_parts(training)]
     views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
     fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
     grid = deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs)
@@ -140,7 +140,7 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
             FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
             IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], options.grey),
         },
-        scenes=tuple(filter(None, scene.names)),
+        places=tuple(filter(None, scene.names)),
     )
     return LandmarkMap(
         ids=np.arange(len(scene.positions), dtype=np.int32),
@@ -150,8 +150,8 @@ def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, traini
         observations=scene.of_landmarks("observations"),
         manifest=manifest,
         mapping_views=np.stack(views),
-        scenes=scene.scene_of_landmark,
-        view_scenes=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+        places=scene.scene_of_landmark,
+        view_places=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
     )
 
 

@@ -87,7 +87,7 @@ def _samples(
 ) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
-            away = how_far_away(landmark_map.views_of(record.scene), record.solved.map_from_camera)
+            away = how_far_away(landmark_map.views_of(record.place), record.solved.map_from_camera)
             yield Sample(record.solved, record.true_map_from_camera, severity, away, moved)
 
 

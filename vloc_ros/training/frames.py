@@ -106,7 +106,7 @@ def _fill(
         intrinsics[index] = small.fx, small.fy, small.cx, small.cy
         images[index] = cv2.resize(camera.undistort(frame.image.rgb), (width, height), interpolation=cv2.INTER_AREA)
         cells[index] = labeller.label(frame, width // CELL_STRIDE, height // CELL_STRIDE)
-        poses[index], numbers[index] = frame.map_from_camera, scenes.index(frame.scene)
+        poses[index], numbers[index] = frame.map_from_camera, scenes.index(frame.place)
         return frame.name
 
     names = []

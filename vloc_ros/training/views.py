@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from vloc_ros.datasets import Dataset
-from vloc_ros.datasets.joined import scene_parts
+from vloc_ros.datasets.joined import place_parts
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.consistency import require_consistent
@@ -22,12 +22,12 @@ CALIBRATION_VIEWS = 3  # from beside each held-out frame
 
 def default_novel_views(recipe: Recipe, training: Dataset) -> float:
     """How many for each frame where nobody says: none if there is nothing to render from."""
-    return NOVEL_VIEWS if any(_can_be_moved(part, recipe) for _, part in scene_parts(training)) else 0.0
+    return NOVEL_VIEWS if any(_can_be_moved(part, recipe) for _, part in place_parts(training)) else 0.0
 
 
 def require_movable(novel_views: float | None, recipe: Recipe, training: Dataset) -> None:
     """Raise ConfigError if views are asked for that cannot be rendered or labelled."""
-    for name, part in scene_parts(training):
+    for name, part in place_parts(training):
         if novel_views and not _can_be_moved(part, recipe):
             scene = f"scene '{name}': " if name else ""
             reason = "no depth to render from" if recipe.labels_any_view else "sparse points label recorded frames only"
@@ -37,8 +37,8 @@ def require_movable(novel_views: float | None, recipe: Recipe, training: Dataset
 def frames_of_scenes(options: MapOptions, recipe: Recipe, dataset: Dataset) -> dict[str, Dataset]:
     """The frames of each scene, with depth as the method is to see it: corrected as found now, or by an earlier run."""
     if recipe.reads_depth:
-        return {name: _with_corrected_depth(options, name, part) for name, part in scene_parts(dataset)}
-    return {name: WithoutDepth(part, range(len(part))) for name, part in scene_parts(dataset)}
+        return {name: _with_corrected_depth(options, name, part) for name, part in place_parts(dataset)}
+    return {name: WithoutDepth(part, range(len(part))) for name, part in place_parts(dataset)}
 
 
 def training_views(part: Dataset, options: MapOptions, recipe: Recipe, size: tuple[int, int]) -> list[FrameReader]:

@@ -11,7 +11,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.overlay import draw_overlay
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import PERCENTILES, RIGHT_RECALL, SCENE_ACCURACY, comparison_rows, median_text
+from vloc_ros.evaluation.metrics import PERCENTILES, PLACE_ACCURACY, RIGHT_RECALL, comparison_rows, median_text
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report import floor_plan, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
@@ -33,9 +33,9 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
     with plotting():
         sections = [
             tiles(_tiles(summary)),
-            *(_where(scene, part.records, localizer) for scene, part in evaluation.by_scene().items()),
+            *(_where(place, part.records, localizer) for place, part in evaluation.by_place().items()),
             _how_good({title: evaluation}),
-            _scenes(evaluation),
+            _places(evaluation),
             _how_sure(records),
             _how_fast({title: evaluation}),
             _frames(records, localizer, load),
@@ -55,9 +55,9 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     wrong = summary["wrong_accepted"]
     total = summary["latency_ms"].get("total", {})
     squares, inside = summary["nees"], summary["coverage_95"]
-    scenes = {"right scene": (f"{summary[SCENE_ACCURACY]:.1%}", "")} if SCENE_ACCURACY in summary else {}
+    places = {"right place": (f"{summary[PLACE_ACCURACY]:.1%}", "")} if PLACE_ACCURACY in summary else {}
     return {
-        **scenes,
+        **places,
         "median error": (median_text(summary), ""),
         f"within {RIGHT_POSE}": (f"{summary[RIGHT_RECALL]:.1%}", ""),
         "rejected": (str(summary["rejected"]), ""),
@@ -68,33 +68,33 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _where(scene: str, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
-    if scene not in (localizer.landmark_map.manifest.scenes or ("",)):
+def _where(place: str, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+    if place not in (localizer.landmark_map.manifest.places or ("",)):
         return ""  # a place that the map knows nothing of
-    landmark_map = localizer.landmark_map.of_scene(scene)
+    landmark_map = localizer.landmark_map.of_place(place)
     captions = {
         "from above": "Truth, and estimates coloured by their error; grey: the map's landmarks.",
         "from the front": floor_plan.UP_IS,
     }
     return section(
-        f"Where, in scene {scene}" if scene else "Where",
+        f"Where, in place {place}" if place else "Where",
         *(plot(floor_plan.path(records, landmark_map, side), caption) for side, caption in captions.items()),
     )
 
 
-def _scenes(evaluation: Evaluation) -> str:
-    """Each scene by itself, and what it was taken for; nothing for a map of one place."""
-    parts = evaluation.by_scene()
+def _places(evaluation: Evaluation) -> str:
+    """Each place by itself, and what it was taken for; nothing for a map of one place."""
+    parts = evaluation.by_place()
     if "" in parts:
         return ""
-    head, *rows = comparison_rows({scene: part.summary() for scene, part in parts.items()})
-    taken_for = dict.fromkeys([*parts, *(record.scene for record in evaluation.records)])
+    head, *rows = comparison_rows({place: part.summary() for place, part in parts.items()})
+    taken_for = dict.fromkeys([*parts, *(record.place for record in evaluation.records)])
     counts = [
-        (scene, *(str(sum(record.scene == other for record in part.records)) for other in taken_for))
-        for scene, part in parts.items()
+        (place, *(str(sum(record.place == other for record in part.records)) for other in taken_for))
+        for place, part in parts.items()
     ]
     titles = ("frames of, taken for", *(other or "none" for other in taken_for))
-    return section("Scene by scene", table(head, rows), table(titles, counts))
+    return section("Place by place", table(head, rows), table(titles, counts))
 
 
 def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
@@ -211,8 +211,8 @@ def _describe(title: str, record: FrameRecord) -> str:
     estimate = record.outcome
     if not isinstance(estimate, Estimated):
         return f"{title}: {record.name}, {estimate.detail}"
-    if not estimate.error.in_scene:
-        return f"{title}: {record.name}, taken for scene {record.scene}, confidence {estimate.confidence:.2f}"
+    if not estimate.error.in_right_place:
+        return f"{title}: {record.name}, taken for place {record.place}, confidence {estimate.confidence:.2f}"
     error = estimate.error
     return (
         f"{title}: {record.name}, {100 * error.translation_m:.2f} cm, {math.degrees(error.rotation_rad):.2f} deg, "
@@ -222,13 +222,13 @@ def _describe(title: str, record: FrameRecord) -> str:
 
 def _map_card(localizer: Localizer) -> list[tuple[str, str]]:
     landmark_map, manifest = localizer.landmark_map, localizer.landmark_map.manifest
-    scenes = manifest.scenes or ("",)
+    places = manifest.places or ("",)
     return [
         ("map", localizer.map_id),
         ("method", manifest.method),
         ("made", manifest.created),
         ("landmarks", str(len(landmark_map))),
-        *((f"box {scene}".strip(), _box(landmark_map.of_scene(scene))) for scene in scenes),
+        *((f"box {place}".strip(), _box(landmark_map.of_place(place))) for place in places),
         ("made from", f"{len(landmark_map.mapping_views)} images"),
         ("network input", "{} x {}".format(*manifest.image_size)),
         ("gate", ", ".join(f"{name} {value:g}" for name, value in vars(manifest.gate).items())),

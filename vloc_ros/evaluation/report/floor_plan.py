@@ -61,13 +61,15 @@ def _along_walls(normals: Float, across: Float, up: Float) -> Float:
 
 
 def path(records: Sequence[FrameRecord], landmark_map: LandmarkMap, side: str) -> Figure:
-    """Truth, and estimates coloured by their error, over the landmarks, all of one scene; `side`: one of SIDES."""
+    """Truth, and estimates coloured by their error, over the landmarks, all of one place; `side`: one of SIDES."""
     figure, (view,) = axes_of(height=3.6)
     plane = upright_axes(landmark_map)[list(SIDES[side])]
     truth = np.array([record.true_map_from_camera[:3, 3] for record in records]) @ plane.T
-    accepted = [record.outcome for record in records if isinstance(record.outcome, Estimated) and _in_scene(record)]
+    accepted = [
+        record.outcome for record in records if isinstance(record.outcome, Estimated) and _in_right_place(record)
+    ]
     rejected = truth[[record.error is None for record in records]]
-    elsewhere = truth[[not _in_scene(record) for record in records]]
+    elsewhere = truth[[not _in_right_place(record) for record in records]]
     view.plot(*(thinned(landmark_map.positions) @ plane.T).T, ".", ms=2, mew=0, color=GREY, alpha=0.5)
     view.plot(*truth.T, ".", ms=2.5, mew=0, color=INK, label="truth")
     if accepted:
@@ -78,14 +80,14 @@ def path(records: Sequence[FrameRecord], landmark_map: LandmarkMap, side: str) -
     if len(rejected):
         view.plot(*rejected.T, "x", ms=4, color=INK, zorder=4, label="rejected")
     if len(elsewhere):
-        view.plot(*elsewhere.T, "x", ms=4, color=RED, zorder=4, label="taken for another scene")
+        view.plot(*elsewhere.T, "x", ms=4, color=RED, zorder=4, label="taken for another place")
     _finish(view, truth, side)
     view.legend(loc="upper left", fontsize=8)
     return figure
 
 
-def _in_scene(record: FrameRecord) -> bool:
-    return record.error is None or record.error.in_scene
+def _in_right_place(record: FrameRecord) -> bool:
+    return record.error is None or record.error.in_right_place
 
 
 def landmarks(

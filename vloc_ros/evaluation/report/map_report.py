@@ -37,13 +37,13 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     landmark_map = stored.landmark_map
     past = read_past(stored)
     curves, held_out = past.curves, past.held_out
-    scenes = landmark_map.manifest.scenes or ("",)
+    places = landmark_map.manifest.places or ("",)
     with plotting():
         sections = [
             tiles(_tiles(stored, held_out)),
-            *(_landmarks(scene, landmark_map.of_scene(scene)) for scene in scenes),
+            *(_landmarks(place, landmark_map.of_place(place)) for place in places),
             _preview(stored),
-            *(_accuracy(scene, landmark_map.of_scene(scene), held_out) for scene in scenes),
+            *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
@@ -64,11 +64,11 @@ def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[st
     }
 
 
-def _landmarks(scene: str, landmark_map: LandmarkMap) -> str:
+def _landmarks(place: str, landmark_map: LandmarkMap) -> str:
     seen = landmark_map.observations.astype(np.float64)
     cameras = landmark_map.mapping_views
     return section(
-        _titled("Landmarks", scene),
+        _titled("Landmarks", place),
         *(
             plot(floor_plan.landmarks(landmark_map, seen, SEEN, side, cameras, least_high=1, few_is_bad=True), caption)
             for side, caption in zip(floor_plan.SIDES, LANDMARK_CAPTIONS, strict=True)
@@ -78,8 +78,8 @@ def _landmarks(scene: str, landmark_map: LandmarkMap) -> str:
     )
 
 
-def _titled(title: str, scene: str) -> str:
-    return f"{title}: scene {scene}" if scene else title
+def _titled(title: str, place: str) -> str:
+    return f"{title}: place {place}" if place else title
 
 
 def _preview(stored: StoredMap) -> str:
@@ -87,13 +87,13 @@ def _preview(stored: StoredMap) -> str:
     return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
 
 
-def _accuracy(scene: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
-    held_out = [record for record in all_held_out if record.true_scene == scene]
+def _accuracy(place: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
+    held_out = [record for record in all_held_out if record.true_place == place]
     if not held_out:
         return ""
     errors, cameras = _error_of_views(landmark_map, held_out), np.array([r.true_map_from_camera for r in held_out])
     return section(
-        _titled("Where will it fail?", scene),
+        _titled("Where will it fail?", place),
         *(
             plot(
                 floor_plan.landmarks(
@@ -111,7 +111,7 @@ def _accuracy(scene: str, landmark_map: LandmarkMap, all_held_out: list[FrameRec
 def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> NDArray[np.float64]:
     """For each landmark the mean error, cm, of the held-out frames that look at its front; NaN where none does.
 
-    A rejected frame, and one taken for another scene, counts as REJECTED_CM. What stands in the way is not known.
+    A rejected frame, and one taken for another place, counts as REJECTED_CM. What stands in the way is not known.
     """
     total, count = np.zeros(len(landmark_map)), np.zeros(len(landmark_map))
     for record in held_out:
@@ -126,8 +126,8 @@ def _error_of_views(landmark_map: LandmarkMap, held_out: list[FrameRecord]) -> N
 
 
 def _distance_cm(record: FrameRecord) -> float | None:
-    """The error, None where there is none: rejected, or taken for another scene."""
-    return 100 * record.error.translation_m if record.error and record.error.in_scene else None
+    """The error, None where there is none: rejected, or taken for another place."""
+    return 100 * record.error.translation_m if record.error and record.error.in_right_place else None
 
 
 def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
@@ -136,7 +136,7 @@ def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
         (
             record.name,
             _verdict(record),
-            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error and record.error.in_scene else "",
+            f"{math.degrees(record.error.rotation_rad):.2f}" if record.error and record.error.in_right_place else "",
             f"{record.solved.confidence:.2f}" if record.solved else "",
         )
         for record in ranked[:WORST_FRAMES]
@@ -146,7 +146,7 @@ def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
 def _verdict(record: FrameRecord) -> str:
     if record.error is None:
         return "rejected"
-    return f"{100 * record.error.translation_m:.2f}" if record.error.in_scene else f"taken for {record.scene}"
+    return f"{100 * record.error.translation_m:.2f}" if record.error.in_right_place else f"taken for {record.place}"
 
 
 def _training(curves: Curves) -> str:

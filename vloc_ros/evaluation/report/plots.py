@@ -213,7 +213,7 @@ def _scatter_against_error(
         chosen = [
             (x, max(LEAST_CM, 100 * r.solved.error.translation_m))
             for r in records
-            if r.solved is not None and r.solved.error.in_scene
+            if r.solved is not None and r.solved.error.in_right_place
             if isinstance(r.outcome, Estimated) is accepted and (x := value(r)) is not None
         ]
         if chosen:
@@ -245,7 +245,7 @@ def _mark_rejections(axis: Axes, when: Float, records: Sequence[FrameRecord]) ->
 def _why_no_error(record: FrameRecord) -> str:
     if isinstance(record.outcome, Rejected):
         return f"rejected: {record.outcome.reason.replace('_', ' ')}"
-    return "" if record.outcome.error.in_scene else "in the wrong scene"
+    return "" if record.outcome.error.in_right_place else "in the wrong place"
 
 
 def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
@@ -267,12 +267,14 @@ def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> Non
 
 
 def _centimetres(records: Sequence[FrameRecord]) -> Float:
-    return np.array([max(LEAST_CM, 100 * e.translation_m) if e and e.in_scene else np.nan for e in _errors(records)])
+    return np.array(
+        [max(LEAST_CM, 100 * e.translation_m) if e and e.in_right_place else np.nan for e in _errors(records)]
+    )
 
 
 def _degrees(records: Sequence[FrameRecord]) -> Float:
     return np.array(
-        [max(LEAST_DEG, math.degrees(e.rotation_rad)) if e and e.in_scene else np.nan for e in _errors(records)]
+        [max(LEAST_DEG, math.degrees(e.rotation_rad)) if e and e.in_right_place else np.nan for e in _errors(records)]
     )
 
 

@@ -17,7 +17,7 @@ from vloc_ros.errors import ModelError
 from vloc_ros.methods.colors import position_colors
 from vloc_ros.methods.dense_grid import checked_output, image_pixels, network_input
 
-# Coordinates in the frame of their scene, metres, how likely the region is the right one, and the region: k is landmark
+# Coordinates in the frame of their place, metres, how likely the region is the right one, and the region: k is landmark
 # k - 1, 0 none.
 OUTPUTS = MappingProxyType({"coordinates": "float32[3]", "confidences": "float32", "regions": "int32"})
 # The papers': 256 hypotheses, inliers within 10 px of a Kinect image. They are made of the 400 most certain

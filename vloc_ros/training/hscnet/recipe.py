@@ -135,7 +135,7 @@ class CoordinateLabeller:
         self._labellers = labellers
 
     def label(self, frame: Frame, width: int, height: int) -> NDArray[np.float32]:
-        return self._labellers[frame.scene].label(frame, width, height)
+        return self._labellers[frame.place].label(frame, width, height)
 
 
 def _cloud(known: "Surface | SparsePoints") -> NDArray[np.float64]:

@@ -93,7 +93,7 @@ class LandmarkLabeller:
             before += len(place.landmarks)
 
     def label(self, frame: Frame, width: int, height: int) -> NDArray[np.int32]:
-        before, labeller = self._labellers[frame.scene]
+        before, labeller = self._labellers[frame.place]
         labels = labeller.label(frame.image.camera, frame.map_from_camera, frame.depth, width, height)
         return np.where(labels > 0, labels + before, 0).astype(np.int32)
 

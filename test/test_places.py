@@ -1,4 +1,4 @@
-"""Maps of several scenes, from the correspondences to the report: which scene, and what a wrong one counts."""
+"""Maps of several places, from the correspondences to the report: which place, and what a wrong one counts."""
 
 import json
 import math
@@ -33,17 +33,17 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.maps import StoredMap
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
-SCENES = ("hall", "attic")
+PLACES = ("hall", "attic")
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
-COUNT = 40  # landmarks of each scene
+COUNT = 40  # landmarks of each place
 SCHEMA = ROOT / "docs" / "evaluation.schema.json"
 
 
 SPEC = GridSpec(64, 48, 4, VSNetMethod.outputs)
 
 
-def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) -> LandmarkMap:
-    """Two scenes that overlap in space; ids are neither numbered from 0 nor in order."""
+def joined_map(min_confidence: float = 0.0, places: tuple[str, ...] = PLACES) -> LandmarkMap:
+    """Two places that overlap in space; ids are neither numbered from 0 nor in order."""
     rng = np.random.default_rng(0)
     n = 2 * COUNT
     gate = GateThresholds(4, 0.1, math.inf, min_confidence)
@@ -53,10 +53,10 @@ def joined_map(min_confidence: float = 0.0, scenes: tuple[str, ...] = SCENES) ->
         normals=np.tile([0.0, 0, -1], (n, 1)),
         extents=np.ones(n),
         observations=np.ones(n, np.int32),
-        manifest=Manifest("fake", "map", "today", SPEC.image_size, SPEC.models, gate=gate, scenes=scenes),
+        manifest=Manifest("fake", "map", "today", SPEC.image_size, SPEC.models, gate=gate, places=places),
         mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
-        scenes=np.repeat(np.arange(2, dtype=np.int32), COUNT) if scenes else np.empty(0, np.int32),
-        view_scenes=np.array([0, 1, 1], np.int32) if scenes else np.empty(0, np.int32),
+        places=np.repeat(np.arange(2, dtype=np.int32), COUNT) if places else np.empty(0, np.int32),
+        view_places=np.array([0, 1, 1], np.int32) if places else np.empty(0, np.int32),
     )
 
 
@@ -113,15 +113,15 @@ def located(landmark_map: LandmarkMap, found: Correspondences) -> PoseEstimate |
 HALL, ATTIC = np.arange(COUNT), np.arange(COUNT, 2 * COUNT)
 
 
-@pytest.mark.parametrize(("rows", "others", "scene"), [(HALL, ATTIC[:15], "hall"), (ATTIC, HALL[:15], "attic")])
-def test_only_landmarks_of_the_likeliest_scene_become_the_pose(
-    rows: np.ndarray, others: np.ndarray, scene: str
+@pytest.mark.parametrize(("rows", "others", "place"), [(HALL, ATTIC[:15], "hall"), (ATTIC, HALL[:15], "attic")])
+def test_only_landmarks_of_the_likeliest_place_become_the_pose(
+    rows: np.ndarray, others: np.ndarray, place: str
 ) -> None:
     landmark_map = joined_map()
     found = together(seen(landmark_map, others, 1.0), seen(landmark_map, rows, 1.0))
     result = located(landmark_map, found)
     assert isinstance(result, PoseEstimate)
-    assert result.scene == scene
+    assert result.place == place
     assert set(result.correspondences.landmark_ids) == set(landmark_map.ids[rows])
     assert result.map_from_camera == pytest.approx(np.eye(4), abs=1e-6)
 
@@ -129,35 +129,35 @@ def test_only_landmarks_of_the_likeliest_scene_become_the_pose(
 def test_certain_landmarks_speak_louder_than_many_uncertain_ones() -> None:
     landmark_map = joined_map()
     few, many = seen(landmark_map, HALL[:10], 0.5), seen(landmark_map, ATTIC, 2.0)
-    scene, chosen = likeliest_place(together(many, few), landmark_map)
-    assert (scene, len(chosen)) == ("hall", 10)
+    place, chosen = likeliest_place(together(many, few), landmark_map)
+    assert (place, len(chosen)) == ("hall", 10)
 
 
-def test_the_frame_is_that_of_the_scene() -> None:
+def test_the_frame_is_that_of_the_place() -> None:
     manifest = joined_map().manifest
-    assert [manifest.frame_of(scene) for scene in ("", *SCENES)] == ["map", "map_hall", "map_attic"]
+    assert [manifest.frame_of(place) for place in ("", *PLACES)] == ["map", "map_hall", "map_attic"]
 
 
-def test_a_map_of_one_place_has_no_scene() -> None:
-    landmark_map = joined_map(scenes=())
+def test_a_map_of_one_place_has_no_place() -> None:
+    landmark_map = joined_map(places=())
     found = seen(landmark_map, np.arange(2 * COUNT), 1.0)
     assert likeliest_place(found, landmark_map)[1] is found
     result = located(landmark_map, found)
     assert isinstance(result, PoseEstimate)
-    assert (result.scene, len(result.correspondences)) == ("", 2 * COUNT)
+    assert (result.place, len(result.correspondences)) == ("", 2 * COUNT)
 
 
-def test_rejections_say_the_scene_as_far_as_it_is_known() -> None:
+def test_rejections_say_the_place_as_far_as_it_is_known() -> None:
     landmark_map = joined_map(min_confidence=1.0)
     refused = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
     assert isinstance(refused, Rejection)
     assert refused.refused is not None
-    assert refused.scene == refused.refused.scene == "attic"
+    assert refused.place == refused.refused.place == "attic"
     few = located(landmark_map, seen(landmark_map, HALL[:2], 1.0))
     assert isinstance(few, Rejection)
-    assert (few.reason, few.scene) == (RejectionReason.TOO_FEW_LANDMARKS, "hall")
+    assert (few.reason, few.place) == (RejectionReason.TOO_FEW_LANDMARKS, "hall")
     nothing = located(landmark_map, Correspondences.empty())
-    assert nothing.scene == ""
+    assert nothing.place == ""
 
 
 class Sequence:
@@ -173,22 +173,22 @@ class Sequence:
 
 
 def evaluated() -> Evaluation:
-    """Right, taken for the other scene though the pose agrees, rejected in the right scene, nothing seen at all."""
+    """Right, taken for the other place though the pose agrees, rejected in the right place, nothing seen at all."""
     landmark_map = joined_map()
     hall, attic = seen(landmark_map, HALL, 1.0), seen(landmark_map, ATTIC, 1.0)
     answers = [hall, attic, hall[np.arange(2)], Correspondences.empty()]
-    frames = [Frame(f"hall/{i}", image(), np.eye(4), scene="hall") for i in range(4)]
+    frames = [Frame(f"hall/{i}", image(), np.eye(4), place="hall") for i in range(4)]
     localizer = Localizer(landmark_map, Sequence(answers), {"network": FakeSession()})  # type: ignore[arg-type]
     return evaluate_frames(localizer, frames)
 
 
-def test_a_pose_in_the_wrong_scene_has_failed() -> None:
+def test_a_pose_in_the_wrong_place_has_failed() -> None:
     right, wrong, rejected, blind = evaluated().records
-    assert [record.scene for record in (right, wrong, rejected, blind)] == ["hall", "attic", "hall", ""]
+    assert [record.place for record in (right, wrong, rejected, blind)] == ["hall", "attic", "hall", ""]
     assert right.error is not None
     assert right.error.translation_m < 1e-6
     assert wrong.error is not None
-    assert not wrong.error.in_scene
+    assert not wrong.error.in_right_place
     assert not wrong.error.within(PoseTolerance(1e9, 360))
     assert wrong.solved is not None
     assert not is_right(wrong.solved)
@@ -199,33 +199,33 @@ def test_a_pose_in_the_wrong_scene_has_failed() -> None:
     assert summary["coverage_95"] == 1.0  # what is in another frame cannot be inside or outside
 
 
-def test_a_refused_pose_in_the_wrong_scene_is_wrong_for_the_calibration() -> None:
+def test_a_refused_pose_in_the_wrong_place_is_wrong_for_the_calibration() -> None:
     """`training.calibrate` asks the error alone, of accepted and refused poses."""
     landmark_map = joined_map(min_confidence=1.0)
     result = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
-    for scene, right in (("attic", True), ("hall", False)):
-        outcome = kept(result, np.eye(4), scene)
+    for place, right in (("attic", True), ("hall", False)):
+        outcome = kept(result, np.eye(4), place)
         assert isinstance(outcome, Rejected)
         assert outcome.refused is not None
         assert is_right(outcome.refused) is right
 
 
-def test_the_nearest_view_is_one_of_the_same_scene() -> None:
+def test_the_nearest_view_is_one_of_the_same_place() -> None:
     records = evaluated().records
     assert {record.nearest_view.distance_m for record in records if record.nearest_view} == {0.0}
     landmark_map = joined_map()
-    assert [len(landmark_map.views_of(scene)) for scene in (*SCENES, "cellar")] == [1, 2, 0]
+    assert [len(landmark_map.views_of(place)) for place in (*PLACES, "cellar")] == [1, 2, 0]
 
 
 def test_truth_that_is_in_no_frame_of_the_map_is_refused() -> None:
     joined = Localizer(joined_map(), FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
-    single = replace(joined, landmark_map=joined_map(scenes=()))
+    single = replace(joined, landmark_map=joined_map(places=()))
     frame = Frame("7", image(), np.eye(4))
-    with pytest.raises(ConfigError, match="7: the frame does not say of which scene it is, the map is of the scenes"):
+    with pytest.raises(ConfigError, match="7: the frame does not say of which place it is, the map is of the places"):
         evaluate_frames(joined, [frame])
-    with pytest.raises(ConfigError, match="7: the frame is of scene 'hall', the map is of one place"):
-        evaluate_frames(single, [replace(frame, scene="hall")])
-    assert evaluate_frames(joined, [replace(frame, scene="cellar")]).summary()["scene_accuracy"] == 0
+    with pytest.raises(ConfigError, match="7: the frame is of place 'hall', the map is of one place"):
+        evaluate_frames(single, [replace(frame, place="hall")])
+    assert evaluate_frames(joined, [replace(frame, place="cellar")]).summary()["scene_accuracy"] == 0
 
 
 @pytest.mark.needs("jsonschema")
@@ -237,16 +237,16 @@ def test_json_is_as_its_schema_says_and_is_read_back(tmp_path: Path) -> None:
     assert report["per_frame"][1]["translation_error_m"] is None
     again = Evaluation.read_json(tmp_path / "run.json")
     assert again.summary()["scene_accuracy"] == report["scene_accuracy"] == 0.5
-    assert [record.scene for record in again.records] == [record.scene for record in evaluation.records]
+    assert [record.place for record in again.records] == [record.place for record in evaluation.records]
     assert again.records[1].error == evaluation.records[1].error
-    before_scenes = {name: value for name, value in report["per_frame"][0].items() if "scene" not in name}
-    assert FrameRecord.from_json(before_scenes).true_scene == ""
+    before_places = {name: value for name, value in report["per_frame"][0].items() if "scene" not in name}
+    assert FrameRecord.from_json(before_places).true_place == ""
     import jsonschema
 
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
 
 
-def test_requirements_know_the_scene_accuracy() -> None:
+def test_requirements_know_the_place_accuracy() -> None:
     values = figures(evaluated().summary())
     held, missed = parse_requirements("scene_accuracy>=0.5,scene_accuracy>=0.98")
     assert held.failure(values) is None
@@ -255,33 +255,33 @@ def test_requirements_know_the_scene_accuracy() -> None:
     assert held.failure(of_one_place) == "scene_accuracy>=0.5: it is not there"
 
 
-def test_tables_have_the_scene_only_where_there_are_several() -> None:
+def test_tables_have_the_place_only_where_there_are_several() -> None:
     evaluation = evaluated()
     rows = comparison_rows({"joined": evaluation.summary(), "single": Evaluation(()).summary()})
-    assert ["right scene", "50.0%", "none"] in rows
-    assert not [row for row in comparison_rows({"single": Evaluation(()).summary()}) if "scene" in row[0]]
-    assert {scene: len(part.records) for scene, part in evaluation.by_scene().items()} == {"hall": 4}
+    assert ["right place", "50.0%", "none"] in rows
+    assert not [row for row in comparison_rows({"single": Evaluation(()).summary()}) if "place" in row[0]]
+    assert {place: len(part.records) for place, part in evaluation.by_place().items()} == {"hall": 4}
 
 
-def test_scenes_are_printed_side_by_side_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+def test_places_are_printed_side_by_side_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     options = Namespace(json=None, trajectory=None, report=None, junit=None, require=[])
     localizer = Localizer(joined_map(), FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
     alone = evaluated()
-    both = Evaluation((*alone.records, replace(alone.records[0], true_scene="attic")))
+    both = Evaluation((*alone.records, replace(alone.records[0], true_place="attic")))
     for evaluation, header in ((alone, None), (both, ["hall", "attic"])):
         write_outputs(options, evaluation, localizer, lambda names: ())
         table = capsys.readouterr().out.partition("\n\n")[2].splitlines()
         assert (table[0].split() if table else None) == header
-    assert ["right", "scene", "50.0%", "0.0%"] in [row.split() for row in table]
+    assert ["right", "place", "50.0%", "0.0%"] in [row.split() for row in table]
 
 
-def test_the_caption_names_the_scene() -> None:
+def test_the_caption_names_the_place() -> None:
     landmark_map = joined_map()
     assert caption_of(located(landmark_map, seen(landmark_map, HALL, 1.0)))[0].startswith("localized in hall")
 
 
 @pytest.mark.needs("matplotlib")
-def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
+def test_the_reports_show_each_place_by_itself(tmp_path: Path) -> None:
     from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
     from vloc_ros.evaluation.report.map_report import write_map_report
 
@@ -289,41 +289,41 @@ def test_the_reports_show_each_scene_by_itself(tmp_path: Path) -> None:
     localizer = Localizer(landmark_map, FakeMethod(Correspondences.empty()), {"network": FakeSession()})  # type: ignore[arg-type]
     write_report(tmp_path / "run.html", "run", evaluation, localizer, lambda names: ())
     page = (tmp_path / "run.html").read_text()
-    for words in ("right scene", "50.0%", "Scene by scene", "Where, in scene hall", "box attic", "in the wrong scene"):
+    for words in ("right place", "50.0%", "Place by place", "Where, in place hall", "box attic", "in the wrong place"):
         assert words in page
-    assert "Where, in scene attic" not in page  # no frame is of it
+    assert "Where, in place attic" not in page  # no frame is of it
     write_comparison(tmp_path / "both.html", {"one": evaluation, "other": evaluation})
     held_out = json.dumps({"held_out": [record.to_json() for record in evaluation.records]}).encode()
     stored = StoredMap(landmark_map, {"mapping.json": held_out}, "0123456789ab")
     write_map_report(tmp_path / "map.html", "house", stored)
     page = (tmp_path / "map.html").read_text()
     for words in (
-        "Landmarks: scene hall",
-        "Landmarks: scene attic",
-        "Where will it fail?: scene hall",
+        "Landmarks: place hall",
+        "Landmarks: place attic",
+        "Where will it fail?: place hall",
         "taken for attic",
     ):
         assert words in page
 
 
-def test_inspect_describes_each_scene() -> None:
+def test_inspect_describes_each_place() -> None:
     places = _places(joined_map())
-    assert list(places) == [f"landmarks of scene {scene}, frame map_{scene}" for scene in SCENES]
+    assert list(places) == [f"landmarks of place {place}, frame map_{place}" for place in PLACES]
     assert [rows["count"] for rows in places.values()] == [COUNT, COUNT]
-    assert list(_places(joined_map(scenes=()))) == ["landmarks"]
+    assert list(_places(joined_map(places=()))) == ["landmarks"]
 
 
 @pytest.mark.needs("rerun")
-def test_each_scene_has_a_view_of_its_own(tmp_path: Path) -> None:
+def test_each_place_has_a_view_of_its_own(tmp_path: Path) -> None:
     landmark_map = joined_map()
     localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), {"network": FakeSession()})  # type: ignore[arg-type]
-    frames = [Frame(scene, image(), np.eye(4), scene=scene) for scene in ("attic", "hall")]
+    frames = [Frame(place, image(), np.eye(4), place=place) for place in ("attic", "hall")]
     view_run(localizer, frames, tmp_path / "run.rrd")
     content = (tmp_path / "run.rrd").read_bytes()
-    for scene in SCENES:
-        assert f"world/{scene}/landmarks".encode() in content
-        assert f"world/{scene}/path/truth".encode() in content
+    for place in PLACES:
+        assert f"world/{place}/landmarks".encode() in content
+        assert f"world/{place}/path/truth".encode() in content
     assert b"world/attic/path/estimate" in content
     assert b"world/hall/path/estimate" not in content  # the second image is taken for the attic
-    with pytest.raises(ConfigError, match="does not say of which scene it is, the map is of the scenes hall, attic"):
+    with pytest.raises(ConfigError, match="does not say of which place it is, the map is of the places hall, attic"):
         view_run(localizer, [Frame("7", image(), np.eye(4))], tmp_path / "other.rrd")

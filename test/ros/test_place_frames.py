@@ -1,4 +1,4 @@
-"""A map of several scenes on a robot: every scene has a frame of its own."""
+"""A map of several places on a robot: every place has a frame of its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,31 +13,31 @@ from support.robot import ODOM_FRAME, Robot, matrix_of
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map, write_map
 
-SCENES = ("room", "attic")
+PLACES = ("room", "attic")
 OF_ATTIC = 3  # landmarks, those of the room that fewest images see
 
 
 @pytest.fixture(scope="module")
 def joined_map(shipped_map: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped map as one of two scenes, of which the second has hardly anything."""
+    """The shipped map as one of two places, of which the second has hardly anything."""
     stored = read_map(shipped_map)
     room = stored.landmark_map
-    scenes = np.zeros(len(room), np.int32)
-    scenes[np.argsort(room.observations)[:OF_ATTIC]] = 1
-    joined = replace(room, manifest=replace(room.manifest, scenes=SCENES), scenes=scenes)
+    places = np.zeros(len(room), np.int32)
+    places[np.argsort(room.observations)[:OF_ATTIC]] = 1
+    joined = replace(room, manifest=replace(room.manifest, places=PLACES), places=places)
     directory = tmp_path_factory.mktemp("maps") / "joined"
     write_map(directory, joined, stored.networks, np.zeros((2, 2, 3), np.uint8))
     return directory
 
 
 @pytest.mark.parametrize("at_start", [True, False])
-def test_a_scene_that_cannot_be_a_topic_is_one_line(
+def test_a_place_that_cannot_be_a_topic_is_one_line(
     graph: Graph, joined_map: Path, shipped_map: Path, tmp_path: Path, at_start: bool
 ) -> None:
-    """A scene may have 64 letters, a topic 247: in a namespace with a long name, that is too much together."""
+    """A place may have 64 letters, a topic 247: in a namespace with a long name, that is too much together."""
     namespace = "/" + "n" * 180
     stored = read_map(joined_map)
-    manifest = replace(stored.landmark_map.manifest, scenes=("room", "a" * 64))
+    manifest = replace(stored.landmark_map.manifest, places=("room", "a" * 64))
     landmarks = replace(stored.landmark_map, manifest=manifest)
     write_map(tmp_path / "map", landmarks, stored.networks, np.zeros((2, 2, 3), np.uint8))
     shown = tmp_path / "map" if at_start else shipped_map
@@ -54,7 +54,7 @@ def test_a_scene_that_cannot_be_a_topic_is_one_line(
     program.stop()
 
 
-def test_poses_are_in_the_frame_of_their_scene(module_graph: Graph, joined_map: Path, frames: list[Frame]) -> None:
+def test_poses_are_in_the_frame_of_their_place(module_graph: Graph, joined_map: Path, frames: list[Frame]) -> None:
     module_graph.start("relocalizer", map=joined_map, threads=1, tf_timeout=5.0, lost_after=1000.0)
     robot = Robot(module_graph, frames)
     robot.mount_camera()
@@ -70,15 +70,15 @@ def test_poses_are_in_the_frame_of_their_scene(module_graph: Graph, joined_map: 
     np.testing.assert_allclose(matrix_of(camera.pose)[:3, 3], frames[0].map_from_camera[:3, 3], atol=0.1)
 
 
-def test_landmarks_are_published_by_scene(module_graph: Graph, joined_map: Path, shipped_map: Path) -> None:
+def test_landmarks_are_published_by_place(module_graph: Graph, joined_map: Path, shipped_map: Path) -> None:
     module_graph.start("map_server", map=joined_map)
-    clouds = {scene: module_graph.listen(PointCloud2, f"/map/landmarks/{scene}", LATCHED) for scene in SCENES}
+    clouds = {place: module_graph.listen(PointCloud2, f"/map/landmarks/{place}", LATCHED) for place in PLACES}
     module_graph.wait_for(lambda: all(clouds.values()))
     landmark_map = read_map(joined_map).landmark_map
-    for scene in SCENES:
-        assert clouds[scene][0].header.frame_id == f"map_{scene}"
+    for place in PLACES:
+        assert clouds[place][0].header.frame_id == f"map_{place}"
         np.testing.assert_array_equal(
-            point_cloud2.read_points(clouds[scene][0])["id"], landmark_map.of_scene(scene).ids
+            point_cloud2.read_points(clouds[place][0])["id"], landmark_map.of_place(place).ids
         )
     together = module_graph.listen(PointCloud2, "/map/landmarks", LATCHED)
     module_graph.wait_for(lambda: together)
