@@ -1,10 +1,14 @@
-"""What commands share of their options: the old names of those that were renamed."""
+"""What commands are, and what they share of their options: the old names of those that were renamed."""
 
 import argparse
+import subprocess
+import sys
+from pkgutil import resolve_name
 
 import pytest
 
-from vloc_ros.cli import build_parser
+from vloc_ros.cli import COMMANDS, build_parser
+from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_old_name
 
 
@@ -70,6 +74,29 @@ RENAMED = [
 def test_options_of_vloc_work_under_their_old_names(
     command: str, old: str, new: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, now = (build_parser().parse_args([*command.split(), name, value]) for name in (old, new))
+    before, now = (build_parser(command.split()[0]).parse_args([*command.split(), name, value]) for name in (old, new))
     assert before == now
     assert capsys.readouterr().err == (f"note: {old} is called {new} now; the old name works until the next release\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = resolve_name(f"vloc_ros.cli.{name}:COMMAND")
+    assert isinstance(command, Command)
+    with pytest.raises(SystemExit) as end:
+        build_parser(name).parse_args([name, "--help"])
+    assert end.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert " ".join(command.description.split())[:60] in text
+
+
+def test_the_help_of_all_loads_nothing_that_takes_time() -> None:
+    code = (
+        "import sys; from vloc_ros.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print('loaded', *(name for name in sys.modules if '.' not in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *text, loaded = done.stdout.splitlines()
+    assert set(COMMANDS) <= {line.split()[0] for line in text if line.startswith("    ")}
+    assert not {"numpy", "cv2", "numba", "yaml", "tqdm", "onnxruntime"} & set(loaded.split())

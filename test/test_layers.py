@@ -11,7 +11,7 @@ from support import ROOT
 
 PACKAGE = ROOT / "vloc_ros"
 
-BASICS = {"errors", "files", "text_files", "compiled"}
+BASICS = {"errors", "files", "optional_packages", "text_files", "compiled"}
 ROBOT_PATH = {"geometry", "core", "methods", "inference", "maps"}
 READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
 LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "drawing", "evaluation"}
@@ -47,6 +47,7 @@ EXTERNAL: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "files": set(),
+    "optional_packages": set(),
     "shipped": set(),
     "compiled": {"numba"},
     "text_files": set(),

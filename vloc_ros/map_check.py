@@ -14,7 +14,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vloc_ros.errors import MapError, VlocError
+from vloc_ros.errors import MapError, VlocError, reason_of
 from vloc_ros.inference import SessionOptions, open_sessions
 from vloc_ros.maps import unpack_map
 
@@ -54,7 +54,7 @@ class MapCheck:
                 program, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True
             )
         except OSError as error:
-            raise MapError(f"no process to check maps in can be started: {error.strerror or error}") from error
+            raise MapError(f"no process to check maps in can be started: {reason_of(error)}") from error
 
     def check(self, packed: bytes, where: str, limits: CheckLimits) -> None:
         """Raise MapError unless `packed` is a map (`pack_map`) that can be read and run within the limits; `where` it

@@ -267,9 +267,9 @@ def create_lock_late(handler):
     create_lock(handler)
 
 logging.Handler.createLock = create_lock_late
-from vloc_ros.cli import main
+from vloc_ros.cli import demo, main
 if moment == "first":
-    sys.modules["vloc_ros.cli.demo"].check = lambda options: logging.StreamHandler()
+    demo.check = lambda options: logging.StreamHandler()
 sys.exit(main(arguments))
 """
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from vloc_ros.bags.files import open_storages, unpacked
 from vloc_ros.bags.storage import ROS2_ENCODING, Channel, Storage
-from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.errors import DatasetError, VlocError
 from vloc_ros.geometry.stamps import NS_PER_S, join_stamp
+from vloc_ros.optional_packages import optional_packages, pip_install
 
 RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TF = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -147,11 +148,10 @@ def _reading(path: Path, what: str = "") -> Iterator[None]:
     `what` failed; else the bag as a whole is the cause.
     """
     try:
-        yield
-    except VlocError:
+        with bag_packages():
+            yield
+    except (VlocError, ModuleNotFoundError):
         raise
-    except ModuleNotFoundError as error:
-        raise needs(error) from error
     except Exception as error:
         text = repr(error) if isinstance(error, LookupError) else str(error)  # a KeyError's text is only the key
         reason = text.strip().partition("\n")[0] or type(error).__name__
@@ -163,18 +163,14 @@ def _reading(path: Path, what: str = "") -> Iterator[None]:
 
 def typestore() -> Any:
     """The types of ROS 2 Jazzy; those that are read here have not changed since Foxy. Raises ConfigError."""
-    try:
+    with bag_packages():
         from rosbags.typesys import Stores, get_typestore
-    except ModuleNotFoundError as error:
-        raise needs(error) from error
     return get_typestore(Stores.ROS2_JAZZY)
 
 
-def needs(error: ModuleNotFoundError) -> ConfigError:
-    """What to do when a package that bags need is not installed. Raises the error if it is about anything else."""
-    if error.name is None or error.name.startswith("vloc_ros"):
-        raise error
-    return ConfigError(f"bags need the Python package '{error.name}': pip install rosbags mcap scipy")
+def bag_packages() -> AbstractContextManager[None]:
+    """`optional_packages` for what bags need."""
+    return optional_packages("reading or writing bags", pip_install("rosbags mcap scipy"))
 
 
 def listed(topics: Iterable[Topic]) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vloc_ros.bags.reader import STATIC_TF_TOPIC, needs, typestore
+from vloc_ros.bags.reader import STATIC_TF_TOPIC, bag_packages, typestore
 from vloc_ros.errors import ConfigError
 from vloc_ros.files import atomic_path, write_errors
 
@@ -52,10 +52,8 @@ def open_writer(path: Path, storage: Storage = "mcap", compression: Compression 
     if compression not in COMPRESSIONS_OF[storage]:
         known = ", ".join(COMPRESSIONS_OF[storage])
         raise ConfigError(f"{path}: compression {compression} is not for {storage}, which has {known}")
-    try:
+    with bag_packages():
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
-    except ModuleNotFoundError as error:
-        raise needs(error) from error
     if path.exists():
         raise ConfigError(f"{path}: is there already, not overwritten")
     if storage == "sqlite3" and (odd := UNSAFE_IN_URI & set(str(path.absolute()))):

@@ -8,19 +8,30 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import NoReturn
 
 from vloc_ros import __version__
-from vloc_ros.cli import bag, compare, demo, engine, evaluate, inspect, localize, record, view
-from vloc_ros.cli import map as map_command
-from vloc_ros.errors import ConfigError, VlocError, printable
+from vloc_ros.cli.command import Command
+from vloc_ros.errors import ConfigError, VlocError, printable, reason_of
 
 # As C libraries, torch and the loader of shared libraries say it.
 NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc", "can't start new thread")
 UNLOADED = "load shared object"  # for want of memory too, where a process may have only so much of it
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
-COMMANDS = (map_command, localize, evaluate, compare, inspect, view, engine, bag, record, demo)
+COMMANDS = {  # each is COMMAND of the module of its name, which is loaded when it runs
+    "map": "make a map from posed images",
+    "localize": "where was this image taken?",
+    "evaluate": "how well does a map do on posed images or on a bag?",
+    "compare": "several evaluations side by side",
+    "inspect": "verify a map and say what is in it",
+    "view": "look at a run in 3-D",
+    "engine": "build, list and remove TensorRT engines",
+    "bag": "write posed images as a ROS 2 bag",
+    "record": "write down what a live relocalizer says, for `vloc evaluate --recorded`",
+    "demo": "try it: a robot drives through the synthetic room and asks the nodes where it is",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,13 +41,19 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}; see '{self.prog} --help'")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each command's function is in `run`."""
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The command line, with all of the command that is `chosen` and of the others what `vloc --help` says; the
+    command's function is in `run`."""
     parser = _Parser(prog="vloc", description="Visual relocalization: one image in, one pose out.")
     parser.add_argument("--version", action="version", version=f"vloc {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.register(commands)
+    for name, summary in COMMANDS.items():
+        own = commands.add_parser(name, help=summary)
+        if name == chosen:
+            command: Command = resolve_name(f"vloc_ros.cli.{name}:COMMAND")
+            own.description = command.description
+            command.add_arguments(own)
+            own.set_defaults(run=command.run)
     return parser
 
 
@@ -49,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that no encoding has must not end a report
     try:
-        options = build_parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        # Only commands have options with values, so that the first word which is no option is the command.
+        options = build_parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
         code: int = options.run(options)
         sys.stdout.flush()
     except VlocError as error:
@@ -74,12 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lack_of(error: Exception) -> str | None:
     """What of the computer's has run out, room for a name too, if that is the reason of an error; libraries say so in
     many ways."""
-    text = (str(error).splitlines() or [""])[0]
+    text = reason_of(error) if str(error) else ""
     limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     signs = (*NO_MEMORY, UNLOADED) if limited else NO_MEMORY
     if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs):
         detail = f" ({text})" if text else ""
         return f"out of memory{detail}; making maps, fewer frames, --batch-size and --width need less"
     if isinstance(error, OSError) and error.errno in (*NO_ROOM, errno.ENAMETOOLONG):
-        return printable(f"{error.filename or 'a file'}: {error.strerror}")
+        return printable(f"{error.filename or 'a file'}: {reason_of(error)}")
     return None

@@ -6,7 +6,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
-from vloc_ros.cli.options import SubCommands, add_dataset, add_split
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, mounting_of
@@ -15,13 +16,7 @@ from vloc_ros.errors import ConfigError
 RAW = "raw"
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "bag",
-        help="write posed images as a ROS 2 bag",
-        description="Write a split as a ROS 2 bag: images, camera_info, true camera poses, odometry, TF. No ROS is "
-        "needed; `ros2 bag play` plays it, `vloc evaluate --bag` evaluates it.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser)
     add_split(parser, default="test")
     parser.add_argument("--out", required=True, type=Path, metavar="BAG", help="bag directory to write")
@@ -37,7 +32,6 @@ def register(commands: SubCommands) -> None:
         metavar="FACTOR",
         help="what the odometry gets wrong: 1 is 3 %% of distances and turns, and 2.5 deg a metre (default: none)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,3 +58,11 @@ def _quality(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise ConfigError(f"--jpeg {text}: neither a quality of 1 to 100 nor '{RAW}'") from None
+
+
+COMMAND = Command(
+    "Write a split as a ROS 2 bag: images, camera_info, true camera poses, odometry, TF. No ROS is "
+    "needed; `ros2 bag play` plays it, `vloc evaluate --bag` evaluates it.",
+    add_arguments,
+    run,
+)

@@ -3,21 +3,16 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands, add_report
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_report
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.metrics import comparison_table
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "compare",
-        help="several evaluations side by side",
-        description="Compare what `vloc evaluate --json` wrote, of the same frames or of others.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="evaluations, named after their files")
     add_report(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,3 +25,6 @@ def run(options: argparse.Namespace) -> int:
 
         write_comparison(options.report, evaluations)
     return 0
+
+
+COMMAND = Command("Compare what `vloc evaluate --json` wrote, of the same frames or of others.", add_arguments, run)

@@ -4,24 +4,19 @@ import argparse
 from pathlib import Path
 
 from vloc_ros.bags.options import BagOptions
-from vloc_ros.cli.options import SubCommands, add_bag_topics
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_bag_topics
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.datasets.drive import mounting_of
 from vloc_ros.errors import ConfigError
+from vloc_ros.optional_packages import INSTALL_ROS, optional_packages
 from vloc_ros.shipped import shipped
 
 # What is there without options: a map, the data set that it is of, and a split of that.
 SHIPPED_MAP_DIR, SHIPPED_DATASET, SHIPPED_SPLIT = "maps/demo_room", "synthetic_room", "drive"
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="try it: a robot drives through the synthetic room and asks the nodes where it is",
-        description="Start the map server and the relocalizer, publish a drive as a robot's sensors would, listen to "
-        "the poses and TF, print the figures and draw the paths from above. Without options: the synthetic room and "
-        "the map that is shipped. Exit code 1 if the result is worse than it should be.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", type=Path, metavar="DIR", help="map directory (default: the synthetic room's)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -41,21 +36,13 @@ def register(commands: SubCommands) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("out"), metavar="DIR", help="for demo.png and the nodes' logs (default: out)"
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     check(options)
-    try:
+    with optional_packages("the demo", INSTALL_ROS):
         from vloc_ros.demo import run as demo
         from vloc_ros.demo.score import ANY_MAP, SHIPPED_MAP
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("vloc_ros"):
-            raise
-        raise ConfigError(
-            f"the demo needs ROS 2, there is no Python package '{error.name}': source a ROS 2 Jazzy installation, "
-            "or run `make demo`, which installs what is needed"
-        ) from error
     map_dir = options.map or shipped(SHIPPED_MAP_DIR)
     if options.bag:
         topics = BagOptions(options.image_topic, options.camera_info_topic, tf_topics=tuple(options.tf_topic))
@@ -75,3 +62,12 @@ def check(options: argparse.Namespace) -> None:
         raise ConfigError("--kidnap: a bag is played as it was recorded")
     if options.map is None and (options.bag or options.dataset not in (None, SHIPPED_DATASET)):
         raise ConfigError(f"give --map: the map that is shipped is of {SHIPPED_DATASET}")
+
+
+COMMAND = Command(
+    "Start the map server and the relocalizer, publish a drive as a robot's sensors would, listen to "
+    "the poses and TF, print the figures and draw the paths from above. Without options: the synthetic room and "
+    "the map that is shipped. Exit code 1 if the result is worse than it should be.",
+    add_arguments,
+    run,
+)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vloc_ros.cli.options import SubCommands
+from vloc_ros.cli.command import Command
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
 from vloc_ros.maps import read_map
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from vloc_ros.inference.engine_cache import CacheEntry
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser("engine", help="build, list and remove TensorRT engines", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="build the engine of a map for the GPU of this computer")
     build.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
@@ -34,14 +33,16 @@ def register(commands: SubCommands) -> None:
         metavar="M",
         help="GPU memory that one layer may use for itself, in MiB; builds anew, whatever is kept (default: 1024)",
     )
-    build.set_defaults(run=run_build)
-    actions.add_parser("list", help="say which engines are kept, and for what").set_defaults(run=run_list)
+    actions.add_parser("list", help="say which engines are kept, and for what")
     clean = actions.add_parser("clean", help="remove engines that this computer cannot use any more")
     clean.add_argument("--all", action="store_true", help="remove all engines, and timing caches too")
-    clean.set_defaults(run=run_clean)
 
 
-def run_build(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    return ACTIONS[options.action](options)
+
+
+def _build(options: argparse.Namespace) -> int:
     from vloc_ros.inference import choose_precision
     from vloc_ros.inference.backend import SessionSettings
     from vloc_ros.inference.engines import BuildSettings
@@ -60,7 +61,7 @@ def run_build(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_list(options: argparse.Namespace) -> int:
+def _list(options: argparse.Namespace) -> int:
     from vloc_ros.inference.engine_cache import EngineCache, cache_directory
 
     entries = EngineCache(cache_directory(), _say).entries()
@@ -70,7 +71,7 @@ def run_list(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_clean(options: argparse.Namespace) -> int:
+def _clean(options: argparse.Namespace) -> int:
     from vloc_ros.inference.engine_cache import EngineCache, cache_directory
 
     keep = (lambda entry: False) if options.all else _usable_here()
@@ -121,3 +122,7 @@ def _positive(text: str) -> int:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+ACTIONS = {"build": _build, "list": _list, "clean": _clean}
+COMMAND = Command(__doc__, add_arguments, run)

@@ -7,9 +7,9 @@ from functools import partial
 from tqdm import tqdm
 
 from vloc_ros.cli import evaluate_bag
+from vloc_ros.cli.command import Command
 from vloc_ros.cli.evaluate_outputs import add_outputs, write_outputs
 from vloc_ros.cli.options import (
-    SubCommands,
     add_dataset,
     add_map,
     add_session,
@@ -27,13 +27,7 @@ from vloc_ros.evaluation.records import Rejected
 from vloc_ros.localizer import Localizer, load_localizer
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "evaluate",
-        help="how well does a map do on posed images or on a bag?",
-        description="Localize every frame of a split or of a ROS 2 bag, compare with the known poses and print a "
-        "table. A rejected frame counts as not localized everywhere.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
     add_dataset(parser, required=False)
     add_split(parser, default="test")
@@ -55,7 +49,6 @@ def register(commands: SubCommands) -> None:
         "then an image's share (default: one after the other, as on a robot)",
     )
     add_outputs(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,3 +76,11 @@ def _evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalu
 
     with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
         return evaluate(localizer, dataset, lambda done, _: bar.update(done - bar.n)), load
+
+
+COMMAND = Command(
+    "Localize every frame of a split or of a ROS 2 bag, compare with the known poses and print a "
+    "table. A rejected frame counts as not localized everywhere.",
+    add_arguments,
+    run,
+)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions, TruthOptions
-from vloc_ros.bags.reader import needs
+from vloc_ros.bags.reader import bag_packages
 from vloc_ros.cli.options import add_bag_topics, add_old_name, note_doubts
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
@@ -84,11 +84,9 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
 
 def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack) -> "BagFrames":
     """The frames of the bag, which stays open as long as `scope`. Raises VlocError."""
-    try:
+    with bag_packages():
         from vloc_ros.bags.reader import open_bag
         from vloc_ros.datasets.bag_frames import bag_frames
-    except ModuleNotFoundError as error:
-        raise needs(error) from error
     bag = scope.enter_context(open_bag(options.bag))
     return bag_frames(bag, _bag_options(options, 0.0), _map_frame(options, localizer))
 
@@ -110,10 +108,8 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     if options.occlude:
         raise ConfigError("--occlude is for data sets")
     map_frame = _map_frame(options, localizer)
-    try:
+    with bag_packages():
         evaluation = _recording(localizer, options) if options.recorded else _bag(localizer, options)
-    except ModuleNotFoundError as error:
-        raise needs(error) from error
     print(description(evaluation.source, map_frame))
 
     def load(names: Collection[str]) -> Iterable[Frame]:

@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands, add_report
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_report
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.inference import open_sessions
 from vloc_ros.maps import StoredMap, read_map
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser("inspect", help="verify a map and say what is in it", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
     add_report(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,3 +104,6 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
     return str(value)
+
+
+COMMAND = Command(__doc__, add_arguments, run)

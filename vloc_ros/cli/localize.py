@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.cli.options import SubCommands, add_map, add_session, note_doubts, session_options
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_map, add_session, note_doubts, session_options
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.files import check_size, read_image
 from vloc_ros.datasets.folder import CROPPED, read_camera
@@ -24,12 +25,7 @@ EXIT_REJECTED = 3
 CAMERA_FILE = "camera.txt"
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "localize",
-        help="where was this image taken?",
-        description="Localize one image. Exit code 0: a pose; 3: no pose that can be believed, with the reason.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="JPEG or PNG file")
     add_map(parser)
     parser.add_argument(
@@ -42,7 +38,6 @@ def register(commands: SubCommands) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_session(parser)
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="draw landmarks, votes and reprojection")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -133,3 +128,8 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
 
 def _numbers(values: NDArray[np.float64], digits: int) -> str:
     return " ".join(f"{value:.{digits}f}" for value in values)
+
+
+COMMAND = Command(
+    "Localize one image. Exit code 0: a pose; 3: no pose that can be believed, with the reason.", add_arguments, run
+)

@@ -3,23 +3,18 @@
 import argparse
 from pathlib import Path
 
-from vloc_ros.cli.options import SubCommands, add_dataset, add_old_name, add_split
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_dataset, add_old_name, add_split
 from vloc_ros.core.model_spec import PRECISIONS
-from vloc_ros.errors import ConfigError
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
+from vloc_ros.optional_packages import optional_packages, pip_install
 
 ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "float32")
 
 
-def register(commands: SubCommands) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from vloc_ros.training.map_options import MapOptions
 
-    parser = commands.add_parser(
-        "map",
-        help="make a map from posed images",
-        description="Make a map from posed images: surface, landmarks, labels, training, export, check. "
-        "Interrupted, the same command goes on where it was.",
-    )
     add_dataset(parser)
     add_split(parser, default="train")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="map directory to write")
@@ -40,7 +35,6 @@ def register(commands: SubCommands) -> None:
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
-    parser.set_defaults(run=run)
 
 
 def _add_methods(parser: argparse.ArgumentParser) -> None:
@@ -130,13 +124,15 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
         ),
     )
-    try:
+    with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
         from vloc_ros.training.build_map import build_map
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("vloc_ros"):
-            raise
-        raise ConfigError(
-            f"making maps needs the Python package '{error.name}': pip install -r requirements/offline.txt"
-        ) from error
     build_map(map_options)
     return 0
+
+
+COMMAND = Command(
+    "Make a map from posed images: surface, landmarks, labels, training, export, check. "
+    "Interrupted, the same command goes on where it was.",
+    add_arguments,
+    run,
+)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from vloc_ros.core.field_of_view import field_of_view_doubts
 from vloc_ros.core.model_spec import PRECISIONS
@@ -14,11 +14,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import BACKENDS, SessionOptions
 from vloc_ros.localizer import Localizer
-
-if TYPE_CHECKING:
-    SubCommands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
-else:
-    SubCommands = argparse._SubParsersAction  # not subscriptable when it runs
+from vloc_ros.optional_packages import pip_install
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
@@ -123,5 +119,5 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 def _report(path: str) -> Path:
     """The path; ConfigError, before any work is done, where there is nothing to draw with."""
     if find_spec("matplotlib") is None:
-        raise ConfigError("--report needs the Python package 'matplotlib': pip install matplotlib")
+        raise ConfigError(f"--report needs the Python package 'matplotlib': {pip_install('matplotlib')}")
     return Path(path)

@@ -8,26 +8,20 @@ from typing import Any
 from tqdm import tqdm
 
 from vloc_ros.cli import evaluate_bag
-from vloc_ros.cli.options import SubCommands, add_dataset, add_map, add_split
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.view import view_run
 from vloc_ros.localizer import Localizer, load_localizer
 
 
-def register(commands: SubCommands) -> None:
-    parser = commands.add_parser(
-        "view",
-        help="look at a run in 3-D",
-        description="Localize every frame of a split or of a bag and show map, camera, inliers and errors in the rerun "
-        "viewer, which `pip install rerun-sdk` brings.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
     add_dataset(parser, required=False)
     add_split(parser, default="test")
     evaluate_bag.add_bag(parser)
     parser.add_argument("--save", type=Path, metavar="FILE.rrd", help="write a recording instead of opening the viewer")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,3 +41,11 @@ def _frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack)
         return frames, len(frames)
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     return (dataset.frame(index) for index in range(len(dataset))), len(dataset)
+
+
+COMMAND = Command(
+    "Localize every frame of a split or of a bag and show map, camera, inliers and errors in the rerun "
+    "viewer, the Python package rerun-sdk.",
+    add_arguments,
+    run,
+)

@@ -1,9 +1,8 @@
 """Readers of posed images, opened by name."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import cast
+from pkgutil import resolve_name
 
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import DatasetError
@@ -30,6 +29,5 @@ def open_dataset(kind: str, root: Path | None, split: str, poses: Path | str | N
     """
     if kind not in DATASETS:
         raise DatasetError(f"unknown data set kind '{kind}', known are {', '.join(DATASETS)}")
-    module, function = DATASETS[kind].split(":")
-    opener = cast(Opener, getattr(import_module(module), function))
+    opener: Opener = resolve_name(DATASETS[kind])
     return opener(root, split, poses)

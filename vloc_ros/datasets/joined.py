@@ -17,7 +17,7 @@ from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
-from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.errors import DatasetError, VlocError, reason_of
 from vloc_ros.geometry.camera import Camera
 
 KIND = "joined"
@@ -120,7 +120,7 @@ def _read_list(path: Path) -> list[Any]:
     try:
         listed = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from error
+        raise DatasetError(f"{path}: {reason_of(error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise DatasetError(f"{path}: not valid YAML{f' in line {mark.line + 1}' if mark else ''}") from error

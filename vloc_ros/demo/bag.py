@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from rclpy.node import Node
@@ -95,7 +95,7 @@ class BagPlayer:
 
 def _message_type(name: str) -> Any:
     package, _, kind = name.split("/")
-    return getattr(import_module(f"{package}.msg"), kind)
+    return resolve_name(f"{package}.msg:{kind}")
 
 
 def _played_as(topic: Topic) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, VlocError, reason_of
 from vloc_ros.ros.domains import claim_domain
 from vloc_ros.shipped import shipped
 
@@ -52,7 +52,7 @@ class Program:
                     start_new_session=True,  # Ctrl-C is for the demo, which then stops its programs in order
                 )
         except OSError as error:
-            raise ConfigError(f"{log}: cannot be written: {error.strerror or error}") from error
+            raise ConfigError(f"{log}: cannot be written: {reason_of(error)}") from error
 
     @property
     def pid(self) -> int:

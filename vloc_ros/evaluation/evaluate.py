@@ -13,7 +13,7 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import ConfigError, VlocError, reason_of
 from vloc_ros.evaluation import strict_json
 from vloc_ros.evaluation.metrics import PLACE_ACCURACY, summarize
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
@@ -77,7 +77,7 @@ class Evaluation:
             records = tuple(FrameRecord.from_json(node) for node in report["per_frame"])
             return Evaluation(records, report.get("source", {}))
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+            raise ConfigError(f"{path}: cannot be read: {reason_of(error)}") from error
         except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
             raise ConfigError(f"{path}: not an evaluation as `vloc evaluate --json` writes it ({error})") from error
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.types import worst_sigma
-from vloc_ros.errors import DatasetError
+from vloc_ros.errors import DatasetError, reason_of
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
@@ -127,7 +127,7 @@ def _read(path: Path, parse: Callable[[str], T]) -> list[T]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{path}: cannot be read: {reason_of(error)}") from error
     parsed = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         if not line.startswith("#"):

@@ -18,6 +18,7 @@ from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import Matrix, to_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.colors import label_colors
+from vloc_ros.optional_packages import optional_packages, pip_install
 
 JPEG_QUALITY = 80
 TRUTH, ESTIMATE = "truth", "estimate"
@@ -75,10 +76,8 @@ def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -
 
 
 def _rerun() -> Any:
-    try:
+    with optional_packages("the view", pip_install("rerun-sdk")):
         import rerun
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the view needs the Python package '{error.name}': pip install rerun-sdk") from error
     return rerun
 
 

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference.backend import BackendUnavailableError
+from vloc_ros.optional_packages import pip_install
 
 RUNTIME = "cuda.bindings.runtime"
 DEVICE = 0
@@ -153,7 +154,7 @@ def _import_runtime() -> Any:
         return import_module(RUNTIME)
     except ImportError as error:
         raise BackendUnavailableError(
-            f"the Python package 'cuda-bindings' cannot be loaded ({error}): pip install cuda-bindings, "
+            f"the Python package 'cuda-bindings' cannot be loaded ({error}): {pip_install('cuda-bindings')}, "
             "of the CUDA version that the driver has"
         ) from error
 

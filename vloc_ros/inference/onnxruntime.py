@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 from vloc_ros.core.model_spec import ModelSpec, TensorSpec
 from vloc_ros.core.session import Tensors
-from vloc_ros.errors import ModelError
+from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings
 from vloc_ros.inference.checks import check_inputs, check_output_names, check_outputs, empty_inputs
 
@@ -41,7 +41,7 @@ class OnnxSession:
         try:
             outputs = self._session.run(self._output_names, dict(inputs))
         except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
-            raise ModelError(f"network: inference failed: {_first_line(error)}") from error
+            raise ModelError(f"network: inference failed: {reason_of(error)}") from error
         return dict(zip(self._output_names, outputs, strict=True))
 
 
@@ -74,7 +74,7 @@ def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.Inferen
     try:
         return ort.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
-        raise ModelError(f"network: ONNX Runtime cannot load it: {_first_line(error)}") from error
+        raise ModelError(f"network: ONNX Runtime cannot load it: {reason_of(error)}") from error
 
 
 def _check_inputs(nodes: Sequence[Any], spec: ModelSpec) -> bool:
@@ -96,7 +96,3 @@ def _check_input(node: Any, tensor: TensorSpec) -> bool:
             f"network: input {node.name!r} is {kind} {shape}, the map says {expected} {[1, *tensor.shape]}"
         )
     return not isinstance(batch, int)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

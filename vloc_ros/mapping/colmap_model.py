@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.errors import ConfigError, DatasetError, reason_of
+from vloc_ros.optional_packages import pip_install
 
 Float = NDArray[np.float64]
 
@@ -111,7 +112,7 @@ def _convert(directory: Path, file: Path, memory: int, seconds: float) -> None:
     except subprocess.TimeoutExpired as error:
         raise DatasetError(f"{directory}: not a COLMAP model: reading it took more than {seconds:.0f} s") from error
     if done.returncode == EXIT_NO_PYCOLMAP:
-        raise ConfigError("a COLMAP model needs the Python package 'pycolmap': pip install pycolmap")
+        raise ConfigError(f"a COLMAP model needs the Python package 'pycolmap': {pip_install('pycolmap')}")
     if done.returncode == EXIT_UNREADABLE:
         raise DatasetError(f"{directory}: not a COLMAP model: {done.stdout.decode(errors='replace').strip()}")
     if done.returncode != 0:
@@ -136,7 +137,7 @@ def main() -> None:
         print("it is damaged, it asks for more memory than a model of its size can need")
         sys.exit(EXIT_UNREADABLE)
     except (ValueError, RuntimeError, IndexError, KeyError, UnicodeDecodeError) as error:
-        print((str(error).splitlines() or [type(error).__name__])[0])
+        print(reason_of(error))
         sys.exit(EXIT_UNREADABLE)
 
 
