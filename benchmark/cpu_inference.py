@@ -145,7 +145,7 @@ def measure_batches(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: i
 def measure_accuracy(map_dir: Path, networks: Mapping[str, bytes], dataset: Dataset) -> None:
     localizer = load_localizer(map_dir)
     spec = localizer.landmark_map.manifest.models[NETWORK].grid
-    pixels = np.stack([network_input(dataset.frame(index).image, spec) for index in range(TIMED_IMAGES)])
+    pixels = np.stack([network_input(dataset.frame(index).image, spec.image_size) for index in range(TIMED_IMAGES)])
     expected = Settings().open(networks).run(["labels"], {spec.input_name: pixels})[0]
     for precision in ("float32", "int8"):
         session = OnnxSession(networks[precision], spec.model, SessionSettings(max_batch=TIMED_IMAGES))
@@ -166,7 +166,7 @@ def main() -> None:
     spec = stored.landmark_map.manifest.models[NETWORK].grid
     training = open_dataset(options.dataset, options.root, options.calibrate, options.poses)
     chosen = np.linspace(0, len(training) - 1, CALIBRATION_IMAGES).astype(int)
-    inputs = np.stack([network_input(training.frame(int(index)).image, spec) for index in chosen])
+    inputs = np.stack([network_input(training.frame(int(index)).image, spec.image_size) for index in chosen])
     networks = {
         **{str(name): network for name, network in stored.networks[NETWORK].items()},
         "int8": quantized(stored.networks[NETWORK]["float32"], inputs, spec),

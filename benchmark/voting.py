@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingSettings, vote
 
 CELLS = (120, 160)  # height, width
@@ -102,7 +103,7 @@ def report(scene: Scene, config: VotingSettings, runs: int) -> None:
     errors = np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
     stages = {
         "voting": lambda: run_vote(scene, config),
-        "voting + PnP": lambda: solve_pnp(to_correspondences(scene, run_vote(scene, config)), CAMERA),
+        "voting + PnP": lambda: solve_pnp(to_correspondences(scene, run_vote(scene, config)), (RigCamera(CAMERA),)),
     }
     print(
         f"{config.estimator}: {len(voted)} of {len(scene.landmarks)} landmarks, error p50 {np.median(errors):.2f} px "

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from inputs import parser_of
 
-from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.session import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.evaluation.metrics import summarize
 from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
@@ -34,14 +33,12 @@ def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
 def measure(localizer: Localizer, method: VSNetMethod, frames: Sequence[Frame]) -> dict[str, float]:
     """Pose and landmark accuracy, and median milliseconds of voting."""
     errors, landmark, ratios, voting, counts, timings = [], [], [], [], [], []
-    session = localizer.sessions[NETWORK]
-    grid = session.spec.grid
     for frame in frames:
         stopwatch = Stopwatch()
-        outputs = run_one(session, {grid.input_name: method.prepare(frame.image, grid)})
-        voted = method.correspond(outputs, frame.image, localizer.landmark_map, stopwatch)
+        observation = localizer.observe(frame.image)
+        (voted,) = method.propose(observation, localizer.landmark_map, stopwatch)
         started = time.perf_counter()
-        pose = solve_pnp(voted, frame.image.camera.undistorted())
+        pose = solve_pnp(voted, (RigCamera(frame.image.camera.undistorted()),))
         timings.append({"pnp": 1e3 * (time.perf_counter() - started)})
         voting.append(stopwatch.timings_ms["voting"])
         found = pose.map_from_camera if isinstance(pose, PoseEstimate) else None

@@ -12,6 +12,7 @@ from vloc_ros.methods import get_method
 from vloc_ros.methods.colors import DARKEST, label_colors, position_colors
 
 ROWS, COLUMNS = 10, 16
+IMAGE = CameraImage(np.full((160, 256, 3), 90, np.uint8), Camera(256, 160, 200.0, 200.0, 127.5, 79.5))
 OUTPUTS = {
     "vsnet": {"labels": np.arange(ROWS * COLUMNS, dtype=np.int32).reshape(ROWS, COLUMNS)},
     "hscnet": {
@@ -56,7 +57,7 @@ def test_places_go_from_dark_to_bright_along_each_axis() -> None:
 
 
 def test_vsnets_cells_have_the_colour_of_their_landmark() -> None:
-    colors = get_method("vsnet").colors(OUTPUTS["vsnet"], make_map("vsnet", specs("vsnet")))
+    colors = get_method("vsnet").visualize(OUTPUTS["vsnet"], IMAGE, make_map("vsnet", specs("vsnet"))).colors
     np.testing.assert_array_equal(colors, label_colors(OUTPUTS["vsnet"]["labels"]))
 
 
@@ -64,7 +65,7 @@ def test_hscnets_cells_have_the_colour_of_their_place_where_it_is_sure() -> None
     outputs, landmark_map = OUTPUTS["hscnet"], make_map("hscnet", specs("hscnet"))
     lost = outputs["coordinates"].copy()
     lost[0] = np.nan
-    colors = get_method("hscnet").colors({**outputs, "coordinates": lost}, landmark_map)
+    colors = get_method("hscnet").visualize({**outputs, "coordinates": lost}, IMAGE, landmark_map).colors
     shown = colors.any(axis=-1)
     np.testing.assert_array_equal(shown, outputs["confidences"] >= 0.05)
     expected = position_colors(outputs["coordinates"], landmark_map.positions)
@@ -91,13 +92,12 @@ def test_a_preview_is_the_input_beside_what_is_seen_in_it(method: str) -> None:
 
     spec = specs(method)
     localizer = Localizer(make_map(method, spec), get_method(method), {"network": FakeSession(method)})
-    rgb = np.full((160, 256, 3), 90, np.uint8)
-    picture = draw_preview(localizer, CameraImage(rgb, Camera(256, 160, 200.0, 200.0, 127.5, 79.5)))
+    picture = draw_preview(localizer, IMAGE)
     width = round(spec.width * HEIGHT / spec.height)
     assert picture.shape == (HEIGHT, 2 * width, 3)
     assert (picture[:, : width - 1] == 90).all()
     seen = picture[:, width + 1 :].astype(int)
     assert seen.std() > 10
-    lit = localizer.method.colors(OUTPUTS[method], localizer.landmark_map).any(axis=-1)
+    lit = localizer.method.visualize(OUTPUTS[method], IMAGE, localizer.landmark_map).colors.any(axis=-1)
     assert not lit[0, 0]
     assert (seen[2, 2] == 36).all()  # 0.4 of the input, of a cell that shows nothing

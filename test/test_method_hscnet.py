@@ -9,11 +9,13 @@ from support.mapping_scenes import views, wall_and_box_depth
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
-from vloc_ros.core.pnp import PnpSettings, reprojection_errors, solve_pnp
-from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.pnp import solve_pnp
+from vloc_ros.core.query import Query
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pnp import Matches, PnpSettings, reprojection_errors
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.methods import get_method
 from vloc_ros.methods.hscnet.method import HSCNetMethod, spread
@@ -62,7 +64,9 @@ def image() -> CameraImage:
 
 
 def located(outputs: dict[str, np.ndarray], method: HSCNetMethod | None = None) -> PoseEstimate:
-    result = localize(image(), make_map(), method or HSCNetMethod(), {"network": FakeSession(outputs)})
+    landmark_map = make_map()
+    sessions = {"network": FakeSession(outputs)}
+    result = localize(Query.of(image()), landmark_map, method or HSCNetMethod(), sessions, landmark_map.manifest.gate)
     assert isinstance(result, PoseEstimate)
     return result
 
@@ -73,7 +77,8 @@ def test_exact_coordinates_give_the_pose_and_every_cell_its_pixel() -> None:
     np.testing.assert_allclose(found.map_from_camera, POSE, atol=1e-4)
     pairs = found.correspondences
     assert len(pairs) == (outputs["regions"] > 0).sum()
-    assert reprojection_errors(POSE, pairs, CAMERA).max() < 1e-2
+    matches = Matches(pairs.pixels, pairs.points, pairs.sigmas, pairs.views)
+    assert reprojection_errors(POSE, matches, (RigCamera(CAMERA),)).max() < 1e-2
     assert set(pairs.landmark_ids.tolist()) == set(range(LEAVES))
     assert {"preprocess", "network", "coordinates", "pnp", "total"} == set(found.timings_ms)
 
@@ -96,7 +101,7 @@ def test_cells_below_the_confidence_and_without_region_are_left_out() -> None:
     ratio = (pairs.sigmas.max() / pairs.sigmas.min()) ** 2
     confidences = outputs["confidences"][confident]
     assert ratio == pytest.approx(confidences.max() / confidences.min(), rel=1e-4)
-    none = HSCNetMethod(min_confidence=2.0).correspond(outputs, image(), make_map(), Stopwatch())
+    none = HSCNetMethod(min_confidence=2.0).correspond(outputs, image(), make_map())
     assert len(none) == 0
 
 
@@ -139,10 +144,10 @@ def test_all_points_make_hypotheses_where_a_method_says_so() -> None:
     points, certain = pairs.points.copy(), np.argsort(pairs.sigmas, kind="stable")[:100]
     points[certain] = np.random.default_rng(0).normal(0, 3, (100, 3))
     misled = replace(pairs, points=points)
-    found = solve_pnp(misled, CAMERA, HSCNetMethod().pnp)
+    found = solve_pnp(misled, (RigCamera(CAMERA),), HSCNetMethod().pnp)
     assert isinstance(found, PoseEstimate)
     np.testing.assert_allclose(found.map_from_camera, POSE, atol=1e-3)
-    few = solve_pnp(misled, CAMERA)
+    few = solve_pnp(misled, (RigCamera(CAMERA),))
     assert not isinstance(few, PoseEstimate) or not np.allclose(few.map_from_camera, POSE, atol=1e-3)
 
 
@@ -171,7 +176,9 @@ def test_the_sum_of_confidences_tells_the_place(left: float, right: float, place
     halves = np.repeat([0, 1], SHAPE[1] // 2)[np.newaxis]
     outputs["confidences"][:] = np.where(halves == 0, left, right)
     outputs["regions"] = np.where(outputs["regions"] > 0, halves + 1, 0).astype(np.int32)
-    result = localize(image(), joined, HSCNetMethod(), {"network": FakeSession(outputs)})
+    result = localize(
+        Query.of(image()), joined, HSCNetMethod(), {"network": FakeSession(outputs)}, joined.manifest.gate
+    )
     assert isinstance(result, PoseEstimate)
     assert result.place == place
     assert set(result.correspondences.landmark_ids) == {int(place == "attic")}

@@ -14,6 +14,7 @@ import pytest
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.core.query import Query
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
@@ -164,9 +165,9 @@ class Poses:
         )
 
 
-def fake_localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
+def fake_localize(query: Query, *_: object) -> PoseEstimate | Rejection:
     """Image 2 is rejected, the others are 1 cm and 0.1 deg off per index."""
-    index = int(image.rgb[0, 0, 0])
+    index = int(query.views[0].image.rgb[0, 0, 0])
     if index == 2:
         return Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 1.0})
     points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
@@ -224,8 +225,8 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
 ) -> None:
     images: list[np.ndarray] = []
 
-    def record(image: CameraImage, *_: object) -> Rejection:
-        images.append(image.rgb)
+    def record(query: Query, *_: object) -> Rejection:
+        images.append(query.views[0].image.rgb)
         return Rejection(RejectionReason.NO_POSE, "x", timings_ms={"total": 1.0})
 
     monkeypatch.setattr("vloc_ros.localizer.localize", record)

@@ -8,6 +8,7 @@ import torch
 from support.training_scenes import SMALL, coarse_images, settled_objective
 
 from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 from vloc_ros.mapping.hierarchy import build_hierarchy
 from vloc_ros.methods.hscnet.method import HSCNetMethod
@@ -49,12 +50,12 @@ def objective(method: str) -> Objective:
 
 
 @pytest.fixture(scope="module")
-def inputs() -> list[tuple[str, np.ndarray]]:
-    return [("first.png", coarse_images(1, SMALL.width, SMALL.height)[0])]
+def inputs() -> list[tuple[str, Tensors]]:
+    return [("first.png", {"image": coarse_images(1, SMALL.width, SMALL.height)[0]})]
 
 
 def test_networks_that_agree_are_let_through_in_every_precision(
-    method: str, objective: Objective, inputs: list[tuple[str, np.ndarray]]
+    method: str, objective: Objective, inputs: list[tuple[str, Tensors]]
 ) -> None:
     names: tuple[Precision, ...] = ("float32", "float16")
     networks = {name: export_onnx(objective, SPECS[method], name) for name in names}
@@ -62,14 +63,14 @@ def test_networks_that_agree_are_let_through_in_every_precision(
 
 
 def test_another_network_is_named_with_the_image(
-    method: str, objective: Objective, inputs: list[tuple[str, np.ndarray]]
+    method: str, objective: Objective, inputs: list[tuple[str, Tensors]]
 ) -> None:
     other = export_onnx(untrained(method, seed=1), SPECS[method])
     with pytest.raises(ModelError, match=r"float32, on first.png: differs .* % of the (labels|regions) agree"):
         check_networks({"float32": other}, RECIPES[method], objective, SPECS[method], inputs)
 
 
-def test_a_network_that_says_nothing_is_not_let_through(method: str, inputs: list[tuple[str, np.ndarray]]) -> None:
+def test_a_network_that_says_nothing_is_not_let_through(method: str, inputs: list[tuple[str, Tensors]]) -> None:
     objective = untrained(method)
     network = export_onnx(objective, SPECS[method])
     with torch.no_grad():

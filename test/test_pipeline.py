@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from voting import CAMERA, Scene, make_scene
 
+from vloc_ros.core import pipeline
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.model_spec import GridSpec, ModelSpec
-from vloc_ros.core.pipeline import localize
+from vloc_ros.core.query import Query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, ModelError
@@ -37,6 +39,10 @@ class FakeSession:
         assert images.shape == (1, SPEC.height, SPEC.width, 3)
         assert images.dtype == np.uint8
         return {name: output[np.newaxis] for name, output in self.outputs.items()}
+
+
+def localize(image: CameraImage, landmark_map: LandmarkMap, method: Any, sessions: Any) -> PoseEstimate | Rejection:
+    return pipeline.localize(Query.of(image), landmark_map, method, sessions, landmark_map.manifest.gate)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +88,8 @@ def test_pose_from_images_of_any_size(scene: Scene, landmark_map: LandmarkMap, s
 
 def test_sigmas_and_pixels_scale_with_the_image(scene: Scene, landmark_map: LandmarkMap) -> None:
     outputs = outputs_of(scene)
-    small = VSNetMethod().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map, Stopwatch())
-    large = VSNetMethod().correspond(outputs, image_of(CAMERA), landmark_map, Stopwatch())
+    small = VSNetMethod().correspond(outputs, image_of(CAMERA.resized(320, 240)), landmark_map)
+    large = VSNetMethod().correspond(outputs, image_of(CAMERA), landmark_map)
     assert large.sigmas == pytest.approx(2 * small.sigmas)
     assert large.pixels + 0.5 == pytest.approx(2 * (small.pixels + 0.5))
 
@@ -145,8 +151,7 @@ def test_network_input_is_undistorted_and_scaled() -> None:
     rgb = np.zeros((480, 640, 3), np.uint8)
     for x, y in spots[:, 0]:
         cv2.circle(rgb, (round(x * 16), round(y * 16)), 4 * 16, (255, 255, 255), -1, shift=4)
-    spec = GridSpec(width=320, height=240, stride=4, outputs=VSNetMethod.outputs)
-    seen = network_input(CameraImage(rgb, camera), spec)
+    seen = network_input(CameraImage(rgb, camera), (320, 240))
     assert seen.shape == (240, 320, 3)
     expected, _ = camera.undistorted().resized(320, 240).project(points)
     count, _, _, centres = cv2.connectedComponentsWithStats((seen[..., 0] > 127).astype(np.uint8))

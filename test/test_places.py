@@ -17,6 +17,7 @@ from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.pnp import FEW_PRECISE
+from vloc_ros.core.query import Query
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import caption_of
@@ -70,7 +71,11 @@ def seen(landmark_map: LandmarkMap, rows: np.ndarray, sigma: float) -> Correspon
     """What a camera at the origin sees of some landmarks, exactly."""
     pixels, _ = CAMERA.project(landmark_map.positions[rows])
     return Correspondences(
-        pixels, landmark_map.positions[rows], np.full(len(rows), sigma), landmark_map.ids[rows].astype(np.int32)
+        pixels,
+        landmark_map.positions[rows],
+        np.full(len(rows), sigma),
+        landmark_map.ids[rows].astype(np.int32),
+        places=landmark_map.places[rows],
     )
 
 
@@ -88,11 +93,16 @@ class FakeMethod:
 
     def preload(self) -> None: ...
 
-    def prepare(self, image: CameraImage, spec: GridSpec) -> np.ndarray:
-        return image.rgb
+    def prepare(self, image: CameraImage, manifest: Manifest) -> dict[str, np.ndarray]:
+        return {"image": image.rgb}
 
-    def correspond(self, *_: object) -> Correspondences:
-        return self.found
+    def observe(self, inputs: object, sessions: object) -> dict[str, np.ndarray]:
+        return {}
+
+    def propose(self, *_: object) -> list[Correspondences]:
+        return [self.found]
+
+    def refine(self, *_: object) -> None: ...
 
 
 class FakeSession:
@@ -107,7 +117,8 @@ def image() -> CameraImage:
 
 
 def located(landmark_map: LandmarkMap, found: Correspondences) -> PoseEstimate | Rejection:
-    return localize(image(), landmark_map, FakeMethod(found), {"network": FakeSession()})  # type: ignore[arg-type]
+    gate = landmark_map.manifest.gate
+    return localize(Query.of(image()), landmark_map, FakeMethod(found), {"network": FakeSession()}, gate)  # type: ignore[arg-type]
 
 
 HALL, ATTIC = np.arange(COUNT), np.arange(COUNT, 2 * COUNT)
@@ -167,9 +178,10 @@ class Sequence:
         self.answers = iter([Correspondences.empty(), *answers])
 
     pnp, preload, prepare = FakeMethod.pnp, FakeMethod.preload, FakeMethod.prepare
+    observe, refine = FakeMethod.observe, FakeMethod.refine
 
-    def correspond(self, *_: object) -> Correspondences:
-        return next(self.answers)
+    def propose(self, *_: object) -> list[Correspondences]:
+        return [next(self.answers)]
 
 
 def evaluated() -> Evaluation:

@@ -12,10 +12,12 @@ from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_refinement import damped_step, normal_equations, perturb
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply, from_quaternion, invert, rotation_angle
 from vloc_ros.methods.hscnet.method import MANY_ROUGH
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 317.0, 243.0)
+ALONE = (RigCamera(CAMERA),)
 MAP_FROM_CAMERA = from_quaternion([0.3, -0.5, 0.2, 0.8], [4.0, -2.0, 1.5])
 NO_VIEWS = np.empty((0, 4, 4))
 
@@ -41,7 +43,7 @@ def pose_error(map_from_camera: np.ndarray) -> np.ndarray:
 
 
 def solved(correspondences: Correspondences) -> PoseEstimate:
-    estimate = solve_pnp(correspondences, CAMERA)
+    estimate = solve_pnp(correspondences, ALONE)
     assert isinstance(estimate, PoseEstimate)
     return estimate
 
@@ -70,7 +72,7 @@ def test_of_equally_certain_ones_hypotheses_come_from_the_whole_image() -> None:
     """In the order of rows, as a method may find them, the first ones are wrong."""
     found = exact(1200)
     wrong = np.where(np.arange(1200)[:, None] < 400, np.roll(found.pixels, 7, axis=0), found.pixels)
-    result = solve_pnp(replace(found, pixels=wrong), CAMERA, MANY_ROUGH)
+    result = solve_pnp(replace(found, pixels=wrong), ALONE, MANY_ROUGH)
     assert isinstance(result, PoseEstimate)
     np.testing.assert_allclose(result.map_from_camera, MAP_FROM_CAMERA, atol=1e-6)
 
@@ -110,21 +112,21 @@ def test_sigmas_that_are_too_small_do_not_make_it_overconfident() -> None:
 
 @pytest.mark.parametrize("count", range(4))
 def test_too_few(count: int) -> None:
-    result = solve_pnp(exact()[np.arange(count)], CAMERA)
+    result = solve_pnp(exact()[np.arange(count)], ALONE)
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_LANDMARKS
     assert str(count) in result.detail
 
 
 def test_no_correspondences() -> None:
-    result = solve_pnp(Correspondences.empty(), CAMERA)
+    result = solve_pnp(Correspondences.empty(), ALONE)
     assert isinstance(result, Rejection)
 
 
 def test_contradictions_have_no_pose_or_few_inliers() -> None:
     rng = np.random.default_rng(0)
     nonsense = replace(exact(30), pixels=rng.uniform(0, 480, (30, 2)))
-    result = solve_pnp(nonsense, CAMERA)
+    result = solve_pnp(nonsense, ALONE)
     assert isinstance(result, Rejection) or isinstance(
         gate(calibrated(result, Calibration(), NO_VIEWS), GateThresholds()), Rejection
     )
@@ -135,7 +137,7 @@ def test_degenerate_points_leave_the_pose_undetermined(spread: float) -> None:
     along = np.linspace(-1, 1, 30)[:, None] * spread
     points = apply(MAP_FROM_CAMERA, np.array([0.1, 0.2, 3.0]) + along * np.array([0.5, 0.1, 0.3]))
     pixels, _ = CAMERA.project(apply(invert(MAP_FROM_CAMERA), points))
-    result = solve_pnp(replace(exact(30), pixels=pixels, points=points), CAMERA)
+    result = solve_pnp(replace(exact(30), pixels=pixels, points=points), ALONE)
     assert isinstance(result, Rejection) or isinstance(
         gate(calibrated(result, Calibration(), NO_VIEWS), GateThresholds()), Rejection
     )

@@ -1,19 +1,22 @@
 """A map, its method and its network, ready to localize: what the nodes, the command line and the tests call."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.model_spec import NETWORK
-from vloc_ros.core.pipeline import Method, localize, localize_all
+from vloc_ros.core.method import Method, Observation
+from vloc_ros.core.pipeline import localize, localize_all, observe_all
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.session import Sessions
+from vloc_ros.core.query import Query
+from vloc_ros.core.session import Sessions, max_batch_of
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_sessions
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
@@ -22,8 +25,8 @@ from vloc_ros.methods import DEFAULT_METHOD, get_method
 
 @dataclass(frozen=True, eq=False)
 class Localizer:
-    """Everything that `localize` needs but the image. `map_id` is empty for a map that was never on a disk;
-    `thresholds`: the gate's, instead of the map's own."""
+    """Everything that `localize` needs but the query. `map_id` is empty for a map that was never on a disk;
+    `thresholds`: the gate's, instead of the map's own; they are checked when they are made, not for every image."""
 
     landmark_map: LandmarkMap
     method: Method
@@ -31,18 +34,33 @@ class Localizer:
     map_id: str = ""
     thresholds: GateThresholds | None = None
 
-    def localize(self, image: CameraImage) -> PoseEstimate | Rejection:
-        """Where the image was taken, in the frame of the map, or why that cannot be said; errors as `localize`."""
-        return localize(image, self.landmark_map, self.method, self.sessions, self.thresholds)
+    @property
+    def gate(self) -> GateThresholds:
+        """What a pose has to pass."""
+        return self.thresholds or self.landmark_map.manifest.gate
 
-    def localize_all(self, images: Iterable[CameraImage]) -> Iterator[PoseEstimate | Rejection]:
-        """The same of each image in order, as many at once as the session takes: for throughput, not for latency."""
-        return localize_all(images, self.landmark_map, self.method, self.sessions, self.max_batch, self.thresholds)
+    def gated(self, **thresholds: Any) -> "Localizer":
+        """The same with some of the map's thresholds replaced. Raises ConfigError for those that make no sense."""
+        return replace(self, thresholds=replace(self.landmark_map.manifest.gate, **thresholds)) if thresholds else self
+
+    def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
+        """Where the image or the rig was, in the frame of the map, or why that cannot be said; errors as `localize`."""
+        return localize(_query(asked), self.landmark_map, self.method, self.sessions, self.gate)
+
+    def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
+        """The same of each in order, as many at once as the sessions take: for throughput, not for latency."""
+        return localize_all(map(_query, asked), self.landmark_map, self.method, self.sessions, self.gate)
+
+    def observe(self, asked: Query | CameraImage) -> Observation:
+        """What the method sees in the views, as `localize` does."""
+        query = _query(asked)
+        inputs = [self.method.prepare(view.image, self.landmark_map.manifest) for view in query.views]
+        return Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
 
     @property
     def max_batch(self) -> int:
         """How many images the sessions take at once."""
-        return min(session.max_batch for session in self.sessions.values())
+        return max_batch_of(self.sessions)
 
     @property
     def backend(self) -> str:
@@ -57,6 +75,10 @@ class Localizer:
         self.localize(CameraImage(np.zeros((height, width, 3), dtype=np.uint8), camera))
 
 
+def _query(asked: Query | CameraImage) -> Query:
+    return asked if isinstance(asked, Query) else Query.of(asked)
+
+
 def preload(method: Method | None = None) -> None:
     """Load, or compile where that has never been done, what a method needs, by default the usual one; and PnP.
 
@@ -66,7 +88,8 @@ def preload(method: Method | None = None) -> None:
     camera = Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
     points = np.random.default_rng(0).uniform((-1, -1, 2), (1, 1, 4), (32, 3))
     pixels, _ = camera.project(points)
-    solve_pnp(Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32)), camera)
+    found = Correspondences(pixels, points, np.ones(len(points)), np.arange(len(points), dtype=np.int32))
+    solve_pnp(found, (RigCamera(camera),))
 
 
 def load_localizer(
@@ -89,11 +112,10 @@ def open_localizer(
         method = get_method(manifest.method)
     except ConfigError as error:
         raise MapError(f"{where}: {error}") from error
-    for name, cell in method.outputs.items():
-        if (found := manifest.models[NETWORK].grid.outputs.get(name)) != cell:
-            raise MapError(
-                f"{where}: method {manifest.method!r} needs the network output {name!r} to be {cell}, it is {found}"
-            )
+    try:
+        method.check(manifest.models)
+    except ConfigError as error:
+        raise MapError(f"{where}: method {manifest.method!r} {error}") from error
     try:
         sessions = open_sessions(stored.networks, manifest.models, options, say)
     except ModelError as error:

@@ -14,7 +14,8 @@ from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.query import Query
+from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
@@ -122,11 +123,11 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     """A localizer that says `pose_at` the image's stamp, but for the rejected images."""
     refused = {stamp(index) for index in rejected}
 
-    def localize(image: CameraImage, *_: object) -> PoseEstimate | Rejection:
-        if image.stamp_ns in refused:
+    def localize(query: Query, *_: object) -> PoseEstimate | Rejection:
+        if query.stamp_ns in refused:
             return Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 1.0})
         points = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
-        pose = pose_at(image.stamp_ns)
+        pose = pose_at(query.stamp_ns)
         return PoseEstimate(pose, np.eye(6) * 1e-4, points, np.ones(4, dtype=bool), 0.5, 0.9, {"total": 1.0})
 
     monkeypatch.setattr("vloc_ros.localizer.localize", localize)

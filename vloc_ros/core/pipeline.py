@@ -1,72 +1,33 @@
-"""One image in, one pose or one reason why not out; or many, as fast as they can be done."""
+"""One query in, one pose or one reason why not out; or many, as fast as they can be done."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
 from vloc_ros.core.grey import color_doubt
-from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.model_spec import NETWORK, GridSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.places import likeliest_place
-from vloc_ros.core.pnp import PnpSettings, solve_pnp
+from vloc_ros.core.pnp import solve_near, solve_pnp, too_few
 from vloc_ros.core.prefetch import prefetch
-from vloc_ros.core.session import Sessions, Tensors, row, run_one
+from vloc_ros.core.query import Query
+from vloc_ros.core.session import Sessions, Tensors, max_batch_of, row, stack
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection
 
 T = TypeVar("T")
-
-
-class Method(Protocol):
-    """What a localization method has to offer: from an image to correspondences with the map."""
-
-    @property
-    def outputs(self) -> Mapping[str, str]:
-        """What it needs of a network, as `GridSpec.outputs`."""
-        ...
-
-    @property
-    def pnp(self) -> PnpSettings:
-        """How a pose is found in its correspondences."""
-        ...
-
-    def preload(self) -> None:
-        """Load what it will need, whatever the map: compiled code, which takes a while."""
-        ...
-
-    def prepare(self, image: CameraImage, spec: GridSpec) -> NDArray[np.uint8]:
-        """The network's input, RGB (spec.height, spec.width, 3). Raises ConfigError for an image that does not suit."""
-        ...
-
-    def correspond(
-        self, outputs: Tensors, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
-    ) -> Correspondences:
-        """From the network's outputs, without batch axis. Pixels are those of the undistorted image of `image.camera`.
-        Times its stages on `stopwatch`. Raises ModelError for outputs that are not what the map promises."""
-        ...
-
-    def colors(self, outputs: Tensors, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
-        """RGB (h, w, 3) of what each cell shows, for people; black for nothing. Tensors without batch axis."""
-        ...
+NOTHING = too_few(0)  # of a method that proposes nothing
 
 
 def localize(
-    image: CameraImage,
-    landmark_map: LandmarkMap,
-    method: Method,
-    sessions: Sessions,
-    thresholds: GateThresholds | None = None,
+    query: Query, landmark_map: LandmarkMap, method: Method, sessions: Sessions, thresholds: GateThresholds
 ) -> PoseEstimate | Rejection:
-    """Where the image was taken, in the frame of the map, or why that cannot be said. `thresholds`: instead of the
-    map's own.
+    """Where the query's views were taken, in the frame of the map, or why that cannot be said.
 
     `timings_ms` of the result: preprocess, network, the method's stages (vsnet: voting), pnp, and total.
     Raises ConfigError for an image that does not suit the map, ModelError for a network that does not.
@@ -74,52 +35,106 @@ def localize(
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
         with stopwatch.stage("preprocess"):
-            grid = sessions[NETWORK].spec.grid
-            pixels = method.prepare(image, grid)
+            inputs = [method.prepare(view.image, landmark_map.manifest) for view in query.views]
         with stopwatch.stage("network"):
-            outputs = run_one(sessions[NETWORK], {grid.input_name: pixels})
-        result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
+            tensors = observe_all(inputs, method, sessions)
+        result = _locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
     return _timed(result, stopwatch)
 
 
+def _locate(
+    observation: Observation,
+    landmark_map: LandmarkMap,
+    method: Method,
+    thresholds: GateThresholds,
+    stopwatch: Stopwatch,
+) -> PoseEstimate | Rejection:
+    """The pose of the first proposal that passes the gate, or the rejection of the one that came nearest to it."""
+    refused: list[Rejection] = []
+    for proposal in method.propose(observation, landmark_map, stopwatch):
+        result = _judge(proposal, observation, landmark_map, method, thresholds, stopwatch)
+        if isinstance(result, PoseEstimate):
+            return result
+        refused.append(result)
+    nearest = max(refused or [NOTHING], key=lambda each: each.refused.inlier_count if each.refused else -1)
+    return _doubted(nearest, observation.query, landmark_map.manifest)
+
+
+def _judge(
+    proposal: Correspondences,
+    observation: Observation,
+    landmark_map: LandmarkMap,
+    method: Method,
+    thresholds: GateThresholds,
+    stopwatch: Stopwatch,
+) -> PoseEstimate | Rejection:
+    """What comes of one proposal: solve, refine, calibrate, gate."""
+    manifest, query = landmark_map.manifest, observation.query
+    with stopwatch.stage("pnp"):
+        cameras = query.cameras
+        place, found = likeliest_place(proposal, landmark_map)
+        result = replace(solve_pnp(found, cameras, method.pnp), place=place)
+    if isinstance(result, PoseEstimate):
+        more = method.refine(result, observation, landmark_map, stopwatch)
+        with stopwatch.stage("pnp"):
+            if more is not None:
+                result = replace(solve_near(result, more, cameras, method.pnp), place=place)
+            result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
+            result = gate(result, thresholds, landmark_map.extent_of(place))
+    return result
+
+
+def _doubted(rejection: Rejection, query: Query, manifest: Manifest) -> Rejection:
+    """The rejection with the reason why the map may not know such images, if there is one."""
+    doubts = (color_doubt(view.image.rgb, manifest) for view in query.views)
+    doubt = next(filter(None, doubts), None)
+    return replace(rejection, detail=f"{rejection.detail}; {doubt}") if doubt else rejection
+
+
+def observe_all(inputs: Sequence[Tensors], method: Method, sessions: Sessions) -> list[Tensors]:
+    """What the models say of each view's inputs, as many of them at once as the sessions take."""
+    found: list[Tensors] = []
+    for batch in _batches(iter(inputs), max_batch_of(sessions)):
+        outputs = method.observe(stack(batch), sessions)
+        found.extend(row(outputs, index) for index in range(len(batch)))
+    return found
+
+
 def localize_all(
-    images: Iterable[CameraImage],
+    queries: Iterable[Query],
     landmark_map: LandmarkMap,
     method: Method,
     sessions: Sessions,
-    batch: int,
-    thresholds: GateThresholds | None = None,
+    thresholds: GateThresholds,
 ) -> Iterator[PoseEstimate | Rejection]:
-    """`localize` of each image in order, up to `batch` of them at once through the network, all else in threads.
+    """`localize` of each query in order, as many of them at once as the sessions take views, all else in threads.
 
     For throughput: the network works on a batch while poses of the one before are solved. A stage's time is what it
-    took one image, the network's its share of the batch, total their sum. Errors as `localize`, in their image's place.
+    took one query, the network's its share of the batch, total their sum. Errors as `localize`, in their query's place.
     """
+    batch = max_batch_of(sessions)
 
-    session = sessions[NETWORK]
-    grid = session.spec.grid
-
-    def prepared(image: CameraImage) -> tuple[CameraImage, NDArray[np.uint8], Stopwatch]:
+    def prepared(query: Query) -> tuple[Query, list[Tensors], Stopwatch]:
         stopwatch = Stopwatch()
         with stopwatch.stage("preprocess"):
-            return image, method.prepare(image, grid), stopwatch
+            return query, [method.prepare(view.image, landmark_map.manifest) for view in query.views], stopwatch
 
-    def run(inputs: Iterator[tuple[CameraImage, NDArray[np.uint8], Stopwatch]]) -> Iterator[Any]:
-        for taken in _batches(inputs, batch):
+    def run(items: Iterator[tuple[Query, list[Tensors], Stopwatch]]) -> Iterator[tuple[Observation, Stopwatch]]:
+        for taken in _batches(items, batch):
             with (watch := Stopwatch()).stage("network"):
-                outputs = session.run({grid.input_name: np.stack([pixels for _, pixels, _ in taken])})
-            for index, (image, _, stopwatch) in enumerate(taken):
+                tensors = iter(observe_all([each for _, inputs, _ in taken for each in inputs], method, sessions))
+            for query, inputs, stopwatch in taken:
                 stopwatch.timings_ms["network"] = watch.timings_ms["network"] / len(taken)
-                yield row(outputs, index), image, stopwatch
+                yield Observation(query, tuple(islice(tensors, len(inputs)))), stopwatch
 
-    def solved(item: tuple[Tensors, CameraImage, Stopwatch]) -> PoseEstimate | Rejection:
-        outputs, image, stopwatch = item
-        result = _solve(outputs, image, landmark_map, method, thresholds, stopwatch)
+    def solved(item: tuple[Observation, Stopwatch]) -> PoseEstimate | Rejection:
+        observation, stopwatch = item
+        result = _locate(observation, landmark_map, method, thresholds, stopwatch)
         stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
         return _timed(result, stopwatch)
 
     threads, window = os.cpu_count() or 1, 2 * batch
-    return prefetch(run(prefetch(iter(images), prepared, threads, window)), solved, threads, window)
+    return prefetch(run(prefetch(iter(queries), prepared, threads, window)), solved, threads, window)
 
 
 def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
@@ -136,27 +151,6 @@ def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         elif error is None:
             return
     raise error
-
-
-def _solve(
-    outputs: Tensors,
-    image: CameraImage,
-    landmark_map: LandmarkMap,
-    method: Method,
-    thresholds: GateThresholds | None,
-    stopwatch: Stopwatch,
-) -> PoseEstimate | Rejection:
-    correspondences = method.correspond(outputs, image, landmark_map, stopwatch)
-    with stopwatch.stage("pnp"):
-        place, correspondences = likeliest_place(correspondences, landmark_map)
-        result = replace(solve_pnp(correspondences, image.camera.undistorted(), method.pnp), place=place)
-        if isinstance(result, PoseEstimate):
-            manifest = landmark_map.manifest
-            result = calibrated(result, manifest.calibration, landmark_map.views_of(place))
-            result = gate(result, thresholds or manifest.gate, landmark_map.extent_of(place))
-    if isinstance(result, Rejection) and (doubt := color_doubt(image.rgb, landmark_map.manifest)):
-        result = replace(result, detail=f"{result.detail}; {doubt}")
-    return result
 
 
 def _timed(result: PoseEstimate | Rejection, stopwatch: Stopwatch) -> PoseEstimate | Rejection:

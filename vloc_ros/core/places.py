@@ -14,8 +14,6 @@ def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap)
     places = landmark_map.manifest.places
     if not places or not len(correspondences):
         return "", correspondences
-    by_id = np.argsort(landmark_map.ids)
-    rows = by_id[np.searchsorted(landmark_map.ids, correspondences.landmark_ids, sorter=by_id)]
-    found = landmark_map.places[rows]
+    found = correspondences.places
     likeliest = int(np.argmax(np.bincount(found, weights=correspondences.sigmas**-2)))
     return places[likeliest], correspondences[found == likeliest]

@@ -1,8 +1,9 @@
 """A network that is ready to run, whatever runs it: named tensors in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.model_spec import ModelSpec, Role
@@ -34,9 +35,21 @@ class Session(Protocol):
 Sessions: TypeAlias = Mapping[Role, Session]
 
 
+def max_batch_of(sessions: Sessions) -> int:
+    """How many images a map's sessions take at once."""
+    return min((session.max_batch for session in sessions.values()), default=1)
+
+
 def run_one(session: Session, inputs: Tensors) -> Tensors:
     """The same of one image's tensors, without batch axis."""
-    return row(session.run({name: value[None] for name, value in inputs.items()}), 0)
+    return row(session.run(stack([inputs])), 0)
+
+
+def stack(rows: Sequence[Tensors]) -> Tensors:
+    """A batch of the tensors of some images; those of one image are not copied."""
+    if len(rows) == 1:
+        return {name: value[np.newaxis] for name, value in rows[0].items()}
+    return {name: np.stack([tensors[name] for tensors in rows]) for name in rows[0]}
 
 
 def row(tensors: Tensors, index: int) -> Tensors:

@@ -1,6 +1,6 @@
 """Frozen value types that travel between the stages; validated when made, never mutated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -165,13 +165,16 @@ class LandmarkMap:
 
 @dataclass(frozen=True, eq=False)
 class Correspondences:
-    """2-D to 3-D correspondences: pixels (N, 2) in the given camera's undistorted image, map points (N, 3) in metres,
-    pixel sigma (N,) (one standard deviation per axis, > 0), landmark ids (N,)."""
+    """2-D to 3-D correspondences: pixels (N, 2) in the undistorted image of a view, map points (N, 3) in metres, pixel
+    sigma (N,) (one standard deviation per axis, > 0), landmark ids (N,); and of which of the query's `views` (N,) and
+    of the map's `places` (N,) they are, as indices. Empty arrays of these stand for zeros."""
 
     pixels: Float
     points: Float
     sigmas: Float
     landmark_ids: NDArray[np.int32]
+    views: NDArray[np.int32] = field(default_factory=_no_indices)
+    places: NDArray[np.int32] = field(default_factory=_no_indices)
 
     def __post_init__(self) -> None:
         n = len(self.pixels)
@@ -179,6 +182,11 @@ class Correspondences:
         _finite("correspondences: map points", self.points, (n, 3))
         _finite("correspondences: pixel sigmas", self.sigmas, (n,))
         _finite("correspondences: landmark ids", self.landmark_ids, (n,))
+        for name in ("views", "places"):
+            if not len(indices := getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(n, dtype=np.int32))
+            elif indices.shape != (n,) or indices.min() < 0:
+                raise ConfigError(f"correspondences: {name} are no {n} indices")
         if n and float(self.sigmas.min()) <= 0:
             raise ConfigError(f"correspondences: pixel sigma {float(self.sigmas.min())} must be positive")
 
@@ -186,7 +194,14 @@ class Correspondences:
         return len(self.pixels)
 
     def __getitem__(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> "Correspondences":
-        return Correspondences(self.pixels[mask], self.points[mask], self.sigmas[mask], self.landmark_ids[mask])
+        return Correspondences(**{name: array[mask] for name, array in vars(self).items()})
+
+    @staticmethod
+    def joined(parts: Sequence["Correspondences"]) -> "Correspondences":
+        """All of them, in order; the part itself where there is one."""
+        if len(parts) < 2:
+            return parts[0] if parts else Correspondences.empty()
+        return Correspondences(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
 
     @staticmethod
     def empty() -> "Correspondences":
@@ -195,10 +210,11 @@ class Correspondences:
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """A pose: `map_from_camera` 4x4 (metres) with covariance 6x6 in ROS order, that is x y z then rotation about the
-    map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the correspondences. `confidence`: the probability that
-    it is within 5 cm and 5 deg of the truth; None before the map's calibration was applied. `place`: in the frame of
-    which of the map's places the pose is; "" for a map of one place."""
+    """A pose: `map_from_camera` 4x4 (metres), of the rig where the query has one, with covariance 6x6 in ROS order,
+    that is x y z then rotation about the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the
+    correspondences. `confidence`: the probability that it is within 5 cm and 5 deg of the truth; None before the map's
+    calibration was applied. `place`: in the frame of which of the map's places the pose is; "" for a map of one
+    place."""
 
     map_from_camera: Float
     covariance: Float

@@ -7,10 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.model_spec import NETWORK
-from vloc_ros.core.session import run_one
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.visualization import Visualization
 from vloc_ros.drawing.caption import GREEN, RED, WHITE, write_caption
 from vloc_ros.errors import ConfigError
 from vloc_ros.files import write_bytes
@@ -22,7 +21,7 @@ Picture = NDArray[np.uint8]
 
 MIN_WIDTH = 960  # small images are enlarged, so that lines stay thin
 TINT = 0.4
-VOTE_SPACING, VOTE_LENGTH = 12.0, 9.0  # picture pixels
+STROKE_SPACING, STROKE_LENGTH = 12.0, 9.0  # picture pixels
 BLACK = (0, 0, 0)
 MANY = 300  # correspondences
 DOT = 2.5  # picture pixels, radius
@@ -32,22 +31,18 @@ SUBPIXEL_BITS = 4  # of cv2's drawing functions
 def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
     """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it.
 
-    Tints: the method's colours of what cells show; strokes: votes, if it has any; discs: correspondences, green for
+    Tints, strokes and white circles: what the method saw, its `Visualization`; discs: correspondences, green for
     inliers of the pose and red for the others; white crosses, tied to the discs: where the pose projects their points.
-    Runs the network again.
+    Runs the networks again.
     """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
-    session = localizer.sessions[NETWORK]
-    grid = session.spec.grid
-    outputs = run_one(session, {grid.input_name: localizer.method.prepare(image, grid)})
-    colors = localizer.method.colors(outputs, localizer.landmark_map)
-    _tint(picture, colors)
-    if "votes" in outputs:
-        _draw_votes(picture, colors, outputs["votes"])
+    observation = localizer.observe(image)
+    _draw_seen(picture, localizer.method.visualize(observation.tensors[0], image, localizer.landmark_map), scale)
     if isinstance(result, Rejection):
-        voted = localizer.method.correspond(outputs, image, localizer.landmark_map, Stopwatch())
-        _draw_correspondences(picture, voted, np.zeros(len(voted), dtype=np.bool_), scale)
+        proposals = localizer.method.propose(observation, localizer.landmark_map, Stopwatch())
+        found = Correspondences.joined(list(proposals))
+        _draw_correspondences(picture, found, np.zeros(len(found), dtype=np.bool_), scale)
     _draw_result(picture, image, result, scale)
     return picture
 
@@ -99,14 +94,24 @@ def _tint(picture: Picture, colors: Picture) -> None:
     picture[:] = ((1 - TINT) * picture + TINT * tint).astype(np.uint8)
 
 
-def _draw_votes(picture: Picture, colors: Picture, votes: NDArray[np.float32]) -> None:
-    """A stroke from every few cells towards the landmark that they vote for."""
+def _draw_seen(picture: Picture, seen: Visualization, scale: int) -> None:
+    if seen.colors is not None:
+        _tint(picture, seen.colors)
+        if seen.directions is not None:
+            _draw_directions(picture, seen.colors, seen.directions)
+    for pixel in _scaled(seen.key_points, scale):
+        radius = round(2 * DOT * (1 << SUBPIXEL_BITS))
+        cv2.circle(picture, _fixed(pixel), radius, WHITE, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _draw_directions(picture: Picture, colors: Picture, directions: NDArray[np.float32]) -> None:
+    """A stroke from every few cells to where they point."""
     cell = picture.shape[1] / colors.shape[1]
-    step = max(1, round(VOTE_SPACING / cell))
+    step = max(1, round(STROKE_SPACING / cell))
     rows, columns = np.nonzero(colors[step // 2 :: step, step // 2 :: step].any(axis=-1))
     rows, columns = rows * step + step // 2, columns * step + step // 2
     starts = (np.stack([columns, rows], axis=1) + 0.5) * cell - 0.5
-    ends = starts + votes[rows, columns] * VOTE_LENGTH
+    ends = starts + directions[rows, columns] * STROKE_LENGTH
     for start, end, colour in zip(starts, ends, colors[rows, columns], strict=True):
         _line(picture, start, end, tuple(colour.tolist()))
 

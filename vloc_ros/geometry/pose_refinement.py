@@ -1,19 +1,45 @@
-"""Weighted refinement of a camera pose: Levenberg-Marquardt on a robust cost.
+"""Weighted refinement of the pose of a camera, or of a rig of several: Levenberg-Marquardt on a robust cost.
 
 A step (6,) moves the camera's position by its first three numbers (metres) and turns the camera by its last three, a
 rotation vector (radians), both along the MAP's axes: that is the order and meaning of a ROS pose covariance.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vloc_ros.geometry.rig import RigCamera, camera_step_from_rig_step
 
 Float = NDArray[np.float64]
 
 MAX_STEPS = 20
 SETTLED = 1e-5  # a step of this many metres and radians ends the refinement
 LOWER = np.tri(7, dtype=np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What one camera of a rig sees: pixels (N, 2) of its undistorted image, their map points (N, 3), and the pixels'
+    standard deviations (N,). All arrays are contiguous."""
+
+    rig_camera: RigCamera
+    pixels: Float
+    points: Float
+    sigmas: Float
+
+    @cached_property
+    def intrinsics(self) -> Float:
+        """fx, fy, cx, cy."""
+        camera = self.rig_camera.camera
+        return np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+
+    def normal_equations(self, map_from_camera: Float, scale: float) -> tuple[Float, Float, float, float]:
+        """`normal_equations` of these."""
+        return normal_equations(map_from_camera, self.pixels, self.points, self.sigmas, self.intrinsics, scale)
 
 
 def perturb(map_from_camera: Float, step: Float) -> Float:
@@ -55,6 +81,21 @@ def normal_equations(
     return whole[:6, :6], whole[6, :6], cost, float(whole[6, 6])
 
 
+def rig_equations(map_from_rig: Float, sights: Sequence[Sight], scale: float) -> tuple[Float, Float, float, float]:
+    """The sums of `normal_equations` over all cameras, by a step of the rig."""
+    if len(sights) == 1 and sights[0].rig_camera.is_rig:
+        return sights[0].normal_equations(map_from_rig, scale)
+    information, gradient, cost, chi2 = np.zeros((6, 6)), np.zeros(6), 0.0, 0.0
+    for sight in sights:
+        map_from_camera = sight.rig_camera.map_from_camera(map_from_rig)
+        steps = camera_step_from_rig_step(map_from_rig, map_from_camera)
+        own_information, own_gradient, own_cost, own_chi2 = sight.normal_equations(map_from_camera, scale)
+        information += steps.T @ own_information @ steps
+        gradient += steps.T @ own_gradient
+        cost, chi2 = cost + own_cost, chi2 + own_chi2
+    return information, gradient, cost, chi2
+
+
 def damped_step(information: Float, gradient: Float, damping: float) -> Float:
     """-(A + damping diag A)^-1 g by Cholesky; NaN where A is not positive definite.
 
@@ -86,20 +127,17 @@ def damped_step(information: Float, gradient: Float, damping: float) -> Float:
     return np.array(step)
 
 
-def refine(
-    map_from_camera: Float, pixels: Float, points: Float, sigmas: Float, intrinsics: Float, scale: float
-) -> tuple[Float, Float, float]:
-    """Levenberg-Marquardt on the cost of `normal_equations`: (map_from_camera, information, chi^2) at its end."""
-    data = pixels, points, sigmas, intrinsics, scale
-    pose, damping = np.ascontiguousarray(map_from_camera), 1e-6
-    information, gradient, cost, chi2 = normal_equations(pose, *data)
+def refine(map_from_rig: Float, sights: Sequence[Sight], scale: float) -> tuple[Float, Float, float]:
+    """Levenberg-Marquardt on the cost of `rig_equations`: (map_from_rig, information, chi^2) at its end."""
+    pose, damping = np.ascontiguousarray(map_from_rig), 1e-6
+    information, gradient, cost, chi2 = rig_equations(pose, sights, scale)
     for _ in range(MAX_STEPS):
         step = damped_step(information, gradient, damping)
         largest = float(np.abs(step).max())
         if not math.isfinite(largest):
             break
         candidate = perturb(pose, step)
-        trial = normal_equations(candidate, *data)
+        trial = rig_equations(candidate, sights, scale)
         if trial[2] <= cost:
             pose, damping = candidate, damping / 10
             information, gradient, cost, chi2 = trial

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vloc_ros.errors import ConfigError
 
 if TYPE_CHECKING:  # who only wants to know which methods there are loads nothing heavy
-    from vloc_ros.core.pipeline import Method
+    from vloc_ros.core.method import Method
 
 
 @dataclass(frozen=True)
 class MethodEntry:
     """Where the three parts of a method are, as "module:class", which `pkgutil.resolve_name` loads.
 
-    `method`: a `core.pipeline.Method`, all that a robot needs. `options`: its options of `vloc map`, a
+    `method`: a `core.method.Method`, all that a robot needs. `options`: its options of `vloc map`, a
     `training.method_options.MethodOptions`. `recipe`: what makes its maps, a `training.recipe.Recipe`; loads PyTorch.
     """
 

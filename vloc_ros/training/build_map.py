@@ -81,7 +81,7 @@ def build_map(options: MapOptions) -> None:
     scene = load_scene(options.workdir / SCENE_FILE)
     frames = open_frames(options.workdir / "frames")
     trainer = _make_trainer(options, recipe, scene, frames, workers)
-    blank = _blank_map(options, scene, frames, training)
+    blank = _blank_map(options, recipe, scene, frames, training)
     _train(trainer, blank, held_out, workers)
     workers.leave()
     if workers.rank == 0:
@@ -122,13 +122,15 @@ def _make_trainer(
     return trainer
 
 
-def _blank_map(options: MapOptions, scene: Scene, frames: TrainingFrames, training: Dataset) -> LandmarkMap:
+def _blank_map(
+    options: MapOptions, recipe: Recipe, scene: Scene, frames: TrainingFrames, training: Dataset
+) -> LandmarkMap:
     """The map as it is before anything was learned, with a gate that lets everything through."""
     name, stride = options.method.method, options.method.stride
     parts = [part for _, part in place_parts(training)]
     views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
     fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
-    grid = deployed_spec(frames.camera(0), stride, training.camera(0), get_method(name).outputs)
+    grid = deployed_spec(frames.camera(0), stride, training.camera(0), recipe.outputs)
     manifest = Manifest(
         method=name,
         frame_id=options.frame_id,
@@ -173,7 +175,7 @@ def _finish(options: MapOptions, recipe: Recipe, trainer: Trainer, blank: Landma
     method, spec = get_method(blank.manifest.method), blank.manifest.models[NETWORK].grid
     networks = {name: export_onnx(trainer.objective, spec, name) for name in ("float32", *options.precisions)}
     checked = range(0, len(held_out), max(1, len(held_out) // CHECKED_IMAGES))
-    inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, spec)) for index in checked)
+    inputs = ((held_out.names[index], method.prepare(held_out.frame(index).image, blank.manifest)) for index in checked)
     check_networks(networks, recipe, trainer.objective, spec, inputs)
     sessions = {NETWORK: open_session(networks, spec.model, SessionOptions("onnxruntime"))}
     moved = calibration_views(options, recipe, held_out, (spec.width, spec.height))

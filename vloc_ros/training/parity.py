@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from vloc_ros.core.model_spec import GridSpec, Precision
-from vloc_ros.core.session import Session, run_one
+from vloc_ros.core.session import Session, Tensors, run_one
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.training.deploy import TorchSession
@@ -20,9 +18,9 @@ def check_networks(
     recipe: Recipe,
     objective: Objective,
     spec: GridSpec,
-    inputs: Iterable[tuple[str, NDArray[np.uint8]]],
+    inputs: Iterable[tuple[str, Tensors]],
 ) -> None:
-    """Compare every network with what was learned, on named network inputs, all on the CPU: GPUs round differently.
+    """Compare every network with what was learned, on inputs of named images, all on the CPU: GPUs round differently.
 
     ONNX Runtime's CPU computes float16 networks in float32, and cannot run bfloat16 ones: what their arithmetic does is
     seen in torch. Raises ModelError for the first image on which they are too far apart.
@@ -36,8 +34,8 @@ def check_networks(
             sessions.append((precision, open_session(networks, spec.model, options)))
         if precision != "float32":
             sessions.append((precision, TorchSession(objective, spec, cpu, precision)))
-    for name, pixels in inputs:
-        expected = run_one(reference, {spec.input_name: pixels})
+    for name, given in inputs:
+        expected = run_one(reference, given)
         for precision, session in sessions:
-            if fault := recipe.disagreement(expected, run_one(session, {spec.input_name: pixels}), spec, precision):
+            if fault := recipe.disagreement(expected, run_one(session, given), spec, precision):
                 raise ModelError(f"export: {session.backend}, on {name}: differs from what was learned: {fault}")

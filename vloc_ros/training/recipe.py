@@ -17,6 +17,11 @@ class Recipe(Protocol):
     """A method's part, made of its options; `VSNetRecipe` in training/vsnet/recipe.py and so on."""
 
     @property
+    def outputs(self) -> Mapping[str, str]:
+        """What the exported network has in each cell, as `GridSpec.outputs`."""
+        ...
+
+    @property
     def augmentation(self) -> Augmentation: ...
 
     @property

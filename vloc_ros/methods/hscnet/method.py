@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.model_spec import NETWORK, GridSpec
-from vloc_ros.core.pnp import PnpSettings
 from vloc_ros.core.session import Tensors
-from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
+from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ModelError
+from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.colors import position_colors
-from vloc_ros.methods.dense_grid import checked_output, image_pixels, network_input
+from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of, image_pixels
 
 # Coordinates in the frame of their place, metres, how likely the region is the right one, and the region: k is landmark
 # k - 1, 0 none.
@@ -26,8 +25,8 @@ MANY_ROUGH = PnpSettings(max_inlier_angle_rad=0.019, ransac_points=400, min_iter
 
 
 @dataclass(frozen=True)
-class HSCNetMethod:
-    """HSCNet and HSCNet++, which differ in the network alone; satisfies `vloc_ros.core.pipeline.Method`.
+class HSCNetMethod(DenseGridMethod):
+    """HSCNet and HSCNet++, which differ in the network alone; satisfies `vloc_ros.core.method.Method`.
 
     Cells are taken from a grid of squares, from each the most confident, so that at most `max_correspondences` are
     left; none below `min_confidence`. A cell of confidence c has a standard deviation of `sigma_px` / sqrt(c) network
@@ -35,6 +34,7 @@ class HSCNetMethod:
     """
 
     outputs: ClassVar[Mapping[str, str]] = OUTPUTS
+    stage: ClassVar[str] = "coordinates"
 
     min_confidence: float = 0.05
     max_correspondences: int = 1600
@@ -44,37 +44,34 @@ class HSCNetMethod:
     def preload(self) -> None:
         """Nothing of it is compiled."""
 
-    def prepare(self, image: CameraImage, spec: GridSpec) -> NDArray[np.uint8]:
-        """`network_input`."""
-        return network_input(image, spec)
-
     def correspond(
-        self, outputs: Tensors, image: CameraImage, landmark_map: LandmarkMap, stopwatch: Stopwatch
+        self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap, view: int = 0
     ) -> Correspondences:
-        """One correspondence per chosen cell, with the landmark whose region it shows. Stage: coordinates. Raises
-        ModelError for outputs that are not what the map promises."""
-        spec = landmark_map.manifest.models[NETWORK].grid
-        with stopwatch.stage("coordinates"):
-            coordinates, confidences, regions = (
-                checked_output(outputs, name, spec) for name in ("coordinates", "confidences", "regions")
-            )
-            _require_regions(regions, len(landmark_map))
-            usable = (regions > 0) & (confidences >= self.min_confidence) & np.isfinite(coordinates).all(axis=-1)
-            rows, columns = spread(np.where(usable, confidences, 0.0), self.max_correspondences)
-            cells = np.stack([columns, rows], axis=1)
-            pixels, scale = image_pixels((cells + 0.5) * spec.stride - 0.5, image, spec)
-            return Correspondences(
-                pixels=pixels,
-                points=coordinates[rows, columns].astype(np.float64),
-                sigmas=scale * self.sigma_px / np.sqrt(confidences[rows, columns].astype(np.float64)),
-                landmark_ids=landmark_map.ids[regions[rows, columns] - 1],
-            )
+        """One correspondence per chosen cell, with the landmark whose region it shows."""
+        spec = grid_of(landmark_map.manifest)
+        coordinates, confidences, regions = (
+            checked_output(tensors, name, spec) for name in ("coordinates", "confidences", "regions")
+        )
+        _require_regions(regions, len(landmark_map))
+        usable = (regions > 0) & (confidences >= self.min_confidence) & np.isfinite(coordinates).all(axis=-1)
+        rows, columns = spread(np.where(usable, confidences, 0.0), self.max_correspondences)
+        cells = np.stack([columns, rows], axis=1)
+        pixels, scale = image_pixels((cells + 0.5) * spec.stride - 0.5, image, landmark_map.manifest.image_size)
+        landmarks = regions[rows, columns] - 1
+        return Correspondences(
+            pixels=pixels,
+            points=coordinates[rows, columns].astype(np.float64),
+            sigmas=scale * self.sigma_px / np.sqrt(confidences[rows, columns].astype(np.float64)),
+            landmark_ids=landmark_map.ids[landmarks],
+            views=np.full(len(landmarks), view, dtype=np.int32),
+            places=landmark_map.places[landmarks],
+        )
 
-    def colors(self, outputs: Tensors, landmark_map: LandmarkMap) -> NDArray[np.uint8]:
+    def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:
         """Coordinates as colours (HSCNet, figure 4), black where the network is not sure."""
-        sure = outputs["confidences"] >= self.min_confidence
-        colors = position_colors(np.nan_to_num(outputs["coordinates"]), landmark_map.positions)
-        return np.where(sure[..., None], colors, np.uint8(0)).astype(np.uint8)
+        sure = tensors["confidences"] >= self.min_confidence
+        colors = position_colors(np.nan_to_num(tensors["coordinates"]), landmark_map.positions)
+        return Visualization(np.where(sure[..., None], colors, np.uint8(0)).astype(np.uint8))
 
 
 def spread(weights: NDArray[Any], most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

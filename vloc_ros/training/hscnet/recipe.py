@@ -16,6 +16,7 @@ from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarch
 from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
 from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparse_landmarks, sparsified_depth
 from vloc_ros.mapping.surface import Surface
+from vloc_ros.methods.hscnet.method import HSCNetMethod
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.hscnet.objective import HSCNetObjective
 from vloc_ros.training.hscnet.options import REACH, HSCNetOptions
@@ -42,6 +43,7 @@ class HSCNetRecipe:
 
     options: HSCNetOptions
 
+    outputs = HSCNetMethod.outputs
     augmentation = PAPERS
 
     @property

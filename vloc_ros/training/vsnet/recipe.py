@@ -14,6 +14,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.labels import Labeller
 from vloc_ros.mapping.landmarks import build_landmarks
 from vloc_ros.mapping.supervoxels import segment, segment_to_count
+from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.progress import bar, say
 from vloc_ros.training.recipe import surface_of
@@ -37,6 +38,7 @@ class VSNetRecipe:
 
     options: VSNetOptions
 
+    outputs = VSNetMethod.outputs
     augmentation = Augmentation()
     reads_depth = True
     labels_any_view = True

@@ -1,0 +1,73 @@
+"""The contract of a localization method: from the views of a query to correspondences with the map.
+
+`core.pipeline` calls the parts in this order: prepare, observe, propose, and refine where a pose was found. Methods
+never see how a pose is solved, nor whether it is believed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.model_spec import ModelSpec, Role
+from vloc_ros.core.query import Query
+from vloc_ros.core.session import Sessions, Tensors
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.visualization import Visualization
+from vloc_ros.geometry.pnp import PnpSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What a method saw: `tensors` by name, without batch axis, of each of the query's views in order."""
+
+    query: Query
+    tensors: tuple[Tensors, ...]
+
+
+class Method(Protocol):
+    """What a localization method has to offer."""
+
+    @property
+    def pnp(self) -> PnpSettings:
+        """How a pose is found in its correspondences."""
+        ...
+
+    def preload(self) -> None:
+        """Load what it will need, whatever the map: compiled code, which takes a while."""
+        ...
+
+    def check(self, models: Mapping[Role, ModelSpec]) -> None:
+        """Raise ConfigError, without the method's name, unless these are models that it can use."""
+        ...
+
+    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
+        """What the map's models are given of one image, without batch axis. Raises ConfigError for an image that does
+        not suit. Called in any thread, for many images at once."""
+        ...
+
+    def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:
+        """What the models say of what `prepare` made, all with a leading batch axis: views of one query or of several,
+        as many as the sessions take."""
+        ...
+
+    def propose(
+        self, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
+    ) -> Iterable[Correspondences]:
+        """Correspondences that may be those of the query's pose, the likeliest first; the first that gives a pose which
+        passes the gate is taken, and no others are asked for. A dense method has one proposal. It may narrow its search
+        by `observation.query.prior`. Times its stages on `stopwatch`. Raises ModelError for tensors that are not what
+        the map promises."""
+        ...
+
+    def refine(
+        self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
+    ) -> Correspondences | None:
+        """All correspondences that the map's points have near this pose, by guided matching: the pose is refined over
+        them. None, of a method whose maps have no points with descriptors, leaves the pose as it is."""
+        ...
+
+    def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:
+        """What can be drawn of a view's tensors."""
+        ...

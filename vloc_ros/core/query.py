@@ -1,0 +1,72 @@
+"""What is asked: where a camera, or several on a rig, were at a stamp."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vloc_ros.core.types import CameraImage, Float
+from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.rig import ALONE, RigCamera
+from vloc_ros.geometry.transforms import rigid_fault
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An image, and where on the rig its camera sits: `rig_from_camera` (4, 4), metres. Raises ConfigError for what is
+    no pose."""
+
+    image: CameraImage
+    rig_from_camera: Float = field(default_factory=lambda: ALONE)
+
+    def __post_init__(self) -> None:
+        if self.rig_from_camera is not ALONE and (fault := rigid_fault(self.rig_from_camera)):
+            raise ConfigError(f"view: rig_from_camera has {fault}")
+
+    @property
+    def rig_camera(self) -> RigCamera:
+        """The camera of the undistorted image, on the rig."""
+        return RigCamera(self.image.camera.undistorted(), self.rig_from_camera)
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Where the rig is thought to be before anything is looked at: the track, moved on by odometry.
+
+    `map_from_rig` (4, 4) in the frame of `place`, metres; `covariance` (6, 6) in ROS order, as that of a PoseEstimate.
+    A method may narrow its search by it, or ignore it: it never makes a wrong pose acceptable. Raises ConfigError for
+    what is no pose or no covariance.
+    """
+
+    map_from_rig: Float
+    covariance: Float
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        if fault := rigid_fault(self.map_from_rig):
+            raise ConfigError(f"prior: map_from_rig has {fault}")
+        if self.covariance.shape != (6, 6) or not np.isfinite(self.covariance).all():
+            raise ConfigError("prior: its covariance is not (6, 6) finite numbers")
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """The views of one moment, `stamp_ns`, and what is known before. The pose asked for is that of the rig; a camera
+    alone is its own rig. Raises ConfigError where there is no view."""
+
+    views: tuple[View, ...]
+    stamp_ns: int
+    prior: Prior | None = None
+
+    def __post_init__(self) -> None:
+        if not self.views:
+            raise ConfigError("query: it has no views")
+
+    @staticmethod
+    def of(image: CameraImage, prior: Prior | None = None) -> "Query":
+        """One camera alone."""
+        return Query((View(image),), image.stamp_ns, prior)
+
+    @property
+    def cameras(self) -> tuple[RigCamera, ...]:
+        """Those of the views' undistorted images, in which all key points and correspondences are."""
+        return tuple(view.rig_camera for view in self.views)
