@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from results import MEDIAN, RECALL_5CM, Results, add_json, figures_of
+
 from vloc_ros.cli.options import add_dataset
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, required=True, help="for the maps and their checkpoints")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--only", nargs="+", help="names of the variants to run")
+    add_json(parser)
     options = parser.parse_args()
     base = MapOptions(
         dataset=options.dataset,
@@ -74,8 +77,17 @@ def main() -> None:
         training=TrainingOptions(epochs=options.epochs),
     )
     test = open_dataset(options.dataset, options.root, options.splits[1], options.poses)
-    print("| variant | landmarks | iterations | minutes | median cm | median deg | 5 cm 5 deg | rejected |")
-    print("|---" * 8 + "|")
+    columns = {
+        "variant": "{variant}",
+        "landmarks": "{landmarks:,}",
+        "iterations": "{iterations:,}",
+        "minutes": "{minutes:.1f}",
+        "median": MEDIAN,
+        "within 5 cm and 5 deg": RECALL_5CM,
+        "rejected; wrong accepted": "{rejected}; {wrong_accepted}",
+    }
+    where = options.root.name if options.root else options.dataset
+    results = Results(f"Data: {where}, {len(test)} test images; {options.epochs} epochs, one run each", columns)
     for name, method in VARIANTS[options.method].items():
         if options.only and name not in options.only:
             continue
@@ -86,13 +98,14 @@ def main() -> None:
         build_map(replace(base, method=method, out=out, workdir=workdir))
         localizer = load_localizer(out)
         training = localizer.landmark_map.manifest.training
-        s = evaluate(localizer, test).summary()
-        cm, deg = 100 * (s["median_translation_m"] or float("inf")), s["median_rotation_deg"] or float("inf")
-        print(
-            f"| {name} | {len(localizer.landmark_map)} | {training['iterations']} | {training['minutes']:.1f} "
-            f"| {cm:.2f} | {deg:.2f} | {100 * s['recall_5cm_5deg']:.1f} % | {s['rejected']} |",
-            flush=True,
+        results.add(
+            variant=name,
+            landmarks=len(localizer.landmark_map),
+            iterations=training["iterations"],
+            minutes=training["minutes"],
+            **figures_of(evaluate(localizer, test).summary()),
         )
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from results import Results, add_json
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions
@@ -53,7 +56,15 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.1, 10.0], metavar="GB")
     parser.add_argument("--storage", choices=STORAGES, nargs="+", default=STORAGES)
     parser.add_argument("--folder", type=Path, default=Path(), help="where the bags are for a while (default: here)")
+    add_json(parser)
     options = parser.parse_args()
+    columns = {
+        "bag": "{storage}, {gigabytes:.2f} GB, {images:,} images",
+        "peak": "{peak_mb:.0f} MB",
+        "before the bag was opened": "{before_mb:.0f} MB",
+        "time": "{seconds:.0f} s",
+    }
+    results = Results("Data: 640x480 raw images, poses made up", columns)
     for storage in options.storage:
         for gigabytes in options.gigabytes:
             if shutil.disk_usage(options.folder).free < gigabytes * GB + SPARED_BYTES:
@@ -62,16 +73,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
                 bag = Path(folder) / "bag"
                 alone(write, bag, storage, round(gigabytes * GB / IMAGE_BYTES))
-                alone(evaluate, bag)
+                results.add(storage=storage, **alone(evaluate, bag))
+    results.write(options.json)
 
 
-def alone(work: Callable[..., None], *arguments: object) -> None:
-    """Do it in a fresh process."""
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(process.exitcode)
+def alone(work: Callable[..., Any], *arguments: object) -> Any:
+    """Do it in a fresh process. Returns what it returns."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(work, *arguments).result()
 
 
 def write(path: Path, storage: Storage, images: int) -> None:
@@ -84,14 +93,19 @@ def write(path: Path, storage: Storage, images: int) -> None:
             bag.write("/image", RAW_IMAGE, stamp_ns, messages.image(stamp_ns, FRAME, rgb))
 
 
-def evaluate(path: Path) -> None:
+def evaluate(path: Path) -> dict[str, float]:
     localizer = MakingUp(**vars(load_localizer(shipped("maps/demo_room"))))
     loaded_mb, begin_s = peak_mb(), time.perf_counter()
     evaluation = evaluate_bag(localizer, path, BagOptions(), Correction())
     seconds = time.perf_counter() - begin_s
     (file,) = (part for part in path.iterdir() if part.suffix != ".yaml")
-    bag = f"{file.suffix[1:]:5} {file.stat().st_size / GB:6.2f} GB, {len(evaluation.records)} images"
-    print(f"{bag}: peak {peak_mb():.0f} MB, {loaded_mb:.0f} MB of it before the bag was opened; {seconds:.0f} s")
+    return {
+        "gigabytes": file.stat().st_size / GB,
+        "images": len(evaluation.records),
+        "peak_mb": peak_mb(),
+        "before_mb": loaded_mb,
+        "seconds": seconds,
+    }
 
 
 def peak_mb() -> float:

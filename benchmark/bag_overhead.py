@@ -12,7 +12,8 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from inputs import parser_of
+from inputs import data_of, parser_of
+from results import Results
 from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions
@@ -28,7 +29,6 @@ from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.localizer import Localizer, load_localizer
 
 IN_MEMORY = 100  # images at a time
-MUST, AIM = 0.30, 0.10
 
 
 def main() -> None:
@@ -47,17 +47,20 @@ def main() -> None:
         bag = Path(folder) / "bag"
         _write(bag, dataset, wanted)
         size_mb = sum(part.stat().st_size for part in bag.iterdir()) / 1e6
-        print(f"bag: {len(dataset)} images, {size_mb:.0f} MB")
         before_s = _localize_only(localizer, bag)
         begin_s = time.perf_counter()
         evaluation = evaluate_bag(localizer, bag, BagOptions(), Correction())
         evaluate_s = time.perf_counter() - begin_s
         after_s = _localize_only(localizer, bag)
     assert len(evaluation.records) == len(dataset)
-    alone_s, per_image = (before_s + after_s) / 2, 1e3 / len(dataset)
-    print(f"localization itself  {before_s * per_image:.1f} ms an image before, {after_s * per_image:.1f} ms after")
-    print(f"evaluating the bag   {evaluate_s * per_image:.1f} ms an image")
-    print(f"overhead             {evaluate_s / alone_s - 1:+.1%} (must {MUST:.0%}, aim {AIM:.0%})")
+    per_image = 1e3 / len(dataset)
+    results = Results(
+        data_of(options, len(dataset)) + f"; the bag has {size_mb:.0f} MB", {"": "{what}", "an image": "{ms:.1f} ms"}
+    )
+    results.add(what="localization alone, before", ms=before_s * per_image)
+    results.add(what="evaluating the bag", ms=evaluate_s * per_image)
+    results.add(what="localization alone, after", ms=after_s * per_image)
+    results.write(options.json)
 
 
 def _write(bag: Path, dataset: Dataset, wanted: WriteOptions) -> None:

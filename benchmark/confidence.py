@@ -6,7 +6,8 @@ NEES and coverage on the images as they are; confidences on these and on all the
 something to be unsure of.
 """
 
-from inputs import opened, parser_of
+from inputs import data_of, opened, parser_of
+from results import Results
 
 from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
 from vloc_ros.evaluation.evaluate import evaluate
@@ -26,20 +27,27 @@ def main() -> None:
     localizer, dataset = opened(options)
     records = list(evaluate(localizer, dataset).records)
     squares = nees(records)
-    print(f"{len(squares)} accepted poses, average NEES / {DIMENSIONS}: {squares.mean() / DIMENSIONS:.2f}")
+    summary = Results(data_of(options, len(dataset)), {"": "{figure}", "measured": "{value:.4g}"})
+    summary.add(figure=f"average NEES / {DIMENSIONS}", value=float(squares.mean() / DIMENSIONS))
     for share, inside in coverage(squares).items():
-        print(f"{inside:.1%} of the errors inside the {share:.0%} ellipsoid")
+        summary.add(figure=f"share of the errors inside the {share:.0%} ellipsoid", value=float(inside))
     for corruption in CORRUPTIONS:
         if corruption.severity is not Severity.HOPELESS and corruption.name != "none":
             records += evaluate(localizer, Corrupted(dataset, corruption.degrade)).records
-    print(f"\n{len(records)} images, with the degraded ones")
     scores = {"confidence": lambda e: e.confidence, "inliers": lambda e: e.inliers}
-    areas = {name: area(*recall_against_rejection(records, score)) for name, score in scores.items()}
+    for name, score in scores.items():
+        value = float(area(*recall_against_rejection(records, score)))
+        summary.add(figure=f"area under recall against rejection, by {name}, {len(records)} images", value=value)
     right = sum(record.solved is not None and is_right(record.solved) for record in records)
-    print(f"area under recall against rejection: {areas} (best possible {1 - right / len(records) / 2:.4f})")
-    print("confidence said   right   poses")
+    summary.add(figure="the best possible area", value=1 - right / len(records) / 2)
+    summary.write(options.json)
+    reliable = Results(
+        data_of(options, len(records)) + ", as they are and degraded",
+        {"confidence": "{confidence:.2f}", "share that is right": "{right:.2f}", "poses": "{poses:,}"},
+    )
     for group in reliability([record.solved for record in records if record.solved is not None]):
-        print(f"{group.said:15.2f} {group.right:7.2f} {group.count:7d}")
+        reliable.add(confidence=group.said, right=group.right, poses=group.count)
+    reliable.write(options.json and options.json.with_name("reliability.json"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ or a shuffled image is wrong.
 """
 
 import numpy as np
-from inputs import opened, parser_of
+from inputs import data_of, opened, parser_of
+from results import MEDIAN, RECALL_5CM, Results, figures_of
 
 from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
 from vloc_ros.evaluation.evaluate import evaluate
@@ -16,22 +17,24 @@ from vloc_ros.evaluation.evaluate import evaluate
 def main() -> None:
     options = parser_of(__doc__).parse_args()
     localizer, dataset = opened(options)
-    print("| images | median | within 5 cm and 5 deg | rejected | wrong accepted | confidence, accepted |")
-    print(f"|{'---|' * 6}")
+    columns = {
+        "images": "{images}",
+        "median": MEDIAN,
+        "within 5 cm and 5 deg": RECALL_5CM,
+        "rejected": "{rejected}",
+        "wrong accepted": "{wrong_accepted}",
+        "confidence, accepted": "{confidence:.2f}",
+    }
+    results = Results(data_of(options, len(dataset)), columns)
     for corruption in CORRUPTIONS:
         evaluation = evaluate(localizer, Corrupted(dataset, corruption.degrade))
-        summary, count = evaluation.summary(), len(dataset)
         accepted = [r.solved.confidence for r in evaluation.records if r.error is not None and r.solved is not None]
-        median_m, median_deg = summary["median_translation_m"], summary["median_rotation_deg"]
-        hopeless = corruption.severity is Severity.HOPELESS
-        median = "" if hopeless or median_m is None else f"{100 * median_m:.2f} cm, {median_deg:.2f} deg"
-        recall = "" if hopeless else f"{summary['recall_5cm_5deg']:.1%}"
-        wrong = len(accepted) if hopeless else summary["wrong_accepted"]
-        confidence = f"{np.mean(accepted):.2f}" if accepted else ""
-        print(
-            f"| {corruption.name} | {median} | {recall} | {summary['rejected']} of {count} | {wrong} | {confidence} |",
-            flush=True,
-        )
+        figures = figures_of(evaluation.summary())
+        if corruption.severity is Severity.HOPELESS:  # there is no right pose
+            figures |= {"median_cm": None, "recall_5cm_5deg_percent": None, "wrong_accepted": len(accepted)}
+        mean = float(np.mean(accepted)) if accepted else None
+        results.add(images=corruption.name, confidence=mean, **figures)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

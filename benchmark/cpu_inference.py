@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from inputs import parser_of
+from inputs import data_of, parser_of
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from results import Results
 
 from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.datasets import Dataset, open_dataset
@@ -109,8 +110,8 @@ def run(session: ort.InferenceSession, inputs: np.ndarray, batch: int, number: i
     return session.run(None, {session.get_inputs()[0].name: inputs[first : first + batch]})
 
 
-def measure_settings(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: int) -> None:
-    """Prints the table of everything at batch 1."""
+def measure_settings(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: int, results: Results) -> None:
+    """Everything at batch 1."""
     reference = Settings(spins=True)  # ONNX Runtime as it comes
     wanted = [reference, *(Settings(precision, threads) for precision in networks for threads in (0, 1))]
     wanted += [
@@ -125,21 +126,21 @@ def measure_settings(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: 
         except Exception as error:
             print(f"{settings}: {str(error).splitlines()[0]}")
     taken = measure(runs, rounds)
-    print(f"{'':60}  p50 ms   p10 ms   CPU ms p50   speed over ONNX Runtime's defaults, p50 of the rounds")
     for name, values in taken.items():
-        p50, cpu = np.median(values, axis=0)
-        speed = np.median(taken[str(reference)][:, 0] / values[:, 0])
-        print(f"{name:60} {p50:7.1f} {np.percentile(values[:, 0], 10):8.1f} {cpu:12.1f} {speed:8.2f}")
+        p50, cpu = np.median(values, axis=0).tolist()
+        p10 = float(np.percentile(values[:, 0], 10))
+        speed = float(np.median(taken[str(reference)][:, 0] / values[:, 0]))
+        results.add(network=name, p50_ms=p50, p10_ms=p10, cpu_p50_ms=cpu, speed=speed)
 
 
-def measure_batches(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: int) -> None:
+def measure_batches(networks: Mapping[str, bytes], inputs: np.ndarray, rounds: int, results: Results) -> None:
+    """Several images at once."""
     session = Settings().open(networks)
     taken = measure({str(batch): partial(run, session, inputs, batch) for batch in BATCHES}, rounds)
-    print("batch   ms an image, p50     p10   CPU ms an image, p50")
     for name, values in taken.items():
         each = values / int(name)
-        p50, cpu = np.median(each, axis=0)
-        print(f"{name:5} {p50:18.1f} {np.percentile(each[:, 0], 10):7.1f} {cpu:22.1f}")
+        p50, cpu = np.median(each, axis=0).tolist()
+        results.add(batch=int(name), p50_ms=p50, p10_ms=float(np.percentile(each[:, 0], 10)), cpu_p50_ms=cpu)
 
 
 def measure_accuracy(map_dir: Path, networks: Mapping[str, bytes], dataset: Dataset) -> None:
@@ -171,8 +172,15 @@ def main() -> None:
         **{str(name): network for name, network in stored.networks[NETWORK].items()},
         "int8": quantized(stored.networks[NETWORK]["float32"], inputs, spec),
     }
-    measure_settings(networks, inputs[:TIMED_IMAGES], options.rounds)
-    measure_batches(networks, inputs[:TIMED_IMAGES], options.rounds // 4)
+    times = {"p50": "{p50_ms:.1f} ms", "p10": "{p10_ms:.1f} ms", "CPU time, p50": "{cpu_p50_ms:.1f} ms"}
+    speed = {"speed over ONNX Runtime's defaults": "{speed:.2f}"}
+    data = data_of(options, TIMED_IMAGES)
+    settings = Results(data, {"network": "{network}", **times, **speed})
+    measure_settings(networks, inputs[:TIMED_IMAGES], options.rounds, settings)
+    settings.write(options.json)
+    batches = Results(data, {"images at once": "{batch}", **times})
+    measure_batches(networks, inputs[:TIMED_IMAGES], options.rounds // 4, batches)
+    batches.write(options.json and options.json.with_name("network_batches.json"))
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     measure_accuracy(options.map, networks, dataset)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from results import Results, add_json
 
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import ImageError
@@ -26,21 +27,37 @@ KINDS: dict[str, list[int]] = {
 }
 OFF, MUCH = 8, 0.01  # grey levels; share of the pixels
 REPEATS = 50
+TOLD, REFUSED, OTHER_SIZE = "damage told", "refused otherwise", "other size"
+UNHARMED, LITTLE, MUCH_OFF = (
+    f"taken - no pixel off by more than {OFF}",
+    f"taken - less than {MUCH:.0%} of the pixels off",
+    f"taken - more than {MUCH:.0%} of the pixels off",
+)
+OUTCOMES = (TOLD, REFUSED, OTHER_SIZE, UNHARMED, LITTLE, MUCH_OFF)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=600, help="damaged images of each kind, one byte changed in each")
     parser.add_argument("--right", type=Path, help="a folder with JPEGs, all of which are right")
+    add_json(parser)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     print(f"simplejpeg {'is' if find_spec('simplejpeg') else 'is NOT'} installed")
     rgb = open_synthetic_room(None, "small").frame(0).image.rgb
+    columns = {"image": "{kind}", **{outcome: f"{{{outcome}}}" for outcome in OUTCOMES}}
+    columns |= {"decoding with the check": "{decoding_ms:.2f} ms", "the check": "{check_ms:.2f} ms"}
+    results = Results(f"Data: {options.count} damaged copies of a JPEG of the synthetic room, 640x480", columns)
     for kind, flags in KINDS.items():
         image = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), flags)[1].tobytes()
-        print(f"{kind}: {dict(damage(image, options.count))}")
-        print(f"    decode_rgb {milliseconds(decode_rgb, image):.2f} ms")
-        print(f"    of these the check for damage {milliseconds(jpeg.check_damage, image):.2f} ms")
+        found = damage(image, options.count)
+        results.add(
+            kind=kind,
+            decoding_ms=milliseconds(decode_rgb, image),
+            check_ms=milliseconds(jpeg.check_damage, image),
+            **{outcome: found[outcome] for outcome in OUTCOMES},
+        )
+    results.write(options.json)
     if options.right:
         print(f"{options.right}: {dict(refusals(options.right))}")
 
@@ -59,13 +76,13 @@ def _outcome(data: bytes, right: Rgb) -> str:
     try:
         rgb = decode_rgb(data)
     except ImageError as error:
-        return "damage told" if "damaged: " in str(error) else "refused otherwise"
+        return TOLD if "damaged: " in str(error) else REFUSED
     if rgb.shape != right.shape:
-        return "other size"
+        return OTHER_SIZE
     off = cv2.absdiff(rgb, right).max(axis=2) > OFF
     if not off.any():
-        return f"taken, no pixel off by more than {OFF}"
-    return f"taken, {'more' if off.mean() > MUCH else 'less'} than {MUCH:.0%} of the pixels off"
+        return UNHARMED
+    return MUCH_OFF if off.mean() > MUCH else LITTLE
 
 
 def milliseconds(function: Callable[[bytes], object], image: bytes) -> float:

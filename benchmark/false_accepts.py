@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from results import Results, add_json
 
 from vloc_ros.cli.options import add_map
 from vloc_ros.core.types import CameraImage, PoseEstimate
@@ -38,16 +39,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_map(parser)
     parser.add_argument("--images", type=Path, nargs="+", required=True)
+    add_json(parser)
     options = parser.parse_args()
     localizer = load_localizer(options.map)
     outcomes: Counter[str] = Counter()
     for path in sorted(p for folder in options.images for p in folder.glob("*.jpg")):
         result = localizer.localize(cropped(read_image(path), localizer.landmark_map.manifest.image_size))
         outcomes["ACCEPTED" if isinstance(result, PoseEstimate) else result.reason.value] += 1
-    total = sum(outcomes.values())
-    print(f"{total} images, {outcomes['ACCEPTED']} accepted ({100 * outcomes['ACCEPTED'] / max(1, total):.2f} %)")
-    for outcome, count in outcomes.most_common():
-        print(f"  {outcome:24} {count}")
+    folders = ", ".join(folder.name for folder in options.images)
+    results = Results(f"Data: images of other places: {folders}", {"outcome": "{outcome}", "images": "{images}"})
+    for outcome, count in [("ACCEPTED", outcomes.pop("ACCEPTED", 0)), *outcomes.most_common()]:
+        results.add(outcome=outcome, images=count)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from results import add_json
+
 from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.localizer import Localizer, load_localizer
@@ -11,12 +13,20 @@ from vloc_ros.training.method_options import MethodOptions, make_options
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """With the options for a map and a split of posed images; `description` is shown as it is written."""
+    """With the options for a map, a split of posed images and where the figures are to be written; `description` is
+    shown as it is written."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_map(parser)
     add_dataset(parser)
     add_split(parser, default="test")
+    add_json(parser)
     return parser
+
+
+def data_of(options: argparse.Namespace, count: int) -> str:
+    """The images of the options, and the map that they are tried on, for the results."""
+    where = f" {options.root.name}" if options.root else ""
+    return f"Data: {count} images of {options.dataset}{where}, split {options.split}; map {options.map.name}"
 
 
 def opened(options: argparse.Namespace) -> tuple[Localizer, Dataset]:

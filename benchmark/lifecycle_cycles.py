@@ -16,6 +16,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.client import Client
 from rclpy.node import Node
+from results import Results, add_json
 
 from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.shipped import shipped
@@ -51,6 +52,7 @@ def change(node: Node, client: Client, transition: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=300)
+    add_json(parser)
     options = parser.parse_args()
     isolate()
     arguments = {"autostart": "false", "threads": 1, "map": shipped("maps/demo_room")}
@@ -64,6 +66,8 @@ def main() -> None:
         node = rclpy.create_node("cycles")
         client = node.create_client(ChangeState, "/relocalizer/change_state")
         client.wait_for_service(ANSWER_TIMEOUT_S)
+        columns = {"after cycle": "{cycle}", "resident memory of the relocalizer": "{resident_mb:.1f} MB"}
+        results = Results("Data: the shipped map, opened anew in each cycle", columns)
         memory_mb: list[float] = []
         for cycle in range(1, options.cycles + 1):
             for transition in CYCLE:
@@ -73,10 +77,11 @@ def main() -> None:
                     raise RuntimeError(f"cycle {cycle}: {error}: {relocalizer.last_words()}") from error
             memory_mb.append(resident_mb(relocalizer.pid))
             if cycle in TOLD or cycle == options.cycles:
-                print(f"after cycle {cycle}: {memory_mb[-1]:.1f} MB", flush=True)
+                results.add(cycle=cycle, resident_mb=memory_mb[-1])
     settled_mb = memory_mb[min(SETTLED, len(memory_mb)) - 1]
     growth_mb = memory_mb[-1] - settled_mb
     print(f"grown since cycle {SETTLED}: {growth_mb:.1f} MB, {growth_mb / settled_mb:.2%}")
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import multiprocessing
 import resource
 
 import torch
+from results import Results, add_json
 
 from vloc_ros.training.vsnet.losses import segmentation_loss
 from vloc_ros.training.vsnet.options import SegmentationLoss, SegmentationLossName
@@ -55,9 +56,13 @@ def main() -> None:
     parser.add_argument("--landmarks", type=int, default=5000)
     parser.add_argument("--embedding", type=int, default=16)
     parser.add_argument("--active", type=int, default=150)
+    add_json(parser)
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    peaks = {}
+    data = (
+        f"Data: {options.width}x{options.height} pixels, {options.landmarks} landmarks, {options.active} of them active"
+    )
+    results = Results(data, {"loss": "{loss}", "peak beyond the inputs": "{peak_mb:,.0f} MB"})
     for name in LOSSES:
         result = context.Queue()
         process = context.Process(target=measure, args=(name, options, result))
@@ -66,10 +71,8 @@ def main() -> None:
         if process.exitcode:
             print(f"{name}: stopped with exit code {process.exitcode}, is there enough memory?")
             continue
-        peaks[name] = result.get()
-        print(f"{name:14} {peaks[name]:10.1f} MB")
-    if "cross_entropy" in peaks:
-        print(f"cross_entropy / triplet: {peaks['cross_entropy'] / max(peaks['triplet'], 1e-3):.0f}x")
+        results.add(loss=name, peak_mb=result.get())
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from results import Results, add_json
 
 from vloc_ros.cli.options import add_dataset, add_session, add_split, session_options
 from vloc_ros.datasets import open_dataset
@@ -23,6 +24,7 @@ def main() -> None:
     add_dataset(parser)
     add_split(parser, default="test")
     add_session(parser)
+    add_json(parser)
     parser.add_argument("--images", type=int, default=100)
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
@@ -34,20 +36,23 @@ def main() -> None:
         image = dataset.frame(index).image
         for localizer, taken in zip(localizers, timings, strict=True):
             taken.append(dict(localizer.localize(image).timings_ms))
-    print(
-        f"{len(timings[0])} images\n| map | method | parameters | MB | " + " | ".join(f"{s} ms" for s in STAGES) + " |"
-    )
-    print("|---" * (4 + len(STAGES)) + "|")
+    columns = {"map": "{map}", "method": "{method}", "parameters": "{parameters_m:.2f} M", "size": "{size_mb:.2f} MB"}
+    columns |= {f"{stage}, p50 / p95": f"{{{stage}_p50_ms:.1f}} / {{{stage}_p95_ms:.1f}} ms" for stage in STAGES}
+    results = Results(f"Data: {len(timings[0])} images of {options.dataset}, split {options.split}", columns)
     for path, localizer, taken in zip(options.maps, localizers, timings, strict=True):
         manifest = localizer.landmark_map.manifest
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
-        times = [np.percentile([each[stage] for each in taken if stage in each], (50, 95)) for stage in STAGES]
-        preset, parameters = manifest.training.get("preset", ""), manifest.training.get("parameters", 0)
-        print(
-            f"| {path.name} | {manifest.method} {preset} | {parameters / 1e6:.2f} M | {size:.2f} | "
-            + " | ".join(f"{p50:.1f} / {p95:.1f}" for p50, p95 in times)
-            + " |"
+        times: dict[str, float] = {}
+        for stage in STAGES:
+            percentiles = np.percentile([each[stage] for each in taken if stage in each], (50, 95)).tolist()
+            times |= dict(zip((f"{stage}_p50_ms", f"{stage}_p95_ms"), percentiles, strict=True))
+        results.add(
+            map=path.name,
+            method=f"{manifest.method} {manifest.training.get('preset', '')}",
+            parameters_m=manifest.training.get("parameters", 0) / 1e6,
+            size_mb=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6,
+            **times,
         )
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from results import Results, add_json
 from tqdm import tqdm
 
 COUNTS: Mapping[str, int] = MappingProxyType(
@@ -33,6 +34,7 @@ LOOK_EVERY_S = 1.0
 MAX_PEAK_MB = 2000
 GUARD_BYTES = 8 << 30  # of a worker's address space: a mutant must not take the computer down
 DEFECTS = ("traceback", "hang", "ended", "above 2 GB")
+COUNTED = ("taken", "refused", *DEFECTS)
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,13 @@ def main() -> int:
     parser.add_argument("--kind", nargs="+", choices=tuple(COUNTS), default=tuple(COUNTS))
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants (default: all)")
     parser.add_argument("--worker", nargs=3, metavar=("KIND", "FIRST", "COUNT"), help=argparse.SUPPRESS)
+    add_json(parser)
     options = parser.parse_args()
     if options.worker:
         _work(options.worker[0], *map(int, options.worker[1:]))
         return 0
+    columns = {"mutants of": "{kind}", "mutants": "{count}", **{name: f"{{{name}}}" for name in COUNTED}}
+    results = Results("Data: mutants from a fixed seed", {**columns, "largest resident memory": "{peak_mb:.0f} MB"})
     defects = 0
     for kind in options.kind:
         counts: Counter[str] = Counter()
@@ -133,9 +138,9 @@ def main() -> int:
             peak_mb = max(peak_mb, outcome.peak_mb)
             if outcome.kind in DEFECTS:
                 tqdm.write(f"{kind} {outcome.index}: {outcome.kind}: {outcome.text}")
-        row = ", ".join(f"{counts[name]} {name}" for name in ("taken", "refused", *DEFECTS))
-        print(f"{kind:<9} {count:>5}: {row}; largest peak {peak_mb:.0f} MB", flush=True)
+        results.add(kind=kind, count=count, peak_mb=peak_mb, **{name: counts[name] for name in COUNTED})
         defects += sum(counts[name] for name in DEFECTS)
+    results.write(options.json)
     return 1 if defects else 0
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
-from inputs import opened, parser_of
+from inputs import data_of, opened, parser_of
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from results import Results
 from sensor_msgs.msg import CameraInfo, Image
 
 from vloc_ros.core.types import CameraImage, PoseEstimate
@@ -104,10 +105,24 @@ def main() -> None:
         while not asker.ask(dataset.frame(0).image)[0]:
             time.sleep(0.1)
         asker.lost = 0
-        compare(asker, localizer, dataset)
+        results = Results(
+            data_of(options, len(dataset)),
+            {
+                "images": "{images}",
+                "poses both over DDS and offline": "{poses}",
+                "only one way": "{one_way}",
+                "lost": "{lost}",
+                "largest difference": "{metres:.3g} m, {quaternion:.3g} in the quaternion",
+                "stamp to pose, p50 / p95": "{p50_ms:.1f} / {p95_ms:.1f} ms",
+                "added by ROS, p50": "{added_ms:.1f} ms",
+            },
+        )
+        results.add(**compare(asker, localizer, dataset))
+        results.write(options.json)
 
 
-def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
+def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> dict[str, float]:
+    """Figures of all images of the data set."""
     differences, latencies, added, disagree = [], [], [], 0
     for index in range(len(dataset)):
         image = dataset.frame(index).image
@@ -122,9 +137,17 @@ def compare(asker: Asker, localizer: Localizer, dataset: Dataset) -> None:
             added.append(arrived_ms - report.localize_ms)
     metres, turns = np.max(differences, axis=0)
     p50, p95 = np.percentile(latencies, (50, 95))
-    print(f"{len(dataset)} frames, {len(differences)} poses both ways, {disagree} only one way, {asker.lost} lost")
-    print(f"largest difference: {metres:.3g} m, {turns:.3g} in the quaternion")
-    print(f"stamp to pose {p50:.1f} ms p50, {p95:.1f} ms p95; added by ROS {np.percentile(added, 50):.1f} ms p50")
+    return {
+        "images": len(dataset),
+        "poses": len(differences),
+        "one_way": disagree,
+        "lost": asker.lost,
+        "metres": metres,
+        "quaternion": turns,
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "added_ms": float(np.percentile(added, 50)),
+    }
 
 
 if __name__ == "__main__":

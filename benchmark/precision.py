@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from inputs import method_of, parser_of
+from inputs import data_of, method_of, parser_of
+from results import Results, figures_of
 
 from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.session import Session
@@ -55,18 +56,21 @@ def main() -> None:
     options = parser.parse_args()
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     localizer = load_localizer(options.map)
-    print(f"{len(dataset)} frames\n{'':24}  median cm     deg   mean cm   5 cm 5 deg   2 cm 1 deg   rejected   wrong")
+    columns = {
+        "arithmetic": "{arithmetic}",
+        "median": "{median_cm:.3f} cm, {median_deg:.3f} deg",
+        "mean": "{mean_cm:.3f} cm",
+        "within 2 cm and 1 deg": "{recall_2cm_1deg_percent:.1f} %",
+        "within 5 cm and 5 deg": "{recall_5cm_5deg_percent:.1f} %",
+        "rejected; wrong accepted": "{rejected}; {wrong_accepted}",
+    }
+    results = Results(data_of(options, len(dataset)), columns)
     for name, session in sessions(options.map, options.workdir):
         evaluation = evaluate(replace(localizer, sessions={NETWORK: session}), dataset)
-        summary = evaluation.summary()
         errors = [100 * record.error.translation_m for record in evaluation.records if record.error]
-        median, degrees = (summary[f"median_{name}"] or np.inf for name in ("translation_m", "rotation_deg"))
-        print(
-            f"{name:24} {100 * median:10.3f} {degrees:7.3f} "
-            f"{np.mean(errors or [np.inf]):9.3f} {100 * summary['recall_5cm_5deg']:10.1f} % "
-            f"{100 * summary['recall_2cm_1deg']:10.1f} % {summary['rejected']:10d} {summary['wrong_accepted']:7d}",
-            flush=True,
-        )
+        mean = float(np.mean(errors)) if errors else None
+        results.add(arithmetic=name, mean_cm=mean, **figures_of(evaluation.summary()))
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from inputs import opened, parser_of
+from inputs import data_of, opened, parser_of
+from results import Results
 
 from vloc_ros.datasets import Frame
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -34,7 +35,10 @@ def main() -> None:
         started = time.perf_counter()
         write_report(path, "report", Evaluation(tuple(records)), localizer, load)
         seconds, size = time.perf_counter() - started, path.stat().st_size
-    print(f"report of {options.frames} frames: {seconds:.1f} s, {size / 1e6:.1f} MB")
+    columns = {"report of": "{frames} frames", "time": "{seconds:.1f} s", "size": "{size_mb:.1f} MB"}
+    results = Results(data_of(options, len(dataset)), columns)
+    results.add(frames=options.frames, seconds=seconds, size_mb=size / 1e6)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+from results import Results, add_json
 
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_mounting
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=10.0)
     parser.add_argument("--out", type=Path, default=Path("out"))
+    add_json(parser)
     options = parser.parse_args()
     room = open_dataset("synthetic_room", None, "drive")
     dataset = to_and_fro(room, round(options.minutes * 60 * options.rate))
@@ -101,12 +103,22 @@ def main() -> None:
         SHIPPED_MAP,
         options.out,
     )
+    columns = {
+        "node": "{node}",
+        "resident memory at the start": "{first_mb:.1f} MB",
+        "at the end": "{last_mb:.1f} MB",
+        "growth": "{growth_percent:.2f} %",
+        "errors or tracebacks in the log": "{errors}",
+    }
+    images = f"{len(dataset):,} images in {options.minutes:g} minutes"
+    results = Results(f"Data: the synthetic room, {images}", columns)
     for node in NODES:
         settled = [mb for at_s, mb in memory.samples_mb[node] if at_s > WARM_UP_S]
-        first, last = np.mean(settled[:6]), np.mean(settled[-6:])
+        first, last = float(np.mean(settled[:6])), float(np.mean(settled[-6:]))
         troubles = len(TROUBLE.findall((options.out / f"{node}.log").read_text()))
-        growth = f"{first:.1f} MB -> {last:.1f} MB ({last / first - 1:+.2%})"
-        print(f"{node}: resident {growth}, {troubles} errors or tracebacks in its log")
+        growth = 100 * (last / first - 1)
+        results.add(node=node, first_mb=first, last_mb=last, growth_percent=growth, errors=troubles)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from results import Results, add_json
 
 from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.datasets import Frame, open_dataset
@@ -33,6 +34,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--corners", type=int, default=500, help="an image, of depth (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=40, help="spread evenly over the split (default: %(default)s)")
     parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="network's input")
+    add_json(parser)
     return parser.parse_args()
 
 
@@ -74,11 +76,21 @@ def main() -> None:
     size = options.size[0] // 2, options.size[1] // 2
     print(correction.describe())
     print(points.summary(frames), f"{len(hierarchy.leaf_centers)} leaves", sep="; ")
-    print(f"\n| z | labels known | within {100 * RIGHT_M:.0f} cm | right region | right leaf |\n|---|---|---|---|---|")
+    columns = {
+        "images": "{images}",
+        "z": "{z}",
+        "known": "{known_percent:.1f} %",
+        f"within {100 * RIGHT_M:.0f} cm": "{within_5cm_percent:.1f} %",
+        "right region": "{region_percent:.1f} %",
+        "right leaf": "{leaf_percent:.1f} %",
+    }
+    names = ("known_percent", "within_5cm_percent", "region_percent", "leaf_percent")
+    images = f"{options.root.name if options.root else options.dataset}, {options.size[0]}x{options.size[1]}"
+    results = Results(f"Data: {points.summary(frames)}", columns)
     for reach in REACHES:
-        print(
-            f"| {reach} |", " | ".join(f"{100 * s:.1f} %" for s in shares(frames, points, hierarchy, reach, size)), "|"
-        )
+        percents = [100 * float(share) for share in shares(frames, points, hierarchy, reach, size)]
+        results.add(images=images, z=reach, **dict(zip(names, percents, strict=True)))
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from results import Results, add_json
 from sensor_msgs.msg import CameraInfo, Image
 
 from vloc_ros.datasets import open_dataset
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=3, help="of each kind")
     parser.add_argument("--map", type=Path, default=ROOT / "maps" / "demo_room", help="map directory")
     parser.add_argument("--code", type=Path, nargs="+", default=[ROOT], help="check-outs to compare")
+    add_json(parser)
     options = parser.parse_args()
     map_dir = options.map.resolve()
     isolate()
@@ -174,21 +176,35 @@ def main() -> None:
             spinning.join()
             camera.destroy_node()
             rclpy.try_shutdown()
-    report(starts)
+    report(starts, options.json)
 
 
-def report(starts: dict[tuple[Path, str], list[Start]]) -> None:
-    print(f"medians of {len(next(iter(starts.values())))} starts, seconds; of each part: processor time alone")
+def report(starts: dict[tuple[Path, str], list[Start]], path: Path | None) -> None:
+    """Medians; of each part, processor time alone."""
     names = list(next(iter(starts.values()))[0].parts)
-    print(f"{'':40s} {'':5s}  first status  first fix   (min to max)  processor time   {'  '.join(names)}")
+    columns = {
+        "code": "{code}",
+        "start": "{start}",
+        "first status": "{status_s:.2f} s",
+        "first fix, median (least to most)": "{fix_s:.2f} s ({least_s:.2f} to {most_s:.2f})",
+        "processor time until then": "{processor_s:.2f} s",
+        **{f"of that: {name.replace('_', ' ')}": f"{{{name}_s:.2f}} s" for name in names},
+    }
+    count = len(next(iter(starts.values())))
+    results = Results(f"Data: the synthetic room at 10 Hz, map server running; medians of {count} starts", columns)
     for (code, kind), of_kind in starts.items():
         fixes = [start.fix_s for start in of_kind]
-        of_parts = [np.median([start.parts[name][1] for start in of_kind]) for name in names]
-        print(
-            f"{code!s:40s} {kind:5s}  {np.median([s.node_s for s in of_kind]):12.2f}  {np.median(fixes):9.2f}   "
-            f"({min(fixes):.2f} to {max(fixes):.2f})  {np.median([s.processor_s for s in of_kind]):14.2f}   "
-            + "  ".join(f"{value:{len(name)}.2f}" for name, value in zip(names, of_parts, strict=True))
+        results.add(
+            code=code.resolve().name,
+            start=kind,
+            status_s=float(np.median([start.node_s for start in of_kind])),
+            fix_s=float(np.median(fixes)),
+            least_s=min(fixes),
+            most_s=max(fixes),
+            processor_s=float(np.median([start.processor_s for start in of_kind])),
+            **{f"{name}_s": float(np.median([start.parts[name][1] for start in of_kind])) for name in names},
         )
+    results.write(path)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from inputs import method_of
+from results import Results, add_json
 from torch import nn
 
 from vloc_ros.training.batches import Batch, BatchSource
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help=f"default: {BASE_BATCH} on a CPU, {GPU_BATCH} on a GPU")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, help="default: 10 on a CPU, 200 on a GPU")
+    add_json(parser)
     options = parser.parse_args()
     device = choose_device()
     gpu = device.type == "cuda"
@@ -111,9 +113,11 @@ def main() -> None:
     name = torch.cuda.get_device_name(device) if gpu else f"CPU, {torch.get_num_threads()} threads"
     height, width = frames.images.shape[1:3]
     what = f"{method.method} {method.preset}, {width}x{height}, {batch_size} images a step"
-    print(f"{name}; {what}, {len(scene.positions)} landmarks")
+    columns = {"what": "{what}", "speed": "{images_per_s:.1f} images/s"}
+    results = Results(f"Data: {what}, {len(scene.positions)} landmarks; on {name}", columns)
     for row, step in rows.items():
-        print(f"{row:<19} {images_per_second(step, batch_size, steps):9.1f} images/s", flush=True)
+        results.add(what=row, images_per_s=images_per_second(step, batch_size, steps))
+    results.write(options.json)
     for batches in (made, used):
         batches.close()  # type: ignore[attr-defined]
 

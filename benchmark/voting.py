@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from results import Results, add_json
 
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences
@@ -98,21 +99,25 @@ def milliseconds(function: Callable[[], object], runs: int) -> NDArray[np.float6
     return times * 1e3
 
 
-def report(scene: Scene, config: VotingSettings, runs: int) -> None:
+def figures_of(scene: Scene, config: VotingSettings, runs: int) -> dict[str, float]:
+    """Errors of the voted landmarks and milliseconds."""
     voted = run_vote(scene, config)
     errors = np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
+    figures = {
+        "landmarks": len(voted),
+        "p50_px": float(np.median(errors)),
+        "p95_px": float(np.percentile(errors, 95)),
+        "error_of_sigma": float(np.median(errors / voted.sigmas)),
+    }
     stages = {
         "voting": lambda: run_vote(scene, config),
-        "voting + PnP": lambda: solve_pnp(to_correspondences(scene, run_vote(scene, config)), (RigCamera(CAMERA),)),
+        "both": lambda: solve_pnp(to_correspondences(scene, run_vote(scene, config)), (RigCamera(CAMERA),)),
     }
-    print(
-        f"{config.estimator}: {len(voted)} of {len(scene.landmarks)} landmarks, error p50 {np.median(errors):.2f} px "
-        f"p95 {np.percentile(errors, 95):.2f} px, p50 of error / sigma {np.median(errors / voted.sigmas):.2f}"
-    )
     for name, function in stages.items():
         wall, cpu = milliseconds(function, runs)
         p50, p95 = np.percentile(wall, (50, 95))
-        print(f"  {name:13s} p50 {p50:.2f} ms   p95 {p95:.2f} ms   processor time p50 {np.median(cpu):.2f} ms")
+        figures |= {f"{name}_p50_ms": p50, f"{name}_p95_ms": p95, f"{name}_cpu_ms": float(np.median(cpu))}
+    return figures
 
 
 def main() -> None:
@@ -121,10 +126,24 @@ def main() -> None:
     parser.add_argument("--landmarks", type=int, default=150, help="landmarks in the frame")
     parser.add_argument("--wrong-labels", type=float, default=0.1, help="share of cells with a wrong label")
     parser.add_argument("--angle-noise-deg", type=float, default=6.0, help="standard deviation of a vote's angle")
+    add_json(parser)
     arguments = parser.parse_args()
     scene = make_scene(arguments.landmarks, arguments.wrong_labels, arguments.angle_noise_deg)
+    columns = {
+        "estimator": "{estimator}",
+        "landmarks": "{landmarks}",
+        "landmark error, p50 / p95": "{p50_px:.2f} / {p95_px:.2f} px",
+        "error / sigma": "{error_of_sigma:.2f}",
+        "voting, p50 / p95": "{voting_p50_ms:.2f} / {voting_p95_ms:.2f} ms",
+        "its CPU time, p50": "{voting_cpu_ms:.2f} ms",
+        "voting + PnP, p50 / p95": "{both_p50_ms:.2f} / {both_p95_ms:.2f} ms",
+        "their CPU time, p50": "{both_cpu_ms:.2f} ms",
+    }
+    results = Results(f"Data: a synthetic frame of 160x120 cells, {arguments.runs} calls", columns)
     for estimator in ESTIMATORS:
-        report(scene, VotingSettings(estimator=estimator), arguments.runs)
+        figures = figures_of(scene, VotingSettings(estimator=estimator), arguments.runs)
+        results.add(estimator=estimator, **figures)
+    results.write(arguments.json)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from inputs import parser_of
+from inputs import data_of, parser_of
+from results import MEDIAN, Results
 
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
@@ -49,12 +50,12 @@ def measure(localizer: Localizer, method: VSNetMethod, frames: Sequence[Frame]) 
         counts.append(len(voted))
     summary = summarize(errors, timings)
     return {
-        "cm": 100 * (summary["median_translation_m"] or np.inf),
-        "deg": summary["median_rotation_deg"] or np.inf,
-        "2cm_1deg_%": 100 * summary["recall_2cm_1deg"],
-        "5cm_5deg_%": 100 * summary["recall_5cm_5deg"],
+        "median_cm": 100 * (summary["median_translation_m"] or np.inf),
+        "median_deg": summary["median_rotation_deg"] or np.inf,
+        "recall_2cm_1deg_percent": 100 * summary["recall_2cm_1deg"],
+        "recall_5cm_5deg_percent": 100 * summary["recall_5cm_5deg"],
         "landmark_px": float(np.median(landmark)),
-        "error/sigma": float(np.median(ratios)),
+        "error_of_sigma": float(np.median(ratios)),
         "landmarks": float(np.median(counts)),
         "voting_ms": float(np.median(voting)),
         "pnp_ms": summary["latency_ms"]["pnp"]["p50"],
@@ -68,13 +69,23 @@ def main() -> None:
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     localizer = load_localizer(options.map, SessionOptions(threads=1))
     frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
-    for row, estimator in enumerate(ESTIMATORS):
+    columns = {
+        "estimator": "{estimator}",
+        "median": MEDIAN,
+        "within 2 cm and 1 deg": "{recall_2cm_1deg_percent:.1f} %",
+        "within 5 cm and 5 deg": "{recall_5cm_5deg_percent:.1f} %",
+        "landmark error": "{landmark_px:.1f} px",
+        "error / sigma": "{error_of_sigma:.2f}",
+        "landmarks": "{landmarks:.0f}",
+        "voting": "{voting_ms:.1f} ms",
+        "PnP": "{pnp_ms:.1f} ms",
+    }
+    results = Results(data_of(options, len(frames)), columns)
+    for estimator in ESTIMATORS:
         method = VSNetMethod(VotingSettings(estimator=estimator))
         measure(localizer, method, frames[:2])  # compile
-        figures = measure(localizer, method, frames)
-        if row == 0:
-            print(f"{len(frames)} frames\n{'':10}" + "".join(f"{name:>13}" for name in figures))
-        print(f"{estimator:10}" + "".join(f"{value:13.3f}" for value in figures.values()))
+        results.add(estimator=estimator, **measure(localizer, method, frames))
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ python benchmark/wrong_calibrations.py --map MAP --dataset KIND --root PATH [--e
 "Not looked at" is with the check of the principal point left out, so that the rest of the chain can be seen at work.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
+from inputs import data_of, parser_of
+from results import Results
+
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
@@ -57,21 +58,27 @@ def outcome(localizer: Localizer, frame: Frame, changes: dict[str, float]) -> st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
+    parser = parser_of(__doc__)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame")
     options = parser.parse_args()
     localizer = load_localizer(options.map)
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     frames = [dataset.frame(index) for index in range(0, len(dataset), options.every)]
-    print(f"{len(frames)} images{'':18}   refused   not looked at: accepted   wrong   outside_map   rejected")
+    columns = {
+        "calibration": "{calibration}",
+        "refused": "{refused}",
+        "not refused: right pose accepted": "{accepted}",
+        "wrong pose accepted": "{wrong}",
+        "`outside_map`": "{outside_map}",
+        "else rejected": "{rejected}",
+    }
+    results = Results(data_of(options, len(frames)), columns)
     for name, change in WRONG.items():
         refused = sum(is_refused(frame.image.camera, change(frame.image.camera)) for frame in frames)
         counts = Counter(outcome(localizer, frame, change(frame.image.camera)) for frame in frames)
-        found = (counts[kind] for kind in ("accepted", "wrong", "outside_map", "rejected"))
-        print("{:27}{:10}{:25}{:8}{:14}{:11}".format(name, refused, *found), flush=True)
+        kinds = {kind: counts[kind] for kind in ("accepted", "wrong", "outside_map", "rejected")}
+        results.add(calibration=name, refused=refused, **kinds)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -57,3 +57,9 @@ def test_what_a_benchmark_writes_becomes_a_table(tmp_path: Path, monkeypatch: py
     text = tables.rendered(written)
     assert "| 10 % | 1.23 cm, 0.50 deg |  |\n| 20 % | none |  |" in text
     assert f"commit {written['commit']}" in text
+
+
+def test_every_script_is_in_the_table_of_scripts() -> None:
+    page = (ROOT / "benchmark/README.md").read_text(encoding="utf-8")
+    missing = [path.name for path in (ROOT / "benchmark").glob("*.py") if f"`{path.name}`" not in page]
+    assert not missing
