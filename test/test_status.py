@@ -106,7 +106,7 @@ def test_an_image_is_reported_from_what_became_of_it() -> None:
     jump = Refusal(RejectionReason.JUMP, "of 2 m")
     assert ImageReport.of(STAMP_NS, 51.5, estimate, jump) == replace(fix, refusal=jump)
     assert ImageReport.of(STAMP_NS, 51.5, estimate, jump).summary == "jump: of 2 m"
-    rejection = Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 5.0}, scene="attic")
+    rejection = Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 5.0}, place="attic")
     refusal = Refusal(rejection.reason, rejection.detail)
     expected = ImageReport(STAMP_NS, 6.0, 5.0, None, "attic", refusal)
     assert ImageReport.of(STAMP_NS, 6.0, rejection, refusal) == expected

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-import vloc_ros.ros.relocalization as relocalization
+import vloc_ros.ros.relocalizer as node
 from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.errors import ModelError
 from vloc_ros.localizer import Localizer, open_localizer
@@ -43,5 +43,5 @@ def open_failing(*arguments: Any) -> Localizer:
 
 
 if __name__ == "__main__":
-    relocalization.open_localizer = open_failing
+    node.open_localizer = open_failing
     sys.exit(relocalizer(sys.argv))

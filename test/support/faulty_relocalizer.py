@@ -4,10 +4,10 @@ import sys
 from itertools import count
 from typing import Any
 
-import vloc_ros.ros.relocalization as relocalization
+import vloc_ros.ros.camera_images as camera_images
 from vloc_ros.ros.programs import relocalizer
 
-convert, images = relocalization.to_rgb, count(1)
+convert, images = camera_images.to_rgb, count(1)
 
 
 def convert_or_raise(message: Any) -> Any:
@@ -17,5 +17,5 @@ def convert_or_raise(message: Any) -> Any:
 
 
 if __name__ == "__main__":
-    relocalization.to_rgb = convert_or_raise
+    camera_images.to_rgb = convert_or_raise
     sys.exit(relocalizer(sys.argv))

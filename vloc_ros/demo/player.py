@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 from nav_msgs.msg import Odometry
@@ -60,7 +61,6 @@ class DrivePlayer:
         for count, view in enumerate(self._views, start=1):
             view.result()
             progress(count)
-        self._first = self._next_view()
         mounting = to_transform_stamped(self._drive.base_from_camera, BASE_FRAME, CAMERA_FRAME, self._now_ns())
         self._static_tf.sendTransform(mounting)
 
@@ -97,6 +97,10 @@ class DrivePlayer:
     def close(self) -> None:
         """Make no more images. A thread that is still in OpenCV when Python ends would abort the program."""
         self._maker.shutdown(cancel_futures=True)
+
+    @cached_property
+    def _first(self) -> View:
+        return self._next_view()
 
     def _next_view(self) -> View:
         self._make_ahead(1)

@@ -1,9 +1,7 @@
 """Exceptions that nobody expected: each becomes one line in the log and a count, and the node lives on."""
 
 import inspect
-import math
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +10,7 @@ from typing import Any
 from rclpy.executors import Executor, ExternalShutdownException
 
 from vloc_ros.errors import VlocError, printable
+from vloc_ros.ros.throttle import Throttle
 
 SAME_AGAIN_S = 10.0  # so long, the same fault at the same place is counted, not told
 # On a signal rclpy wakes the executor first and shuts the context down then: one that has gone back to sleep in between
@@ -29,20 +28,17 @@ class Faults:
 
     def __init__(self, log: Callable[[str, str], None], report: Callable[[str], None]) -> None:
         self._log, self._report = log, report
-        self._lock = threading.Lock()
-        self._told_s: dict[tuple[str, type[Exception]], float] = {}
+        self._lock = threading.Lock()  # of the two below
+        self._told = Throttle(SAME_AGAIN_S)
         self.count = 0
         self.last = ""
 
     def add(self, where: str, error: Exception, is_told: bool = False) -> str:
         """Count a fault and tell it, unless the same has just been told or `is_told` says always; returns the line."""
-        line, kind, now_s = described(where, error), (where, type(error)), time.monotonic()
+        line = described(where, error)
         with self._lock:
             self.count, self.last = self.count + 1, line
-            is_told = is_told or now_s - self._told_s.get(kind, -math.inf) > SAME_AGAIN_S
-            if is_told:
-                self._told_s[kind] = now_s
-        if is_told:
+        if self._told.is_due((where, type(error))) or is_told:
             self._log(line, "".join(traceback.format_exception(error)))
             self._report(line)
         return line

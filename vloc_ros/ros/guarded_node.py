@@ -39,10 +39,9 @@ class GuardedNode(LifecycleNode):
     state is refused, which ends the process in rclpy 7.1.
     """
 
-    started_because = ""  # without anybody asking; said to a lifecycle manager that asks then
-
     def __init__(self, name: str) -> None:
         self.faults = Faults(self._log_fault, self._report_fault)  # first, for rclpy makes guarded things at once
+        self._started_because = ""
         for transition in ("on_configure", "on_cleanup", "on_activate", "on_deactivate", "on_shutdown", "on_error"):
             guarded = self.faults.around(transition, getattr(self, transition), _failed_transition)
             setattr(self, transition, guarded)
@@ -55,6 +54,14 @@ class GuardedNode(LifecycleNode):
     def state_label(self) -> str:
         """Of the lifecycle: unconfigured, inactive, active or finalized, or a transition's."""
         return str(self._state_machine.current_state[1])
+
+    def explain_start(self, because: str) -> None:
+        """Why the node has started without anybody asking, for a lifecycle manager that asks then."""
+        self._started_because = f", {because}"
+
+    def now_ns(self) -> int:
+        """On the node's clock, that of the simulation if there is one."""
+        return int(self.get_clock().now().nanoseconds)
 
     def create_subscription(self, msg_type: Any, topic: str, callback: Callback, *rest: Any, **options: Any) -> Any:
         """As rclpy's, guarded."""
@@ -75,11 +82,11 @@ class GuardedNode(LifecycleNode):
         asked, state = request.transition, self.state_label
         possible = {int(key): str(label) for key, label, *_ in self._state_machine.available_transitions}
         if asked.label in possible.values() or (not asked.label and asked.id in possible):
-            self.started_because = ""
+            self._started_because = ""
             return self._change_state(request, response)
         label = printable(asked.label or TRANSITIONS.get(asked.id, f"make transition {asked.id}"))
         if state in DONE_IN.get(label, ()):
-            self.get_logger().info(f"asked to {label}: the node is {state} already{self.started_because}")
+            self.get_logger().info(f"asked to {label}: the node is {state} already{self._started_because}")
         else:
             choice = " and ".join(sorted(possible.values())) or "nothing"
             self.get_logger().warning(f"asked to {label}: not possible in the state {state}, which allows {choice}")
@@ -102,8 +109,7 @@ class GuardedNode(LifecycleNode):
                 message=line,
                 values=[KeyValue(key=key, value=value) for key, value in values.items()],
             )
-            now_ns = int(self.get_clock().now().nanoseconds)
-            self.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[status]))
+            self.diagnostics.publish(DiagnosticArray(header=header(self.now_ns(), ""), status=[status]))
 
 
 def _failed_transition(line: str, arguments: tuple[Any, ...]) -> TransitionCallbackReturn:

@@ -1,21 +1,26 @@
 """The topic `initialpose`, both ways: where the robot is, for AMCL and friends, and hints from people."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
 from rclpy.qos import QoSProfile
+from tf2_ros import Buffer
 
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.ros.conversions import from_pose
+from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RelocalizerParameters
-from vloc_ros.ros.tf_frames import MAX_DISTANCE_M
+from vloc_ros.ros.tf_frames import MAX_DISTANCE_M, base_frame, newest_odometry
+from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.track import Fix, Hint
 
 TOPIC = "initialpose"
@@ -65,9 +70,52 @@ class InitialPose:
                 self._publish(self._newest)
 
     def _publish(self, pose: PoseWithCovarianceStamped) -> None:
+        """Under the lock: nobody is told an older fix after a newer one, and we know our own before we hear it."""
         self._own.append(pose)
         self._is_awaited = False
         self._publisher.publish(pose)
+
+
+class HintInput:
+    """Takes hints for the time of `scope`: where somebody says on `initialpose` that the robot is, the next fix is
+    expected."""
+
+    def __init__(
+        self,
+        node: VlocNode[RelocalizerParameters],
+        scope: ExitStack,
+        slot: MapSlot,
+        tracker: PoseTracker,
+        buffer: Buffer,
+        is_own: Callable[[PoseWithCovarianceStamped], bool],
+    ) -> None:
+        """`is_own`: of a message that this node has published itself."""
+        self._node, self._slot, self._tracker, self._buffer, self._is_own = node, slot, tracker, buffer, is_own
+        subscription = node.create_subscription(PoseWithCovarianceStamped, TOPIC, self._take, QOS)
+        scope.callback(node.destroy_subscription, subscription)
+
+    def _take(self, message: PoseWithCovarianceStamped) -> None:
+        if self._is_own(message):
+            return
+        parameters, log = self._node.parameters, self._node.get_logger()
+        try:
+            odom_from_base = newest_odometry(self._buffer, parameters)
+            hint = to_hint(message, self._map_frames(), self._node.now_ns(), odom_from_base)
+        except VlocError as error:
+            log.warning(f"initialpose is not taken as a hint: {error}")
+            return
+        if not base_frame(parameters):  # nobody draws an arrow along the image's rows
+            hint = replace(hint, within_deg=math.inf)
+        self._tracker.expect(hint)
+        x, y = hint.fix.map_from_base[:2, 3]
+        log.info(f"a hint on initialpose: the next fix near x {x:.2f}, y {y:.2f} is believed at once")
+
+    def _map_frames(self) -> tuple[str, ...]:
+        """The frames that poses may be in. Raises ConfigError without a map."""
+        localizer = self._slot.localizer
+        if localizer is None or not self._node.is_active:
+            raise ConfigError("there is no map yet" if localizer is None else "the node is not active")
+        return localizer.landmark_map.manifest.frames
 
 
 def to_hint(

@@ -19,6 +19,35 @@ from vloc_ros.ros.parameters import MapServerParameters
 LANDMARKS_OF = "map/landmarks/{}"
 
 
+class MapTopics:
+    """The publishers of a map, for the time of `scope`."""
+
+    def __init__(self, node: VlocNode[MapServerParameters], scope: ExitStack) -> None:
+        self._node = node
+        self._manifest = node.publisher(scope, String, "map/manifest", LATCHED)
+        self._landmarks = node.publisher(scope, PointCloud2, "map/landmarks", LATCHED)
+        self._of_places = scope.enter_context(ExitStack())  # the publishers that only the present map needs
+        self._data = node.publisher(scope, UInt8MultiArray, "map/data", LATCHED)
+
+    def publish(self, stored: StoredMap) -> None:
+        """All of it."""
+        self._manifest.publish(String(data=stored.files[MANIFEST_FILE].decode()))
+        self._publish_landmarks(stored.landmark_map)
+        self._data.publish(to_bytes_message(pack_map(stored)))
+
+    def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
+        now_ns, manifest = self._node.now_ns(), landmark_map.manifest
+        self._of_places.close()
+        for place in manifest.places:
+            publisher = self._node.create_publisher(PointCloud2, LANDMARKS_OF.format(place), LATCHED)
+            self._of_places.callback(self._node.destroy_publisher, publisher)
+            part = landmark_map.of_place(place)
+            publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
+        shown = slice(0) if manifest.places else slice(None)
+        cloud = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[shown], landmark_map.ids[shown])
+        self._landmarks.publish(cloud)
+
+
 class MapServer(VlocNode[MapServerParameters]):
     """Publishes `map/manifest`, `map/landmarks` and `map/data`, each reliable and transient local; the landmarks of a
     map of several places on `map/landmarks/PLACE`, each in its place's frame, and none on `map/landmarks`.
@@ -29,17 +58,16 @@ class MapServer(VlocNode[MapServerParameters]):
     def __init__(self) -> None:
         super().__init__("vloc_map_server", MapServerParameters)  # Nav2 has a map_server
         self._read: StoredMap | None = None  # by the check of a parameter that is about to be set
+        self._served: tuple[StoredMap, MapTopics] | None = None  # while the node is configured
 
     def configure(self, scope: ExitStack) -> None:
-        self._stored = self._load(self.parameters.map)
-        self._manifest = self.publisher(scope, String, "map/manifest", LATCHED)
-        self._landmarks = self.publisher(scope, PointCloud2, "map/landmarks", LATCHED)
-        self._of_places = scope.enter_context(ExitStack())  # the publishers that only the present map needs
-        self._data = self.publisher(scope, UInt8MultiArray, "map/data", LATCHED)
+        stored = self._load(self.parameters.map)
+        self._served = stored, MapTopics(self, scope)
         scope.callback(self.destroy_service, self.create_service(Trigger, "~/reload", self._on_reload))
 
     def activate(self, scope: ExitStack) -> None:
-        self._publish(self._stored)
+        assert self._served is not None
+        self._publish(self._served[0])
 
     def check_parameters(self, wanted: MapServerParameters) -> None:
         self._read = self._load(wanted.map) if wanted.map != self.parameters.map else None
@@ -62,32 +90,20 @@ class MapServer(VlocNode[MapServerParameters]):
                 raise MapError(f"{uri}: place {place!r} cannot be part of a topic's name: {reason}") from error
         return stored
 
-    def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
-        now_ns, manifest = self.get_clock().now().nanoseconds, landmark_map.manifest
-        self._of_places.close()
-        for place in manifest.places:
-            publisher = self.create_publisher(PointCloud2, LANDMARKS_OF.format(place), LATCHED)
-            self._of_places.callback(self.destroy_publisher, publisher)
-            part = landmark_map.of_place(place)
-            publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
-        shown = slice(0) if manifest.places else slice(None)
-        cloud = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[shown], landmark_map.ids[shown])
-        self._landmarks.publish(cloud)
-
     def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
-            self._publish(self._load(self.parameters.map))
-            response.success, response.message = True, f"{self.parameters.map}: map {self._stored.map_id}"
+            stored = self._load(self.parameters.map)
+            self._publish(stored)
+            response.success, response.message = True, f"{self.parameters.map}: map {stored.map_id}"
         except VlocError as error:
             response.success, response.message = False, str(error)
         return response
 
     def _publish(self, stored: StoredMap) -> None:
-        landmarks = stored.landmark_map
-        self._stored = stored
-        self._manifest.publish(String(data=stored.files[MANIFEST_FILE].decode()))
-        self._publish_landmarks(landmarks)
-        self._data.publish(to_bytes_message(pack_map(stored)))
+        assert self._served is not None
+        landmarks, topics = stored.landmark_map, self._served[1]
+        self._served = stored, topics
+        topics.publish(stored)
         frames = ", ".join(repr(frame) for frame in landmarks.manifest.frames)
         self.get_logger().info(
             f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "

@@ -72,7 +72,7 @@ class VlocNode(GuardedNode, Generic[P]):
             return
         is_configured = self.is_configured or self.trigger_configure() == SUCCESS
         self._start_again = not (is_configured and self.trigger_activate() == SUCCESS)
-        self.started_because = ", for autostart is on: turn it off where a lifecycle manager starts the node"
+        self.explain_start("for autostart is on: turn it off where a lifecycle manager starts the node")
 
     def publisher(
         self,

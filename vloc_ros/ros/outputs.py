@@ -1,5 +1,6 @@
 """What the relocalizer tells the world about a fix."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,9 +17,12 @@ from vloc_ros.drawing.overlay import draw_result
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import Matrix, apply, invert, moved_covariance
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
+from vloc_ros.ros.drift_broadcast import DriftBroadcast
+from vloc_ros.ros.initialpose import InitialPose
 from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.tf_frames import FramesAtStamp
+from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.track import Fix
 
 RELIABLE = QoSProfile(depth=10)
@@ -53,7 +57,13 @@ def locate_base(
 class Outputs:
     """The publishers of poses, transforms and pictures, for the time of `scope`."""
 
-    def __init__(self, node: VlocNode[RelocalizerParameters], scope: ExitStack) -> None:
+    def __init__(
+        self,
+        node: VlocNode[RelocalizerParameters],
+        scope: ExitStack,
+        tracker: PoseTracker,
+        is_localized: Callable[[], bool],
+    ) -> None:
         self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", LATCHED)  # as AMCL's
         self._camera_pose = node.publisher(scope, PoseStamped, "~/camera_pose", RELIABLE)
         self._inliers = node.publisher(scope, PointCloud2, "~/inliers", RELIABLE)
@@ -61,10 +71,26 @@ class Outputs:
         self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
         self._broadcaster = TransformBroadcaster(node)
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
+        self.drift = DriftBroadcast(node, self._broadcaster, tracker)
+        self.initialpose = InitialPose(node, scope, is_localized)
         self._frustums = 0
 
-    def publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
-        """`~/pose` of the base, `~/camera_pose`; inliers and frustum if somebody listens."""
+    def publish_fix(
+        self,
+        base: LocatedBase,
+        estimate: PoseEstimate,
+        camera_frame: str,
+        parameters: RelocalizerParameters,
+        is_news: bool,
+    ) -> None:
+        """All that an accepted fix means to others; `is_news`: it places the robot anew."""
+        self._publish_pose(base, estimate)
+        self._broadcast_fix(base, estimate, camera_frame, parameters)
+        self.drift.send()
+        self.initialpose.offer(base.message, is_news)
+
+    def _publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
+        """`~/pose` of the base, `~/camera_pose`; inliers if somebody listens."""
         where = header(base.fix.stamp_ns, base.fix.map_frame)
         self._pose.publish(base.message)
         self._camera_pose.publish(PoseStamped(header=where, pose=to_pose(estimate.map_from_camera)))
@@ -93,11 +119,7 @@ class Outputs:
             picture = draw_result(image, result, landmark_map)
             self._debug_image.publish(to_image(header(image.stamp_ns, image.frame_id), picture))
 
-    def broadcast_drift(self, map_from_odom: Matrix, map_frame: str, odom_frame: str, stamp_ns: int) -> None:
-        """map -> odom, dated `stamp_ns`."""
-        self._broadcaster.sendTransform(to_transform_stamped(map_from_odom, map_frame, odom_frame, stamp_ns))
-
-    def broadcast_fix(
+    def _broadcast_fix(
         self, base: LocatedBase, estimate: PoseEstimate, camera_frame: str, parameters: RelocalizerParameters
     ) -> None:
         """map -> base or map -> camera at the stamp of the image, where that is the mode."""

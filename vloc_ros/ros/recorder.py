@@ -27,15 +27,14 @@ class Recorder(VlocNode[RecorderParameters]):
 
     def __init__(self) -> None:
         super().__init__("recorder", RecorderParameters)
+        self._files: dict[str, TextIO] = {}  # by name, while the node is configured
 
     def configure(self, scope: ExitStack) -> None:
         if not self.parameters.out:
             raise ConfigError("parameter out is empty: give it a directory to write")
         directory = Path(self.parameters.out).expanduser()
-        names = POSE_FILE, COVARIANCE_FILE, CAMERA_POSE_FILE, STATUS_FILE
-        self._poses, self._covariances, self._camera_poses, self._statuses = (
-            scope.enter_context(_new_file(directory / name)) for name in names
-        )
+        for name in (POSE_FILE, COVARIANCE_FILE, CAMERA_POSE_FILE, STATUS_FILE):
+            self._files[name] = scope.enter_context(_new_file(directory / name))
 
     def activate(self, scope: ExitStack) -> None:
         for subscription in (
@@ -48,17 +47,18 @@ class Recorder(VlocNode[RecorderParameters]):
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         line = to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose.pose)))
-        self._write(self._poses, line)
+        self._write(POSE_FILE, line)
         covariance = " ".join(repr(float(value)) for value in message.pose.covariance)
-        self._write(self._covariances, f"{line.split()[0]} {covariance}")
+        self._write(COVARIANCE_FILE, f"{line.split()[0]} {covariance}")
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
-        self._write(self._camera_poses, to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose))))
+        self._write(CAMERA_POSE_FILE, to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose))))
 
     def _on_status(self, message: DiagnosticStatus) -> None:
-        self._write(self._statuses, json.dumps({value.key: value.value for value in message.values}))
+        self._write(STATUS_FILE, json.dumps({value.key: value.value for value in message.values}))
 
-    def _write(self, file: TextIO, line: str) -> None:
+    def _write(self, name: str, line: str) -> None:
+        file = self._files[name]
         try:
             file.write(f"{line}\n")
             file.flush()

@@ -1,102 +1,111 @@
 """The node that turns camera images into poses."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer
 
 from vloc_ros.core.rate import RateLimit
-from vloc_ros.core.types import RejectionReason
-from vloc_ros.errors import VlocError
+from vloc_ros.inference import SessionOptions
+from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.ros import initialpose
 from vloc_ros.ros.camera_input import CameraInput
-from vloc_ros.ros.conversions import header, to_stamp_ns
-from vloc_ros.ros.diagnostics import Statistics, diagnostic, to_message
-from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
-from vloc_ros.ros.map_topic import MapTopic
+from vloc_ros.ros.image_job import ImageJob
+from vloc_ros.ros.initialpose import HintInput
+from vloc_ros.ros.map_input import MapInput
+from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.memory import give_back
-from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
+from vloc_ros.ros.node import VlocNode, resolve_map
+from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import RelocalizerParameters
-from vloc_ros.ros.relocalization import Relocalization
+from vloc_ros.ros.status_reports import StatusReports
 from vloc_ros.ros.tf_frames import TransformReceiver
 from vloc_ros.ros.triggers import Answer, Triggers
 from vloc_ros.ros.worker import NewestWins
-from vloc_ros.tracking.status import ImageReport, Refusal
+from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.state import State
 
 STEADY = ClockType.STEADY_TIME  # goes on when the simulation is paused
 TRIGGER_TIMEOUT_S = 5.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What there is while the node is configured."""
+
+    slot: MapSlot
+    reports: StatusReports
+    outputs: Outputs
+    job: ImageJob
+    maps: MapInput
+    restart: Callable[[str], None]
+
+
 class Relocalizer(VlocNode[RelocalizerParameters]):
     """Images, camera info, TF and a map in; pose, transform and status out.
 
-    The executor only receives and answers. Maps are opened in one thread and images localized in another: what an
-    image goes through is in `relocalization.py`.
+    The executor only receives and answers. Two more threads work: that of `map_input.py` opens maps and puts them into
+    `map_slot.py`, that of the worker here does `image_job.py` for one image after the other. What they share has its
+    own lock each, held for a few assignments: the slot, the `PoseTracker`, the triggers.
     """
 
     def __init__(self) -> None:
         super().__init__("relocalizer", RelocalizerParameters)
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
+        self._made: _Parts | None = None
+        self._worker: NewestWins[Image | CompressedImage] | None = None  # none before the first activation
+        self._rate = RateLimit()
+        self._triggers = Triggers()
         self._transforms = TransformReceiver(self)
         self._lifetime.callback(self._transforms.close)
-        self._triggers = Triggers()
         # For as long as the node lives: who waits gets an answer even when the node has been deactivated. In a group of
         # its own, for an image must be able to arrive meanwhile.
         self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup())
 
     def configure(self, scope: ExitStack) -> None:
         scope.callback(give_back)  # last of all
-        self._image: ImageReport | None = None
-        self._statistics = Statistics()
-        buffer = Buffer()
+        buffer, tracker = Buffer(), PoseTracker()
         scope.enter_context(self._transforms.filling(buffer))
-        self._status = self.create_publisher(DiagnosticStatus, "~/status", LATCHED)
-        scope.callback(self.destroy_publisher, self._status)
-        self._relocalization = Relocalization(self, buffer, scope)
-        scope.callback(self._relocalization.close)
-        self._loader = NewestWins("map loader", self._open, partial(self.faults.add, "map loader"))
-        scope.callback(self._loader.close)
-        self._foreign_maps = ForeignMaps(expected=not self.parameters.map)
-        scope.callback(self._foreign_maps.close)  # before the loader, which may be waiting for it
-        if self.parameters.map:
-            self._relocalization.use(read_map(resolve_map(self.parameters.map)), self.parameters.map)
-        take_hint = self._relocalization.take_hint
-        hints = self.create_subscription(PoseWithCovarianceStamped, initialpose.TOPIC, take_hint, initialpose.QOS)
-        scope.callback(self.destroy_subscription, hints)
-        self._map_topic = MapTopic(self, scope, self._loader.put, self._log_kept_map)
-        if not self.parameters.map:
-            self._map_topic.listen()
+        slot = MapSlot(self._open_map, partial(self._on_map, tracker))
+        reports = StatusReports(self, scope, slot, tracker, self._dropped)
+        outputs = Outputs(self, scope, tracker, lambda: reports.state() is State.LOCALIZED)
+        restart = partial(self._restart, tracker, buffer)
+        job = ImageJob(self, slot, tracker, buffer, outputs, restart)
+        scope.callback(tracker.restart)  # an image that is not done by then is outdated
+        scope.callback(slot.close)
+        maps = MapInput(self, scope, slot)
+        HintInput(self, scope, slot, tracker, buffer, outputs.initialpose.is_own)
+        self._made = _Parts(slot, reports, outputs, job, maps, restart)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         jumped = self.faults.around("clock jump", self._on_clock_jump)
         jumps = self.get_clock().create_jump_callback(threshold, post_callback=jumped)
         scope.callback(jumps.unregister)
-        self._publish_status()
+        reports.publish()
 
     def activate(self, scope: ExitStack) -> None:
-        self._relocalization.recover()
-        self._worker = NewestWins("localizer", self._localize, partial(self.faults.add, "localizer"))
+        parts = self._parts
+        parts.slot.recover()
+        self._worker = NewestWins("localizer", partial(self._localize, parts), partial(self.faults.add, "localizer"))
         scope.callback(self._triggers.answer_all, Answer(False, "the node was deactivated"))
         scope.callback(self._worker.close)
         self._rate = RateLimit()
-        CameraInput(self, scope, self._on_image, self._relocalization.add_camera_info)
+        CameraInput(self, scope, self._on_image, parts.job.add_camera_info)
         for service in (
             self.create_service(SetBool, "~/set_enabled", self._on_set_enabled),
             self.create_service(Empty, "~/reinitialize_global_localization", self._on_reinitialize),
         ):
             scope.callback(self.destroy_service, service)
         for timer in (
-            self.create_timer(1 / self.parameters.tf_publish_rate, self._relocalization.broadcast_drift),
-            self.create_timer(1.0, self._report, clock=Clock(clock_type=STEADY)),
+            self.create_timer(1 / self.parameters.tf_publish_rate, parts.outputs.drift.send),
+            self.create_timer(1.0, parts.reports.publish_all, clock=Clock(clock_type=STEADY)),
         ):
             scope.callback(self.destroy_timer, timer)
 
@@ -105,57 +114,47 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._wanted_map = read_map(resolve_map(wanted.map)) if changed else None
 
     def apply_parameters(self, old: RelocalizerParameters) -> None:
-        if self._wanted_map is not None:
-            self._loader.put((self._wanted_map, self.parameters.map))
-            self._wanted_map = None
-        if self.parameters.map:
-            self._map_topic.stop()
-        elif old.map or old.max_map_mb != self.parameters.max_map_mb:
-            self._map_topic.listen()
+        self._parts.maps.follow_parameters(old, self._wanted_map)
+        self._wanted_map = None
 
-    def _open(self, received: tuple[StoredMap, str] | UInt8MultiArray) -> None:
-        """In the loader's thread: check a map and use it, or say what is wrong with it and keep the one before."""
-        try:
-            if isinstance(received, tuple):
-                stored, where = received
-            else:
-                stored, where = self._foreign_maps.read(received, self.parameters), WHERE
-            self._relocalization.use(stored, where)
-        except VlocError as error:
-            self._log_kept_map(error)
+    @property
+    def _parts(self) -> _Parts:
+        assert self._made is not None, "the node is not configured"
+        return self._made
 
-    def _log_kept_map(self, error: VlocError) -> None:
-        kept = self._relocalization.map_id
-        self.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
+    def _open_map(self, stored: StoredMap, where: str) -> Localizer:
+        """Raises VlocError."""
+        parameters = self.parameters
+        options = SessionOptions(parameters.backend, parameters.precision, parameters.threads)
+        return open_localizer(stored, where, options, self.get_logger().info)
+
+    def _on_map(self, tracker: PoseTracker, localizer: Localizer, where: str) -> None:
+        """A map has just taken the place of the one before."""
+        tracker.leave_map()
+        frame = localizer.landmark_map.manifest.frame_id
+        self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        is_due = self._rate.lets_through(self._now_ns(), self.parameters.max_rate_hz)
-        if self._triggers or (self.parameters.enabled and is_due):
+        is_due = self._rate.lets_through(self.now_ns(), self.parameters.max_rate_hz)
+        if self._worker and (self._triggers or (self.parameters.enabled and is_due)):
             self._worker.put(message)
 
-    def _localize(self, message: Image | CompressedImage) -> None:
+    def _localize(self, parts: _Parts, message: Image | CompressedImage) -> None:
         """In the worker's thread."""
         if not self._triggers.take() and not self.parameters.enabled:
             return  # whom it was for has given up meanwhile
-        self._image = image = self._report_of(message)
+        image = parts.job.run(message)
         self._triggers.answer_taken(Answer(image.refusal is None, image.summary))
-        self._statistics.add(self._now_ns(), image)
-        self._publish_status()
-        if self._relocalization.failure and self.executor:
-            self.executor.create_task(self._stop_after_failure)
+        if parts.slot.is_closed:
+            return  # the node was cleaned up meanwhile: there is nowhere to report it any more
+        parts.reports.add(image)
+        if parts.slot.failure and self.executor:
+            self.executor.create_task(self._stop_after_failure, parts.slot)
 
-    def _report_of(self, message: Image | CompressedImage) -> ImageReport:
-        try:
-            return self._relocalization.localize(message)
-        except Exception as error:
-            stamp_ns = to_stamp_ns(message.header.stamp)
-            refusal = Refusal(RejectionReason.INTERNAL_ERROR, self.faults.add("image", error))
-            return ImageReport.of(stamp_ns, (self._now_ns() - stamp_ns) * 1e-6, None, refusal)
-
-    def _stop_after_failure(self) -> None:
+    def _stop_after_failure(self, slot: MapSlot) -> None:
         """A GPU that is gone does not come back by trying again with every image: whoever activates the node again
         decides when to."""
-        if self._relocalization.failure and self.is_active:
+        if slot.failure and self.is_active:
             self.get_logger().error("deactivating; activate the node again to open the network anew")
             self.trigger_deactivate()
 
@@ -179,37 +178,17 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         return response
 
     def _on_reinitialize(self, request: Empty.Request, response: Empty.Response) -> Empty.Response:
-        self._relocalization.reset("reinitialize_global_localization was called")
+        self._parts.restart("reinitialize_global_localization was called")
         return response
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
-        self._relocalization.reset("the clock jumped back or was changed")
+        self._parts.restart("the clock jumped back or was changed")
 
-    def _publish_status(self) -> None:
-        status = self._relocalization.status(self._image, self._dropped)
-        self._status.publish(to_message(status, self.get_fully_qualified_name()))
+    def _restart(self, tracker: PoseTracker, buffer: Buffer, reason: str) -> None:
+        """Forget where the robot was, and all transforms."""
+        tracker.restart()
+        buffer.clear()
+        self.get_logger().info(f"localizing anew: {reason}")
 
-    def _report(self) -> None:
-        """Once a second: diagnostics, and the status again, should the robot have become lost without an image."""
-        self._publish_status()
-        status, now_ns = self._relocalization.status(None, self._dropped), self._now_ns()
-        values = {
-            "state": status.state.value,
-            "map_id": status.map_id,
-            "map_frame": status.map_frame,
-            **self._statistics.values(now_ns),
-            "dropped": status.dropped,
-            "backend": self._relocalization.backend,
-            "faults": self.faults.count,
-            "last_fault": self.faults.last,
-        }
-        diagnosis = diagnostic(self.get_fully_qualified_name(), status.state, status.state.value, values)
-        self.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[diagnosis]))
-
-    @property
     def _dropped(self) -> int:
-        worker = getattr(self, "_worker", None)  # none before the first activation
-        return worker.dropped if worker else 0
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
+        return self._worker.dropped if self._worker else 0

@@ -1,0 +1,263 @@
+"""What happens while an image is worked on: another map, the end of the node, a restart, parameters, a lost network.
+
+The network waits until the test lets it go on, so that each order of events is made, not waited for.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
+
+from support.robot import camera_info, raw_image
+
+from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ModelError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.stamps import NS_PER_S
+from vloc_ros.geometry.transforms import from_quaternion
+from vloc_ros.ros.faults import Faults
+from vloc_ros.ros.image_job import ImageJob
+from vloc_ros.ros.map_slot import MapSlot
+from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.status import ImageReport
+from vloc_ros.tracking.track import Fix, Hint
+
+WAIT_S = 30.0
+NOW_NS = 1_700_000_000 * NS_PER_S
+CAMERA = Camera(64, 48, 50.0, 50.0, 32.0, 24.0)
+RGB = np.zeros((48, 64, 3), np.uint8)
+ALONE = RelocalizerParameters(tf_mode="none", base_frame="")  # no TF is needed
+SEEN = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
+
+
+class Network:
+    """A localizer of a map whose frame is the map's name; `held`, it waits in the middle of an image."""
+
+    def __init__(self, map_id: str) -> None:
+        self.map_id = map_id
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
+        self.error: Exception | None = None
+        self.rejection: Rejection | None = None
+        self.x = 0.0
+        manifest = SimpleNamespace(frame_id=map_id, field_of_view_deg=None, frame_of=lambda place: map_id)
+        self.landmark_map = SimpleNamespace(manifest=manifest)
+
+    def warm_up(self) -> None:
+        """Nothing to do."""
+
+    def gated(self, **thresholds: Any) -> "Network":
+        return self
+
+    def localize(self, image: Any) -> PoseEstimate | Rejection:
+        self.begun.set()
+        assert self.go_on.wait(WAIT_S)
+        if self.error:
+            raise self.error
+        if self.rejection:
+            return self.rejection
+        pose = from_quaternion((0, 0, 0, 1), (self.x, 0, 0))
+        return PoseEstimate(pose, 1e-4 * np.eye(6), SEEN, np.ones(4, bool), 0.5, 0.9, {"total": 1.0})
+
+
+class Bench:
+    """An image job with all around it, but for ROS."""
+
+    def __init__(self) -> None:
+        self.parameters, self.log = ALONE, list[str]()
+        self.published: list[tuple[Fix, RelocalizerParameters]] = []
+        self.viewed: list[str] = []
+        self.restarts: list[str] = []
+        self.hall, self.attic = Network("hall"), Network("attic")
+        networks = {"hall": self.hall, "attic": self.attic}
+        self.tracker = PoseTracker()
+        self.slot = MapSlot(lambda stored, where: networks[stored.map_id], lambda *_: self.tracker.leave_map())  # type: ignore[arg-type, return-value]
+        self.faults = Faults(lambda line, origin: self.log.append(line), lambda line: None)
+        node: Any = self  # what the job needs of one is below
+        outputs: Any = SimpleNamespace(publish_fix=self.publish, publish_views=self.view)
+        buffer: Any = None
+        self.job = ImageJob(node, self.slot, self.tracker, buffer, outputs, self.restart)
+        self.stamps = iter(range(NOW_NS - 100, NOW_NS))
+        self.reports: list[ImageReport] = []
+        self.use("hall")
+
+    def get_logger(self) -> Any:
+        return SimpleNamespace(warning=self.log.append, error=self.log.append)
+
+    def now_ns(self) -> int:
+        return NOW_NS
+
+    def publish(self, base: Any, estimate: Any, camera_frame: str, parameters: Any, is_news: bool) -> None:
+        self.published.append((base.fix, parameters))
+
+    def view(self, image: Any, result: Any, landmark_map: Any) -> None:
+        self.viewed.append(landmark_map.manifest.frame_id)
+
+    def restart(self, reason: str) -> None:
+        self.tracker.restart()
+        self.restarts.append(reason)
+
+    def use(self, map_id: str) -> None:
+        self.slot.open(SimpleNamespace(map_id=map_id), "test")  # type: ignore[arg-type]
+
+    def run(self, stamp_ns: int | None = None) -> ImageReport:
+        stamp_ns = next(self.stamps) if stamp_ns is None else stamp_ns
+        self.job.add_camera_info(camera_info(CAMERA, stamp_ns))
+        self.reports.append(self.job.run(raw_image(RGB, stamp_ns)))
+        return self.reports[-1]
+
+    def during(self, network: Network, happens: Callable[[], object]) -> ImageReport:
+        """The report of an image in the middle of which something happens."""
+        network.begun.clear()
+        network.go_on.clear()
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        assert network.begun.wait(WAIT_S)
+        happens()
+        network.go_on.set()
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+        return self.reports[-1]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def reason_of(report: ImageReport) -> RejectionReason | None:
+    return report.refusal.reason if report.refusal else None
+
+
+def test_an_image_becomes_a_fix(bench: Bench) -> None:
+    report = bench.run()
+    assert report.refusal is None
+    assert report.figures is not None
+    ((fix, parameters),) = bench.published
+    assert (fix.map_frame, fix.stamp_ns, parameters) == ("hall", report.stamp_ns, bench.parameters)
+    assert bench.tracker.fix is fix
+    assert bench.viewed == ["hall"]
+
+
+def test_a_map_that_comes_during_an_image_makes_it_outdated(bench: Bench) -> None:
+    bench.run()
+    report = bench.during(bench.hall, lambda: bench.use("attic"))
+    assert reason_of(report) is RejectionReason.OUTDATED
+    assert len(bench.published) == 1, "no pose in the map before is published"
+    assert bench.tracker.fix is None, "and none begins the track in the new one"
+    assert bench.viewed[-1] == "hall", "what the image showed is drawn with the map that it was localized in"
+    assert bench.run().refusal is None
+    assert bench.published[-1][0].map_frame == "attic"
+
+
+def test_a_map_that_comes_as_an_image_begins_never_mixes_two_maps(bench: Bench) -> None:
+    begin = bench.tracker.begin
+
+    def begin_late(stamp_ns: int) -> Any:
+        bench.use("attic")
+        return begin(stamp_ns)
+
+    bench.tracker.begin = begin_late  # type: ignore[method-assign]
+    assert bench.run().refusal is None
+    assert bench.published[-1][0].map_frame == bench.slot.map_id == "attic"
+
+
+def test_a_node_that_is_cleaned_up_during_an_image_publishes_nothing_of_it(bench: Bench) -> None:
+    def clean_up() -> None:
+        bench.slot.close()
+        bench.tracker.restart()
+
+    report = bench.during(bench.hall, clean_up)
+    assert reason_of(report) is RejectionReason.OUTDATED
+    assert not bench.published
+    assert reason_of(bench.run()) is RejectionReason.NO_MAP
+
+
+def test_a_restart_during_an_image_makes_it_outdated(bench: Bench) -> None:
+    bench.run()
+    report = bench.during(bench.hall, bench.tracker.restart)
+    assert reason_of(report) is RejectionReason.OUTDATED
+    assert bench.tracker.fix is None
+    bench.hall.x = 50.0
+    assert bench.run().refusal is None, "the next fix is believed at once"
+
+
+def test_a_hint_during_an_image_holds_for_the_next_one(bench: Bench) -> None:
+    bench.run()
+    there = from_quaternion((0, 0, 0, 1), (50.0, 0, 0))
+    report = bench.during(bench.hall, lambda: bench.tracker.expect(Hint(Fix(0, there, None, "hall"), 0.5, 10.0)))
+    assert reason_of(report) is RejectionReason.OUTDATED
+    bench.hall.x = 50.0
+    assert bench.run().refusal is None
+
+
+def test_an_image_goes_on_with_the_parameters_that_it_began_with(bench: Bench) -> None:
+    other = replace(ALONE, tf_mode="map_to_camera", max_jump_m=0.01, max_speed_mps=0.0)
+    bench.run()
+    bench.hall.x = 0.1
+
+    def change() -> None:
+        bench.parameters = other
+
+    report = bench.during(bench.hall, change)
+    assert report.refusal is None
+    assert bench.published[-1][1] is ALONE
+    assert bench.run().refusal is None, "nothing has moved"
+    assert bench.published[-1][1] is other, "the next image takes the new ones"
+    bench.hall.x = 0.2
+    assert reason_of(bench.run()) is RejectionReason.JUMP
+
+
+def test_a_network_that_fails_is_let_go_of(bench: Bench) -> None:
+    bench.hall.error = ModelError("the GPU is lost")
+    assert reason_of(bench.run()) is RejectionReason.NETWORK_FAILED
+    assert bench.slot.failure == "network_failed: the GPU is lost"
+    assert bench.log == ["network_failed: the GPU is lost"]
+    assert reason_of(bench.run()) is RejectionReason.NO_MAP
+
+
+def test_a_network_that_fails_after_another_map_has_come_fails_alone(bench: Bench) -> None:
+    def swap() -> None:
+        bench.use("attic")
+        bench.hall.error = ModelError("the GPU is lost")
+
+    assert reason_of(bench.during(bench.hall, swap)) is RejectionReason.NETWORK_FAILED
+    assert (bench.slot.map_id, bench.slot.failure) == ("attic", "")
+    assert bench.run().refusal is None
+
+
+def test_images_that_go_back_in_time_restart_the_track(bench: Bench) -> None:
+    bench.run(NOW_NS)
+    bench.hall.x = 50.0
+    assert bench.run(NOW_NS - 10 * NS_PER_S).refusal is None
+    assert bench.restarts == ["images went back in time by 10.0 s"]
+
+
+def test_what_localize_says_is_the_reason(bench: Bench) -> None:
+    bench.hall.rejection = Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 3.0})
+    report = bench.run()
+    assert (reason_of(report), report.localize_ms) == (RejectionReason.NO_POSE, 3.0)
+    assert bench.viewed == ["hall"]
+    assert [bench.run() and len(bench.log) for _ in range(3)] == [1, 1, 1], "the same is warned of once in a while"
+
+
+def test_a_defect_is_a_report_too(bench: Bench) -> None:
+    bench.hall.error = RuntimeError("nobody thought of that")
+    report = bench.run()
+    assert str(report.refusal) == "internal_error: image: RuntimeError: nobody thought of that"
+    bench.hall.error = None
+    assert bench.run().refusal is None
+
+
+def test_without_camera_info_or_with_an_odd_stamp(bench: Bench) -> None:
+    assert reason_of(bench.job.run(raw_image(RGB, NOW_NS))) is RejectionReason.NO_CAMERA_INFO
+    for stamp_ns in (0, -5 * NS_PER_S, NOW_NS + 10 * NS_PER_S):
+        assert reason_of(bench.run(stamp_ns)) is RejectionReason.BAD_STAMP
+    assert reason_of(bench.job.run(raw_image(RGB, NOW_NS, encoding="sepia7"))) is RejectionReason.BAD_INPUT

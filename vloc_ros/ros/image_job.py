@@ -1,0 +1,179 @@
+"""What one image goes through: its camera, its pose, the robot's frames, the track, and what is published of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_ros import Buffer
+
+from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ModelError, VlocError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.localizer import Localizer
+from vloc_ros.ros.camera_images import CameraInfos, read_image
+from vloc_ros.ros.conversions import to_stamp_ns
+from vloc_ros.ros.map_slot import MapSlot
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.outputs import Outputs, locate_base
+from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at
+from vloc_ros.ros.throttle import Throttle
+from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
+from vloc_ros.tracking.track import Track
+
+MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
+MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
+WARN_AGAIN_S = 10.0  # about the same thing
+
+
+class ImageJob:
+    """Done for one image after the other, by one thread; `add_camera_info` is called by another.
+
+    It has no lock of its own and holds none while the network runs: the map and the track that an image began with
+    stay the image's until its end, and a fix is refused if somebody has replaced the track meanwhile.
+    """
+
+    def __init__(
+        self,
+        node: VlocNode[RelocalizerParameters],
+        slot: MapSlot,
+        tracker: PoseTracker,
+        buffer: Buffer,
+        outputs: Outputs,
+        restart: Callable[[str], None],
+    ) -> None:
+        """`restart` forgets the track and all transforms, and says why."""
+        self._node, self._slot, self._tracker, self._buffer = node, slot, tracker, buffer
+        self._outputs, self._restart = outputs, restart
+        self._infos = CameraInfos()
+        self._warned = Throttle(WARN_AGAIN_S)
+        self._looked_at: tuple[Camera, str] | None = None  # the camera and the map of the last image
+
+    def add_camera_info(self, info: CameraInfo) -> None:
+        """A message on `camera_info`."""
+        self._infos.add(info)
+
+    def run(self, message: Image | CompressedImage) -> ImageReport:
+        """Localize one image and publish what follows from it; whatever goes wrong is in the report."""
+        stamp_ns = to_stamp_ns(message.header.stamp)
+        try:
+            return self._run(message, stamp_ns)
+        except Exception as error:
+            refusal = Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
+            return ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
+
+    def _run(self, message: Image | CompressedImage, stamp_ns: int) -> ImageReport:
+        parameters = self._node.parameters  # of the whole image, should they change meanwhile
+        localizer: Localizer | None = None
+        result: PoseEstimate | Rejection | None = None
+        refusal: Refusal | None = None
+        try:
+            track, localizer = self._begin(stamp_ns)
+            image = read_image(message, self._infos.of(stamp_ns), parameters)
+            self._look_at(image.camera, localizer)
+            result = with_thresholds(localizer, parameters).localize(image)
+            if isinstance(result, Rejection):
+                raise RefusedError(result.reason, result.detail)
+            map_frame = localizer.landmark_map.manifest.frame_of(result.place)
+            self._accept(track, image, result, map_frame, parameters)
+        except RefusedError as refused:
+            refusal = self._warn(refused.refusal)
+        except ModelError as error:
+            refusal = self._fail(localizer, error)
+        except VlocError as error:
+            refusal = self._warn(Refusal(RejectionReason.BAD_INPUT, str(error)))
+        latency_ms = self._milliseconds_since(stamp_ns)
+        if localizer is not None and result is not None:
+            self._outputs.publish_views(image, result, localizer.landmark_map)
+        return ImageReport.of(stamp_ns, latency_ms, result, refusal)
+
+    def _begin(self, stamp_ns: int) -> tuple[Track, Localizer]:
+        """What the image is to be localized with. Raises RefusedError."""
+        refuse_stamp(stamp_ns, self._node.now_ns())
+        back_s = self._tracker.seconds_back(stamp_ns)
+        if back_s > MAX_BACK_S:
+            self._restart(f"images went back in time by {back_s:.1f} s")
+        # The track first: a map that comes in between restarts it, and then the image is outdated. The other way round,
+        # a fix in the map before could begin the track in the new one.
+        track, localizer = self._tracker.begin(stamp_ns), self._slot.localizer
+        if localizer is None:
+            raise RefusedError(RejectionReason.NO_MAP, "is the map server running?")
+        return track, localizer
+
+    def _look_at(self, camera: Camera, localizer: Localizer) -> None:
+        """Warn of a focal length far from the map's, when the calibration or the map is a new one."""
+        if (camera, localizer.map_id) != self._looked_at:
+            self._looked_at = camera, localizer.map_id
+            for doubt in field_of_view_doubts([camera], localizer.landmark_map.manifest):
+                self._warn_once("field_of_view", doubt)
+
+    def _accept(
+        self,
+        before: Track,
+        image: CameraImage,
+        estimate: PoseEstimate,
+        map_frame: str,
+        parameters: RelocalizerParameters,
+    ) -> None:
+        """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
+        frames = self._frames(map_frame, image, parameters)
+        base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
+        is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
+        self._outputs.publish_fix(base, estimate, image.frame_id, parameters, is_news)
+
+    def _frames(self, map_frame: str, image: CameraImage, parameters: RelocalizerParameters) -> FramesAtStamp:
+        """Of the robot at the image's stamp. Raises RefusedError."""
+        if map_frame == broadcast_frame(parameters, image.frame_id):
+            itself = f"{map_frame!r} is the map's frame, and what {parameters.tf_mode} would broadcast below it"
+            raise RefusedError(RejectionReason.NO_TRANSFORM, itself)
+        try:
+            return frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
+        except TransformMissingError as error:
+            raise RefusedError(RejectionReason.NO_TRANSFORM, str(error)) from error
+
+    def _fail(self, localizer: Localizer | None, error: ModelError) -> Refusal:
+        refusal = Refusal(RejectionReason.NETWORK_FAILED, str(error))
+        if localizer is not None:
+            self._slot.fail(localizer, str(refusal))
+        self._node.get_logger().error(str(refusal))
+        return refusal
+
+    def _warn(self, refusal: Refusal) -> Refusal:
+        self._warn_once(refusal.reason.value, str(refusal))
+        return refusal
+
+    def _warn_once(self, about: str, text: str) -> None:
+        if self._warned.is_due(about):
+            self._node.get_logger().warning(text)
+
+    def _milliseconds_since(self, stamp_ns: int) -> float:
+        return (self._node.now_ns() - stamp_ns) * 1e-6
+
+
+def refuse_stamp(stamp_ns: int, now_ns: int) -> None:
+    """Raises RefusedError for the stamp of an image that cannot be."""
+
+    def refuse(detail: str) -> RefusedError:
+        return RefusedError(RejectionReason.BAD_STAMP, detail)
+
+    if stamp_ns == 0:
+        raise refuse("the image's stamp is 0: its driver does not set it")
+    if stamp_ns < 0:
+        raise refuse(f"the image's stamp is negative: {stamp_ns * 1e-9:.3f} s")
+    if now_ns == 0:
+        raise refuse("use_sim_time is on, and nothing has come on /clock: is the simulation running?")
+    ahead_s = (stamp_ns - now_ns) * 1e-9
+    if ahead_s > MAX_FUTURE_S:
+        raise refuse(f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
+
+
+def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:
+    """The localizer with the thresholds that the parameters set instead of the map's."""
+    own: dict[str, Any] = {
+        "min_inliers": parameters.min_inliers,
+        "max_reprojection_rmse_px": parameters.max_reprojection_rmse_px,
+        "min_confidence": parameters.min_confidence,
+    }
+    return localizer.gated(**{name: value for name, value in own.items() if value})

@@ -1,0 +1,82 @@
+"""What the relocalizer says of itself: ~/status after every image, and that and the diagnostics once a second."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+from vloc_ros.ros.conversions import header
+from vloc_ros.ros.diagnostics import Statistics, diagnostic, to_message
+from vloc_ros.ros.map_slot import MapSlot
+from vloc_ros.ros.node import LATCHED, VlocNode
+from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.state import State
+from vloc_ros.tracking.status import ImageReport, Status
+
+
+class StatusReports:
+    """Publishes for the time of `scope`. The thread with the images adds reports, the executor repeats the last one."""
+
+    def __init__(
+        self,
+        node: VlocNode[RelocalizerParameters],
+        scope: ExitStack,
+        slot: MapSlot,
+        tracker: PoseTracker,
+        dropped: Callable[[], int],
+    ) -> None:
+        """`dropped`: images that newer ones have replaced."""
+        self._node, self._slot, self._tracker, self._dropped = node, slot, tracker, dropped
+        self._statistics = Statistics()
+        self._image: ImageReport | None = None  # of the last one
+        # No lifecycle publisher: an inactive node has a status, too.
+        self._publisher = node.create_publisher(DiagnosticStatus, "~/status", LATCHED)
+        scope.callback(node.destroy_publisher, self._publisher)
+
+    def state(self) -> State:
+        """What may be believed now."""
+        if self._slot.failure:
+            return State.LOST
+        has_map = self._slot.localizer is not None
+        return self._tracker.state(has_map, self._node.now_ns(), self._node.parameters.tracking)
+
+    def status(self) -> Status:
+        """What there is to say now. The map's frame is that of the last fix: in a map of several places, that of its
+        place; before any fix, the map's own."""
+        localizer, fix = self._slot.localizer, self._tracker.fix
+        own_frame = localizer.landmark_map.manifest.frame_id if localizer else ""
+        return Status(
+            state=self.state(),
+            map_id=localizer.map_id if localizer else "",
+            map_frame=fix.map_frame if localizer and fix else own_frame,
+            image=self._image,
+            dropped=self._dropped(),
+        )
+
+    def add(self, image: ImageReport) -> None:
+        """Count an image that was just worked on, and say what became of it."""
+        self._image = image
+        self._statistics.add(self._node.now_ns(), image)
+        self.publish()
+
+    def publish(self) -> None:
+        """On ~/status."""
+        self._publisher.publish(to_message(self.status(), self._node.get_fully_qualified_name()))
+
+    def publish_all(self) -> None:
+        """The diagnostics, and the status again: the robot may have become lost without an image."""
+        self.publish()
+        status, localizer, now_ns = self.status(), self._slot.localizer, self._node.now_ns()
+        values = {
+            "state": status.state.value,
+            "map_id": status.map_id,
+            "map_frame": status.map_frame,
+            **self._statistics.values(now_ns),
+            "dropped": status.dropped,
+            "backend": localizer.backend if localizer else "",
+            "faults": self._node.faults.count,
+            "last_fault": self._node.faults.last,
+        }
+        told = diagnostic(self._node.get_fully_qualified_name(), status.state, status.state.value, values)
+        self._node.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[told]))
