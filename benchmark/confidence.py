@@ -46,7 +46,7 @@ def main() -> None:
         {"confidence": "{confidence:.2f}", "share that is right": "{right:.2f}", "poses": "{poses:,}"},
     )
     for group in reliability([record.solved for record in records if record.solved is not None]):
-        reliable.add(confidence=group.said, right=group.right, poses=group.count)
+        reliable.add(confidence=group.confidence, right=group.accuracy, poses=group.count)
     reliable.write(options.json and options.json.with_name("reliability.json"))
 
 

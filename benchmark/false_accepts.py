@@ -17,7 +17,7 @@ from results import Results, add_json
 
 from vloc_ros.cli.options import add_map
 from vloc_ros.core.types import CameraImage, PoseEstimate
-from vloc_ros.datasets.files import read_image
+from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import load_localizer
 

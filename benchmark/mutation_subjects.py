@@ -27,18 +27,18 @@ from mutants import (
 )
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_frames import bag_frames
-from vloc_ros.datasets.files import read_depth, read_image
+from vloc_ros.datasets.dataset_files import read_depth, read_image
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import VlocError
 from vloc_ros.evaluation.report.map_report import write_map_report
 from vloc_ros.geometry.stamps import NS_PER_S
-from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_line
+from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_tum_line
 from vloc_ros.images import to_rgb
 from vloc_ros.localizer import open_localizer
 from vloc_ros.maps import pack_map, read_map, unpack_map
@@ -213,7 +213,7 @@ class Texts:
         names = [f"{number:04d}" for number in range(6)]
         for name in names:
             cv2.imwrite(str(folder / "images" / f"{name}.png"), frame.rgb[:48, :64])
-        poses = [to_line(StampedPose(number * NS_PER_S, np.eye(4))) for number in range(6)]
+        poses = [to_tum_line(StampedPose(number * NS_PER_S, np.eye(4))) for number in range(6)]
         self._texts = {
             "camera.txt": "64 48 50.0 50.0 31.5 23.5 0.1 -0.05 0.001 0.002\n",
             "poses.txt": "".join(f"{name} {line.partition(' ')[2]}\n" for name, line in zip(names, poses, strict=True)),
@@ -272,7 +272,7 @@ class Bags:
             storage.write_bytes(damaged(rng, storage.read_bytes()))
         path = bad if rng.random() < 0.7 else storage
         with open_bag(path) as bag:
-            for _ in bag_frames(bag, BagOptions(truth=TruthOptions("/pose")), "map"):
+            for _ in bag_frames(bag, BagOptions(truth=GroundTruthOptions("/pose")), "map"):
                 pass
 
 

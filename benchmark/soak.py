@@ -18,7 +18,7 @@ import numpy as np
 from results import Results, add_json
 
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_mounting
+from vloc_ros.datasets.drive import OdometryDrift, plan_drive, robot_extrinsics
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.datasets.types import Frame
 from vloc_ros.demo.player import DrivePlayer
@@ -94,7 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     room = open_dataset("synthetic_room", None, "drive")
     dataset = to_and_fro(room, round(options.minutes * 60 * options.rate))
-    drive = plan_drive(dataset, robot_mounting(), drift=OdometryDrift(distance=0.01, turn=0.01, pull_deg_per_m=0.5))
+    drive = plan_drive(dataset, robot_extrinsics(), drift=OdometryDrift(distance=0.01, turn=0.01, pull_deg_per_m=0.5))
     memory = Memory()
     memory.start()
     demonstrate(

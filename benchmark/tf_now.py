@@ -26,7 +26,7 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, StaticTransformBroadcaster, TransformBroadcaster, TransformException, TransformListener
 
 from vloc_ros.datasets import Frame, open_dataset
-from vloc_ros.datasets.drive import robot_mounting
+from vloc_ros.datasets.drive import robot_extrinsics
 from vloc_ros.demo.player import to_camera_info
 from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.geometry.transforms import invert
@@ -47,8 +47,8 @@ class StandingRobot(Node):
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self._tf = TransformBroadcaster(self)
         static = StaticTransformBroadcaster(self)
-        static.sendTransform(to_transform_stamped(robot_mounting(), BASE, CAMERA, 0))
-        self._odom_from_base = frame.map_from_camera @ invert(robot_mounting())
+        static.sendTransform(to_transform_stamped(robot_extrinsics(), BASE, CAMERA, 0))
+        self._odom_from_base = frame.map_from_camera @ invert(robot_extrinsics())
         self.create_timer(1 / IMAGES_HZ, self._send_image)
         self.create_timer(1 / ODOMETRY_HZ, self._send_odometry)
 

@@ -7,7 +7,7 @@ import pytest
 from support.bag_scenes import CAMERA, picture, stamp
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.camera import choose_camera, read_calibrations
+from vloc_ros.bags.camera_topics import choose_camera, read_calibrations
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.errors import DatasetError

@@ -8,7 +8,7 @@ import pytest
 from support.bag_scenes import CAMERA_FRAME, IMAGES, evaluated, knowing, place, stamp, worst_m, write_tf, write_view
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import TF, open_bag
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.tf_topics import choose_tf
@@ -165,7 +165,7 @@ def test_the_command_line_takes_the_topics_of_tf_and_says_which_they_were(
 
 def test_frames_of_a_bag_use_the_topics_that_are_asked_for(tmp_path: Path) -> None:
     path = write_scene(tmp_path / "bag", ROBOTS, "/robot1")
-    options = BagOptions(truth=TruthOptions("tf"), tf_topics=("/robot2/tf", "/robot1/tf_static"))
+    options = BagOptions(truth=GroundTruthOptions("tf"), tf_topics=("/robot2/tf", "/robot1/tf_static"))
     with open_bag(path) as bag:
         frames = list(bag_frames(bag, options, "map"))
     for frame in frames:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support import SHIPPED_MAP
 
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, ODOMETRY, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.writer import open_writer
@@ -19,7 +19,7 @@ from vloc_ros.cli import main
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.bag_frames import bag_frames
-from vloc_ros.datasets.drive import LOOKING_AHEAD, OdometryDrift, mounting_of, plan_drive, robot_mounting
+from vloc_ros.datasets.drive import LOOKING_AHEAD, OdometryDrift, extrinsics_of, plan_drive, robot_extrinsics
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.alignment import Correction
@@ -41,7 +41,7 @@ def drive() -> Dataset:
 @pytest.fixture(scope="module")
 def raw(drive: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bags") / "raw"
-    write_dataset(path, drive, robot_mounting(), WriteOptions(drift=OdometryDrift()))
+    write_dataset(path, drive, robot_extrinsics(), WriteOptions(drift=OdometryDrift()))
     return path
 
 
@@ -75,15 +75,15 @@ def test_raw_images_are_the_same_and_everything_is_there(drive: Dataset, raw: Pa
 
 
 def test_odometry_and_tf_are_those_of_the_demo(drive: Dataset, raw: Path) -> None:
-    plan = plan_drive(drive, robot_mounting())
+    plan = plan_drive(drive, robot_extrinsics())
     with open_bag(raw) as bag:
         chain = read_transforms(bag, bag.of_type(TF)).chain("odom", "camera_optical_frame")
-        frames = bag_frames(bag, BagOptions(truth=TruthOptions("/odom")), "map")
+        frames = bag_frames(bag, BagOptions(truth=GroundTruthOptions("/odom")), "map")
         by_topic = [frame.map_from_camera for frame in frames]
     stamps = chain.moving[0].trajectory.stamps_ns
     poses, known = chain.at(stamps, 0)
     assert known.all()
-    np.testing.assert_allclose(poses, plan.odom_from_base @ robot_mounting(), atol=1e-9)
+    np.testing.assert_allclose(poses, plan.odom_from_base @ robot_extrinsics(), atol=1e-9)
     np.testing.assert_allclose(poses, by_topic, atol=1e-9)
     true_steps = invert(plan.map_from_base[:1]) @ plan.map_from_base
     assert np.abs(plan.odom_from_base - true_steps).max() > 1e-3
@@ -195,7 +195,7 @@ def test_without_drift_odometry_is_the_truth(drive: Dataset, tmp_path: Path) -> 
     write_dataset(tmp_path / "bag", drive, LOOKING_AHEAD, WriteOptions(storage="sqlite3", jpeg_quality=95, rate_hz=2))
     with open_bag(tmp_path / "bag") as bag:
         assert [topic.name for topic in bag.of_type(COMPRESSED_IMAGE)] == ["/image/compressed"]
-        frames = list(bag_frames(bag, BagOptions(truth=TruthOptions("/odom")), "map"))
+        frames = list(bag_frames(bag, BagOptions(truth=GroundTruthOptions("/odom")), "map"))
     assert frames[1].image.stamp_ns - frames[0].image.stamp_ns == 500_000_000
     for index, frame in enumerate(frames):
         base_from_map = LOOKING_AHEAD @ invert(drive.map_from_camera(0))  # odometry begins at the base
@@ -205,22 +205,22 @@ def test_without_drift_odometry_is_the_truth(drive: Dataset, tmp_path: Path) -> 
 
 
 def test_the_same_data_set_gives_the_same_bag(drive: Dataset, raw: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "raw", drive, robot_mounting(), WriteOptions(drift=OdometryDrift()))
+    write_dataset(tmp_path / "raw", drive, robot_extrinsics(), WriteOptions(drift=OdometryDrift()))
     assert (tmp_path / "raw/raw.mcap").read_bytes() == (raw / "raw.mcap").read_bytes()
 
 
 @pytest.mark.parametrize("room", ["synthetic_room", "synthetic_office"])
 def test_a_rooms_drive_is_a_robots_and_all_else_is_in_the_hand(room: str, tmp_path: Path) -> None:
     drive = open_dataset(room, None, "drive")
-    mounting = mounting_of(drive)
-    np.testing.assert_array_equal(mounting, robot_mounting())
+    mounting = extrinsics_of(drive)
+    np.testing.assert_array_equal(mounting, robot_extrinsics())
     bases = np.stack([drive.map_from_camera(index) for index in range(len(drive))]) @ invert(mounting)
     np.testing.assert_allclose(bases[:, 2, 3], 0, atol=1e-9)  # on the floor
     np.testing.assert_allclose(bases[:, 2, 2], 1, atol=1e-9)  # upright
     (tmp_path / "both.txt").write_text("drive/000000\ntest/000000\n")
     for split in ("test", str(tmp_path / "both.txt")):
-        np.testing.assert_array_equal(mounting_of(open_dataset(room, None, split)), LOOKING_AHEAD)
-    np.testing.assert_array_equal(mounting_of(Subset(drive, [0, 1])), LOOKING_AHEAD)  # it says nothing of it
+        np.testing.assert_array_equal(extrinsics_of(open_dataset(room, None, split)), LOOKING_AHEAD)
+    np.testing.assert_array_equal(extrinsics_of(Subset(drive, [0, 1])), LOOKING_AHEAD)  # it says nothing of it
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(drive: Dataset, tmp_path: Path) -> None:

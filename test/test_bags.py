@@ -22,7 +22,7 @@ from support.bag_scenes import (
 )
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.camera import choose_camera, read_calibrations
+from vloc_ros.bags.camera_topics import choose_camera, read_calibrations
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
 from vloc_ros.bags.writer import COMPRESSIONS_OF, BagWriter, Compression, Storage, open_writer

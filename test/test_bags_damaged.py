@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.bag_scenes import CAMERA_FRAME, place, rewrite_mcap, stamp, storage_file, write_tf, write_truth, write_view
 
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import Message, open_bag
 from vloc_ros.bags.writer import Storage, open_writer
 from vloc_ros.datasets.bag_frames import bag_frames
@@ -38,7 +38,7 @@ def write_scene(path: Path, storage: Storage = "mcap", change: Callable[[Message
 
 def read_whole(path: Path, truth: str) -> None:
     with open_bag(path) as bag:
-        assert list(bag_frames(bag, BagOptions(truth=TruthOptions(truth)), "map"))
+        assert list(bag_frames(bag, BagOptions(truth=GroundTruthOptions(truth)), "map"))
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -71,7 +71,7 @@ def test_poses_that_cannot_be_are_left_out(
 
     path = write_scene(tmp_path / "bag", change=change)
     with open_bag(path) as bag:
-        frames = list(bag_frames(bag, BagOptions(truth=TruthOptions("/pose", max_gap_s=1)), "map"))
+        frames = list(bag_frames(bag, BagOptions(truth=GroundTruthOptions("/pose", max_gap_s=1)), "map"))
     assert len(frames) == IMAGES
     assert all(np.abs(frame.map_from_camera).max() < 10 for frame in frames)
     assert not recwarn.list

@@ -16,9 +16,9 @@ from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, opti
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import Dataset, Frame, open_dataset
-from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.synthetic_room import CAMERA
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
@@ -265,7 +265,7 @@ def test_a_work_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Changed(Altered):
+class Changed(DatasetWrapper):
     """Black images; depth that is not there or says nothing."""
 
     has_depth: bool = True
@@ -322,7 +322,7 @@ def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.Monk
 
 
 @dataclass(frozen=True, eq=False)
-class Turned(Altered):
+class Turned(DatasetWrapper):
     """Poses of cameras with OpenGL's axes."""
 
     def map_from_camera(self, index: int) -> np.ndarray:

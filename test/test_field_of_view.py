@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support.map_files import make_map
 
-from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.core.field_of_view import field_of_view_warnings
 from vloc_ros.geometry.camera import Camera
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
@@ -15,25 +15,25 @@ MANIFEST = replace(make_map().manifest, training={"field_of_view_deg": [62.7, 62
 @pytest.mark.parametrize("factor", [0.5, 0.75, 4 / 3, 2.0])
 def test_a_focal_length_of_another_resolution_is_named_with_both_fields_of_view(factor: float) -> None:
     camera = replace(CAMERA, fx=525.0 * factor)
-    (doubt,) = field_of_view_doubts([camera, camera], MANIFEST)
+    (doubt,) = field_of_view_warnings([camera, camera], MANIFEST)
     assert f"{camera.field_of_view_deg:.1f} deg" in doubt
     assert "62.7 deg" in doubt
     assert f"fx = {camera.fx:.6g}" in doubt
 
 
 def test_the_same_field_of_view_in_another_resolution_is_none() -> None:
-    assert field_of_view_doubts([CAMERA.resized(320, 240), CAMERA.resized(1280, 960)], MANIFEST) == []
-    assert field_of_view_doubts([replace(CAMERA, fx=600.0)], MANIFEST) == []
+    assert field_of_view_warnings([CAMERA.resized(320, 240), CAMERA.resized(1280, 960)], MANIFEST) == []
+    assert field_of_view_warnings([replace(CAMERA, fx=600.0)], MANIFEST) == []
 
 
 def test_a_map_of_several_cameras_takes_all_between() -> None:
     wide = replace(MANIFEST, training={"field_of_view_deg": [40.0, 90.0]})
-    assert field_of_view_doubts([replace(CAMERA, fx=focal) for focal in (320.0, 525.0, 900.0)], wide) == []
-    assert len(field_of_view_doubts([replace(CAMERA, fx=focal) for focal in (200.0, 1200.0)], wide)) == 2
+    assert field_of_view_warnings([replace(CAMERA, fx=focal) for focal in (320.0, 525.0, 900.0)], wide) == []
+    assert len(field_of_view_warnings([replace(CAMERA, fx=focal) for focal in (200.0, 1200.0)], wide)) == 2
 
 
 @pytest.mark.parametrize("told", [None, "wide", [62.7], [0.0, 10.0], [70.0, 60.0], [60.0, 190.0], [float("nan")] * 2])
 def test_a_map_that_does_not_know_its_cameras_says_nothing(told: object) -> None:
     manifest = replace(MANIFEST, training={} if told is None else {"field_of_view_deg": told})
     assert manifest.field_of_view_deg is None
-    assert field_of_view_doubts([replace(CAMERA, fx=5.0)], manifest) == []
+    assert field_of_view_warnings([replace(CAMERA, fx=5.0)], manifest) == []

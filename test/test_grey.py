@@ -8,13 +8,13 @@ import pytest
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY, color_doubt, is_grey, kind_of_images
 from vloc_ros.core.types import Rejection
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.some_grey import SomeGrey, without_color
+from vloc_ros.datasets.grayscale import PartlyGrayscale, to_grayscale
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.shipped import shipped
 
 COLOR_IMAGES = np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), dtype=np.uint8)
-GREY_IMAGES = np.stack([without_color(image) for image in COLOR_IMAGES])
+GREY_IMAGES = np.stack([to_grayscale(image) for image in COLOR_IMAGES])
 
 
 def test_an_image_is_grey_if_it_shows_something_without_colours() -> None:
@@ -40,7 +40,7 @@ def test_a_map_is_for_the_images_that_its_network_learned_from(images: np.ndarra
 
 def test_the_share_of_grey_frames_is_spread_evenly() -> None:
     room = Subset(open_dataset("synthetic_room", None, "small"), range(6))
-    found = [is_grey(SomeGrey(room, 0.5).frame(index).image.rgb) for index in range(6)]
+    found = [is_grey(PartlyGrayscale(room, 0.5).frame(index).image.rgb) for index in range(6)]
     assert found == [False, True] * 3
 
 
@@ -56,7 +56,7 @@ def demo() -> Localizer:
 
 def test_a_rejected_grey_image_is_told_of_the_map_s_colours(room: Dataset, demo: Localizer) -> None:
     for index in range(len(room)):
-        result = demo.localize(SomeGrey(room).frame(index).image)
+        result = demo.localize(PartlyGrayscale(room).frame(index).image)
         assert isinstance(result, Rejection)
         assert result.detail.endswith(f"; {UNKNOWN_GREY}")
         assert not isinstance(demo.localize(room.frame(index).image), Rejection)

@@ -10,7 +10,7 @@ import pytest
 from support.documented_tables import code_in, table_below
 from support.image_messages import KINDS, encoded, message_class
 
-from vloc_ros.datasets.files import read_depth, read_image
+from vloc_ros.datasets.dataset_files import read_depth, read_image
 from vloc_ros.errors import DatasetError, ImageError, VlocError
 from vloc_ros.images import decode_rgb, jpeg, to_rgb
 from vloc_ros.images.limits import MAX_PIXELS

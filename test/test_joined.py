@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.joined import Joined, place_parts
+from vloc_ros.datasets.joined_places import JoinedPlaces, place_parts
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.corruptions import Corrupted, mirrored
@@ -115,7 +115,7 @@ def test_each_part_knows_whether_it_has_depth(house: Path) -> None:
 def test_places_without_files(tmp_path: Path) -> None:
     text = "[{name: a, dataset: synthetic_room}, {name: b, dataset: synthetic_room}]"
     dataset = opened(listed(tmp_path, text), "small")
-    assert isinstance(dataset, Joined)
+    assert isinstance(dataset, JoinedPlaces)
     assert dataset.has_depth
     assert len(dataset) == 48
     assert dataset.names[24:] == tuple(name.replace("a/", "b/", 1) for name in dataset.names[:24])

@@ -22,7 +22,7 @@ from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.evaluation.metrics import RIGHT_RECALL, summarize
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.geometry.pose_error import WRONG_SCENE, PoseError, PoseTolerance, pose_error
+from vloc_ros.geometry.pose_error import WRONG_PLACE, PoseError, PoseTolerance, pose_error
 from vloc_ros.geometry.trajectory import StampedPose, read_tum, write_tum
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer
@@ -266,5 +266,5 @@ def test_a_tolerance_holds_for_distance_and_angle_and_says_what_it_is() -> None:
     assert RIGHT_RECALL == f"recall_{tolerance.name}" == "recall_5cm_5deg"
     for metres, degrees, inside in ((0.05, 4.99, True), (0.0501, 0.0, False), (0.0, 5.01, False), (0.0, 0.0, True)):
         assert PoseError(metres, math.radians(degrees)).within(tolerance) is inside
-    assert not WRONG_SCENE.within(PoseTolerance(1e9, 360))
+    assert not WRONG_PLACE.within(PoseTolerance(1e9, 360))
     assert str(PoseTolerance(0.25, 2.5)) == "25 cm and 2.5 deg"

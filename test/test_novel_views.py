@@ -9,9 +9,9 @@ from support.lens import through_lens
 
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import Frame
-from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.synthetic_room import open_synthetic_room, synthetic_room
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import invert, rotation_angle
 from vloc_ros.mapping import novel_views
@@ -95,7 +95,7 @@ def test_nothing_is_labelled_where_no_frame_shows_anything(frames: list[Frame]) 
     assert known[np.isfinite(frames[1].depth)].mean() > 0.7
 
 
-class Blind(Altered):
+class Blind(DatasetWrapper):
     """Frames whose depth was lost."""
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
@@ -103,7 +103,7 @@ class Blind(Altered):
         return replace(frame, depth=None if index == 0 else np.zeros_like(frame.depth))
 
 
-class Lens(Altered):
+class Lens(DatasetWrapper):
     """The same frames through a lens that distorts by up to 20 pixels."""
 
     def camera(self, index: int) -> Camera:

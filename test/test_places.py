@@ -24,10 +24,10 @@ from vloc_ros.drawing.caption import caption_of
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate_frames
 from vloc_ros.evaluation.metrics import comparison_rows
-from vloc_ros.evaluation.records import FrameRecord, Rejected, kept
+from vloc_ros.evaluation.records import FrameRecord, Rejected, outcome_of
 from vloc_ros.evaluation.requirements import figures, parse_requirements
+from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.evaluation.uncertainty import is_right
-from vloc_ros.evaluation.view import view_run
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.localizer import Localizer
@@ -216,7 +216,7 @@ def test_a_refused_pose_in_the_wrong_place_is_wrong_for_the_calibration() -> Non
     landmark_map = joined_map(min_confidence=1.0)
     result = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
     for place, right in (("attic", True), ("hall", False)):
-        outcome = kept(result, np.eye(4), place)
+        outcome = outcome_of(result, np.eye(4), place)
         assert isinstance(outcome, Rejected)
         assert outcome.refused is not None
         assert is_right(outcome.refused) is right
@@ -330,7 +330,7 @@ def test_each_place_has_a_view_of_its_own(tmp_path: Path) -> None:
     landmark_map = joined_map()
     localizer = Localizer(landmark_map, FakeMethod(seen(landmark_map, ATTIC, 1.0)), {"network": FakeSession()})  # type: ignore[arg-type]
     frames = [Frame(place, image(), np.eye(4), place=place) for place in ("attic", "hall")]
-    view_run(localizer, frames, tmp_path / "run.rrd")
+    show_in_rerun(localizer, frames, tmp_path / "run.rrd")
     content = (tmp_path / "run.rrd").read_bytes()
     for place in PLACES:
         assert f"world/{place}/landmarks".encode() in content
@@ -338,4 +338,4 @@ def test_each_place_has_a_view_of_its_own(tmp_path: Path) -> None:
     assert b"world/attic/path/estimate" in content
     assert b"world/hall/path/estimate" not in content  # the second image is taken for the attic
     with pytest.raises(ConfigError, match="does not say of which place it is, the map is of the places hall, attic"):
-        view_run(localizer, [Frame("7", image(), np.eye(4))], tmp_path / "other.rrd")
+        show_in_rerun(localizer, [Frame("7", image(), np.eye(4))], tmp_path / "other.rrd")

@@ -19,7 +19,7 @@ from vloc_ros.evaluation.recorded import (
 )
 from vloc_ros.evaluation.records import Estimated, Rejected
 from vloc_ros.geometry.stamps import format_stamp
-from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_line
+from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_tum_line
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, moved_covariance
 from vloc_ros.tracking.state import State
 
@@ -61,10 +61,10 @@ def run(tmp_path: Path) -> Path:
     files[STATUS_FILE].append(status(STAMPS[2], "too_few_inliers: 3 of 8, it needs 12", state="lost"))
     for stamp_ns in STAMPS[:2]:
         camera = camera_at(stamp_ns)
-        line = to_line(StampedPose(stamp_ns, camera @ invert(BASE_FROM_CAMERA)))
+        line = to_tum_line(StampedPose(stamp_ns, camera @ invert(BASE_FROM_CAMERA)))
         files[POSE_FILE].append(line)
         files[COVARIANCE_FILE].append(" ".join([line.split()[0], *map(repr, COVARIANCE.ravel().tolist())]))
-        files[CAMERA_POSE_FILE].append(to_line(StampedPose(stamp_ns, camera)))
+        files[CAMERA_POSE_FILE].append(to_tum_line(StampedPose(stamp_ns, camera)))
     for name, lines in files.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
     return tmp_path

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support import SHIPPED_MAP
 
-from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.core.field_of_view import field_of_view_warnings
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
@@ -52,8 +52,8 @@ def test_no_pose_outside_of_the_room_is_believed() -> None:
 def test_a_focal_length_far_from_its_own_camera_is_doubted() -> None:
     manifest = read_map(SHIPPED_MAP).landmark_map.manifest
     own = open_dataset("synthetic_room", None, "small").camera(0)
-    assert not field_of_view_doubts([own], manifest)
-    assert len(field_of_view_doubts([replace(own, fx=2 * own.fx, fy=2 * own.fy)], manifest)) == 1
+    assert not field_of_view_warnings([own], manifest)
+    assert len(field_of_view_warnings([replace(own, fx=2 * own.fx, fy=2 * own.fy)], manifest)) == 1
 
 
 def test_it_is_small() -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
 
 from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.files import read_image
+from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.recorded import COVARIANCE_FILE, POSE_FILE, read_recording
 from vloc_ros.geometry.trajectory import read_tum

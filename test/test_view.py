@@ -7,7 +7,7 @@ import pytest
 
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.view import view_run
+from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.shipped import shipped
 
@@ -20,7 +20,7 @@ def localizer() -> Localizer:
 @pytest.mark.needs("rerun")
 def test_a_recording_holds_map_cameras_and_errors(localizer: Localizer, tmp_path: Path) -> None:
     room = open_dataset("synthetic_room", None, "test")
-    view_run(localizer, (room.frame(index) for index in range(3)), tmp_path / "run.rrd")
+    show_in_rerun(localizer, (room.frame(index) for index in range(3)), tmp_path / "run.rrd")
     content = (tmp_path / "run.rrd").read_bytes()
     for entity in (
         b"world/landmarks",
@@ -37,11 +37,11 @@ def test_without_rerun_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(ConfigError, match="pip install rerun-sdk"):
-        view_run(localizer, (), tmp_path / "run.rrd")
+        show_in_rerun(localizer, (), tmp_path / "run.rrd")
     assert not (tmp_path / "run.rrd").exists()
 
 
 @pytest.mark.needs("rerun")
 def test_a_recording_that_cannot_be_written_is_said(localizer: Localizer, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no_such_folder"):
-        view_run(localizer, (), tmp_path / "no_such_folder" / "run.rrd")
+        show_in_rerun(localizer, (), tmp_path / "no_such_folder" / "run.rrd")

@@ -19,7 +19,7 @@ from vloc_ros.datasets.drive import (
     OdometryDrift,
     drifting_odometry,
     plan_drive,
-    robot_mounting,
+    robot_extrinsics,
 )
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.demo.picture import draw_plan, plan_of
@@ -45,10 +45,10 @@ def moved(pose: Matrix, metres: float) -> Matrix:
 
 def answers_of(room: Dataset, kidnap: bool = False, off_m: float = 0.01) -> list[Answer]:
     """A drive on which every image was answered, and every answer was off by as much."""
-    drive = plan_drive(room, robot_mounting(), kidnap)
+    drive = plan_drive(room, robot_extrinsics(), kidnap)
     return [
         Answer(
-            Played(k * FRAME_NS, drive.map_from_base[k], drive.odom_from_base[k], k in drive.carried),
+            Played(k * FRAME_NS, drive.map_from_base[k], drive.odom_from_base[k], k in drive.kidnapped),
             reported=True,
             pose=moved(drive.map_from_base[k], off_m),
             latency_ms=60.0,
@@ -60,7 +60,7 @@ def answers_of(room: Dataset, kidnap: bool = False, off_m: float = 0.01) -> list
 
 
 def test_the_robot_stays_on_the_floor(room: Dataset) -> None:
-    bases = plan_drive(room, robot_mounting()).map_from_base
+    bases = plan_drive(room, robot_extrinsics()).map_from_base
     np.testing.assert_allclose(bases[:, 2, 3], 0, atol=1e-9)
     np.testing.assert_allclose(bases[:, 2, 2], 1, atol=1e-9)
 
@@ -72,13 +72,13 @@ def test_a_camera_in_the_hand_looks_where_its_base_points_to(room: Dataset) -> N
 
 
 def test_odometry_without_drift_is_the_true_motion(room: Dataset) -> None:
-    bases = plan_drive(room, robot_mounting()).map_from_base
+    bases = plan_drive(room, robot_extrinsics()).map_from_base
     odometry = drifting_odometry(bases, frozenset(), NO_DRIFT)
     np.testing.assert_allclose(bases[0] @ odometry, bases, atol=1e-9)
 
 
 def test_odometry_drifts_smoothly_and_far(room: Dataset) -> None:
-    drive = plan_drive(room, robot_mounting())
+    drive = plan_drive(room, robot_extrinsics())
     believed = drive.map_from_base[0] @ drive.odom_from_base
     off_m = np.linalg.norm(believed[:, :3, 3] - drive.map_from_base[:, :3, 3], axis=1)
     assert off_m[0] == 0
@@ -87,8 +87,8 @@ def test_odometry_drifts_smoothly_and_far(room: Dataset) -> None:
 
 
 def test_odometry_does_not_notice_a_kidnap(room: Dataset) -> None:
-    drive = plan_drive(room, robot_mounting(), kidnap=True)
-    (step,) = drive.carried
+    drive = plan_drive(room, robot_extrinsics(), kidnap=True)
+    (step,) = drive.kidnapped
     carried_m = np.linalg.norm(drive.map_from_base[step, :3, 3] - drive.map_from_base[step - 1, :3, 3])
     felt = invert(drive.odom_from_base[:-1]) @ drive.odom_from_base[1:]
     assert carried_m > 0.5
@@ -129,7 +129,7 @@ def test_dropped_and_wrong_images_count_against_the_recall(room: Dataset) -> Non
 
 def test_recovery_counts_from_the_first_image_at_the_new_place(room: Dataset) -> None:
     answers = answers_of(room, kidnap=True)
-    (carried,) = (k for k, answer in enumerate(answers) if answer.played.carried)
+    (carried,) = (k for k, answer in enumerate(answers) if answer.played.kidnapped)
     at_once, late, never = list(answers), list(answers), list(answers)
     late[carried : carried + 3] = [replace(answer, pose=None) for answer in late[carried : carried + 3]]
     never[carried:] = [replace(answer, pose=moved(answer.pose, 1.0)) for answer in never[carried:]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
 from vloc_ros.core.manifest import Manifest
@@ -146,7 +146,7 @@ def evaluated(
     tf_topics: Iterable[str] = (),
     **truth: Any,
 ) -> Evaluation:
-    options = BagOptions(truth=TruthOptions(offset_s=correction.offset_s, **truth), tf_topics=tuple(tf_topics))
+    options = BagOptions(truth=GroundTruthOptions(offset_s=correction.offset_s, **truth), tf_topics=tuple(tf_topics))
     return evaluate_bag(localizer, path, options, correction)
 
 

@@ -7,7 +7,7 @@ from vloc_ros.geometry.camera_info import InfoOptions
 
 
 @dataclass(frozen=True)
-class TruthOptions:
+class GroundTruthOptions:
     """Where the truth is: `source` is the name of a topic, `tf`, `tf:FRAME` (poses in that frame instead of the
     map's) or a TUM file; empty: the only topic of poses or transforms there is, odometry aside.
 
@@ -39,7 +39,7 @@ class BagOptions:
     image_topic: str = ""
     camera_info_topic: str = ""
     rectified: bool = False
-    truth: TruthOptions = field(default_factory=TruthOptions)
+    truth: GroundTruthOptions = field(default_factory=GroundTruthOptions)
     place: str = ""
     tf_topics: tuple[str, ...] = ()
     camera_frame: str = ""

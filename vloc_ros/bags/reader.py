@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from vloc_ros.bags.files import open_storages, unpacked
 from vloc_ros.bags.storage import ROS2_ENCODING, Channel, Storage
+from vloc_ros.bags.storage_files import open_storages, unpacked
 from vloc_ros.errors import DatasetError, VlocError
 from vloc_ros.geometry.stamps import NS_PER_S, join_stamp
 from vloc_ros.optional_packages import optional_packages, pip_install

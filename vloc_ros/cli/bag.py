@@ -10,7 +10,7 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
-from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, mounting_of
+from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, extrinsics_of
 from vloc_ros.errors import ConfigError
 
 RAW = "raw"
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     )
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
-        mounting = mounting_of(dataset)
+        mounting = extrinsics_of(dataset)
         write_dataset(options.out, dataset, mounting, wanted, lambda done, _: bar.update(done - bar.n))
     print(f"{options.out}: {len(dataset)} images")
     return 0

@@ -7,7 +7,7 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_bag_topics
 from vloc_ros.datasets import DATASETS, open_dataset
-from vloc_ros.datasets.drive import mounting_of
+from vloc_ros.datasets.drive import extrinsics_of
 from vloc_ros.errors import ConfigError
 from vloc_ros.optional_packages import INSTALL_ROS, optional_packages
 from vloc_ros.shipped import shipped
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return 0 if demo.play_bag(map_dir, options.bag, topics, options.out) else 1
     split = options.split or ("test" if options.dataset else SHIPPED_SPLIT)
     dataset = open_dataset(options.dataset or SHIPPED_DATASET, options.root, split, options.poses)
-    mounting, limits = mounting_of(dataset), SHIPPED_MAP if options.map is None else ANY_MAP
+    mounting, limits = extrinsics_of(dataset), SHIPPED_MAP if options.map is None else ANY_MAP
     drive = demo.DriveOptions(mounting, options.rate, options.kidnap, limits)
     return 0 if demo.play_dataset(map_dir, dataset, drive, options.out) else 1
 

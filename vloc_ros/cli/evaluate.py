@@ -15,8 +15,8 @@ from vloc_ros.cli.options import (
     add_session,
     add_split,
     note,
-    note_doubts,
     session_options,
+    warn_of_cameras,
 )
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
 from vloc_ros.datasets import Frame, open_dataset
@@ -69,7 +69,7 @@ def _evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalu
     if options.occlude:
         dataset = Corrupted(dataset, partial(noise_block, ratio=options.occlude))
 
-    note_doubts(localizer, (dataset.camera(index) for index in range(len(dataset))))
+    warn_of_cameras(localizer, (dataset.camera(index) for index in range(len(dataset))))
 
     def load(names: Collection[str]) -> Iterator[Frame]:
         return (dataset.frame(index) for index, name in enumerate(dataset.names) if name in names)

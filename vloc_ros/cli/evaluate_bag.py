@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
-from vloc_ros.cli.options import add_bag_topics, add_old_name, note_doubts
+from vloc_ros.cli.options import add_bag_topics, add_old_name, warn_of_cameras
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
@@ -132,12 +132,12 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 
         correction = _correction(options)
         wanted = _bag_options(options, correction.offset_s)
-        return evaluate_bag(localizer, options.bag, wanted, correction, progress, partial(note_doubts, localizer))
+        return evaluate_bag(localizer, options.bag, wanted, correction, progress, partial(warn_of_cameras, localizer))
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+    from vloc_ros.bags.ground_truth import read_tum_ground_truth
     from vloc_ros.bags.reader import open_bag
-    from vloc_ros.bags.truth import read_tum_truth
     from vloc_ros.datasets.bag_frames import bag_frames
     from vloc_ros.evaluation.alignment import corrected
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
@@ -148,7 +148,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         with open_bag(options.bag) as bag:
             truth = bag_frames(bag, wanted, _map_frame(options, localizer)).truth
     elif options.truth:
-        truth = read_tum_truth(Path(options.truth), wanted.truth)
+        truth = read_tum_ground_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
     evaluation = evaluate_recording(recording, truth.at, views, options.place)
@@ -157,7 +157,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 
 
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
-    truth = TruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
+    truth = GroundTruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     camera = options.image_topic, options.camera_info_topic
     return BagOptions(*camera, options.rectified, truth, options.place, tuple(options.tf_topic), options.camera_frame)
 

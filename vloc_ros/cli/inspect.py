@@ -86,12 +86,12 @@ def _landmarks(landmark_map: LandmarkMap) -> dict[str, object]:
         "box": " x ".join(f"{size:.2f}" for size in high - low) + " m",
         "from": f"{_text(low.tolist())} m",
         "to": f"{_text(high.tolist())} m",
-        "patch radius": f"{_spread(landmark_map.extents)} m",
-        "seen by training images": _spread(landmark_map.observations),
+        "patch radius": f"{_quantiles(landmark_map.extents)} m",
+        "seen by training images": _quantiles(landmark_map.observations),
     }
 
 
-def _spread(values: NDArray[np.floating] | NDArray[np.integer]) -> str:
+def _quantiles(values: NDArray[np.floating] | NDArray[np.integer]) -> str:
     low, median, high = np.percentile(values, (0, 50, 100))
     return f"median {median:.3g} ({low:.3g} to {high:.3g})"
 

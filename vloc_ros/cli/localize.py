@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
-from vloc_ros.cli.options import add_map, add_session, note_doubts, session_options
+from vloc_ros.cli.options import add_map, add_session, session_options, warn_of_cameras
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
-from vloc_ros.datasets.files import check_size, read_image
+from vloc_ros.datasets.dataset_files import check_size, read_image
 from vloc_ros.datasets.folder import CROPPED, read_camera
 from vloc_ros.drawing.overlay import draw_overlay, write_picture
 from vloc_ros.errors import ConfigError
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     image = _read_image(options.image, options.camera)
     localizer = load_localizer(options.map, session_options(options))
-    note_doubts(localizer, [image.camera])
+    warn_of_cameras(localizer, [image.camera])
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
     frame_id = localizer.landmark_map.manifest.frame_of(result.place)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.core.field_of_view import field_of_view_warnings
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
@@ -71,9 +71,9 @@ def add_old_name(container: "argparse._ActionsContainer", old: str, renamed: arg
     container.add_argument(old, action=_OldName, renamed=renamed)
 
 
-def note_doubts(localizer: Localizer, cameras: Iterable[Camera]) -> None:
+def warn_of_cameras(localizer: Localizer, cameras: Iterable[Camera]) -> None:
     """Warn of cameras whose focal lengths are far from the map's, of each once."""
-    for doubt in field_of_view_doubts(cameras, localizer.landmark_map.manifest):
+    for doubt in field_of_view_warnings(cameras, localizer.landmark_map.manifest):
         note(f"warning: {doubt}")
 
 

@@ -12,7 +12,7 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.view import view_run
+from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.localizer import Localizer, load_localizer
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     localizer = load_localizer(options.map)
     with ExitStack() as scope:
         frames, count = _frames(options, localizer, scope)
-        view_run(localizer, tqdm(frames, total=count, unit="frame", leave=False, disable=None), options.save)
+        show_in_rerun(localizer, tqdm(frames, total=count, unit="frame", leave=False, disable=None), options.save)
     return 0
 
 

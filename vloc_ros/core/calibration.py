@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from vloc_ros.core.manifest import Calibration
-from vloc_ros.core.nearest_view import how_far_away
+from vloc_ros.core.nearest_view import distance_to_nearest_view
 from vloc_ros.core.types import PoseEstimate, worst_sigma
 from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.geometry.rig import RigCamera
@@ -23,7 +23,7 @@ def calibrated(
     """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set; mapping_views
     (V, 4, 4) of its place. Of several `cameras` the one that is nearest to these counts."""
     poses = [each.map_from_camera(estimate.map_from_camera) for each in cameras] or [estimate.map_from_camera]
-    away = min(how_far_away(mapping_views, pose) for pose in poses)
+    away = min(distance_to_nearest_view(mapping_views, pose) for pose in poses)
     covariance = calibrated_covariance(estimate.covariance, calibration, away)
     return replace(
         estimate, covariance=covariance, confidence=confidence(covariance, estimate.inlier_count, calibration)

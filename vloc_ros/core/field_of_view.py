@@ -9,13 +9,13 @@ from vloc_ros.geometry.camera import Camera
 FAR = 1.25  # times as long or as short a focal length, for the width of the image; training zooms by up to 1.35
 
 
-def field_of_view_doubts(cameras: Iterable[Camera], manifest: Manifest) -> list[str]:
+def field_of_view_warnings(cameras: Iterable[Camera], manifest: Manifest) -> list[str]:
     """A line of warning for each camera whose focal length is far from those of the map's own cameras; none of maps
     that do not know theirs. It may be right: then the map was made with another lens, and poses are only less good."""
-    return [doubt for camera in dict.fromkeys(cameras) if (doubt := _doubt(camera, manifest))]
+    return [warning for camera in dict.fromkeys(cameras) if (warning := _warning(camera, manifest))]
 
 
-def _doubt(camera: Camera, manifest: Manifest) -> str:
+def _warning(camera: Camera, manifest: Manifest) -> str:
     if (known := manifest.field_of_view_deg) is None:
         return ""
     narrowest, widest = known

@@ -21,7 +21,7 @@ class NearestView:
         return self.distance_m + math.radians(self.angle_deg)
 
 
-def how_far_away(mapping_views: Matrix, map_from_camera: Matrix) -> float:
+def distance_to_nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> float:
     """`NearestView.away`; 0 where no views (V, 4, 4) are known."""
     nearest = nearest_view(mapping_views, map_from_camera)
     return nearest.away if nearest else 0.0

@@ -17,7 +17,7 @@ DATASETS = {
     "folder": "vloc_ros.datasets.folder:open_folder",
     "synthetic_room": "vloc_ros.datasets.synthetic_room:open_synthetic_room",
     "synthetic_office": "vloc_ros.datasets.synthetic_room:open_synthetic_office",
-    "joined": "vloc_ros.datasets.joined:open_joined",
+    "joined": "vloc_ros.datasets.joined_places:open_joined",
 }
 
 

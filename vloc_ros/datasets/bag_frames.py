@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.camera import Calibrations, CameraTopics, choose_camera, read_calibrations
+from vloc_ros.bags.camera_topics import Calibrations, CameraTopics, choose_camera, read_calibrations
+from vloc_ros.bags.ground_truth import GroundTruth, read_ground_truth
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message
-from vloc_ros.bags.truth import Truth, read_truth
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
@@ -27,7 +27,7 @@ class BagFrames:
     stamp is 0, `repeated` those with the stamp of an image before: nobody knows when these were taken."""
 
     def __init__(
-        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: Truth, options: BagOptions
+        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: GroundTruth, options: BagOptions
     ) -> None:
         self.topics, self.calibrations, self.truth = topics, calibrations, truth
         self.skipped = self.unstamped = self.repeated = 0
@@ -113,5 +113,5 @@ def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
     calibrations = read_calibrations(bag, topics.info, options.info)
     camera_frame = options.camera_frame or bag.first(topics.image).header[1]
-    truth = read_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
+    truth = read_ground_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
     return BagFrames(bag, topics, calibrations, truth, options)

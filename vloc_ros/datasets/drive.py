@@ -21,7 +21,7 @@ CARRIED_M, CARRIED_DEG = 0.5, 30.0  # from one image to the next no wheel goes f
 
 
 @runtime_checkable
-class Mounted(Protocol):
+class HasExtrinsics(Protocol):
     """A data set that knows what carried its camera."""
 
     @property
@@ -47,14 +47,14 @@ class OdometryDrift:
 class Drive:
     """N steps: the data set's frame, and `map_from_base` and `odom_from_base`, both (N, 4, 4), metres.
 
-    The robot was carried to the place of each of the steps in `carried`, and its odometry did not notice.
+    The robot was carried to the place of each of the steps in `kidnapped`, and its odometry did not notice.
     """
 
     frames: tuple[int, ...]
     map_from_base: Matrix
     odom_from_base: Matrix
     base_from_camera: Matrix
-    carried: frozenset[int]
+    kidnapped: frozenset[int]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -69,18 +69,18 @@ def plan_drive(
     if len(frames) < 2:
         raise DatasetError(f"a drive needs at least 2 images, there are {len(frames)}")
     map_from_base = np.stack([dataset.map_from_camera(frame) for frame in frames]) @ invert(base_from_camera)
-    carried = carried_steps(map_from_base)
-    odometry = drifting_odometry(map_from_base, carried, drift or OdometryDrift())
-    return Drive(tuple(frames), map_from_base, odometry, base_from_camera, carried)
+    kidnapped = kidnapped_steps(map_from_base)
+    odometry = drifting_odometry(map_from_base, kidnapped, drift or OdometryDrift())
+    return Drive(tuple(frames), map_from_base, odometry, base_from_camera, kidnapped)
 
 
-def mounting_of(dataset: Dataset) -> Matrix:
+def extrinsics_of(dataset: Dataset) -> Matrix:
     """`base_from_camera` as the data set says it; a camera of which nothing is said is in the hand."""
-    said = dataset.base_from_camera if isinstance(dataset, Mounted) else None
+    said = dataset.base_from_camera if isinstance(dataset, HasExtrinsics) else None
     return LOOKING_AHEAD if said is None else said
 
 
-def robot_mounting(drive: Loop = DRIVE) -> Matrix:
+def robot_extrinsics(drive: Loop = DRIVE) -> Matrix:
     """`base_from_camera` of the ground robot of the synthetic rooms on its drive: its base is on the floor."""
     down = -math.radians(drive.pitch)
     mount = np.eye(4)
@@ -91,7 +91,7 @@ def robot_mounting(drive: Loop = DRIVE) -> Matrix:
     return mounted
 
 
-def carried_steps(map_from_base: Matrix) -> frozenset[int]:
+def kidnapped_steps(map_from_base: Matrix) -> frozenset[int]:
     """The steps that are too far from the step before to have been driven."""
 
     def is_far(before: Matrix, after: Matrix) -> bool:
@@ -101,21 +101,21 @@ def carried_steps(map_from_base: Matrix) -> frozenset[int]:
     return frozenset(k for k in range(1, len(map_from_base)) if is_far(map_from_base[k - 1], map_from_base[k]))
 
 
-def drifting_odometry(map_from_base: Matrix, carried: frozenset[int], drift: OdometryDrift) -> Matrix:
+def drifting_odometry(map_from_base: Matrix, kidnapped: frozenset[int], drift: OdometryDrift) -> Matrix:
     """`odom_from_base` (N, 4, 4), the identity at first; while the robot is carried, its wheels go on as before."""
     steps = invert(map_from_base[:-1]) @ map_from_base[1:]
-    for k in sorted(carried):
+    for k in sorted(kidnapped):
         steps[k - 1] = steps[k - 2] if k > 1 else np.eye(4)
-    felt = [_felt(step, drift) for step in steps]
-    return np.stack(list(accumulate(felt, np.matmul, initial=np.eye(4))))
+    measured = [_measured(step, drift) for step in steps]
+    return np.stack(list(accumulate(measured, np.matmul, initial=np.eye(4))))
 
 
-def _felt(step: Matrix, drift: OdometryDrift) -> Matrix:
+def _measured(step: Matrix, drift: OdometryDrift) -> Matrix:
     """A step as the odometry measures it."""
     turn = math.atan2(step[1, 0], step[0, 0])
     extra = drift.turn * turn + math.radians(drift.pull_deg_per_m) * float(np.linalg.norm(step[:3, 3]))
     turned = np.eye(4)
     turned[:2, :2] = [[math.cos(extra), -math.sin(extra)], [math.sin(extra), math.cos(extra)]]
-    felt: Matrix = turned @ step
-    felt[:3, 3] = step[:3, 3] * (1 + drift.distance)
-    return felt
+    measured: Matrix = turned @ step
+    measured[:3, 3] = step[:3, 3] * (1 + drift.distance)
+    return measured

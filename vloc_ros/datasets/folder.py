@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.files import check_root, check_size, find_split, parse_pose, read_depth
+from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera

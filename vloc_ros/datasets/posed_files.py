@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import CameraImage
-from vloc_ros.datasets.files import check_size, read_image
+from vloc_ros.datasets.dataset_files import check_size, read_image
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.files import check_root, check_size, find_split, parse_pose, read_depth, read_matrix
+from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth, read_matrix
 from vloc_ros.datasets.posed_files import PosedFiles, find_image
 from vloc_ros.datasets.registration import register_depth
 from vloc_ros.errors import ConfigError, DatasetError

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import CameraImage
-from vloc_ros.datasets.drive import robot_mounting
+from vloc_ros.datasets.drive import robot_extrinsics
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -80,7 +80,7 @@ class RoomFrames:
     def base_from_camera(self) -> Float | None:
         """Of the ground robot, if all frames are of its drive; None where somebody carried the camera."""
         driven = all(name.startswith(f"{DRIVE}/") for name in self.names)
-        return robot_mounting(self.plan.drive) if driven else None
+        return robot_extrinsics(self.plan.drive) if driven else None
 
     def place(self, index: int) -> str:
         return ""

@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
-from vloc_ros.bags.camera import CameraTopics
+from vloc_ros.bags.camera_topics import CameraTopics
 from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, TF_TOPIC, Bag, Topic
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.datasets.drive import BASE_FRAME

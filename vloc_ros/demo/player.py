@@ -79,7 +79,7 @@ class DrivePlayer:
         for step, _ in zip(range(len(self)), ticks(self._rate_hz), strict=False):
             stamp_ns = self._publish(step, self._next_view() if step else self._first)
             drive = self._drive
-            yield Played(stamp_ns, drive.map_from_base[step], drive.odom_from_base[step], step in drive.carried)
+            yield Played(stamp_ns, drive.map_from_base[step], drive.odom_from_base[step], step in drive.kidnapped)
 
     def _publish(self, step: int, view: View) -> int:
         """Publish a step as of now, the image last, as cameras are slower than wheels; returns the stamp."""

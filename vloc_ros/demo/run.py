@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from vloc_ros.bags.camera import choose_camera
+from vloc_ros.bags.camera_topics import choose_camera
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.datasets import Dataset

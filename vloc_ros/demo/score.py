@@ -17,7 +17,7 @@ class Played:
     stamp_ns: int
     map_from_base: Matrix | None = None
     odom_from_base: Matrix | None = None
-    carried: bool = False
+    kidnapped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
         odometry_alone=_odometry_alone([answer.played for answer in answers]),
         latency_ms=_percentiles(latencies),
         added_ms=_percentiles(added),
-        recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.carried),
+        recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
     )
 
 

@@ -21,8 +21,8 @@ SEARCH_S, STEP_S = 1.0, 0.01  # offsets that are tried, and how finely at first
 LEAST_EFFECT = 0.002  # metres or radians on the median over that range: with less, the camera stood still
 
 
-class TruthAt(Protocol):
-    """Ground truth by time, such as `vloc_ros.bags.truth.Truth.at`."""
+class GroundTruthAt(Protocol):
+    """Ground truth by time, such as `vloc_ros.bags.ground_truth.GroundTruth.at`."""
 
     def __call__(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
         """`map_from_camera` (M, 4, 4) at the stamps (M,) of the images' clock, and which are known."""
@@ -71,7 +71,9 @@ class TimeOffset:
         return {"offset_s": self.offset_s, "median_before_m": self.before_m, "median_after_m": self.after_m}
 
 
-def corrected(evaluation: Evaluation, truth_at: TruthAt, correction: Correction, mapping_views: Matrix) -> Evaluation:
+def corrected(
+    evaluation: Evaluation, truth_at: GroundTruthAt, correction: Correction, mapping_views: Matrix
+) -> Evaluation:
     """The evaluation with its truth at the offset and in the frame where it fits the accepted poses best, as wanted.
 
     `source` says what was found, and how many frames were dropped because they have no truth at that offset. Raises
@@ -129,7 +131,9 @@ def align(records: Sequence[FrameRecord]) -> Alignment:
     return Alignment(map_from_truth, int(good.sum()), before_m, after_m)
 
 
-def search_time_offset(records: Sequence[FrameRecord], truth_at: TruthAt, start_s: float, aligned: bool) -> TimeOffset:
+def search_time_offset(
+    records: Sequence[FrameRecord], truth_at: GroundTruthAt, start_s: float, aligned: bool
+) -> TimeOffset:
     """The offset within a second of `start_s` at which truth and accepted poses agree best, a radian counting about as
     a metre; the median of them decides.
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.types import Frame
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import ConfigError
 
 Rgb = NDArray[np.uint8]
@@ -106,7 +106,7 @@ CORRUPTIONS = tuple(_corruptions())
 
 
 @dataclass(frozen=True, eq=False)
-class Corrupted(Altered):
+class Corrupted(DatasetWrapper):
     """A data set with its images degraded; the same `seed` degrades them the same way."""
 
     degrade: Degradation

@@ -14,9 +14,9 @@ from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError, reason_of
-from vloc_ros.evaluation import strict_json
+from vloc_ros.evaluation.json_parsing import parse_json
 from vloc_ros.evaluation.metrics import PLACE_ACCURACY, summarize
-from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, kept
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, outcome_of
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.files import write_text
 from vloc_ros.geometry.stamps import NS_PER_S
@@ -73,7 +73,7 @@ class Evaluation:
     def read_json(path: Path) -> "Evaluation":
         """What `write_json` wrote. Raises ConfigError for anything else."""
         try:
-            report = strict_json.load(path.read_bytes())
+            report = parse_json(path.read_bytes())
             records = tuple(FrameRecord.from_json(node) for node in report["per_frame"])
             return Evaluation(records, report.get("source", {}))
         except OSError as error:
@@ -175,7 +175,7 @@ def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,
         true_map_from_camera=frame.map_from_camera,
-        outcome=kept(result, frame.map_from_camera, frame.place),
+        outcome=outcome_of(result, frame.map_from_camera, frame.place),
         timings_ms=result.timings_ms,
         nearest_view=nearest_view(landmark_map.views_of(frame.place), frame.map_from_camera),
         place=result.place,

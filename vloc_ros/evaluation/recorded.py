@@ -16,12 +16,12 @@ from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
-from vloc_ros.geometry.trajectory import from_line
+from vloc_ros.geometry.trajectory import from_tum_line
 from vloc_ros.geometry.transforms import Matrix, moved_covariance
 from vloc_ros.tracking.status import Status
 
 if TYPE_CHECKING:
-    from vloc_ros.evaluation.alignment import TruthAt  # needs scipy, which the recording robot may lack
+    from vloc_ros.evaluation.alignment import GroundTruthAt  # needs scipy, which the recording robot may lack
 
 POSE_FILE, CAMERA_POSE_FILE = "pose.txt", "camera_pose.txt"  # TUM
 COVARIANCE_FILE = "pose_covariance.txt"  # stamp in seconds, then the 36 numbers row by row
@@ -57,7 +57,9 @@ def read_recording(directory: Path) -> Recording:
     )
 
 
-def evaluate_recording(recording: Recording, truth_at: "TruthAt", mapping_views: Matrix, place: str = "") -> Evaluation:
+def evaluate_recording(
+    recording: Recording, truth_at: "GroundTruthAt", mapping_views: Matrix, place: str = ""
+) -> Evaluation:
     """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took. `place`: that
     of the truth and the views, where the map is of several.
 
@@ -139,7 +141,7 @@ def _read(path: Path, parse: Callable[[str], T]) -> list[T]:
 
 
 def _pose(line: str) -> tuple[int, Matrix]:
-    pose = from_line(line)
+    pose = from_tum_line(line)
     return pose.stamp_ns, pose.map_from_camera
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from vloc_ros.core.nearest_view import NearestView
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError
-from vloc_ros.evaluation.strict_json import number
+from vloc_ros.evaluation.json_parsing import finite_number
 from vloc_ros.geometry.pose_error import WRONG_PLACE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix, from_pose_vector, pose_vector
 from vloc_ros.tracking.state import State
@@ -51,17 +51,19 @@ class Estimated:
     def from_json(node: Mapping[str, Any]) -> "Estimated":
         """The inverse of `to_json`; KeyError, TypeError or ValueError for what that never writes."""
         return Estimated(
-            map_from_camera=from_pose_vector([number(value) for value in node["pose"]]),
-            covariance=np.array([number(value) for value in node["covariance"]]).reshape(6, 6),
-            confidence=number(node["confidence"]),
+            map_from_camera=from_pose_vector([finite_number(value) for value in node["pose"]]),
+            covariance=np.array([finite_number(value) for value in node["covariance"]]).reshape(6, 6),
+            confidence=finite_number(node["confidence"]),
             error=WRONG_PLACE
             if node["translation_error_m"] is None
-            else PoseError(number(node["translation_error_m"]), math.radians(number(node["rotation_error_deg"]))),
-            inliers=int(number(node["inliers"])),
-            inlier_ratio=number(node["inlier_ratio"]),
-            reprojection_rmse_px=number(node["reprojection_rmse_px"]),
-            position_sigma_m=number(node["position_sigma_m"]),
-            rotation_sigma_deg=number(node["rotation_sigma_deg"]),
+            else PoseError(
+                finite_number(node["translation_error_m"]), math.radians(finite_number(node["rotation_error_deg"]))
+            ),
+            inliers=int(finite_number(node["inliers"])),
+            inlier_ratio=finite_number(node["inlier_ratio"]),
+            reprojection_rmse_px=finite_number(node["reprojection_rmse_px"]),
+            position_sigma_m=finite_number(node["position_sigma_m"]),
+            rotation_sigma_deg=finite_number(node["rotation_sigma_deg"]),
         )
 
 
@@ -134,12 +136,14 @@ class FrameRecord:
             return FrameRecord(
                 name=str(node["name"]),
                 stamp_ns=int(node["stamp_ns"]),
-                true_map_from_camera=from_pose_vector([number(value) for value in node["true_pose"]]),
+                true_map_from_camera=from_pose_vector([finite_number(value) for value in node["true_pose"]]),
                 outcome=Rejected(str(node["rejected"]), str(node["detail"]), refused and Estimated.from_json(refused))
                 if "rejected" in node
                 else Estimated.from_json(node),
-                timings_ms={str(stage): number(ms) for stage, ms in node["latency_ms"].items()},
-                nearest_view=None if view is None else NearestView(number(view), number(node["nearest_view_deg"])),
+                timings_ms={str(stage): finite_number(ms) for stage, ms in node["latency_ms"].items()},
+                nearest_view=None
+                if view is None
+                else NearestView(finite_number(view), finite_number(node["nearest_view_deg"])),
                 state=None if state is None else State(state),
                 place=str(node.get("scene", "")),
                 true_place=str(node.get("true_scene", "")),
@@ -148,7 +152,9 @@ class FrameRecord:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
 
 
-def kept(result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_place: str = "") -> Estimated | Rejected:
+def outcome_of(
+    result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_place: str = ""
+) -> Estimated | Rejected:
     """What is kept of a result; a pose in another place than the true one is infinitely wrong."""
 
     def estimated(estimate: PoseEstimate) -> Estimated:

@@ -18,11 +18,11 @@ CHI2_QUANTILES: Mapping[float, float] = {0.50: 5.348121, 0.90: 10.644641, 0.95: 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Frames whose confidence was alike: how many, what they said on average, and the share that was right."""
+    """Frames whose confidence was alike: how many, their mean confidence, and the share that was right."""
 
     count: int
-    said: float
-    right: float
+    confidence: float
+    accuracy: float
 
 
 def is_right(estimate: Estimated) -> bool:
@@ -54,11 +54,11 @@ def coverage(squares: Float) -> dict[float, float]:
 
 def reliability(estimates: Sequence[Estimated], bins: int = 10) -> list[Reliability]:
     """The reliability diagram: estimates in bins of equal width of confidence, empty ones left out."""
-    said = np.array([estimate.confidence for estimate in estimates])
+    confidences = np.array([estimate.confidence for estimate in estimates])
     right = np.array([is_right(estimate) for estimate in estimates], dtype=np.float64)
-    which = np.minimum((said * bins).astype(int), bins - 1)
+    which = np.minimum((confidences * bins).astype(int), bins - 1)
     return [
-        Reliability(int((which == b).sum()), float(said[which == b].mean()), float(right[which == b].mean()))
+        Reliability(int((which == b).sum()), float(confidences[which == b].mean()), float(right[which == b].mean()))
         for b in np.unique(which)
     ]
 

@@ -25,7 +25,7 @@ class StampedPose:
 
 def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
     """Write a TUM file, stamps to the nanosecond. Raises ConfigError when it cannot be written."""
-    write_text(path, "\n".join([HEADER, *map(to_line, poses)]) + "\n")
+    write_text(path, "\n".join([HEADER, *map(to_tum_line, poses)]) + "\n")
 
 
 def read_tum(path: Path) -> list[StampedPose]:
@@ -41,19 +41,19 @@ def read_tum(path: Path) -> list[StampedPose]:
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                poses.append(from_line(line))
+                poses.append(from_tum_line(line))
             except ValueError as error:
                 raise DatasetError(f"{path}:{number}: {error}") from error
     return poses
 
 
-def to_line(pose: StampedPose) -> str:
+def to_tum_line(pose: StampedPose) -> str:
     """A line of a TUM file, without its end."""
     return " ".join([format_stamp(pose.stamp_ns), *(f"{value:.9f}" for value in pose_vector(pose.map_from_camera))])
 
 
-def from_line(line: str) -> StampedPose:
-    """The inverse of `to_line`. Raises ValueError."""
+def from_tum_line(line: str) -> StampedPose:
+    """The inverse of `to_tum_line`. Raises ValueError."""
     words = line.split()
     if len(words) != 8:
         raise ValueError(f"{len(words)} values instead of 8{comma_hint(line)}")

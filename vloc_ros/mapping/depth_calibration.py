@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.types import Frame
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import write_text
 from vloc_ros.geometry.transforms import apply, invert
@@ -75,7 +75,7 @@ class DepthCorrection:
 
 
 @dataclass(frozen=True)
-class CorrectedDepth(Altered):
+class CorrectedDepth(DatasetWrapper):
     """The frames of `parent`, their known depth corrected."""
 
     correction: DepthCorrection

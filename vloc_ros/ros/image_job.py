@@ -6,7 +6,7 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
-from vloc_ros.core.field_of_view import field_of_view_doubts
+from vloc_ros.core.field_of_view import field_of_view_warnings
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
@@ -106,7 +106,7 @@ class ImageJob:
         """Warn of a focal length far from the map's, when the calibration or the map is a new one."""
         if (camera, localizer.map_id) != self._looked_at:
             self._looked_at = camera, localizer.map_id
-            for doubt in field_of_view_doubts([camera], localizer.landmark_map.manifest):
+            for doubt in field_of_view_warnings([camera], localizer.landmark_map.manifest):
                 self._warn_once("field_of_view", doubt)
 
     def _accept(

@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.recorded import CAMERA_POSE_FILE, COVARIANCE_FILE, POSE_FILE, STATUS_FILE
-from vloc_ros.geometry.trajectory import StampedPose, to_line
+from vloc_ros.geometry.trajectory import StampedPose, to_tum_line
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_stamp_ns
 from vloc_ros.ros.node import VlocNode
@@ -46,13 +46,15 @@ class Recorder(VlocNode[RecorderParameters]):
         self.get_logger().info(f"recording into {self.parameters.out}")
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        line = to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose.pose)))
+        line = to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose.pose)))
         self._write(POSE_FILE, line)
         covariance = " ".join(repr(float(value)) for value in message.pose.covariance)
         self._write(COVARIANCE_FILE, f"{line.split()[0]} {covariance}")
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
-        self._write(CAMERA_POSE_FILE, to_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose))))
+        self._write(
+            CAMERA_POSE_FILE, to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose)))
+        )
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         self._write(STATUS_FILE, json.dumps({value.key: value.value for value in message.values}))

@@ -152,7 +152,7 @@ def occlude(images: Tensor, cells: Tensor, changes: DeviceChanges, generator: to
     return torch.where(covered, filled, images), _without(cells, hidden)
 
 
-def without_color(images: Tensor, grey: Tensor) -> Tensor:
+def to_grayscale(images: Tensor, grey: Tensor) -> Tensor:
     """Images (B, H, W, 3) uint8, those where grey (B,) with their luminance in all three channels."""
     luminance = (images.float() * torch.tensor(LUMINANCE, device=images.device)).sum(dim=-1, keepdim=True)
     return torch.where(_wide(grey > 0), luminance.round().to(torch.uint8), images)

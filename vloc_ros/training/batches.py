@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vloc_ros.core.prefetch import prefetch
-from vloc_ros.datasets.some_grey import without_color
+from vloc_ros.datasets.grayscale import to_grayscale
 from vloc_ros.training.augment import (
     Augmentation,
     Changes,
@@ -124,4 +124,4 @@ class BatchSource:
         image = alter_light(warp_image(frames.images[index], warp), changes.light, place, rng)
         cells = warp_cells(frames.cells[index], warp, width, height, self.stride)
         image, cells = occlude(image, cells, changes.occluders, place, rng)
-        return without_color(image) if changes.grey[place] else image, cells
+        return to_grayscale(image) if changes.grey[place] else image, cells

@@ -12,8 +12,8 @@ from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
 from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.joined import place_parts
-from vloc_ros.datasets.some_grey import SomeGrey
+from vloc_ros.datasets.grayscale import PartlyGrayscale
+from vloc_ros.datasets.joined_places import place_parts
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -67,7 +67,7 @@ def build_map(options: MapOptions) -> None:
             f"at least {MIN_FRAMES}"
         )
     training, kept_back = split_held_out(dataset)
-    held_out = SomeGrey(kept_back, options.grey) if options.grey else kept_back
+    held_out = PartlyGrayscale(kept_back, options.grey) if options.grey else kept_back
     recipe: Recipe = load_recipe(options.method)
     require_movable(options.novel_views, recipe, training)
     novel_views = default_novel_views(recipe, training)

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from vloc_ros.core.calibration import calibrated_covariance, confidence, confidence_features
 from vloc_ros.core.manifest import Calibration, GateThresholds
-from vloc_ros.core.nearest_view import how_far_away
+from vloc_ros.core.nearest_view import distance_to_nearest_view
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
@@ -87,7 +87,7 @@ def _samples(
 ) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
-            away = how_far_away(landmark_map.views_of(record.place), record.solved.map_from_camera)
+            away = distance_to_nearest_view(landmark_map.views_of(record.place), record.solved.map_from_camera)
             yield Sample(record.solved, record.true_map_from_camera, severity, away, moved)
 
 

@@ -68,7 +68,7 @@ class DeviceBatchSource(BatchSource):
             cells = cells.long() & UINT16
         warped = ops.warp_cells(cells, changes.labels_from_cells, height, width)
         shown, cells = ops.occlude(altered, warped, changes, self._generator)
-        shown = ops.without_color(shown, changes.grey)
+        shown = ops.to_grayscale(shown, changes.grey)
         return Batch(shown, cells, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
 
 

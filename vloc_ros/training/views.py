@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from vloc_ros.datasets import Dataset
-from vloc_ros.datasets.joined import place_parts
+from vloc_ros.datasets.joined_places import place_parts
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.consistency import require_consistent

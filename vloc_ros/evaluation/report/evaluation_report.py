@@ -34,10 +34,10 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
         sections = [
             tiles(_tiles(summary)),
             *(_where(place, part.records, localizer) for place, part in evaluation.by_place().items()),
-            _how_good({title: evaluation}),
+            _accuracy({title: evaluation}),
             _places(evaluation),
-            _how_sure(records),
-            _how_fast({title: evaluation}),
+            _uncertainty(records),
+            _latency({title: evaluation}),
             _frames(records, localizer, load),
             section("The map", table((), _map_card(localizer)), table((), _source(evaluation))),
         ]
@@ -47,7 +47,7 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
 def write_comparison(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
     """Write a report of several evaluations side by side, by name. Raises ConfigError when it cannot be written."""
     with plotting():
-        sections = [_how_good(evaluations), _frame_by_frame(evaluations), _how_fast(evaluations)]
+        sections = [_accuracy(evaluations), _frame_by_frame(evaluations), _latency(evaluations)]
     write_text(path, page("Comparison", ", ".join(evaluations), sections))
 
 
@@ -97,7 +97,7 @@ def _places(evaluation: Evaluation) -> str:
     return section("Place by place", table(head, rows), table(titles, counts))
 
 
-def _how_good(evaluations: Mapping[str, Evaluation]) -> str:
+def _accuracy(evaluations: Mapping[str, Evaluation]) -> str:
     head, *rows = comparison_rows({name: evaluation.summary() for name, evaluation in evaluations.items()})
     records = {name: evaluation.records for name, evaluation in evaluations.items()}
     of = {name: f"{name}: " if len(evaluations) > 1 else "" for name in evaluations}
@@ -136,7 +136,7 @@ def _frame_by_frame(evaluations: Mapping[str, Evaluation]) -> str:
     return section("Frame by frame", *cards) if cards else ""
 
 
-def _how_fast(evaluations: Mapping[str, Evaluation]) -> str:
+def _latency(evaluations: Mapping[str, Evaluation]) -> str:
     stages = {name: evaluation.summary()["latency_ms"] for name, evaluation in evaluations.items()}
     rows = [
         (f"{name}, {stage}" if len(stages) > 1 else stage, *(f"{ms:.1f}" for ms in percentiles.values()))
@@ -150,7 +150,7 @@ def _how_fast(evaluations: Mapping[str, Evaluation]) -> str:
     )
 
 
-def _how_sure(records: tuple[FrameRecord, ...]) -> str:
+def _uncertainty(records: tuple[FrameRecord, ...]) -> str:
     if not any(record.solved for record in records):
         return ""
     areas = ", ".join(f"{n} {area(*recall_against_rejection(records, s)):.3f}" for n, s in plots.SCORES.items())

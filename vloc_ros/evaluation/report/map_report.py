@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.evaluation.report import floor_plan, plots
-from vloc_ros.evaluation.report.map_past import Curves, decode_preview, read_past
+from vloc_ros.evaluation.report.mapping_record import Curves, decode_preview, read_mapping_record
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.files import write_text
@@ -35,7 +35,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     """Write the report of a map as one HTML file. Raises ConfigError when it cannot be written, MapError for a map
     whose mapping.json is not one."""
     landmark_map = stored.landmark_map
-    past = read_past(stored)
+    past = read_mapping_record(stored)
     curves, held_out = past.curves, past.held_out
     places = landmark_map.manifest.places or ("",)
     with plotting():

@@ -150,16 +150,16 @@ def distance_against_error(records: Sequence[FrameRecord]) -> Figure:
 
 
 def reliability_diagram(records: Sequence[FrameRecord]) -> Figure:
-    """What was said against what was right, for all solved poses."""
+    """Mean confidence against the share that was right, for all solved poses."""
     figure, (axis, amounts) = axes_of(height=3.0, columns=2)
     groups = reliability([record.solved for record in records if record.solved is not None])
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-    said, counts = [g.said for g in groups], np.array([g.count for g in groups])
-    axis.plot(said, [g.right for g in groups], color=BLUE, alpha=0.4)
-    axis.scatter(said, [g.right for g in groups], s=10 + 120 * counts / counts.max(), color=BLUE)
+    confidences, counts = [g.confidence for g in groups], np.array([g.count for g in groups])
+    axis.plot(confidences, [g.accuracy for g in groups], color=BLUE, alpha=0.4)
+    axis.scatter(confidences, [g.accuracy for g in groups], s=10 + 120 * counts / counts.max(), color=BLUE)
     axis.set(xlabel="confidence", ylabel=f"part within {RIGHT_POSE}", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
     axis.set_aspect("equal")
-    amounts.bar(said, counts, width=0.07, color=BLUE)
+    amounts.bar(confidences, counts, width=0.07, color=BLUE)
     amounts.set(xlabel="confidence", ylabel="poses", xlim=(0, 1.05))
     return figure
 

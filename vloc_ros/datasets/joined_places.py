@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import PLACE_NAME
 from vloc_ros.datasets import DATASETS, open_dataset
-from vloc_ros.datasets.altered import Altered
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import DatasetError, VlocError, reason_of
 from vloc_ros.geometry.camera import Camera
 
@@ -25,7 +25,7 @@ KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a pl
 
 
 @dataclass(frozen=True, eq=False)
-class PlaceFrames(Altered):
+class PlaceFrames(DatasetWrapper):
     """The frames of `parent` as those of the place `label`: that stands in front of their names."""
 
     label: str
@@ -42,7 +42,7 @@ class PlaceFrames(Altered):
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
+class JoinedPlaces:
     """A Dataset of the frames of several places, one place after the other. Poses are in their place's own frame."""
 
     places: tuple[PlaceFrames, ...]
@@ -96,12 +96,12 @@ def place_parts(dataset: Dataset) -> tuple[tuple[str, Subset], ...]:
     parts: dict[str, tuple[Dataset, list[int]]] = {}
     for index in indices:
         # Of a joined data set the part is one of the place itself, which knows whether that place has depth.
-        source, own = base.locate(index) if isinstance(base, Joined) else (base, index)
+        source, own = base.locate(index) if isinstance(base, JoinedPlaces) else (base, index)
         parts.setdefault(base.place(index), (source, []))[1].append(own)
     return tuple((name, Subset(source, own)) for name, (source, own) in parts.items())
 
 
-def open_joined(root: Path | None, split: str, poses: Path | str | None = None) -> Joined:
+def open_joined(root: Path | None, split: str, poses: Path | str | None = None) -> JoinedPlaces:
     """Open the same split of every place that the file `root` lists. Raises DatasetError naming the file and place."""
     if root is None:
         raise DatasetError(f"{KIND}: give the file that lists the places as the root")
@@ -113,7 +113,7 @@ def open_joined(root: Path | None, split: str, poses: Path | str | None = None) 
     labels = [place.label for place in places]
     if twice := [label for label in labels if labels.count(label) > 1]:
         raise DatasetError(f"{root}: two places are called '{twice[0]}'")
-    return Joined(places)
+    return JoinedPlaces(places)
 
 
 def _read_list(path: Path) -> list[Any]:

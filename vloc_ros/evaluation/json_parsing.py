@@ -11,7 +11,7 @@ MAX_INTEGER = 2**62
 MAX_DIGITS = 40
 
 
-def load(content: bytes | str) -> Any:
+def parse_json(content: bytes | str) -> Any:
     """What a JSON text holds. Raises ConfigError for what is none, and for NaN and endless numbers in it."""
     try:
         return json.loads(content, parse_float=_real, parse_int=_integer, parse_constant=_real)
@@ -21,7 +21,7 @@ def load(content: bytes | str) -> Any:
         raise ConfigError(f"not valid JSON: {str(error)[:200]}") from error
 
 
-def number(node: Any) -> float:
+def finite_number(node: Any) -> float:
     """A finite real number. Raises TypeError for anything else."""
     if type(node) not in (int, float):
         raise TypeError(f"{type(node).__name__} instead of a number")

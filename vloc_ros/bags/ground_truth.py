@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.options import BagOptions, TruthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM, Bag, Topic, listed
 from vloc_ros.bags.tf import Chain, Link, TransformTree, read_transforms, stamp_of, values_of
 from vloc_ros.bags.tf_topics import choose_tf
@@ -22,14 +22,14 @@ TF_WORD = "tf"
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class GroundTruth:
     """Where the camera was, in the frame `frame_id`, at any time of the images' clock. `tree`: the transforms that a
     part of the chain is of."""
 
     source: str
     frame_id: str
     chain: Chain
-    options: TruthOptions
+    options: GroundTruthOptions
     tree: TransformTree | None = None
 
     def at(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
@@ -63,7 +63,7 @@ class Truth:
         }
 
 
-def read_truth(bag: Bag, options: BagOptions, image: str, camera_frame: str, map_frame: str) -> Truth:
+def read_ground_truth(bag: Bag, options: BagOptions, image: str, camera_frame: str, map_frame: str) -> GroundTruth:
     """The truth that the options ask for, of the camera whose topic is `image`.
 
     Raises DatasetError for what the bag does not have, or has several of, and for poses that all have one stamp.
@@ -78,19 +78,19 @@ def read_truth(bag: Bag, options: BagOptions, image: str, camera_frame: str, map
     if source == TF_WORD or source.startswith(f"{TF_WORD}:"):
         root = source.partition(":")[2] or map_frame
         tree = transforms(moving=True)
-        return Truth(source, root, _timed(where, tree.chain(root, wanted.frame or camera_frame)), wanted, tree)
+        return GroundTruth(source, root, _timed(where, tree.chain(root, wanted.frame or camera_frame)), wanted, tree)
     is_file = bool(Path(source).suffix)  # names of topics have no dot
     link = _tum(Path(source)) if is_file else _topic(bag, bag.named(source, *TRUTHS))
     chain, frame = _timed(source if is_file else where, Chain(((link, False),))), wanted.frame or link.child
     if frame in ("", camera_frame):
-        return Truth(source, link.parent, chain, wanted)
+        return GroundTruth(source, link.parent, chain, wanted)
     tree = transforms(moving=False)
-    return Truth(source, link.parent, Chain((*chain.steps, *tree.chain(frame, camera_frame).steps)), wanted, tree)
+    return GroundTruth(source, link.parent, Chain((*chain.steps, *tree.chain(frame, camera_frame).steps)), wanted, tree)
 
 
-def read_tum_truth(path: Path, options: TruthOptions) -> Truth:
+def read_tum_ground_truth(path: Path, options: GroundTruthOptions) -> GroundTruth:
     """The truth of a camera from a TUM file. Raises DatasetError."""
-    return Truth(str(path), "", _timed(str(path), Chain(((_tum(path), False),))), options)
+    return GroundTruth(str(path), "", _timed(str(path), Chain(((_tum(path), False),))), options)
 
 
 def _timed(where: str, chain: Chain) -> Chain:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError, ImageError, MapError
-from vloc_ros.evaluation import strict_json
+from vloc_ros.evaluation.json_parsing import finite_number, parse_json
 from vloc_ros.evaluation.records import FrameRecord
-from vloc_ros.evaluation.strict_json import number
 from vloc_ros.images.compressed import decode_rgb
 from vloc_ros.maps import StoredMap
 from vloc_ros.maps.reader import MAPPING_FILE, PREVIEW_FILE
@@ -21,28 +20,28 @@ MAX_BYTES = 1 << 24  # of mapping.json
 
 
 @dataclass(frozen=True)
-class Past:
+class MappingRecord:
     """`curves`: of the training, by their names, (iteration, value); `held_out`: the frames that were kept back."""
 
     curves: Curves
     held_out: list[FrameRecord]
 
 
-def read_past(stored: StoredMap) -> Past:
+def read_mapping_record(stored: StoredMap) -> MappingRecord:
     """What mapping.json tells. Raises MapError for what `vloc map` never writes."""
     content = stored.files.get(MAPPING_FILE, b"{}")
     try:
         if len(content) > MAX_BYTES:
             raise ConfigError(f"{len(content)} bytes, at most {MAX_BYTES} are read")
-        mapping = strict_json.load(content)
+        mapping = parse_json(content)
         curves = {name: _curve(points) for name, points in mapping.get("curves", {}).items()}
-        return Past(curves, [FrameRecord.from_json(node) for node in mapping.get("held_out", [])])
+        return MappingRecord(curves, [FrameRecord.from_json(node) for node in mapping.get("held_out", [])])
     except (ValueError, TypeError, AttributeError, ConfigError) as error:
         raise MapError(f"map {stored.map_id}: {MAPPING_FILE} is not what `vloc map` writes ({error})") from error
 
 
 def _curve(points: Any) -> list[tuple[float, float]]:
-    return [(number(iteration), number(value)) for iteration, value in points]
+    return [(finite_number(iteration), finite_number(value)) for iteration, value in points]
 
 
 def decode_preview(stored: StoredMap) -> NDArray[np.uint8] | None:

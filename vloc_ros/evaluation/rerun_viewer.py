@@ -27,7 +27,7 @@ CAMERA_SIZE_M = 0.25  # of the frustum that is drawn
 POINT_SHARE = 0.15  # a landmark's dot against its patch
 
 
-def view_run(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -> None:
+def show_in_rerun(localizer: Localizer, frames: Iterable[Frame], save: Path | None) -> None:
     """Localize the frames and show what comes of them, or write it to the file `save` (.rrd) for later.
 
     Raises ConfigError where rerun is not installed, when the file cannot be written, and for frames of no place of the

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from vloc_ros.errors import MapError
-from vloc_ros.evaluation.report.map_past import MAX_BYTES, decode_preview, read_past
 from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.evaluation.report.mapping_record import MAX_BYTES, decode_preview, read_mapping_record
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.shipped import shipped
 
@@ -31,7 +31,7 @@ def telling(stored: StoredMap, content: bytes) -> StoredMap:
 
 
 def test_the_shipped_map_tells_its_past(stored: StoredMap) -> None:
-    mapping, past = json.loads(stored.files["mapping.json"]), read_past(stored)
+    mapping, past = json.loads(stored.files["mapping.json"]), read_mapping_record(stored)
     assert {name: [list(point) for point in points] for name, points in past.curves.items()} == mapping["curves"]
     for record, told in zip(past.held_out, mapping["held_out"], strict=True):
         assert record.name == told["name"]
@@ -73,13 +73,13 @@ def test_the_shipped_map_tells_its_past(stored: StoredMap) -> None:
 def test_what_no_map_tells_is_refused(stored: StoredMap, content: bytes) -> None:
     told = rf"^map {stored.map_id}: mapping\.json is not what `vloc map` writes"
     with pytest.raises(MapError, match=told) as caught:
-        read_past(telling(stored, content))
+        read_mapping_record(telling(stored, content))
     assert str(caught.value).isprintable()
 
 
 def test_a_mapping_file_that_is_too_large_is_not_parsed(stored: StoredMap) -> None:
     with pytest.raises(MapError, match="bytes, at most"):
-        read_past(telling(stored, b" " * MAX_BYTES + b"{}"))
+        read_mapping_record(telling(stored, b" " * MAX_BYTES + b"{}"))
 
 
 ODD = (None, True, "", "1", "nan", -1, 0, 1e99, 2**62, [], [1, 2], {}, {"a": 1}, [[[]]])
@@ -92,7 +92,7 @@ def test_records_with_a_value_of_another_kind_are_refused_or_read(stored: Stored
     for key in mapping["held_out"][0]:
         record = {**mapping["held_out"][0], key: value}
         with suppress(MapError):
-            read_past(telling(stored, json.dumps({"held_out": [record]}).encode()))
+            read_mapping_record(telling(stored, json.dumps({"held_out": [record]}).encode()))
 
 
 def extreme(mapping: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from vloc_ros.geometry.camera import Camera
 
 
 @dataclass(frozen=True, eq=False)
-class Altered(ABC):
+class DatasetWrapper(ABC):
     """The frames of `parent`, as the subclass's `frame` changes them."""
 
     parent: Dataset
