@@ -9,6 +9,7 @@ import yaml
 from support import ROOT
 
 from vloc_ros.core.types import RejectionReason
+from vloc_ros.ros import describe_parameters
 from vloc_ros.ros.parameters import TEXTS, MapServerParameters, NodeParameters, RelocalizerParameters, made
 from vloc_ros.tracking.state import State
 
@@ -40,6 +41,35 @@ def test_every_parameter_is_commented(node: str) -> None:
     for line in (ROOT / FILES[node]).read_text().split("ros__parameters:\n")[1].splitlines():
         assert line.startswith("    #") or commented or not line, f"{line.strip()} has no comment"
         commented = bool(line)  # parameters that belong together share one
+
+
+def test_comments_and_tables_are_those_of_the_parameters() -> None:
+    stale = [str(path) for path, _ in describe_parameters.stale()]
+    assert not stale, "run python -m vloc_ros.ros.describe_parameters"
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_page_says_all_there_is_to_say_of_each_parameter(node: str) -> None:
+    tables = [
+        page.read_text() for page in (ROOT / "docs").rglob("*.md") if f"parameters: {node} -->" in page.read_text()
+    ]
+    (page,) = tables
+    rows = page.split(f"<!-- parameters: {node} -->\n")[1].split("<!-- end")[0].splitlines()[2:]
+    for row, spec in zip(rows, fields(NODES[node]), strict=True):
+        assert row.startswith(f"| `{spec.name}` | ")
+        assert spec.metadata["description"] in row
+        assert ("(fixed) " in row) == (not spec.metadata["live"])
+        assert all(choice in row for choice in spec.metadata["choices"])
+        assert spec.metadata["low"] is None or f"{spec.metadata['low']:g}" in row
+        assert not spec.metadata["unit"] or f" {spec.metadata['unit']} |" in row
+
+
+def test_a_table_that_says_something_else_is_noticed_and_mended() -> None:
+    page = (ROOT / "docs/ros.md").read_text()
+    changed = page.replace("| `max_jump_m` | `0.5` |", "| `max_jump_m` | `0.6` |")
+    assert changed != page
+    assert describe_parameters.described(changed) == page
+    assert describe_parameters.described("no table") == "no table"
 
 
 @pytest.mark.parametrize("node", NODES)

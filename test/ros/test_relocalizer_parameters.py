@@ -27,7 +27,11 @@ def test_every_parameter_is_declared_with_its_description_and_range(robot: Robot
         assert descriptor.description == spec.metadata["description"]
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         assert [r.from_value for r in ranges] == ([] if spec.metadata["low"] is None else [spec.metadata["low"]])
-        assert all(choice in descriptor.additional_constraints for choice in spec.metadata["choices"])
+        constraints = descriptor.additional_constraints
+        assert all(choice in constraints for choice in spec.metadata["choices"])
+        assert ("unit: " in constraints) == bool(spec.metadata["unit"])
+        assert spec.metadata["unit"] in constraints
+        assert ("fixed while the node is configured" in constraints) == (not spec.metadata["live"])
 
 
 def test_every_parameter_has_its_default_if_not_set(robot: Robot) -> None:

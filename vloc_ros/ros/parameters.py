@@ -28,23 +28,29 @@ def parameter(
     default: Any,
     description: str,
     *,
+    unit: str = "",
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[str] = (),
     live: bool = True,
+    begins: str = "",
 ) -> Any:
-    """A dataclass field that says all there is to say about a ROS parameter; `live`: it may change while configured."""
-    return field(
-        default=default,
-        metadata={"description": description, "low": low, "high": high, "choices": tuple(choices), "live": live},
-    )
+    """A dataclass field that says all there is to say about a ROS parameter; `live`: it may change while configured.
+
+    Nodes declare it with this text. The comments of config/*.yaml and the tables of docs/ are made of it by
+    `python -m vloc_ros.ros.describe_parameters`; `begins` is the heading above the parameter there.
+    """
+    metadata = {"description": description, "unit": unit, "low": low, "high": high, "choices": tuple(choices)}
+    return field(default=default, metadata={**metadata, "live": live, "begins": begins})
 
 
 @dataclass(frozen=True)
 class NodeParameters:
     """What both nodes have. Raises ConfigError naming the parameter for a value of another type or out of range."""
 
-    autostart: bool = parameter(True, "Configure and activate at start, without a lifecycle manager.", live=False)
+    autostart: bool = parameter(
+        True, "Configure and activate at start. False: a lifecycle manager does that.", live=False, begins="Start"
+    )
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -55,7 +61,11 @@ class NodeParameters:
 class MapServerParameters(NodeParameters):
     """Parameters of `vloc_map_server`."""
 
-    map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH.")
+    map: str = parameter(
+        "",
+        "Map directory, as `vloc map` writes it: a path, or package://PACKAGE/PATH. Needed; the launch file's argument "
+        "`map` sets it. Setting it at run time loads the new map, or is refused with the reason and the old map stays.",
+    )
 
 
 @dataclass(frozen=True)
@@ -69,48 +79,147 @@ class RecorderParameters(NodeParameters):
 class RelocalizerParameters(NodeParameters):
     """Parameters of `relocalizer`."""
 
-    map: str = parameter("", "Map directory, as a path or as package://PACKAGE/PATH; empty: the map server's map.")
-    max_map_mb: float = parameter(64.0, "A larger map from the map server is refused.", low=0.001, high=4096.0)
+    enabled: bool = parameter(
+        True, "Localize every image. False: only when ~/trigger is called. ~/set_enabled sets it, too."
+    )
+    max_rate_hz: float = parameter(
+        0.0,
+        "Localize so many images a second at most; the others are not looked at. 0: all that the computer can.",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+    )
+    map: str = parameter(
+        "",
+        "Map directory: a path, or package://PACKAGE/PATH. Empty: the map that the map server publishes.",
+        begins="Map and network",
+    )
+    max_map_mb: float = parameter(
+        64.0, "A larger map from the map server is refused, packed or unpacked.", unit="MB", low=0.001, high=4096.0
+    )
     map_check_timeout: float = parameter(
-        60.0, "A map from the map server is refused that takes longer to check, s.", low=0.1, high=3600.0
+        60.0,
+        "A map from the map server is tried out in a process of its own first; one that takes longer is refused.",
+        unit="s",
+        low=0.1,
+        high=3600.0,
     )
     allowed_map_ids: tuple[str, ...] = parameter(
-        (), "Other maps from the map server are refused: 12 to 64 digits of the sha256 of map.yaml; empty: none is."
+        (),
+        "Maps from the map server that may be used: ids as `vloc inspect` and the status show them, or more digits of "
+        '`sha256sum map.yaml`, in quotes: ["0123456789ab"]. Empty: every map may.',
     )
-    backend: str = parameter("auto", "What runs the network.", choices=("auto", *BACKENDS), live=False)
+    backend: str = parameter(
+        "auto",
+        "What runs the network. auto: the first of the others that works here (docs/tensorrt.md).",
+        choices=("auto", *BACKENDS),
+        live=False,
+    )
     precision: str = parameter(
-        "auto", "Of the network's arithmetic, one that the map has.", choices=("auto", *PRECISIONS), live=False
+        "auto",
+        "Arithmetic of the network, one that the map has. auto: float16 on a GPU if the map has it, else float32.",
+        choices=("auto", *PRECISIONS),
+        live=False,
     )
-    threads: int = parameter(0, "CPU threads of the network, 0: one per core.", low=0, high=MAX_THREADS, live=False)
-    enabled: bool = parameter(True, "Localize every image; otherwise only when ~/trigger is called.")
-    max_rate_hz: float = parameter(0.0, "Localize so many images a second at most, 0: all.", low=0.0, high=1000.0)
-    image_transport: str = parameter(RAW, "Type of the images.", choices=IMAGE_TRANSPORTS, live=False)
-    image_rectified: bool = parameter(False, "The images are undistorted already: use camera_info's P, not K and D.")
-    base_frame: str = parameter("base_link", "The robot's frame; empty: the camera itself is the robot.")
-    odom_frame: str = parameter("odom", "The odometry's frame.")
-    camera_frame: str = parameter("", "The camera's optical frame; empty: the frame in the header of its images.")
-    tf_mode: str = parameter(MAP_TO_ODOM, "The transform that is broadcast.", choices=TF_MODES)
-    tf_publish_rate: float = parameter(20.0, "How often map -> odom is broadcast, Hz.", low=0.1, high=1000.0)
-    transform_tolerance: float = parameter(0.3, "map -> odom is dated so far ahead, s.", low=0.0, high=10.0)
-    tf_timeout: float = parameter(0.2, "Wait so long for TF at the stamp of an image, s.", low=0.0, high=10.0)
+    threads: int = parameter(
+        0,
+        "CPU threads of the network. 0: one per core. Fewer leave room for the rest of the robot.",
+        low=0,
+        high=MAX_THREADS,
+        live=False,
+    )
+    image_transport: str = parameter(
+        RAW,
+        "Type of the topic `image`: raw (sensor_msgs/Image), or compressed (sensor_msgs/CompressedImage), which then "
+        "is on `image/compressed`, as image_transport has it; a name that ends so already is taken as it is.",
+        choices=IMAGE_TRANSPORTS,
+        live=False,
+        begins="Camera",
+    )
+    image_rectified: bool = parameter(
+        False, "The images are undistorted already (image_proc's image_rect): use camera_info's P, not K and D."
+    )
+    base_frame: str = parameter(
+        "base_link",
+        "The robot's frame. Empty: the camera itself is the robot, and no transform to it is needed.",
+        begins="Frames",
+    )
+    odom_frame: str = parameter("odom", "The odometry's frame; needed where tf_mode is map_to_odom.")
+    camera_frame: str = parameter(
+        "", "The camera's optical frame (z forward, x right). Empty: the frame in the header of its images."
+    )
+    tf_mode: str = parameter(
+        MAP_TO_ODOM,
+        "The transform that is broadcast. map_to_odom corrects the drift of somebody's odom -> base_link (REP-105); "
+        "map_to_base where nobody provides odometry; map_to_camera for a camera by itself; none where somebody else "
+        "does it: a filter that takes ~/pose, or AMCL.",
+        choices=TF_MODES,
+    )
+    tf_publish_rate: float = parameter(
+        20.0, "How often map -> odom is broadcast. Taken over at activation.", unit="Hz", low=0.1, high=1000.0
+    )
+    transform_tolerance: float = parameter(
+        0.3,
+        "map -> odom is dated so far ahead, so that it is there for whoever asks TF for now. A correction shows so "
+        "much later; shorter, and look-ups fail on a busy computer.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
+    tf_timeout: float = parameter(
+        0.2,
+        "Wait so long for TF at the stamp of an image before the image is given up.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
     two_d_mode: bool = parameter(False, "Ground robot: the pose has no height, roll or pitch.")
-    min_inliers: int = parameter(0, "Accept no pose with fewer landmarks, 0: the map's own limit.", low=0, high=100000)
+    min_inliers: int = parameter(
+        0,
+        "Accept no pose from fewer landmarks. 0: the map's own limit, found on images that were kept back.",
+        low=0,
+        high=100000,
+        begins="What is believed",
+    )
     max_reprojection_rmse_px: float = parameter(
-        0.0, "Accept no pose with a larger error, 0: the map's own limit.", low=0.0, high=1000.0
+        0.0,
+        "Accept no pose whose landmarks are off by more. 0: the map's own limit.",
+        unit="px",
+        low=0.0,
+        high=1000.0,
     )
     min_confidence: float = parameter(
         0.0,
-        "Accept no pose that is less likely to be within 5 cm and 5 deg, 0: the map's own limit.",
+        "Accept no pose that is less likely than this to be within 5 cm and 5 deg of the truth. 0: the map's own "
+        "limit, set for the false positive rate that `vloc map` was told.",
         low=0.0,
         high=1.0,
     )
-    max_jump_m: float = parameter(0.5, "How far a fix may be from the previous one moved by odometry.", low=0.0)
-    max_jump_deg: float = parameter(15.0, "The same for the heading.", low=0.0, high=180.0)
-    max_speed_mps: float = parameter(1.5, "Without odometry, a fix may move so fast on top of that.", low=0.0)
-    max_turn_deg_per_s: float = parameter(90.0, "The same for turning.", low=0.0)
-    agreeing_fixes: int = parameter(3, "So many fixes in a row must agree on a jump.", low=1, high=1000)
-    lost_after: float = parameter(2.0, "Without a fix for so long, the state is lost, s.", low=0.01)
-    publish_initialpose: bool = parameter(False, "Tell AMCL and friends the first fix and every accepted jump.")
+    max_jump_m: float = parameter(
+        0.5, "A fix farther than this from the previous one, moved by odometry, is a jump.", unit="m", low=0.0
+    )
+    max_jump_deg: float = parameter(
+        15.0, "A fix turned by more than this against it is a jump, too.", unit="deg", low=0.0, high=180.0
+    )
+    agreeing_fixes: int = parameter(
+        3, "A jump is accepted only when so many fixes in a row agree on it.", low=1, high=1000
+    )
+    max_speed_mps: float = parameter(
+        1.5,
+        "Without odometry (tf_mode other than map_to_odom), the robot may have moved so fast on top of max_jump_m.",
+        unit="m/s",
+        low=0.0,
+    )
+    max_turn_deg_per_s: float = parameter(
+        90.0, "Without odometry, it may have turned so fast on top of max_jump_deg.", unit="deg/s", low=0.0
+    )
+    lost_after: float = parameter(2.0, "Without an accepted fix for so long, the state is lost.", unit="s", low=0.01)
+    publish_initialpose: bool = parameter(
+        False,
+        "Publish the first fix and every accepted jump on initialpose, for AMCL and friends; a new subscriber gets the "
+        "current fix.",
+        begins="For others",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -186,12 +295,23 @@ def _range_text(low: float | None, high: float | None) -> str:
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
+def range_of(spec: "Field[Any]") -> str:
+    """What values a parameter may have, with their unit, for people; "" for any of its type."""
+    low, high, choices, unit = (spec.metadata[key] for key in ("low", "high", "choices", "unit"))
+    if choices:
+        return ", ".join(choices)
+    return f"{_range_text(low, high)} {unit}".rstrip() if low is not None else ""
+
+
 def _descriptor(spec: "Field[Any]") -> ParameterDescriptor:
     assert spec.default is not MISSING
-    low, high, choices = (spec.metadata[key] for key in ("low", "high", "choices"))
+    low, high, choices, unit = (spec.metadata[key] for key in ("low", "high", "choices", "unit"))
+    constraints = [f"one of {', '.join(choices)}"] if choices else []
+    constraints += [f"unit: {unit}"] if unit else []
+    constraints += [] if spec.metadata["live"] else ["fixed while the node is configured"]
     descriptor = ParameterDescriptor(
         description=spec.metadata["description"],
-        additional_constraints=f"one of {', '.join(choices)}" if choices else "",
+        additional_constraints="; ".join(constraints),
         # So that `max_jump_m:=1` is not refused for want of a decimal point; the types are checked here.
         dynamic_typing=True,
     )
