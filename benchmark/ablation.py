@@ -18,10 +18,10 @@ from vloc_ros.cli.options import add_dataset
 from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.localizer import load_localizer
-from vloc_ros.training.build_map import build_map
 from vloc_ros.training.hscnet.options import HSCNetOptions, Preset
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import MethodOptions
+from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 CORNERS = 500  # an image, about as many as a sparse reconstruction knows

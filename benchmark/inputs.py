@@ -37,6 +37,6 @@ def opened(options: argparse.Namespace) -> tuple[Localizer, Dataset]:
 
 def method_of(workdir: Path) -> MethodOptions:
     """The method's options of the run of `vloc map` that a work directory is of."""
-    settings = json.loads((workdir / "options.json").read_text())["method"]
+    settings = json.loads((workdir / "method.json").read_text())
     name = settings.pop("name")
     return make_options(name, {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()})

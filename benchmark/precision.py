@@ -21,18 +21,18 @@ from vloc_ros.datasets import open_dataset
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.maps import read_map
 from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.recipe import Recipe
-from vloc_ros.training.scene import load_scene
 
 
 def learned(workdir: Path) -> Objective:
     """What a run of `vloc map` has learned."""
     recipe: Recipe = load_recipe(method_of(workdir))
-    objective = recipe.objective(load_scene(workdir / "scene.npz"))
+    objective = recipe.objective(load_regions(workdir / "regions.npz"))
     state = torch.load(workdir / "checkpoint.pt", map_location="cpu", weights_only=True)["objective"]
     objective.load_state_dict(state)
     return objective

@@ -21,7 +21,8 @@ from inputs import method_of
 from results import Results, add_json
 from torch import nn
 
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.mapping.place_regions import load_regions
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.device import Workers, arithmetic, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.frames import open_frames
@@ -29,7 +30,6 @@ from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, TrainingOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.recipe import Recipe
-from vloc_ros.training.scene import load_scene
 from vloc_ros.training.trainer import PREPARED_BATCHES, Losses, Trainer
 
 WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
@@ -88,10 +88,10 @@ def main() -> None:
     if options.preset:
         method = replace(method, preset=options.preset)  # type: ignore[type-var]
     recipe: Recipe = load_recipe(method)
-    frames, scene = open_frames(options.workdir / "frames"), load_scene(options.workdir / "scene.npz")
-    objective = recipe.objective(scene)
-    arguments = (frames, method.stride, batch_size, recipe.augmentation, training.seed)
-    source = make_source(*arguments, device)
+    frames, regions = open_frames(options.workdir / "frames"), load_regions(options.workdir / "regions.npz")
+    objective = recipe.objective(regions)
+    settings = BatchSettings(method.stride, batch_size, recipe.augmentation, training.seed)
+    source = make_source(frames, settings, device)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(objective, source, training, Path(directory), Workers())
     objective.train()
@@ -105,7 +105,7 @@ def main() -> None:
         "both": lambda: trainer.step(objective, used),
     }
     if gpu:
-        on_cpu = endless(BatchSource(*arguments))
+        on_cpu = endless(BatchSource(frames, settings))
         rows["data, by the CPU"] = lambda: next(on_cpu)
     if arithmetic(device) is not torch.float32:
         in_float32 = InFloat32(objective)
@@ -114,7 +114,7 @@ def main() -> None:
     height, width = frames.images.shape[1:3]
     what = f"{method.method} {method.preset}, {width}x{height}, {batch_size} images a step"
     columns = {"what": "{what}", "speed": "{images_per_s:.1f} images/s"}
-    results = Results(f"Data: {what}, {len(scene.positions)} landmarks; on {name}", columns)
+    results = Results(f"Data: {what}, {len(regions.positions)} landmarks; on {name}", columns)
     for row, step in rows.items():
         results.add(what=row, images_per_s=images_per_second(step, batch_size, steps))
     results.write(options.json)

@@ -8,7 +8,7 @@ import torch
 from support.training_scenes import DISTANCE, NOTHING, SIZE, coordinates_seen, landmarks, make_frames
 
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.projection import cell_centers, project
 
@@ -38,7 +38,7 @@ def equal(a: Batch, b: Batch) -> bool:
 
 
 def test_the_same_number_gives_the_same_batch() -> None:
-    a, b, other = (BatchSource(make_frames(10), STRIDE, 3, Augmentation(), seed) for seed in (0, 0, 1))
+    a, b, other = (BatchSource(make_frames(10), BatchSettings(STRIDE, 3, Augmentation(), seed)) for seed in (0, 0, 1))
     for number in (0, 7, 40):
         assert equal(a.batch(number), b.batch(number))
         assert not equal(a.batch(number), other.batch(number))
@@ -46,7 +46,7 @@ def test_the_same_number_gives_the_same_batch() -> None:
 
 
 def test_batches_begin_where_they_are_told_to_and_keep_their_order() -> None:
-    source = BatchSource(make_frames(10), STRIDE, 2, Augmentation(), 0)
+    source = BatchSource(make_frames(10), BatchSettings(STRIDE, 2, Augmentation(), 0))
     numbers = [5, 6, 9, 10, 13, 14]
     for number, batch in zip(numbers, source.batches(numbers, workers=3), strict=True):
         assert equal(batch, source.batch(number))
@@ -58,7 +58,7 @@ def test_batches_begin_where_they_are_told_to_and_keep_their_order() -> None:
 @pytest.mark.parametrize("batch_size", [2, 4])
 def test_every_epoch_visits_every_frame_once(batch_size: int) -> None:
     count = 24
-    source = BatchSource(numbered_frames(count), STRIDE, batch_size, NOTHING, 3)
+    source = BatchSource(numbered_frames(count), BatchSettings(STRIDE, batch_size, NOTHING, 3))
     length = count // batch_size
     epochs = [visited(source, range(epoch * length, (epoch + 1) * length)) for epoch in range(3)]
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
@@ -66,10 +66,10 @@ def test_every_epoch_visits_every_frame_once(batch_size: int) -> None:
 
 
 def test_frames_that_do_not_fill_the_last_batch_have_their_turn_too() -> None:
-    source = BatchSource(numbered_frames(7), STRIDE, 3, NOTHING, 0)
+    source = BatchSource(numbered_frames(7), BatchSettings(STRIDE, 3, NOTHING, 0))
     order = visited(source, range(7))
     assert all(sorted(order[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
-    assert sorted(visited(BatchSource(numbered_frames(2), STRIDE, 6, NOTHING, 0), range(1))) == [
+    assert sorted(visited(BatchSource(numbered_frames(2), BatchSettings(STRIDE, 6, NOTHING, 0)), range(1))) == [
         0,
         0,
         0,
@@ -80,7 +80,7 @@ def test_frames_that_do_not_fill_the_last_batch_have_their_turn_too() -> None:
 
 
 def test_a_batch_says_of_which_scene_a_frame_is_and_how_often_it_was_shown() -> None:
-    source = BatchSource(numbered_frames(7), STRIDE, 3, NOTHING, 0)
+    source = BatchSource(numbered_frames(7), BatchSettings(STRIDE, 3, NOTHING, 0))
     shown = dict.fromkeys(range(7), 0)
     for number in range(9):
         batch = source.batch(number)
@@ -95,7 +95,7 @@ WARPED = Augmentation(shear_deg=10.0, occlusion=0.0)
 
 def test_labels_lie_where_the_landmarks_are() -> None:
     """Whatever the augmentation, the cell at a landmark's pixel shows that landmark, or what no frame showed."""
-    batch, hits = BatchSource(make_frames(6), STRIDE, 6, WARPED, 0).batch(0), 0
+    batch, hits = BatchSource(make_frames(6), BatchSettings(STRIDE, 6, WARPED, 0)).batch(0), 0
     assert batch.cells.shape == (6, SIZE // STRIDE, SIZE // STRIDE)
     assert batch.cells.dtype == torch.int64
     positions = torch.from_numpy(landmarks())
@@ -112,7 +112,7 @@ def test_labels_lie_where_the_landmarks_are() -> None:
 
 def test_coordinates_lie_where_their_cells_see_them() -> None:
     """Whatever the augmentation, a cell's coordinate projects into it, but for what half-size cells are off."""
-    batch = BatchSource(make_frames(6, coordinates_seen), STRIDE, 6, WARPED, 0).batch(0)
+    batch = BatchSource(make_frames(6, coordinates_seen), BatchSettings(STRIDE, 6, WARPED, 0)).batch(0)
     assert batch.cells.shape == (6, SIZE // STRIDE, SIZE // STRIDE, 3)
     assert batch.cells.dtype == torch.float32
     centers = cell_centers(SIZE // STRIDE, SIZE // STRIDE, STRIDE, torch.device("cpu"))

@@ -1,6 +1,5 @@
 """`vloc map` end to end on a few views of the synthetic room: interrupted, continued, refused, started anew."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, interrupted_at, options_in, quick
+from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, Told, interrupted_at, options_in, quick
 
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.types import CameraImage
@@ -22,18 +21,20 @@ from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
-from vloc_ros.mapping import Progress
+from vloc_ros.mapping import geometry_kinds
+from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.novel_views import NovelViews
+from vloc_ros.mapping.place_geometry import Geometry, load_geometry
+from vloc_ros.mapping.place_regions import Regions, load_regions
 from vloc_ros.maps import read_map
-from vloc_ros.training import build_map as build_map_module
-from vloc_ros.training import recipe as recipe_module
-from vloc_ros.training.build_map import build_map
+from vloc_ros.progress import Advance
 from vloc_ros.training.calibrate import Sample, collect_samples
 from vloc_ros.training.frames import build_frames, open_frames
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions
-from vloc_ros.training.progress import TrainingBar
-from vloc_ros.training.scene import MappedPlace, Scene, load_scene
+from vloc_ros.training.stages import calibration_stage, source_stage
+from vloc_ros.training.stages.build_map import build_map
+from vloc_ros.training.stages.records import load_records
 from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
 
@@ -47,10 +48,8 @@ def _quick() -> Iterator[None]:
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves that Ctrl-C ended after three of its five iterations."""
     directory = tmp_path_factory.mktemp("interrupted")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingBar, "report", interrupted_at(3))
-        with pytest.raises(KeyboardInterrupt):
-            build_map(options_in(directory))
+    with pytest.raises(KeyboardInterrupt):
+        build_map(options_in(directory), interrupted_at(3))
     return directory
 
 
@@ -61,10 +60,10 @@ def place(interrupted: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def mapped_in(directory: Path) -> MappedPlace:
-    """The one place of the scene in a work directory."""
-    (mapped,) = load_scene(directory / "work" / "scene.npz").places
-    return mapped
+def landmarks_in(directory: Path) -> Landmarks:
+    """Of the one place in a work directory."""
+    (place,) = load_regions(directory / "work" / "regions.npz")
+    return place.landmarks
 
 
 def iteration_in(directory: Path) -> int:
@@ -86,7 +85,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
     assert frames.cells.shape == (len(frames), HEIGHT // 2, WIDTH // 2)
     assert len(frames) == 22  # of 24, two are held out
     assert (frames.cells > 0).mean() > 0.5
-    assert frames.cells.max() <= len(mapped_in(interrupted).landmarks)
+    assert frames.cells.max() <= len(landmarks_in(interrupted))
     assert not frames.scenes.any()
 
 
@@ -95,35 +94,34 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
 ) -> None:
     calibrated_on: list[int] = []
 
-    def collect(
-        localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], progress: Progress
-    ) -> list[Sample]:
-        calibrated_on.extend(len(views) for views in moved)
-        return collect_samples(localizer, held_out, moved, progress)
+    def collect(localizer: Localizer, held_out: Dataset, novel: Sequence[NovelViews], advance: Advance) -> list[Sample]:
+        calibrated_on.extend(len(views) for views in novel)
+        return collect_samples(localizer, held_out, novel, advance)
 
-    monkeypatch.setattr(build_map_module, "collect_samples", collect)
+    monkeypatch.setattr(calibration_stage, "collect_samples", collect)
     build_map(options_in(tmp_path, novel_views=None))
     frames = open_frames(tmp_path / "work" / "frames")
     assert len(frames) == 22 + 11
-    assert [name for name in frames.names if "moved" in name] == list(frames.names[22:])
+    assert [name for name in frames.names if "novel" in name] == list(frames.names[22:])
     assert (frames.cells[22:] > 0).mean(axis=(1, 2)).min() > 0.1
     landmark_map = read_map(tmp_path / "map").landmark_map
     np.testing.assert_allclose(landmark_map.mapping_views, frames.map_from_camera[:22], atol=1e-5)
     training = landmark_map.manifest.training
-    assert training["moved_views"] == 0.5
+    assert training["novel_views"] == 0.5
     smallest, largest = training["field_of_view_deg"]
     assert smallest == largest == pytest.approx(CAMERA.field_of_view_deg)
     assert training["arithmetic"] in ("bfloat16", "float32")
     assert calibrated_on == [6]
 
 
-def test_a_run_of_before_there_were_moved_views_goes_on_without(place: Path) -> None:
-    settings = place / "work" / "options.json"
-    written = json.loads(settings.read_text())
-    del written["moved_views"], written["grey"]
-    settings.write_text(json.dumps(written))
-    build_map(options_in(place, novel_views=None))
-    assert read_map(place / "map").landmark_map.manifest.training["moved_views"] == 0.0
+def test_a_run_of_an_earlier_version_is_refused_and_can_be_started_anew(place: Path) -> None:
+    (place / "work" / "stages.json").rename(place / "work" / "options.json")
+    line = refusal(options_in(place), ConfigError)
+    assert f"{place / 'work'}: holds a run of an earlier version" in line
+    assert "--fresh starts anew" in line
+    assert iteration_in(place) == 3
+    build_map(options_in(place, fresh=True, until="sources"))
+    assert not (place / "work" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +137,7 @@ def test_views_that_cannot_be_moved_are_refused(
 ) -> None:
     if "mesh" in changes:
         dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
-        monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
+        monkeypatch.setattr(source_stage, "open_dataset", lambda *_: dataset)
     message = refusal(options_in(tmp_path, novel_views=2.0, **changes), ConfigError)
     assert message == f"training: 2 novel views for each frame: {reason}"
     assert not (tmp_path / "work").exists()
@@ -153,7 +151,7 @@ def test_a_count_of_moved_views_that_makes_no_sense_is_refused(tmp_path: Path) -
 
 def test_labels_show_their_landmarks(interrupted: Path) -> None:
     """The point that a pixel shows is within its landmark's extent, by the true depth of the frame."""
-    landmarks = mapped_in(interrupted).landmarks
+    landmarks = landmarks_in(interrupted)
     frames, dataset = open_frames(interrupted / "work" / "frames"), open_dataset("synthetic_room", None, "small")
     frame = dataset.frame(dataset.names.index(frames.names[0]), depth=True)
     assert frame.depth is not None
@@ -165,11 +163,12 @@ def test_labels_show_their_landmarks(interrupted: Path) -> None:
     assert (distance < landmarks.extents[labels - 1] + 2 * VOXEL)[labels > 0].mean() > 0.98
 
 
-def test_the_same_command_goes_on_and_makes_a_map(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scene = (place / "work" / "scene.npz").stat()
-    build_map(options_in(place))
-    assert "going on from iteration 3" in capsys.readouterr().err
-    assert (place / "work" / "scene.npz").stat().st_mtime_ns == scene.st_mtime_ns
+def test_the_same_command_goes_on_and_makes_a_map(place: Path) -> None:
+    artefacts = [place / "work" / name for name in ("geometry.npz", "regions.npz", "frames")]
+    before, told = [path.stat().st_mtime_ns for path in artefacts], Told()
+    build_map(options_in(place), told)
+    assert "going on from iteration 3, 60 % done" in told.lines
+    assert [path.stat().st_mtime_ns for path in artefacts] == before
     assert iteration_in(place) == 5
     manifest = read_map(place / "map").landmark_map.manifest
     assert (*manifest.image_size, manifest.models["network"].grid.stride) == (WIDTH, HEIGHT, 4)
@@ -190,7 +189,7 @@ def test_a_map_for_grey_cameras_says_so(tmp_path: Path, monkeypatch: pytest.Monk
         calibrated_on.append(held_out)
         return []
 
-    monkeypatch.setattr(build_map_module, "collect_samples", collect)
+    monkeypatch.setattr(calibration_stage, "collect_samples", collect)
     build_map(options_in(tmp_path, grey=0.5))
     assert read_map(tmp_path / "map").landmark_map.manifest.training["images"] == "colour and grey"
     (held_out,) = calibrated_on
@@ -223,18 +222,20 @@ def test_other_options_on_the_same_work_directory(place: Path) -> None:
 
 
 def test_fresh_starts_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = mapped_in(place)
+    before = landmarks_in(place)
+    (mapped,) = load_geometry(place / "work")
     # it takes its time, and did before
-    monkeypatch.setattr(recipe_module, "fuse_depth", lambda *_, **__: before.surface)
-    monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
+    monkeypatch.setattr(geometry_kinds, "fuse_depth", lambda *_, **__: mapped.shape)
     with pytest.raises(KeyboardInterrupt):
-        build_map(options_in(place, fresh=True, method=replace(VSNET, patch_size=1.2)))
+        build_map(options_in(place, fresh=True, method=replace(VSNET, patch_size=1.2)), interrupted_at(1))
     assert iteration_in(place) == 1
-    assert json.loads((place / "work" / "options.json").read_text())["method"]["patch_size"] == 1.2
-    assert len(mapped_in(place).landmarks) < len(before.landmarks)
+    assert load_records(place / "work").inputs_of("regions")["method.patch_size"] == 1.2
+    assert len(landmarks_in(place)) < len(before)
 
 
-@pytest.mark.parametrize("file", ["scene.npz", "frames/cameras.npz", "frames/cells.npy", "checkpoint.pt"])
+@pytest.mark.parametrize(
+    "file", ["geometry.npz", "regions.npz", "frames/cameras.npz", "frames/cells.npy", "checkpoint.pt"]
+)
 def test_a_damaged_work_directory(place: Path, file: str) -> None:
     path = place / "work" / file
     path.write_bytes(path.read_bytes()[:100])
@@ -244,7 +245,7 @@ def test_a_damaged_work_directory(place: Path, file: str) -> None:
 
 
 def test_options_that_were_not_written_to_the_end(place: Path) -> None:
-    (place / "work" / "options.json").write_text('{"dataset": "syn')
+    (place / "work" / "stages.json").write_text('{"format": 2, "stages": {"sour')
     assert "--fresh" in refusal(options_in(place), ConfigError)
 
 
@@ -291,7 +292,7 @@ def test_data_that_no_map_can_be_made_of(
     change: Callable[[Dataset], Dataset], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = open_dataset("synthetic_room", None, "small")
-    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: change(dataset))
+    monkeypatch.setattr(source_stage, "open_dataset", lambda *_: change(dataset))
     assert message in refusal(options_in(tmp_path), DatasetError)
     assert not (tmp_path / "map").exists()
 
@@ -303,11 +304,10 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
     faces = "element face 2\nproperty list uchar int vertex_indices\nend_header\n"
     (tmp_path / "floor.ply").write_text(f"{header}{faces}{corners}3 0 1 2\n3 0 2 3\n")
     dataset = Changed(open_dataset("synthetic_room", None, "small"), has_depth=False)
-    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
-    monkeypatch.setattr(TrainingBar, "report", interrupted_at(1))
+    monkeypatch.setattr(source_stage, "open_dataset", lambda *_: dataset)
     with pytest.raises(KeyboardInterrupt):
-        build_map(replace(options_in(tmp_path), mesh=tmp_path / "floor.ply"))
-    landmarks = mapped_in(tmp_path).landmarks
+        build_map(replace(options_in(tmp_path), mesh=tmp_path / "floor.ply"), interrupted_at(1))
+    landmarks = landmarks_in(tmp_path)
     assert len(landmarks) > 10
     np.testing.assert_allclose(landmarks.positions[:, 2], 0, atol=0.02)
     assert (open_frames(tmp_path / "work" / "frames").cells > 0).any(axis=(1, 2)).mean() > 0.5
@@ -315,7 +315,8 @@ def test_a_mesh_takes_the_place_of_depth(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_frames_that_do_not_fit_on_the_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    room, labeller = open_dataset("synthetic_room", None, "small"), VSNetRecipe(VSNET).labeller(Scene(()))
+    room = open_dataset("synthetic_room", None, "small")
+    labeller = VSNetRecipe(VSNET).labeller(Geometry(()), Regions(()))
     with pytest.raises(DatasetError, match=r"take 0\.\d+ GB, 0\.00 GB are free"):
         build_frames([partial(room.frame, 0)] * 24, [""], labeller, 320, 240, tmp_path / "frames")
     assert not (tmp_path / "frames").exists()
@@ -337,7 +338,7 @@ def test_poses_and_depth_that_contradict_each_other_end_it_before_anything_is_ma
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = Turned(open_dataset("synthetic_room", None, "small"))
-    monkeypatch.setattr(build_map_module, "open_dataset", lambda *_: dataset)
+    monkeypatch.setattr(source_stage, "open_dataset", lambda *_: dataset)
     assert "synthetic_room: poses and depth contradict each other" in refusal(options_in(tmp_path), DatasetError)
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["options.json"]
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"lock", "stages.json", "sources.json"}
     assert not (tmp_path / "map").exists()

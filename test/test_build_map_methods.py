@@ -11,13 +11,16 @@ from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping.place_geometry import load_geometry
+from vloc_ros.mapping.place_regions import load_regions
+from vloc_ros.mapping.sparse import SparsePoints
+from vloc_ros.mapping.surface import Surface
 from vloc_ros.maps import read_map
 from vloc_ros.methods.hscnet.method import HSCNetMethod
-from vloc_ros.training.build_map import build_map
 from vloc_ros.training.frames import open_frames
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.method_options import MethodOptions
-from vloc_ros.training.scene import load_scene
+from vloc_ros.training.stages.build_map import build_map
 
 DENSE = HSCNetOptions(branching=(3, 4))
 SPARSE = HSCNetOptions("small++", branching=(3, 4), sparsify=60)
@@ -45,16 +48,17 @@ def test_a_map_of_hscnet(method: HSCNetOptions, tmp_path: Path) -> None:
     landmark_map = read_map(tmp_path / "map").landmark_map
     manifest = landmark_map.manifest
     assert manifest.method == "hscnet"
-    assert manifest.training["moved_views"] == 0.0
+    assert manifest.training["novel_views"] == 0.0
     assert (*manifest.image_size, manifest.models["network"].grid.stride) == (WIDTH, HEIGHT, 8)
     assert manifest.models["network"].grid.outputs == HSCNetMethod.outputs
     assert manifest.training["branching"] == "3x4"
     assert manifest.training["supervision"] == ("sparse points, reach 5" if method.is_sparse else "dense")
     assert len(landmark_map) == 12
     assert manifest.accuracy["held_out_frames"] == 2
-    (place,) = load_scene(tmp_path / "work" / "scene.npz").places
-    assert (place.surface is None) == method.is_sparse
-    np.testing.assert_allclose(place.landmarks.positions, landmark_map.positions, atol=1e-5)
+    (place,) = load_geometry(tmp_path / "work")
+    assert isinstance(place.shape, SparsePoints if method.is_sparse else Surface)
+    (regions,) = load_regions(tmp_path / "work" / "regions.npz")
+    np.testing.assert_allclose(regions.landmarks.positions, landmark_map.positions, atol=1e-5)
     frames = open_frames(tmp_path / "work" / "frames")
     assert frames.cells.shape == (22, HEIGHT // 2, WIDTH // 2, 3)
     known = np.isfinite(frames.cells).all(axis=-1)
@@ -72,18 +76,18 @@ def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
     build_map(options)
     landmark_map = read_map(tmp_path / "map").landmark_map
     assert landmark_map.manifest.places == ("living_room", "office")
-    scene = load_scene(tmp_path / "work" / "scene.npz")
-    assert scene.names == ("living_room", "office")
-    np.testing.assert_array_equal(landmark_map.places, scene.scene_of_landmark)
+    regions = load_regions(tmp_path / "work" / "regions.npz")
+    assert regions.names == ("living_room", "office")
+    np.testing.assert_array_equal(landmark_map.places, regions.place_of_landmark)
     frames = open_frames(tmp_path / "work" / "frames")
     owners = [name.split("/")[0] for name in frames.names]
-    assert owners == [scene.names[number] for number in frames.scenes]
-    for name in scene.names:
+    assert owners == [regions.names[number] for number in frames.scenes]
+    for name in regions.names:
         assert (tmp_path / "work" / f"depth_{name}.json").exists()
         assert f"depth_correction_{name}" in landmark_map.manifest.training
     np.testing.assert_array_equal(landmark_map.view_places, frames.scenes)
     if method is VSNET:
-        of_first = (frames.cells > 0) & (frames.cells <= len(scene.places[0].landmarks))
+        of_first = (frames.cells > 0) & (frames.cells <= len(regions.places[0].landmarks))
         assert of_first[frames.scenes == 0].mean() > 0.5
         assert not of_first[frames.scenes == 1].any()
     localizes(tmp_path, "joined", rooms)
@@ -92,5 +96,5 @@ def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
 def test_one_mesh_cannot_be_of_two_rooms(tmp_path: Path) -> None:
     rooms = tmp_path / "rooms.yaml"
     rooms.write_text(ROOMS.replace("synthetic_office", "synthetic_room"))
-    with pytest.raises(ConfigError, match=r"wall.ply: one mesh for 2 scenes"):
+    with pytest.raises(ConfigError, match=r"wall.ply: one mesh for 2 places"):
         build_map(options_in(tmp_path, dataset="joined", root=rooms, mesh=tmp_path / "wall.ply"))

@@ -271,7 +271,7 @@ def without_module(monkeypatch: pytest.MonkeyPatch, imported: str, missing: str)
 def test_map_without_pytorch_says_what_to_install(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without_module(monkeypatch, "vloc_ros.training.build_map", missing)
+    without_module(monkeypatch, "vloc_ros.training.stages.build_map", missing)
     line = refusal(capsys, "map", "--dataset", "synthetic_room", "--out", tmp_path / "map")
     assert missing in line
     assert "requirements/offline.txt" in line
@@ -346,10 +346,10 @@ def test_a_map_that_was_not_shipped() -> None:
 
 @pytest.mark.needs("torch")
 def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vloc_ros.training import build_map
+    from vloc_ros.training.stages import build_map
 
     seen = []
-    monkeypatch.setattr(build_map, "build_map", seen.append)
+    monkeypatch.setattr(build_map, "build_map", lambda options, progress: seen.append(options))
     arguments = ["map", "--dataset", "synthetic_room", "--out", str(tmp_path / "room")]
     assert main(arguments) == 0
     assert main([*arguments, "--epochs", "2", "--patch-size", "0.3", "--workdir", str(tmp_path / "w"), "--fresh"]) == 0
@@ -363,10 +363,10 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.needs("torch")
 def test_map_hands_another_methods_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vloc_ros.training import build_map
+    from vloc_ros.training.stages import build_map
 
     seen = []
-    monkeypatch.setattr(build_map, "build_map", seen.append)
+    monkeypatch.setattr(build_map, "build_map", lambda options, progress: seen.append(options))
     arguments = ["map", "--dataset", "synthetic_office", "--out", str(tmp_path / "office"), "--method", "hscnet"]
     assert main(arguments) == 0
     chosen = ["--preset", "small++", "--branching", "9x9x4", "--sparsify", "300", "--reach", "3", "--regression", "2"]

@@ -10,7 +10,7 @@ from support.training_scenes import NOTHING
 
 from vloc_ros.training import device_batches
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.device_batches import DeviceBatchSource, fits
 from vloc_ros.training.frames import TrainingFrames
 
@@ -45,8 +45,8 @@ def smooth_frames(measures: bool = False) -> TrainingFrames:
 def both(
     augmentation: Augmentation, resident: bool = True, measures: bool = False
 ) -> tuple[BatchSource, DeviceBatchSource]:
-    arguments = (smooth_frames(measures), STRIDE, BATCH, augmentation, 3)
-    return BatchSource(*arguments), DeviceBatchSource(*arguments, CPU, resident)
+    frames, settings = smooth_frames(measures), BatchSettings(STRIDE, BATCH, augmentation, 3)
+    return BatchSource(frames, settings), DeviceBatchSource(frames, settings, CPU, resident)
 
 
 def assert_same(ours: Batch, reference: Batch) -> None:
@@ -147,6 +147,6 @@ def test_a_gpu_makes_what_the_cpu_makes(measures: bool) -> None:
     reference = both(EXACT, measures=measures)[0]
     for resident in (True, False):
         frames, device = smooth_frames(measures), torch.device("cuda", 0)
-        source = DeviceBatchSource(frames, STRIDE, BATCH, EXACT, 3, device, resident)
+        source = DeviceBatchSource(frames, BatchSettings(STRIDE, BATCH, EXACT, 3), device, resident)
         for batch, number in zip(source.batches(range(4), workers=2), range(4), strict=True):
             assert_same(batch.to(CPU), reference.batch(number))

@@ -1,11 +1,9 @@
 """Training with several processes learns what one process learns, and each can go on where the other stopped."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,10 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
+from vloc_ros.training.stages.records import Record, Records, load_records
+from vloc_ros.training.stages.settings import settings_of
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.options import VSNetOptions
-from vloc_ros.training.workdir import settled
 
 State = dict[str, "torch.Tensor"]
 
@@ -102,27 +101,27 @@ def options(tmp_path: Path) -> MapOptions:
     return MapOptions("folder", None, "train", tmp_path / "map", tmp_path / "work", VSNetOptions())
 
 
-def claimed(options: MapOptions, processes: int) -> TrainingOptions:
-    """What a run of so many processes settles on, and leaves in its work directory."""
-    run = settled(options, Workers(0, processes), novel_views=0.0)
-    (options.workdir / "options.json").write_text(json.dumps(run.fingerprint()))
-    return run.training
+def claimed(options: MapOptions, processes: int, earlier: Records) -> tuple[TrainingOptions, Records]:
+    """What a run of so many processes learns with, and what it leaves in its work directory."""
+    training = settings_of(options, earlier, novel_views=0.0, gpu=False, processes=processes).training
+    Workers(0, processes).share_of(training.options.accumulate)
+    return training.options, earlier.with_stage("training", Record(training.inputs(), "of these"))
 
 
 def test_a_new_run_has_a_batch_a_step_for_each_process(options: MapOptions) -> None:
-    assert claimed(options, 4).accumulate == 4
-    assert claimed(replace(options, fresh=True), 2).accumulate == 2
+    assert claimed(options, 4, Records())[0].accumulate == 4
+    assert claimed(options, 2, Records())[0].accumulate == 2
 
 
 def test_another_number_of_processes_goes_on_with_the_same_steps(options: MapOptions) -> None:
-    first = claimed(options, 4)
-    assert all(claimed(options, count) == first for count in (1, 2, 4))
+    first, left = claimed(options, 4, Records())
+    assert all(claimed(options, count, left)[0] == first for count in (1, 2, 4))
     with pytest.raises(ConfigError, match="4 batches a step cannot be shared evenly by 3 processes"):
-        claimed(options, 3)
+        claimed(options, 3, left)
 
 
-@pytest.mark.parametrize("settings", ["damaged", "[]", '{"training": 3}', '{"training": {"batch_size": 6}}'])
-def test_settings_that_are_not_whole_settle_nothing(options: MapOptions, settings: str) -> None:
-    """Claiming the directory refuses them afterwards."""
-    (options.workdir / "options.json").write_text(settings)
-    assert settled(options, Workers(0, 2), novel_views=0.0).training.accumulate == 2
+@pytest.mark.parametrize("content", ["damaged", "[]", '{"stages": 3}', '{"format": 2, "stages": {"training": {}}}'])
+def test_records_that_are_not_whole_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "stages.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"stages\.json: damaged .*; --fresh starts anew"):
+        load_records(tmp_path)

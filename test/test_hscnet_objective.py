@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.hscnet.losses import DENSE, SPARSE, HSCNetTruth
 from vloc_ros.training.hscnet.network import Choose, HSCNetOutput
 from vloc_ros.training.hscnet.objective import HSCNetObjective
@@ -26,7 +26,7 @@ CELLS = SIZE // STRIDE
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    made = BatchSource(make_frames(6, coordinates_seen), STRIDE, 6, PAPERS, 0).batch(0)
+    made = BatchSource(make_frames(6, coordinates_seen), BatchSettings(STRIDE, 6, PAPERS, 0)).batch(0)
     known = made.cells.isfinite().all(dim=-1)
     assert 0.3 < known.float().mean() < 1
     return made

@@ -10,12 +10,13 @@ from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
 from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply, invert
+from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry, figures_of
+from vloc_ros.mapping.place_regions import Regions, load_regions, save_regions
 from vloc_ros.mapping.sparse import SparsePoints
 from vloc_ros.methods.hscnet.method import HSCNetMethod
-from vloc_ros.training.hscnet import recipe as recipe_module
+from vloc_ros.progress import Silent
 from vloc_ros.training.hscnet.options import REACH, HSCNetOptions
 from vloc_ros.training.hscnet.recipe import HSCNetRecipe
-from vloc_ros.training.scene import Place, Scene, load_scene, save_scene
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 DATASET = WallAndBox(views(12))
@@ -24,21 +25,27 @@ SPEC = GridSpec(160, 112, 8, HSCNetMethod.outputs)
 WIDTH, HEIGHT = CAMERA.width // 2, CAMERA.height // 2
 
 
-@pytest.fixture(autouse=True)
-def _a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = np.arange(0, len(WALL), 40)
-    points = SparsePoints(WALL.points[rows], dict.fromkeys(DATASET.names, np.arange(len(rows), dtype=np.int32)))
-    monkeypatch.setattr(recipe_module, "surface_of", lambda place: WALL)
-    monkeypatch.setattr(recipe_module, "sparsified_depth", lambda dataset, corners, progress: points)
-
-
 def places(*names: str) -> list[Place]:
     return [Place(name, DATASET) for name in names]
 
 
-def reread(scene: Scene, directory: Path) -> Scene:
-    save_scene(directory / "scene.npz", scene)
-    return load_scene(directory / "scene.npz")
+ROWS = np.arange(0, len(WALL), 40)
+POINTS = SparsePoints(WALL.points[ROWS], dict.fromkeys(DATASET.names, np.arange(len(ROWS), dtype=np.int32)))
+
+
+def shapes(recipe: HSCNetRecipe, *names: str) -> Geometry:
+    """Each place is the wall, or some points of it."""
+    shape = POINTS if recipe is SPARSE else WALL
+    return Geometry(tuple(PlaceGeometry(name, shape, None, figures_of(shape, 12, 12, None)) for name in names))
+
+
+def regions_of(recipe: HSCNetRecipe, *names: str) -> Regions:
+    return recipe.make_regions(places(*names), shapes(recipe, *names), Silent())
+
+
+def reread(regions: Regions, directory: Path) -> Regions:
+    save_regions(directory / "regions.npz", regions)
+    return load_regions(directory / "regions.npz")
 
 
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
@@ -46,15 +53,14 @@ def reread(scene: Scene, directory: Path) -> Scene:
 def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
     recipe: HSCNetRecipe, names: tuple[str, ...], tmp_path: Path
 ) -> None:
-    scene = reread(recipe.make_scene(places(*names)), tmp_path)
-    objective = recipe.objective(scene)
+    regions = reread(regions_of(recipe, *names), tmp_path)
+    objective = recipe.objective(regions)
     hierarchy = objective.hierarchy
     assert hierarchy.branching == (3 * len(names), 4) == objective.network.branching
-    np.testing.assert_array_equal(scene.positions, hierarchy.leaf_centers)
-    numbers = np.arange(len(scene.positions), dtype=np.int32)
-    np.testing.assert_array_equal(scene.scene_of_landmark, hierarchy.scenes(numbers))
-    assert scene.names == names
-    assert [place.surface is None for place in scene.places] == [recipe is SPARSE] * len(names)
+    np.testing.assert_array_equal(regions.positions, hierarchy.leaf_centers)
+    numbers = np.arange(len(regions.positions), dtype=np.int32)
+    np.testing.assert_array_equal(regions.place_of_landmark, hierarchy.scenes(numbers))
+    assert regions.names == names
 
 
 @pytest.mark.parametrize(
@@ -68,8 +74,8 @@ def test_the_hierarchy_comes_back_from_the_file(
     branching: tuple[int, ...], names: tuple[str, ...], tmp_path: Path
 ) -> None:
     recipe = HSCNetRecipe(HSCNetOptions(branching=branching))
-    scene = recipe.make_scene(places(*names))
-    before, after = (recipe.objective(s).hierarchy for s in (scene, reread(scene, tmp_path)))
+    regions = regions_of(recipe, *names)
+    before, after = (recipe.objective(s).hierarchy for s in (regions, reread(regions, tmp_path)))
     assert after.depth == len(branching)
     np.testing.assert_array_equal(after.roots, before.roots)
     for name in ("centers", "first"):
@@ -80,7 +86,8 @@ def test_the_hierarchy_comes_back_from_the_file(
 
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
 def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: Path) -> None:
-    labeller = recipe.labeller(reread(recipe.make_scene(places("hall", "attic")), tmp_path))
+    regions = reread(regions_of(recipe, "hall", "attic"), tmp_path)
+    labeller = recipe.labeller(shapes(recipe, "hall", "attic"), regions)
     assert labeller.kind == ("float32", (3,))
     frame = replace(DATASET.frame(5), place="attic")
     coordinates = labeller.label(frame, WIDTH, HEIGHT)
@@ -98,24 +105,24 @@ def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (HSCNetOptions(branching=()), "without branching 2 scenes cannot be told apart"),
-        (HSCNetOptions(sparse=Path("model")), "^model: one COLMAP model for 2 scenes"),
+        (HSCNetOptions(branching=()), "without branching 2 places cannot be told apart"),
+        (HSCNetOptions(sparse=Path("model")), "^model: one COLMAP model for 2 places"),
     ],
 )
 def test_what_is_for_one_place_only(options: HSCNetOptions, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        HSCNetRecipe(options).make_scene(places("hall", "attic"))
+        HSCNetRecipe(options).geometry(None, 2).require_places(2)
 
 
 def test_sparse_points_are_of_no_mesh() -> None:
     with pytest.raises(ConfigError, match=r"room\.ply: a mesh is of no use"):
-        SPARSE.make_scene([Place("", DATASET, Path("room.ply"))])
+        SPARSE.geometry(Path("room.ply"), 1)
 
 
 def test_depth_is_read_unless_a_reconstruction_takes_its_place() -> None:
-    assert DENSE.reads_depth
-    assert SPARSE.reads_depth
-    assert not HSCNetRecipe(HSCNetOptions(sparse=Path("model"))).reads_depth
+    assert DENSE.geometry(None, 1).reads_depth
+    assert SPARSE.geometry(None, 1).reads_depth
+    assert not HSCNetRecipe(HSCNetOptions(sparse=Path("model"))).geometry(None, 1).reads_depth
 
 
 def outputs() -> dict[str, np.ndarray]:

@@ -32,15 +32,15 @@ def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
 ) -> None:
     from support.map_scenes import interrupted_at, options_in, quick
 
-    from vloc_ros.training.build_map import build_map
-    from vloc_ros.training.progress import TrainingBar
+    from vloc_ros.training.stages.build_map import build_map
 
     def left() -> set[str]:
         return {str(path.relative_to(tmp_path / "work")) for path in (tmp_path / "work").rglob("*") if path.is_file()}
 
     stages = [  # where it is full, the file that is named, what is there afterwards
         ("vloc_ros.mapping.depth_calibration.write_text", None, "depth.json"),
-        ("vloc_ros.training.scene.np.savez", "scene.npz", "scene.npz"),
+        ("vloc_ros.mapping.top_view.write_bytes", None, "geometry.png"),
+        ("vloc_ros.mapping.array_files.np.savez", "geometry.npz", "geometry.npz"),
         ("vloc_ros.training.frames.os.posix_fallocate", "frames", "frames"),
         ("vloc_ros.training.curves.RecordWriter.write", "tensorboard", "tensorboard"),
         ("vloc_ros.training.trainer.write_bytes", None, "checkpoint.pt"),
@@ -50,18 +50,16 @@ def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
             file = tmp_path / "work" / absent
             error = FULL if named else ConfigError(f"{file}: cannot be written: No space left on device")
             with monkeypatch.context() as patch:
-                patch.setattr(TrainingBar, "report", interrupted_at(1))
                 patch.setattr(place, raising(error))
                 with pytest.raises((ConfigError, DatasetError), match="cannot be written: No space left") as raised:
-                    build_map(options_in(tmp_path))
+                    build_map(options_in(tmp_path), interrupted_at(1))
             assert str(file) in str(raised.value)
             assert "\n" not in str(raised.value)
             assert not [name for name in left() if "partial" in name or name.startswith(".")]
             assert absent == "tensorboard" or not file.exists()
-        monkeypatch.setattr(TrainingBar, "report", interrupted_at(2))
         with pytest.raises(KeyboardInterrupt):
-            build_map(options_in(tmp_path))
-    assert {"options.json", "depth.json", "scene.npz", "checkpoint.pt", "frames/images.npy"} <= left()
+            build_map(options_in(tmp_path), interrupted_at(2))
+    assert {"stages.json", "depth.json", "geometry.npz", "regions.npz", "checkpoint.pt", "frames/images.npy"} <= left()
 
 
 def test_a_file_that_really_cannot_grow_is_one_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from support.training_scenes import landmarks, make_frames
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import Batch, BatchSource, Prepared
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource, Prepared
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
@@ -53,7 +53,9 @@ def make_trainer(
 ) -> tuple[Trainer, RecordingSource]:
     torch.manual_seed(0)
     objective = VSNetObjective(method, landmarks(), weights or method.weights)
-    source = RecordingSource(make_frames(12), method.stride, options.batch_size, Augmentation(), options.seed)
+    source = RecordingSource(
+        make_frames(12), BatchSettings(method.stride, options.batch_size, Augmentation(), options.seed)
+    )
     source.asked = set()
     directory.mkdir(exist_ok=True)
     return Trainer(objective, source, options, directory, Workers()), source
@@ -418,7 +420,7 @@ def test_a_checkpoint_of_a_gpu_resumes_on_a_cpu(tmp_path: Path) -> None:
 
 
 def test_batches_that_cannot_be_shared_evenly(tmp_path: Path) -> None:
-    source = BatchSource(make_frames(12), 4, 3, Augmentation(), 0)
+    source = BatchSource(make_frames(12), BatchSettings(4, 3, Augmentation(), 0))
     objective = VSNetObjective(EXACT, landmarks(), EXACT.weights)
     with pytest.raises(ConfigError, match="3 batches a step cannot be shared evenly by 2 processes"):
         Trainer(objective, source, replace(OPTIONS, accumulate=3), tmp_path, Workers(0, 2))

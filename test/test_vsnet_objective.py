@@ -8,7 +8,7 @@ import torch
 from support.training_scenes import SIZE, landmarks, make_frames
 
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.projection import cell_centers
 from vloc_ros.training.vsnet.network import VSNetOutput
 from vloc_ros.training.vsnet.objective import VSNetObjective
@@ -27,7 +27,7 @@ def objective() -> VSNetObjective:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    return BatchSource(make_frames(6), OPTIONS.stride, 6, Augmentation(shear_deg=10.0), 0).batch(0)
+    return BatchSource(make_frames(6), BatchSettings(OPTIONS.stride, 6, Augmentation(shear_deg=10.0), 0)).batch(0)
 
 
 def pixels_of_landmarks(batch: Batch, index: int) -> "torch.Tensor":

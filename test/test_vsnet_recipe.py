@@ -10,10 +10,11 @@ from support.training_scenes import SMALL, coarse_images, settled_objective
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
-from vloc_ros.training import recipe as recipe_module
+from vloc_ros.mapping import geometry_kinds
+from vloc_ros.mapping.geometry_kinds import DepthSurface, MeshSurface, surface_kind
+from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry, figures_of
+from vloc_ros.progress import Silent
 from vloc_ros.training.deploy import TorchSession
-from vloc_ros.training.recipe import surface_of
-from vloc_ros.training.scene import Place
 from vloc_ros.training.vsnet import recipe as vsnet_recipe
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import VSNetOptions
@@ -33,25 +34,25 @@ def images() -> np.ndarray:
     return coarse_images(1, SMALL.width, SMALL.height)
 
 
-@pytest.fixture
-def _a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vsnet_recipe, "surface_of", lambda place: WALL)
-
-
 def place(name: str) -> Place:
     return Place(name, WallAndBox(views(12)))
 
 
-@pytest.mark.usefixtures("_a_wall")
+def walls(*names: str) -> Geometry:
+    """Each place is the wall."""
+    return Geometry(tuple(PlaceGeometry(name, WALL, None, figures_of(WALL, 12, 12, None)) for name in names))
+
+
 def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
     places = [place("hall"), place("attic")]
-    scene = COARSE.make_scene(places)
-    assert scene.names == ("hall", "attic")
-    counts = [len(each.landmarks) for each in scene.places]
-    np.testing.assert_array_equal(scene.scene_of_landmark, np.repeat([0, 1], counts))
-    labeller = COARSE.labeller(scene)
+    geometry = walls("hall", "attic")
+    regions = COARSE.make_regions(places, geometry, Silent())
+    assert regions.names == ("hall", "attic")
+    counts = [len(each.landmarks) for each in regions]
+    np.testing.assert_array_equal(regions.place_of_landmark, np.repeat([0, 1], counts))
+    labeller = COARSE.labeller(geometry, regions)
     assert labeller.kind == ("uint16", ())
-    frame = places[0].dataset.frame(5)
+    frame = places[0].frames.frame(5)
     ray = apply(frame.map_from_camera, CAMERA.resized(80, 60).rays()[40, 30]) - frame.map_from_camera[:3, 3]
     on_wall = frame.map_from_camera[:3, 3] + ray * ((2.0 - frame.map_from_camera[1, 3]) / ray[1])
     for name, before in (("hall", 0), ("attic", counts[0])):
@@ -60,33 +61,32 @@ def test_landmarks_of_several_places_are_numbered_place_after_place() -> None:
         assert len(seen) > 0.5 * labels.size
         assert before < seen.min() <= seen.max() <= before + counts[0]
         shown = labels[40, 30] - 1
-        assert np.linalg.norm(scene.positions[shown] - on_wall) < scene.of_landmarks("extents")[shown] + 2 * VOXEL
-    made = COARSE.objective(scene)
-    np.testing.assert_array_equal(made.positions.numpy(), scene.positions)
-    assert len(made.prototypes) == len(scene.positions)
+        assert np.linalg.norm(regions.positions[shown] - on_wall) < regions.of_landmarks("extents")[shown] + 2 * VOXEL
+    made = COARSE.objective(regions)
+    np.testing.assert_array_equal(made.positions.numpy(), regions.positions)
+    assert len(made.prototypes) == len(regions.positions)
 
 
-@pytest.mark.usefixtures("_a_wall")
 def test_too_few_and_too_many_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"patches: [123] landmarks, a map has 4 to 65535"):
-        VSNetRecipe(VSNetOptions(patch_size=2.0)).make_scene([place("")])
+        VSNetRecipe(VSNetOptions(patch_size=2.0)).make_regions([place("")], walls(""), Silent())
     monkeypatch.setattr(vsnet_recipe, "MAX_LANDMARKS", 10)
     with pytest.raises(ConfigError, match="landmarks, a map has 4 to 10"):
-        COARSE.make_scene([place("")])
+        COARSE.make_regions([place("")], walls(""), Silent())
 
 
-@pytest.mark.usefixtures("_a_wall")
 def test_about_as_many_landmarks_as_wanted() -> None:
-    scene = VSNetRecipe(VSNetOptions(landmarks=40)).make_scene([place("")])
-    assert 28 <= len(scene.positions) <= 52
+    regions = VSNetRecipe(VSNetOptions(landmarks=40)).make_regions([place("")], walls(""), Silent())
+    assert 28 <= len(regions.positions) <= 52
 
 
 def test_a_surface_is_the_mesh_or_the_depth_fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe_module, "surface_from_mesh", lambda path: path)
-    monkeypatch.setattr(recipe_module, "fuse_depth", lambda dataset, progress: dataset)
-    fused, given = place(""), Place("", WallAndBox(views(3)), Path("hall.ply"))
-    assert surface_of(fused) is fused.dataset
-    assert surface_of(given) == Path("hall.ply")
+    monkeypatch.setattr(geometry_kinds, "surface_from_mesh", lambda path: path)
+    monkeypatch.setattr(geometry_kinds, "fuse_depth", lambda dataset, advance: dataset)
+    fused, given, frames = surface_kind(None), surface_kind(Path("hall.ply")), WallAndBox(views(3))
+    assert (fused, given) == (DepthSurface(), MeshSurface(Path("hall.ply")))
+    assert fused.make(frames, Silent()) is frames  # type: ignore[comparison-overlap]
+    assert given.make(frames, Silent()) == Path("hall.ply")  # type: ignore[comparison-overlap]
 
 
 def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: np.ndarray) -> None:

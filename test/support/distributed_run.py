@@ -16,7 +16,7 @@ import torch
 from support.training_scenes import landmarks, make_frames
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.batches import BatchSource
+from vloc_ros.training.batches import BatchSettings, BatchSource
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
@@ -36,7 +36,7 @@ def make_trainer(directory: Path, workers: Workers) -> Trainer:
     """
     torch.manual_seed(0)
     objective = VSNetObjective(METHOD, landmarks(), WEIGHTS).double()
-    source = BatchSource(make_frames(8), METHOD.stride, OPTIONS.batch_size, Augmentation(), OPTIONS.seed)
+    source = BatchSource(make_frames(8), BatchSettings(METHOD.stride, OPTIONS.batch_size, Augmentation(), OPTIONS.seed))
     trainer = Trainer(objective, source, OPTIONS, directory, workers)
     trainer.resume()
     return trainer

@@ -1,6 +1,6 @@
-"""Tiny maps of rooms, made in seconds: for the tests of `build_map`."""
+"""Tiny maps of rooms, made in seconds: for the tests of `build_map`, and what it tells of its progress."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,13 +11,13 @@ import pytest
 
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import RoomFrames
+from vloc_ros.mapping import geometry_kinds
 from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
-from vloc_ros.training import build_map as build_map_module
-from vloc_ros.training import recipe as recipe_module
+from vloc_ros.progress import Bar
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
-from vloc_ros.training.progress import TrainingBar
-from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.method_options import STAGES
+from vloc_ros.training.stages import training_stage
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 VOXEL = 0.06
@@ -59,17 +59,38 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RoomFrames, "frame", rendered_once)
         patch.setattr(trainer_module, "LOG_EVERY", 1)
-        patch.setattr(build_map_module, "VALIDATIONS", 2)
+        patch.setattr(training_stage, "VALIDATIONS", 2)
         for surface_maker in (fuse_depth, surface_from_mesh):
-            patch.setattr(recipe_module, surface_maker.__name__, partial(surface_maker, voxel_size=VOXEL))
+            patch.setattr(geometry_kinds, surface_maker.__name__, partial(surface_maker, voxel_size=VOXEL))
         yield
 
 
-def interrupted_at(iteration: int) -> Callable[..., None]:
-    """A report that presses Ctrl-C."""
+class Told:
+    """A `vloc_ros.progress.Progress` that keeps the `lines`, and presses Ctrl-C in the training after `iteration`."""
 
-    def report(_: TrainingBar, trainer: Trainer, losses: object) -> None:
-        if trainer.progress.iteration >= iteration:
-            raise KeyboardInterrupt
+    def __init__(self, iteration: int | None = None) -> None:
+        self.lines: list[str] = []
+        self._iteration = iteration
 
-    return report
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    @contextmanager
+    def bar(self, what: str, start: int = 0) -> Iterator[Bar]:
+        def advance(done: int, total: int, note: str = "") -> None:
+            if what == "training" and note and self._iteration is not None:
+                iterations = int(note.split()[0])
+                if iterations >= self._iteration:
+                    raise KeyboardInterrupt
+
+        yield advance
+
+    def stages(self) -> dict[str, bool]:
+        """The stages that were run, and whether each was made, not just read again."""
+        found = (line.partition(": ") for line in self.lines)
+        return {name: not rest.startswith("unchanged, ") for name, _, rest in found if name in STAGES}
+
+
+def interrupted_at(iteration: int) -> Told:
+    """Presses Ctrl-C."""
+    return Told(iteration)

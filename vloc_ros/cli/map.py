@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_old_name, add_split
+from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
 from vloc_ros.optional_packages import optional_packages, pip_install
@@ -14,6 +15,7 @@ ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from vloc_ros.training.map_options import MapOptions
+    from vloc_ros.training.method_options import STAGES
 
     add_dataset(parser)
     add_split(parser, default="train")
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
+    parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
     _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
 
@@ -114,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
         frame_id=options.frame_id,
         false_positive_rate=options.false_positive_rate,
         fresh=options.fresh,
+        until=options.until,
         precisions=tuple(dict.fromkeys(options.precision)),
         training=TrainingOptions(
             minutes=options.minutes if options.epochs is None else None,
@@ -125,14 +129,14 @@ def run(options: argparse.Namespace) -> int:
         ),
     )
     with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
-        from vloc_ros.training.build_map import build_map
-    build_map(map_options)
+        from vloc_ros.training.stages.build_map import build_map
+    build_map(map_options, TerminalProgress())
     return 0
 
 
 COMMAND = Command(
-    "Make a map from posed images: surface, landmarks, labels, training, export, check. "
-    "Interrupted, the same command goes on where it was.",
+    "Make a map from posed images, in stages: sources, geometry, regions, samples, training, export, calibration. "
+    "Interrupted, the same command continues where it was; a stage whose inputs have not changed is not repeated.",
     add_arguments,
     run,
 )

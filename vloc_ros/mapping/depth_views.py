@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.labels import reduce_depth
 from vloc_ros.mapping.surface import undistort_depth
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class DepthView:
     shrink: float
 
 
-def read_depth_views(dataset: Dataset, progress: Progress = no_progress) -> list[DepthView]:
+def read_depth_views(dataset: Dataset, advance: Advance = no_advance) -> list[DepthView]:
     """At most MAX_VIEWS, spread evenly over the data set. Raises DatasetError for a frame that cannot be read."""
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_VIEWS)).round().astype(int))
     views = []
@@ -41,7 +41,7 @@ def read_depth_views(dataset: Dataset, progress: Progress = no_progress) -> list
             small = camera.undistorted().resized(WIDTH, round(WIDTH * camera.height / camera.width))
             depth = reduce_depth(undistort_depth(camera, frame.depth), small.width, small.height)
             views.append(DepthView(index, small, frame.map_from_camera, _without_edges(depth), WIDTH / camera.width))
-        progress(done, len(indices))
+        advance(done, len(indices))
     return views
 
 

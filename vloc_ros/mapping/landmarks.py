@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.render import render
 from vloc_ros.mapping.surface import Surface
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -48,14 +48,14 @@ def build_landmarks(
     patch_of_point: Ints,
     dataset: Dataset,
     min_observations: int = DEFAULT_MIN_OBSERVATIONS,
-    progress: Progress = no_progress,
+    advance: Advance = no_advance,
 ) -> Landmarks:
     """The landmarks of the patches (N,) int32, -1 for none, that at least min_observations images see.
 
     An image sees a patch if at least MIN_PIXELS of its rendering at a width of VISIBILITY_WIDTH show it. Raises
     DatasetError if no patch is left.
     """
-    observations = _observations(surface, patch_of_point + np.int32(1), dataset, progress)
+    observations = _observations(surface, patch_of_point + np.int32(1), dataset, advance)
     kept = np.flatnonzero(observations >= min_observations)
     if not len(kept):
         raise DatasetError(
@@ -68,7 +68,7 @@ def build_landmarks(
     return Landmarks(surface.points[centers], surface.normals[centers], extents, observations[kept], point_labels)
 
 
-def _observations(surface: Surface, labels: Ints, dataset: Dataset, progress: Progress) -> Ints:
+def _observations(surface: Surface, labels: Ints, dataset: Dataset, advance: Advance) -> Ints:
     """Of each patch the number of images that see it."""
     count = int(labels.max(initial=0))
     observations = np.zeros(count, dtype=np.int32)
@@ -77,7 +77,7 @@ def _observations(surface: Surface, labels: Ints, dataset: Dataset, progress: Pr
         height = max(1, round(VISIBILITY_WIDTH * camera.height / camera.width))
         image = render(surface, labels, camera.resized(VISIBILITY_WIDTH, height), dataset.map_from_camera(index))
         observations += np.bincount(image.ravel(), minlength=count + 1)[1:] >= MIN_PIXELS
-        progress(index + 1, len(dataset))
+        advance(index + 1, len(dataset))
     return observations
 
 

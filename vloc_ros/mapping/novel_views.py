@@ -74,7 +74,7 @@ class NovelViews:
             sources = self._sources(pose, MAX_SHIFT * distance)
             image, depth = _render([self._cloud(source) for source in sources], camera, pose)
             if np.isfinite(depth).mean() > LEAST_SEEN:
-                name = f"{self._dataset.names[base]} moved {number}"
+                name = f"{self._dataset.names[base]} novel {number}"
                 return Frame(name, CameraImage(image, camera), pose, depth, self._dataset.place(base))
         return self._dataset.frame(base, depth=True)
 

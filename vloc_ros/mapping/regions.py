@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.labels import Labeller, undistorted_depth
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
 from vloc_ros.mapping.render import render
 from vloc_ros.mapping.surface import Surface
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -22,7 +22,7 @@ MIN_COSINE = 0.2  # between a viewing ray and the surface's plane; flatter ones 
 
 
 def leaf_landmarks(
-    surface: Surface, hierarchy: Hierarchy, dataset: Dataset, scene: int = 0, progress: Progress = no_progress
+    surface: Surface, hierarchy: Hierarchy, dataset: Dataset, scene: int = 0, advance: Advance = no_advance
 ) -> Landmarks:
     """One landmark for each leaf of a scene, in their order and at their centres.
 
@@ -30,7 +30,7 @@ def leaf_landmarks(
     ConfigError for a surface that does not reach every leaf: it is not the one that the hierarchy was made from.
     """
     centers, leaves, extents = divide(hierarchy, surface.points, scene)
-    return replace(build_landmarks(surface, leaves, dataset, 0, progress), positions=centers, extents=extents)
+    return replace(build_landmarks(surface, leaves, dataset, 0, advance), positions=centers, extents=extents)
 
 
 class RegionLabeller:

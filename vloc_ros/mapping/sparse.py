@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.transforms import apply, invert
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.propagation import propagate
 from vloc_ros.mapping.surface import undistort_depth
 from vloc_ros.mapping.voxels import cells_of, keys_of
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -69,7 +69,7 @@ class SparsePoints:
         )
 
 
-def sparsified_depth(dataset: Dataset, corners: int, progress: Progress = no_progress) -> SparsePoints:
+def sparsified_depth(dataset: Dataset, corners: int, advance: Advance = no_advance) -> SparsePoints:
     """What would be known of frames with depth if it were known at corners of the image alone, at most `corners` each.
 
     Corners are where a sparse reconstruction has its points. Each gives a point of its own: nothing is matched between
@@ -85,7 +85,7 @@ def sparsified_depth(dataset: Dataset, corners: int, progress: Progress = no_pro
             points.append(found)
             seen[frame.name] = np.arange(total, total + len(found), dtype=np.int32)
             total += len(found)
-        progress(index + 1, len(dataset))
+        advance(index + 1, len(dataset))
     return SparsePoints(np.concatenate([np.zeros((0, 3)), *points]), seen)
 
 

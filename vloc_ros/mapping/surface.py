@@ -16,8 +16,8 @@ from vloc_ros.compiled import compiled
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.voxels import AXIS_OFFSET, EMPTY, build_table, cells_of, keys_of, pack, slot_of
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def require_in_reach(positions: Float, voxel_size: float) -> None:
         )
 
 
-def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, progress: Progress = no_progress) -> Surface:
+def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, advance: Advance = no_advance) -> Surface:
     """Fuse the depth of a data set's frames into a thin surface. Memory grows with the surface, not with the frames.
 
     Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
@@ -92,7 +92,7 @@ def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, progress: 
             camera = frame.image.camera
             rgb, depth = camera.undistort(frame.image.rgb), undistort_depth(camera, frame.depth)
             fusion.add(camera.undistorted(), frame.map_from_camera, rgb, depth)
-        progress(done, len(indices))
+        advance(done, len(indices))
     surface = fusion.surface(min_frames=min(3, 1 + len(indices) // 20))
     if not len(surface):
         raise DatasetError(f"surface: {len(indices)} frames have no usable depth in {MIN_RANGE_M} .. {MAX_RANGE_M} m")

@@ -57,6 +57,16 @@ class Drawn:
     rng: np.random.Generator
 
 
+@dataclass(frozen=True)
+class BatchSettings:
+    """What batches of frames are like: `stride` is pixels of an image per output cell, `batch_size` images."""
+
+    stride: int
+    batch_size: int
+    augmentation: Augmentation
+    seed: int
+
+
 Prepared: TypeAlias = Callable[[], Batch]  # what is left to do, in the thread that trains
 
 
@@ -64,19 +74,9 @@ class BatchSource:
     """Endless batches by number: the same seed and number give the same batch, wherever training resumes and whichever
     process asks. Made with NumPy and OpenCV; `device_batches` has the one for GPUs."""
 
-    def __init__(
-        self,
-        frames: TrainingFrames,
-        stride: int,
-        batch_size: int,
-        augmentation: Augmentation,
-        seed: int,
-    ):
+    def __init__(self, frames: TrainingFrames, settings: BatchSettings):
         self.frames = frames
-        self.stride = stride
-        self.batch_size = batch_size
-        self._augmentation = augmentation
-        self._seed = seed
+        self.settings = settings
         self._order = lru_cache(maxsize=2)(self._order_of_epoch)
 
     def batches(self, numbers: Iterable[int], workers: int) -> Generator[Batch, None, None]:
@@ -100,12 +100,12 @@ class BatchSource:
 
     def draw(self, number: int) -> Drawn:
         """Which frames are in a batch, what happens to them, and what draws the rest."""
-        positions = number * self.batch_size + np.arange(self.batch_size)
+        positions = number * self.settings.batch_size + np.arange(self.settings.batch_size)
         epochs, places = np.divmod(positions, len(self.frames))
         indices = np.array([self._order(epoch)[place] for epoch, place in zip(epochs.tolist(), places, strict=True)])
-        rng = np.random.default_rng((self._seed, number, 1))  # three numbers: no stream of an epoch's order
+        rng = np.random.default_rng((self.settings.seed, number, 1))  # three numbers: no stream of an epoch's order
         height, width = self.frames.images.shape[1:3]
-        changes = self._augmentation.draw(self.frames.intrinsics[indices], width, height, rng)
+        changes = self.settings.augmentation.draw(self.frames.intrinsics[indices], width, height, rng)
         return Drawn(indices, epochs, changes, rng)
 
     def views(self, drawn: Drawn) -> tuple[NDArray[Any], ...]:
@@ -115,13 +115,13 @@ class BatchSource:
         return frames.map_from_camera[indices], warped_from_camera, frames.scenes[indices], drawn.epochs
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((self._seed, epoch)).permutation(len(self.frames))
+        return np.random.default_rng((self.settings.seed, epoch)).permutation(len(self.frames))
 
     def _sample(self, index: int, drawn: Drawn, place: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         frames, changes, rng = self.frames, drawn.changes, drawn.rng
         height, width = frames.images.shape[1:3]
         warp = changes.warps[place]
         image = alter_light(warp_image(frames.images[index], warp), changes.light, place, rng)
-        cells = warp_cells(frames.cells[index], warp, width, height, self.stride)
+        cells = warp_cells(frames.cells[index], warp, width, height, self.settings.stride)
         image, cells = occlude(image, cells, changes.occluders, place, rng)
         return to_grayscale(image) if changes.grey[place] else image, cells

@@ -19,8 +19,8 @@ from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
 from vloc_ros.localizer import Localizer
-from vloc_ros.mapping import Progress, no_progress
 from vloc_ros.mapping.novel_views import NovelViews
+from vloc_ros.progress import Advance, no_advance
 
 OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8
@@ -65,7 +65,7 @@ class Sample:
 
 
 def collect_samples(
-    localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], progress: Progress = no_progress
+    localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], advance: Advance = no_advance
 ) -> list[Sample]:
     """Localize every held-out frame through every corruption, and the views moved away from them, with a map that has
     neither calibration nor gate."""
@@ -74,11 +74,11 @@ def collect_samples(
     for done, corruption in enumerate(CORRUPTIONS, start=1):
         records = evaluate(localizer, Corrupted(held_out, corruption.degrade)).records
         samples.extend(_samples(records, corruption.severity, localizer.landmark_map, moved=False))
-        progress(done, steps)
+        advance(done, steps)
     for done, views in enumerate(moved, start=len(CORRUPTIONS) + 1):
         records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
         samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, moved=True))
-        progress(done, steps)
+        advance(done, steps)
     return samples
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vloc_ros.training import augment_on_device as ops
-from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.augment_on_device import DeviceChanges, Packed, columns_of, staged
-from vloc_ros.training.batches import Batch, BatchSource, Prepared
+from vloc_ros.training.batches import Batch, BatchSettings, BatchSource, Prepared
 from vloc_ros.training.frames import TrainingFrames
 
 RESIDENT_SHARE = 0.3  # of the free memory that the frames may take
@@ -25,17 +24,8 @@ class DeviceBatchSource(BatchSource):
     `resident`: whether all frames stay on the device; else those of each batch go there through pinned memory.
     """
 
-    def __init__(
-        self,
-        frames: TrainingFrames,
-        stride: int,
-        batch_size: int,
-        augmentation: Augmentation,
-        seed: int,
-        device: torch.device,
-        resident: bool,
-    ):
-        super().__init__(frames, stride, batch_size, augmentation, seed)
+    def __init__(self, frames: TrainingFrames, settings: BatchSettings, device: torch.device, resident: bool):
+        super().__init__(frames, settings)
         self._device = device
         self._generator = torch.Generator(device)
         self._resident = (_move(frames.images, device), _move(frames.cells, device)) if resident else None
@@ -44,7 +34,7 @@ class DeviceBatchSource(BatchSource):
         drawn = self.draw(number)
         frames, indices = self.frames, drawn.indices
         columns: list[NDArray[Any]] = [indices, *self.views(drawn)]
-        columns += columns_of(drawn.changes, frames.images.shape[1:3], frames.cells.shape[1:3], self.stride)
+        columns += columns_of(drawn.changes, frames.images.shape[1:3], frames.cells.shape[1:3], self.settings.stride)
         packed = Packed.of(columns, self._device)
         raw = None if self._resident else tuple(self._staged(a[indices]) for a in (frames.images, frames.cells))
         return partial(self._finish, packed, raw, int(drawn.rng.integers(2**62)))
@@ -63,7 +53,7 @@ class DeviceBatchSource(BatchSource):
         changes = DeviceChanges(*columns)
         self._generator.manual_seed(seed)
         altered = ops.alter_light(ops.warp_images(images, changes.pixels_from_warped), changes, self._generator)
-        height, width = (size // self.stride for size in images.shape[1:3])
+        height, width = (size // self.settings.stride for size in images.shape[1:3])
         if not cells.is_floating_point():
             cells = cells.long() & UINT16
         warped = ops.warp_cells(cells, changes.labels_from_cells, height, width)
@@ -72,19 +62,11 @@ class DeviceBatchSource(BatchSource):
         return Batch(shown, cells, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
 
 
-def make_source(
-    frames: TrainingFrames,
-    stride: int,
-    batch_size: int,
-    augmentation: Augmentation,
-    seed: int,
-    device: torch.device,
-) -> BatchSource:
+def make_source(frames: TrainingFrames, settings: BatchSettings, device: torch.device) -> BatchSource:
     """What makes batches fastest for a network on `device`."""
     if device.type == "cpu":  # there OpenCV is ten times as fast
-        return BatchSource(frames, stride, batch_size, augmentation, seed)
-    resident = fits(frames, device)
-    return DeviceBatchSource(frames, stride, batch_size, augmentation, seed, device, resident)
+        return BatchSource(frames, settings)
+    return DeviceBatchSource(frames, settings, device, resident=fits(frames, device))
 
 
 def fits(frames: TrainingFrames, device: torch.device) -> bool:

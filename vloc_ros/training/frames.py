@@ -19,7 +19,7 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import atomic_path, remove_partial, write_errors
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping import Progress, no_progress
+from vloc_ros.progress import Advance, no_advance
 
 FrameReader = Callable[[], Frame]  # decodes or renders one
 
@@ -69,7 +69,7 @@ def build_frames(
     width: int,
     height: int,
     directory: Path,
-    progress: Progress = no_progress,
+    advance: Advance = no_advance,
 ) -> TrainingFrames:
     """Read and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
     their numbers.
@@ -79,7 +79,7 @@ def build_frames(
     remove_partial(directory.parent)  # there may be no room for another
     with write_errors(directory, DatasetError), atomic_path(directory) as partial:
         partial.mkdir()
-        _fill(partial, readers, scenes, labeller, width, height, progress)
+        _fill(partial, readers, scenes, labeller, width, height, advance)
     return open_frames(directory)
 
 
@@ -90,7 +90,7 @@ def _fill(
     labeller: FrameLabeller,
     width: int,
     height: int,
-    progress: Progress,
+    advance: Advance,
 ) -> None:
     count, (dtype, trailing) = len(readers), labeller.kind
     shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
@@ -113,7 +113,7 @@ def _fill(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, name in enumerate(pool.map(prepare, range(count)), start=1):
             names.append(name)
-            progress(done, count)
+            advance(done, count)
     np.savez(directory / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
     (directory / "names.json").write_text(json.dumps(names))
     for array in (images, cells):

@@ -1,16 +1,13 @@
 """What making a map can be told; plain values, so that they can be checked before anything heavy is loaded."""
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from vloc_ros.core.manifest import require_frame_id
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import MethodOptions
+from vloc_ros.training.method_options import MethodOptions, StageName
 
 DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
@@ -25,7 +22,7 @@ class TrainingOptions:
     """How long and how to train, whatever the method. Exactly one of `minutes` and `epochs` is set.
 
     A step takes `accumulate` batches of `batch_size` images, shared among the processes; 0 is what suits the device and
-    their number (`settled`). `compile`: by torch.compile, if that works. Raises ConfigError for values that make no
+    their number (`with_defaults`). `compile`: by torch.compile, if that works. Raises ConfigError for what makes no
     sense.
     """
 
@@ -48,7 +45,7 @@ class TrainingOptions:
             if value < 0:
                 raise ConfigError(f"training: {name} {value} is too small")
 
-    def settled(self, batch_size: int, accumulate: int) -> "TrainingOptions":
+    def with_defaults(self, batch_size: int, accumulate: int) -> "TrainingOptions":
         """With these in place of what was left open."""
         return replace(self, batch_size=self.batch_size or batch_size, accumulate=self.accumulate or accumulate)
 
@@ -62,14 +59,14 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How `build_map` makes a map.
+    """How a map is made by `training/stages/build_map.py`; `settings.py` beside it has what each stage is told of it.
 
     `method`: the method's own options. `mesh`: a surface to use instead of fusing depth. `width`: of the network's
     input; its height follows the first image's aspect ratio. `novel_views`: so many views from beside the path for each
     frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images that lose their colours,
-    1 for a map for grey cameras alone. The gate is set so that at most the share
-    `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
-    what a continued run needs; `fresh` ignores what is in it. Raises ConfigError for values that make no sense.
+    1 for a map for grey cameras alone. The gate is set so that at most the share `false_positive_rate` of wrong poses
+    passes. `precisions`: of more networks than the one in float32. `workdir` keeps what a continued run needs; `fresh`
+    empties it before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
     """
 
     dataset: str
@@ -86,6 +83,7 @@ class MapOptions:
     frame_id: str = "map"
     false_positive_rate: float = 0.01
     fresh: bool = False
+    until: StageName | None = None
     precisions: tuple[Precision, ...] = ()
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
 
@@ -101,29 +99,3 @@ class MapOptions:
             raise ConfigError(
                 f"network: input width {self.width} must be a multiple of {SIZE_MULTIPLE}, at least {MIN_WIDTH}"
             )
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the network's input for images of that size."""
-        return self.width, SIZE_MULTIPLE * max(1, round(self.width * height / width / SIZE_MULTIPLE))
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What a continued run must share with the one that it continues, as JSON values: all but where the map goes,
-        how strict its gate is, which networks it has and how long it may take, so that a map that is not good enough
-        yet can be trained for longer."""
-        values = {**asdict(self), "method": {"name": self.method.method, **vars(self.method)}}
-        for name in ("out", "workdir", "fresh", "false_positive_rate", "precisions"):
-            del values[name]
-        for group in (values, values["method"]):  # the same place, whatever directory the command is given in
-            group |= {name: value.resolve() for name, value in group.items() if isinstance(value, Path)}
-        for name in ("minutes", "epochs", "compile"):
-            del values["training"][name]
-        fingerprint: dict[str, Any] = json.loads(json.dumps(values, default=str))
-        return fingerprint
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import METHODS, load, method_entry
+
+StageName = Literal["sources", "geometry", "regions", "samples", "training", "export", "calibration"]
+STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
 
 
 class MethodOptions(Protocol):
@@ -25,7 +29,8 @@ class MethodOptions(Protocol):
 
 @dataclass(frozen=True)
 class Flag:
-    """How a field is given on a command line; `parse` makes its value of the text and raises ConfigError."""
+    """How a field is given on a command line; `parse` makes its value of the text and raises ConfigError. `stage`: the
+    first stage of map building that it changes."""
 
     name: str
     help: str
@@ -33,6 +38,7 @@ class Flag:
     parse: Callable[[str], Any] = str
     choices: tuple[str, ...] = ()
     metavar: str | None = None
+    stage: StageName = "training"
 
     def describe(self) -> str:
         """For a person who asks for help."""
@@ -50,6 +56,13 @@ def option(default: Any, help: str, *, shown: str = "", **settings: Any) -> Any:
 def flags_of(options: type) -> dict[str, Flag]:
     """By field of a method's options, how a person gives it."""
     return {each.name: Flag(_flag_name(each.name), **each.metadata) for each in fields(options) if each.metadata}
+
+
+def options_of_stage(options: MethodOptions, stage: StageName) -> dict[str, Any]:
+    """By dotted name, what a stage is told of a method's options; paths are left out: what they lead to counts."""
+    own = [each.name for each in fields(options) if each.metadata.get("stage", Flag.stage) == stage]  # type: ignore[arg-type]
+    values = {name: getattr(options, name) for name in own}
+    return {f"method.{name}": value for name, value in values.items() if not isinstance(value, Path)}
 
 
 def options_class(method: str) -> Any:

@@ -1,16 +1,18 @@
-"""What a method brings to the making of its maps; `build_map` does what is the same for all of them."""
+"""What a method brings to the making of its maps; the stages do what is the same for all of them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.core.session import Tensors
-from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
+from vloc_ros.mapping.geometry_kinds import GeometryKind
+from vloc_ros.mapping.place_geometry import Geometry, Place
+from vloc_ros.mapping.place_regions import Regions
+from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.objective import Objective
-from vloc_ros.training.progress import bar
-from vloc_ros.training.scene import Place, Scene
 
 
 class Recipe(Protocol):
@@ -24,25 +26,20 @@ class Recipe(Protocol):
     @property
     def augmentation(self) -> Augmentation: ...
 
-    @property
-    def reads_depth(self) -> bool:
-        """Whether frames' depth is used where there is any."""
+    def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
+        """Where the shape of so many places comes from; `mesh`: a file of their surface, if there is one. Raises
+        ConfigError for what does not go together."""
         ...
 
-    @property
-    def labels_any_view(self) -> bool:
-        """Whether views can be labelled that are none of the data set's frames."""
+    def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
+        """Regions of the places and their landmarks. Raises VlocError for places that cannot be mapped."""
         ...
 
-    def make_scene(self, places: Sequence[Place]) -> Scene:
-        """Landmarks of the places. Raises VlocError for places that cannot be mapped."""
+    def labeller(self, geometry: Geometry, regions: Regions) -> FrameLabeller:
+        """What labels the frames of the places."""
         ...
 
-    def labeller(self, scene: Scene) -> FrameLabeller:
-        """What labels the frames of the scene."""
-        ...
-
-    def objective(self, scene: Scene) -> Objective:
+    def objective(self, regions: Regions) -> Objective:
         """The untrained network and its loss."""
         ...
 
@@ -53,11 +50,3 @@ class Recipe(Protocol):
     def summary(self) -> Mapping[str, Any]:
         """Settings, for people who look at the map."""
         ...
-
-
-def surface_of(place: Place) -> Surface:
-    """The place's mesh, or its depth images fused."""
-    if place.mesh is not None:
-        return surface_from_mesh(place.mesh)
-    with bar("surface") as progress:
-        return fuse_depth(place.dataset, progress=progress)

@@ -30,7 +30,7 @@ from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.statistics import RunningStatistics
 
-LOGS = "tensorboard"  # in the work directory
+LOGS, CHECKPOINT = "tensorboard", "checkpoint.pt"  # in the work directory
 POLY_POWER = 0.9
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 20
@@ -42,7 +42,7 @@ SEED_STEP = 2**40  # more than there are batches, so that two seeds have nothing
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run is: kept in its checkpoint. Time spent on measuring is not training."""
 
     iteration: int = 0
@@ -71,12 +71,12 @@ class Trainer:
     ):
         self.objective = objective
         self.options = options
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self._source = source
         self._directory = directory
         self._workers = workers
         self._share = workers.share_of(options.accumulate)
-        epoch = max(1, len(source.frames) // (source.batch_size * options.accumulate))
+        epoch = max(1, len(source.frames) // (source.settings.batch_size * options.accumulate))
         self._iterations = options.epochs * epoch if options.epochs else None
         self._device = choose_device()
         set_up(self._device)
@@ -88,7 +88,7 @@ class Trainer:
 
     @property
     def checkpoint_path(self) -> Path:
-        return self._directory / "checkpoint.pt"
+        return self._directory / CHECKPOINT
 
     def resume(self) -> bool:
         """Load the checkpoint, if there is one; says whether there was."""
@@ -100,7 +100,7 @@ class Trainer:
                 group["fused"] = self._optimizer.defaults["fused"]
             self.objective.load_state_dict(state["objective"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self.progress = Progress(**state["progress"])
+            self.progress = TrainingProgress(**state["progress"])
         except Exception as error:  # torch raises many kinds, of many lines, for a damaged or foreign file
             reason = type(error).__name__
             raise ModelError(f"{self.checkpoint_path}: damaged or foreign ({reason}); --fresh starts anew") from error

@@ -52,12 +52,17 @@ class HSCNetOptions:
         parse=parse_branching,
         metavar="NxN",
         shown="25x25",
+        stage="regions",
     )
     variant: Variant = option("full", "for comparison", choices=get_args(Variant))
-    sparse: Path | None = option(None, "learn from the points of this COLMAP model", parse=Path, metavar="DIR")
-    sparsify: int | None = option(None, "learn from so many points an image", parse=int, metavar="COUNT")
+    sparse: Path | None = option(
+        None, "learn from the points of this COLMAP model", parse=Path, metavar="DIR", stage="geometry"
+    )
+    sparsify: int | None = option(
+        None, "learn from so many points an image", parse=int, metavar="COUNT", stage="geometry"
+    )
     reach: int | None = option(
-        None, "how far a sparse point's label spreads", parse=int, metavar="PIXELS", shown=str(REACH)
+        None, "how far a sparse point's label spreads", parse=int, metavar="PIXELS", shown=str(REACH), stage="samples"
     )
     reprojection_from: int | None = option(
         None, "when sparse points' reprojection sets in", parse=int, metavar="EPOCH", shown=str(REPROJECTION_FROM)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,19 @@ from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
-from vloc_ros.mapping.colmap import read_colmap
+from vloc_ros.mapping.array_files import group, grouped
+from vloc_ros.mapping.geometry_kinds import ColmapPoints, DepthCorners, GeometryKind, surface_kind
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
+from vloc_ros.mapping.place_geometry import Geometry, Place, Shape
+from vloc_ros.mapping.place_regions import PlaceRegions, Regions
 from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
-from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparse_landmarks, sparsified_depth
+from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparse_landmarks
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.hscnet.objective import HSCNetObjective
 from vloc_ros.training.hscnet.options import REACH, HSCNetOptions
-from vloc_ros.training.progress import bar, say
-from vloc_ros.training.recipe import surface_of
-from vloc_ros.training.scene import MappedPlace, Place, Scene, group
 
 # Section 4 of the paper: shifts, turns, scales and shears of the image, and its brightness; nothing else.
 PAPERS = Augmentation(
@@ -46,65 +48,45 @@ class HSCNetRecipe:
     outputs = HSCNetMethod.outputs
     augmentation = PAPERS
 
-    @property
-    def reads_depth(self) -> bool:
-        return self.options.sparse is None
-
-    @property
-    def labels_any_view(self) -> bool:
-        return not self.options.is_sparse
-
-    def make_scene(self, places: Sequence[Place]) -> Scene:
-        """A tree of regions for each place, joined; the landmarks are their leaves. Raises ConfigError for several
-        places that could not be told apart, or that one file is to be for."""
-        if len(places) > 1 and not self.options.branching:
-            raise ConfigError(f"training: without branching {len(places)} scenes cannot be told apart")
-        if len(places) > 1 and self.options.sparse is not None:
-            raise ConfigError(f"{self.options.sparse}: one COLMAP model for {len(places)} scenes")
-        known = [self._known(place) for place in places]
-        trees = [build_hierarchy(_cloud(each), self.options.branching) for each in known]
-        hierarchy = join_hierarchies(trees)
-        mapped = (self._map(*each, hierarchy, number) for number, each in enumerate(zip(places, known, strict=True)))
-        points = {n: each.as_arrays() for n, each in enumerate(known) if isinstance(each, SparsePoints)}
-        return Scene(tuple(mapped), _flat({"hierarchy": _as_arrays(hierarchy), **points}))
-
-    def _known(self, place: Place) -> "Surface | SparsePoints":
-        return self._points(place) if self.options.is_sparse else surface_of(place)
-
-    def _points(self, place: Place) -> SparsePoints:
-        if place.mesh is not None:
-            raise ConfigError(f"{place.mesh}: a mesh is of no use to sparse points")
+    def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
+        """Sparse points, where the options say so, else a surface. Raises ConfigError for a mesh of sparse points, and
+        for several places that could not be told apart."""
+        if places > 1 and not self.options.branching:
+            raise ConfigError(f"training: without branching {places} places cannot be told apart")
+        if not self.options.is_sparse:
+            return surface_kind(mesh)
+        if mesh is not None:
+            raise ConfigError(f"{mesh}: a mesh is of no use to sparse points")
         if self.options.sparse is not None:
-            return read_colmap(self.options.sparse, place.dataset)
+            return ColmapPoints(self.options.sparse)
         assert self.options.sparsify is not None
-        with bar("points") as progress:
-            return sparsified_depth(place.dataset, self.options.sparsify, progress)
+        return DepthCorners(self.options.sparsify)
 
-    def _map(self, place: Place, known: "Surface | SparsePoints", hierarchy: Hierarchy, number: int) -> MappedPlace:
-        if isinstance(known, SparsePoints):
-            landmarks = sparse_landmarks(known, hierarchy, place.dataset, number)
-            say(f"{known.summary(place.dataset)}; {len(landmarks)} regions")
-            return MappedPlace(place.name, landmarks)
-        with bar("regions") as progress:
-            landmarks = leaf_landmarks(known, hierarchy, place.dataset, number, progress)
-        say(f"{len(known)} surface points, {len(landmarks)} regions of {np.median(landmarks.extents):.2f} m")
-        return MappedPlace(place.name, landmarks, known)
+    def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
+        """A tree of regions for each place, joined; the landmarks are their leaves."""
+        shapes = [geometry.of(place.name).shape for place in places]
+        hierarchy = join_hierarchies([build_hierarchy(_cloud(shape), self.options.branching) for shape in shapes])
+        divided = [
+            _divide(place, shape, hierarchy, number, progress)
+            for number, (place, shape) in enumerate(zip(places, shapes, strict=True))
+        ]
+        return Regions(tuple(divided), grouped("hierarchy", _as_arrays(hierarchy)))
 
-    def labeller(self, scene: Scene) -> "CoordinateLabeller":
-        return CoordinateLabeller({place.name: self._labeller(scene, n) for n, place in enumerate(scene.places)})
+    def labeller(self, geometry: Geometry, regions: Regions) -> "CoordinateLabeller":
+        return CoordinateLabeller({place.name: self._labeller(geometry, place) for place in regions})
 
-    def _labeller(self, scene: Scene, number: int) -> "RegionLabeller | SparseLabeller":
-        place = scene.places[number]
-        if place.surface is not None:
-            return RegionLabeller(place.surface, place.landmarks)
-        return SparseLabeller(SparsePoints.from_arrays(group(scene.extras, str(number))), self._reach)
+    def _labeller(self, geometry: Geometry, place: PlaceRegions) -> "RegionLabeller | SparseLabeller":
+        shape = geometry.of(place.name).shape
+        if isinstance(shape, Surface):
+            return RegionLabeller(shape, place.landmarks)
+        return SparseLabeller(shape, self._reach)
 
     @property
     def _reach(self) -> int:
         return REACH if self.options.reach is None else self.options.reach
 
-    def objective(self, scene: Scene) -> HSCNetObjective:
-        return HSCNetObjective(self.options, _from_arrays(group(scene.extras, "hierarchy")))
+    def objective(self, regions: Regions) -> HSCNetObjective:
+        return HSCNetObjective(self.options, _from_arrays(group(regions.extras, "hierarchy")))
 
     def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         same = expected["regions"] == found["regions"]
@@ -140,13 +122,20 @@ class CoordinateLabeller:
         return self._labellers[frame.place].label(frame, width, height)
 
 
-def _cloud(known: "Surface | SparsePoints") -> NDArray[np.float64]:
-    return known.points if isinstance(known, Surface) else point_cloud(known)
+def _divide(place: Place, shape: Shape, hierarchy: Hierarchy, number: int, progress: Progress) -> PlaceRegions:
+    """The leaves of the `number`-th place."""
+    if isinstance(shape, SparsePoints):
+        landmarks = sparse_landmarks(shape, hierarchy, place.frames, number)
+        progress.say(f"{shape.summary(place.frames)}; {len(landmarks)} regions")
+        return PlaceRegions(place.name, landmarks)
+    with progress.bar("regions") as advance:
+        landmarks = leaf_landmarks(shape, hierarchy, place.frames, number, advance)
+    progress.say(f"{len(shape)} surface points, {len(landmarks)} regions of {np.median(landmarks.extents):.2f} m")
+    return PlaceRegions(place.name, landmarks)
 
 
-def _flat(groups: Mapping[Any, Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """What `group` takes apart again."""
-    return {f"{prefix}/{name}": value for prefix, arrays in groups.items() for name, value in arrays.items()}
+def _cloud(shape: Shape) -> NDArray[np.float64]:
+    return shape.points if isinstance(shape, Surface) else point_cloud(shape)
 
 
 def _as_arrays(hierarchy: Hierarchy) -> dict[str, NDArray[Any]]:

@@ -59,9 +59,16 @@ class VSNetOptions:
 
     preset: Preset = option("mobile", "mobile is for CPUs, resnet50 the paper's", choices=get_args(Preset))
     landmarks: int | None = option(
-        None, "make about this many landmarks", parse=int, metavar="COUNT", shown=str(DEFAULT_LANDMARKS)
+        None,
+        "make about this many landmarks",
+        parse=int,
+        metavar="COUNT",
+        shown=str(DEFAULT_LANDMARKS),
+        stage="regions",
     )
-    patch_size: float | None = option(None, "make landmark patches of this size", parse=float, metavar="METRES")
+    patch_size: float | None = option(
+        None, "make landmark patches of this size", parse=float, metavar="METRES", stage="regions"
+    )
     loss: SegmentationLossName = option(
         "softmax", "of the labels; triplet is the paper's", choices=get_args(SegmentationLossName)
     )

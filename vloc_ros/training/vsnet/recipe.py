@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.geometry_kinds import GeometryKind, surface_kind
 from vloc_ros.mapping.labels import Labeller
 from vloc_ros.mapping.landmarks import build_landmarks
+from vloc_ros.mapping.place_geometry import Geometry, Place
+from vloc_ros.mapping.place_regions import PlaceRegions, Regions
 from vloc_ros.mapping.supervoxels import segment, segment_to_count
+from vloc_ros.mapping.surface import Surface
 from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.progress import bar, say
-from vloc_ros.training.recipe import surface_of
-from vloc_ros.training.scene import MappedPlace, Place, Scene
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import DEFAULT_LANDMARKS, VSNetOptions
 
@@ -40,32 +43,35 @@ class VSNetRecipe:
 
     outputs = VSNetMethod.outputs
     augmentation = Augmentation()
-    reads_depth = True
-    labels_any_view = True
 
-    def make_scene(self, places: Sequence[Place]) -> Scene:
+    def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
+        """A surface."""
+        return surface_kind(mesh)
+
+    def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
         """Patches of each place's surface, their centres the landmarks. Raises ConfigError for too few or too many."""
-        scene = Scene(tuple(self._map(place) for place in places))
-        if not MIN_LANDMARKS <= (count := len(scene.positions)) <= MAX_LANDMARKS:
+        regions = Regions(tuple(self._divide(place, geometry, progress) for place in places))
+        if not MIN_LANDMARKS <= (count := len(regions.positions)) <= MAX_LANDMARKS:
             raise ConfigError(f"patches: {count} landmarks, a map has {MIN_LANDMARKS} to {MAX_LANDMARKS}")
-        return scene
+        return regions
 
-    def _map(self, place: Place) -> MappedPlace:
-        surface, options = surface_of(place), self.options
+    def _divide(self, place: Place, geometry: Geometry, progress: Progress) -> PlaceRegions:
+        surface, options = geometry.of(place.name).shape, self.options
+        assert isinstance(surface, Surface)
         if options.patch_size is None:
             patches, size = segment_to_count(surface, options.landmarks or DEFAULT_LANDMARKS)
         else:
             patches, size = segment(surface, options.patch_size), options.patch_size
-        with bar("landmarks") as progress:
-            landmarks = build_landmarks(surface, patches, place.dataset, progress=progress)
-        say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
-        return MappedPlace(place.name, landmarks, surface)
+        with progress.bar("landmarks") as advance:
+            landmarks = build_landmarks(surface, patches, place.frames, advance=advance)
+        progress.say(f"{len(surface)} surface points, {len(landmarks)} landmarks of {size:.2f} m")
+        return PlaceRegions(place.name, landmarks)
 
-    def labeller(self, scene: Scene) -> "LandmarkLabeller":
-        return LandmarkLabeller(scene)
+    def labeller(self, geometry: Geometry, regions: Regions) -> "LandmarkLabeller":
+        return LandmarkLabeller(geometry, regions)
 
-    def objective(self, scene: Scene) -> VSNetObjective:
-        return VSNetObjective(self.options, scene.positions, self.options.weights)
+    def objective(self, regions: Regions) -> VSNetObjective:
+        return VSNetObjective(self.options, regions.positions, self.options.weights)
 
     def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         agreement, degrees = parity(expected, found, spec)
@@ -86,12 +92,13 @@ class LandmarkLabeller:
 
     kind: tuple[str, tuple[int, ...]] = ("uint16", ())
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, geometry: Geometry, regions: Regions) -> None:
         self._labellers = {}
         before = 0
-        for place in scene.places:
-            assert place.surface is not None
-            self._labellers[place.name] = before, Labeller(place.surface, place.landmarks)
+        for place in regions:
+            surface = geometry.of(place.name).shape
+            assert isinstance(surface, Surface)
+            self._labellers[place.name] = before, Labeller(surface, place.landmarks)
             before += len(place.landmarks)
 
     def label(self, frame: Frame, width: int, height: int) -> NDArray[np.int32]:

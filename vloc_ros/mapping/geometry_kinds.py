@@ -1,0 +1,163 @@
+"""Where the shape of a place can come from. A new source of geometry is one more kind, beside these.
+
+The fields of a kind are its options; what it reads besides frames is in `files`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from vloc_ros.datasets.types import Dataset
+from vloc_ros.errors import ConfigError
+from vloc_ros.mapping.colmap import read_colmap
+from vloc_ros.mapping.consistency import require_consistent
+from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
+from vloc_ros.mapping.depth_views import read_depth_views
+from vloc_ros.mapping.place_geometry import Place, PlaceGeometry, Shape, figures_of
+from vloc_ros.mapping.sparse import SparsePoints, sparsified_depth
+from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
+from vloc_ros.progress import Progress
+
+
+class GeometryKind(Protocol):
+    """Makes the shape of a place."""
+
+    @property
+    def reads_depth(self) -> bool:
+        """Whether frames' depth is used where there is any."""
+        ...
+
+    @property
+    def labels_any_view(self) -> bool:
+        """Whether views can be labelled that are none of the data set's frames."""
+        ...
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and directories that it reads."""
+        ...
+
+    def require_places(self, count: int) -> None:
+        """Raise ConfigError if it cannot be of so many places."""
+        ...
+
+    def make(self, frames: Dataset, progress: Progress) -> Shape:
+        """The shape of one place, metres, in its own map frame. Raises VlocError for a place that it cannot be of."""
+        ...
+
+
+@dataclass(frozen=True)
+class DepthSurface:
+    """The frames' depth images fused."""
+
+    reads_depth: ClassVar[bool] = True
+    labels_any_view: ClassVar[bool] = True
+    files: ClassVar[tuple[Path, ...]] = ()
+
+    def require_places(self, count: int) -> None:
+        pass
+
+    def make(self, frames: Dataset, progress: Progress) -> Shape:
+        with progress.bar("surface") as advance:
+            return fuse_depth(frames, advance=advance)
+
+
+@dataclass(frozen=True)
+class MeshSurface:
+    """A mesh of the place, in its map frame."""
+
+    path: Path
+
+    reads_depth: ClassVar[bool] = True
+    labels_any_view: ClassVar[bool] = True
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def require_places(self, count: int) -> None:
+        if count > 1:
+            raise ConfigError(f"{self.path}: one mesh for {count} places")
+
+    def make(self, frames: Dataset, progress: Progress) -> Shape:
+        return surface_from_mesh(self.path)
+
+
+@dataclass(frozen=True)
+class ColmapPoints:
+    """The points of a COLMAP model of the frames."""
+
+    directory: Path
+
+    reads_depth: ClassVar[bool] = False
+    labels_any_view: ClassVar[bool] = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.directory,)
+
+    def require_places(self, count: int) -> None:
+        if count > 1:
+            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
+
+    def make(self, frames: Dataset, progress: Progress) -> Shape:
+        return read_colmap(self.directory, frames)
+
+
+@dataclass(frozen=True)
+class DepthCorners:
+    """Depth at the corners of each image alone, at most `count` of them."""
+
+    count: int
+
+    reads_depth: ClassVar[bool] = True
+    labels_any_view: ClassVar[bool] = False
+    files: ClassVar[tuple[Path, ...]] = ()
+
+    def require_places(self, count: int) -> None:
+        pass
+
+    def make(self, frames: Dataset, progress: Progress) -> Shape:
+        with progress.bar("points") as advance:
+            return sparsified_depth(frames, self.count, advance)
+
+
+def surface_kind(mesh: Path | None) -> DepthSurface | MeshSurface:
+    """That of methods that need a surface: the mesh, where there is one."""
+    return DepthSurface() if mesh is None else MeshSurface(mesh)
+
+
+def options_of(kind: GeometryKind) -> dict[str, Any]:
+    """The kind and its options by name, what it reads apart: that may lie anywhere."""
+    values = {name: value for name, value in vars(kind).items() if not isinstance(value, Path)}
+    return {"kind": type(kind).__name__, **values}
+
+
+def make_place_geometry(kind: GeometryKind, place: Place, source: str, progress: Progress) -> PlaceGeometry:
+    """Check and correct the depth of a place, if it is read, and make the place's shape. `source`: where its frames are
+    from. Raises VlocError for a place that has no such shape, or whose depth contradicts its poses."""
+    frames, depth, share = place.frames, None, None
+    if kind.reads_depth and frames.has_depth:
+        depth, share = _read_depth(place, source, progress)
+        frames = CorrectedDepth(frames, depth)
+    shape = kind.make(frames, progress)
+    if isinstance(shape, SparsePoints):
+        used = len(shape.seen)
+    else:
+        used = min(len(frames), MAX_FRAMES) if isinstance(kind, DepthSurface) else 0
+    return PlaceGeometry(place.name, shape, depth, figures_of(shape, used, len(frames), share))
+
+
+def _read_depth(place: Place, source: str, progress: Progress) -> tuple[DepthCorrection, float]:
+    """How depth is to be corrected, and the share of the pixels that know it."""
+    frames = place.frames
+    with progress.bar("depth") as advance:
+        views = read_depth_views(frames, advance)
+    poses = np.stack([frames.map_from_camera(index) for index in range(len(frames))])
+    require_consistent(views, poses, " ".join(filter(None, [source, place.name])))
+    correction = calibrate_depth(views)
+    progress.say(correction.describe())
+    share = float(np.mean([(view.depth > 0).mean() for view in views])) if views else 0.0
+    return correction, share

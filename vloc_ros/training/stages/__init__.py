@@ -1,0 +1,1 @@
+"""The stages of map building, in the order of `build_map`."""

@@ -1,0 +1,64 @@
+"""`vloc map`: from posed images to a map directory, stage after stage, each made from the products of those before.
+
+`build_map` has the order; each stage is in a module of its own, `work_directory` decides which are to be run.
+"""
+
+from contextlib import suppress
+
+from vloc_ros.datasets.grayscale import PartlyGrayscale
+from vloc_ros.maps import require_replaceable
+from vloc_ros.progress import Progress, Silent
+from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.method_options import load_recipe
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.stages.calibration_stage import CalibrationStage
+from vloc_ros.training.stages.export_stage import ExportStage
+from vloc_ros.training.stages.geometry_stage import GeometryStage
+from vloc_ros.training.stages.region_stage import RegionStage
+from vloc_ros.training.stages.sample_stage import SampleStage, default_novel_views, require_novel_views
+from vloc_ros.training.stages.settings import settings_of, source_settings
+from vloc_ros.training.stages.source_stage import SourceStage, open_sources
+from vloc_ros.training.stages.summary import training_summary
+from vloc_ros.training.stages.training_stage import TrainingStage
+from vloc_ros.training.stages.untrained_map import untrained_map
+from vloc_ros.training.stages.work_directory import Stopped, work_directory
+
+
+def build_map(options: MapOptions, progress: Progress | None = None) -> None:
+    """Make the map directory `options.out` from posed images, or what `options.until` asks for.
+
+    Ctrl-C leaves the stages that are done, and a checkpoint; the same call goes on from them. Several processes, as
+    `torchrun` starts them, each call it. Raises VlocError for bad input.
+    """
+    workers = Workers.join()
+    method = options.method
+    recipe: Recipe = load_recipe(method)
+    opened = open_sources(source_settings(options))
+    kind = recipe.geometry(options.mesh, len(opened.places))
+    kind.require_places(len(opened.places))
+    require_novel_views(options.novel_views, kind, opened)
+    if workers.rank == 0:
+        require_replaceable(options.out)
+    progress = progress if progress is not None and workers.rank == 0 else Silent()
+    with (
+        suppress(Stopped),
+        work_directory(options.workdir, options.fresh, workers, progress, options.until) as work,
+    ):
+        gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
+        settings = settings_of(options, work.records, novel_views, gpu, workers.count)
+        training, samples = settings.training, settings.samples
+        workers.share_of(training.options.accumulate)
+        held_out = PartlyGrayscale(opened.held_out, training.grey) if training.grey else opened.held_out
+
+        sources = work.run(SourceStage(settings.sources, opened))
+        geometry = work.run(GeometryStage(kind, sources))
+        regions = work.run(RegionStage(method, recipe, sources, geometry))
+        frames = work.run(SampleStage(samples, method, recipe, kind, sources, geometry, regions))
+        untrained = untrained_map(method, recipe, options.frame_id, training.grey, sources, regions, frames)
+        trainer = work.run(TrainingStage(training, method, recipe, regions, frames, held_out, untrained, workers))
+        networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
+        summary = training_summary(settings, recipe, trainer)
+        work.run(
+            CalibrationStage(settings.calibration, kind, geometry, networks, held_out, untrained, summary, samples.seed)
+        )

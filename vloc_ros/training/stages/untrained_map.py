@@ -1,0 +1,59 @@
+"""A map as it is before anything was learned: what measures a network while it learns starts from it."""
+
+from datetime import datetime, timezone
+
+import numpy as np
+
+from vloc_ros.core.grey import IMAGES, kind_of_images
+from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.mapping.place_regions import Regions
+from vloc_ros.training.calibrate import OPEN_GATE
+from vloc_ros.training.deploy import deployed_spec
+from vloc_ros.training.frames import TrainingFrames
+from vloc_ros.training.method_options import MethodOptions
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.stages.source_stage import Sources
+
+CHECKED_COLORS = 50  # of the training images, whether they have any
+
+
+def untrained_map(
+    method: MethodOptions,
+    recipe: Recipe,
+    frame_id: str,
+    grey: float,
+    sources: Sources,
+    regions: Regions,
+    frames: TrainingFrames,
+) -> LandmarkMap:
+    """With a gate that lets everything through. `grey`: the share of images that lose their colours in training."""
+    name, parts = method.method, [place.frames for place in sources.places]
+    views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
+    fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
+    camera = sources.training.camera(0)
+    grid = deployed_spec(frames.camera(0), method.stride, camera, recipe.outputs)
+    manifest = Manifest(
+        method=name,
+        frame_id=frame_id,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        image_size=grid.image_size,
+        models=grid.models,
+        gate=OPEN_GATE,
+        training={
+            FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
+            IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], grey),
+        },
+        places=tuple(filter(None, regions.names)),
+    )
+    return LandmarkMap(
+        ids=np.arange(len(regions.positions), dtype=np.int32),
+        positions=regions.positions,
+        normals=regions.of_landmarks("normals"),
+        extents=regions.of_landmarks("extents"),
+        observations=regions.of_landmarks("observations"),
+        manifest=manifest,
+        mapping_views=np.stack(views),
+        places=regions.place_of_landmark,
+        view_places=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+    )
