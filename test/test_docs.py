@@ -1,10 +1,13 @@
 """The pages: every link leads somewhere, and the README's "Where is..." tables mirror the tree."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from support import ROOT
+
+from vloc_ros.cli import build_parser
 
 PAGES = [
     ROOT / "README.md",
@@ -96,3 +99,23 @@ def test_every_page_is_in_the_index() -> None:
         for page in PAGES
         if page.parent not in (ROOT, ROOT / "benchmark") and page != index and page not in listed
     ]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The `vloc` command lines in the blocks of code of a page, without comments and placeholders."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.strip().removeprefix("$ ") for line in text.splitlines() if line.startswith("    ")]
+    words = [shlex.split(line, comments=True) for line in lines if re.match(r"(\.venv/bin/|OMP_\S+ )?vloc [a-z]", line)]
+    words = [line[1:] if line[0].startswith("OMP_") else line for line in words]
+    return [line[1:] for line in words if "..." not in line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_is_one(page: Path) -> None:
+    for line in commands(page):
+        build_parser(line[0]).parse_args(line)
+
+
+def test_command_lines_are_found() -> None:
+    assert ["inspect", "maps/office"] in commands(ROOT / "README.md")
+    assert any("--novel-views" in line for line in commands(ROOT / "docs/benchmarks/accuracy.md"))
