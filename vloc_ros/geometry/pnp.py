@@ -79,7 +79,8 @@ class PnpSolution:
 
 
 def ransac(matches: Matches, cameras: tuple[RigCamera, ...], settings: PnpSettings) -> Float:
-    """map_from_rig by LO-RANSAC over the most certain matches; the same input gives the same output."""
+    """map_from_rig by LO-RANSAC over the most certain matches. The same input gives the same output; of several cameras
+    but for the last bits, in which PoseLib differs from run to run."""
     options: dict[str, float] = {
         "min_iterations": settings.min_iterations,
         "max_iterations": settings.max_iterations,
