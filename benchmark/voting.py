@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from results import Results, add_json
+from voting_estimators import ESTIMATORS, EstimatorSettings, vote_by
 
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
-from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingSettings, vote
+from vloc_ros.methods.vsnet.voting import VotedLandmarks, VoteField
 
 CELLS = (120, 160)  # height, width
 STRIDE = 4
@@ -77,8 +78,8 @@ def make_scene(
     )
 
 
-def run_vote(scene: Scene, config: VotingSettings) -> VotedLandmarks:
-    return vote(scene.field, len(scene.landmarks), STRIDE, config)
+def run_vote(scene: Scene, config: EstimatorSettings) -> VotedLandmarks:
+    return vote_by(scene.field, len(scene.landmarks), STRIDE, config)
 
 
 def to_correspondences(scene: Scene, voted: VotedLandmarks) -> Correspondences:
@@ -99,7 +100,7 @@ def milliseconds(function: Callable[[], object], runs: int) -> NDArray[np.float6
     return times * 1e3
 
 
-def figures_of(scene: Scene, config: VotingSettings, runs: int) -> dict[str, float]:
+def figures_of(scene: Scene, config: EstimatorSettings, runs: int) -> dict[str, float]:
     """Errors of the voted landmarks and milliseconds."""
     voted = run_vote(scene, config)
     errors = np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
@@ -141,7 +142,7 @@ def main() -> None:
     }
     results = Results(f"Data: a synthetic frame of 160x120 cells, {arguments.runs} calls", columns)
     for estimator in ESTIMATORS:
-        figures = figures_of(scene, VotingSettings(estimator=estimator), arguments.runs)
+        figures = figures_of(scene, EstimatorSettings(estimator=estimator), arguments.runs)
         results.add(estimator=estimator, **figures)
     results.write(arguments.json)
 

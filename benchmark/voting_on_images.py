@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from inputs import data_of, parser_of
 from results import MEDIAN, Results
+from voting_estimators import ESTIMATORS, EstimatingMethod, EstimatorSettings
 
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
@@ -21,7 +22,6 @@ from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.methods.vsnet.method import VSNetMethod
-from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotingSettings
 
 
 def landmark_errors(voted: Correspondences, frame: Frame) -> np.ndarray:
@@ -82,7 +82,7 @@ def main() -> None:
     }
     results = Results(data_of(options, len(frames)), columns)
     for estimator in ESTIMATORS:
-        method = VSNetMethod(VotingSettings(estimator=estimator))
+        method = EstimatingMethod(settings=EstimatorSettings(estimator=estimator))
         measure(localizer, method, frames[:2])  # compile
         results.add(estimator=estimator, **measure(localizer, method, frames))
     results.write(options.json)

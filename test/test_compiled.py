@@ -80,7 +80,8 @@ def test_an_image_finds_everything_compiled() -> None:
     """Arguments of other types than those of `preload` would have a robot wait for the compiler at its first fix."""
     check = """
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.core import pnp_kernels, voting_cells, voting_ends
+from vloc_ros.geometry import pnp_kernels
+from vloc_ros.methods.vsnet import voting_cells, voting_ends
 from vloc_ros.core.types import CameraImage
 from vloc_ros.localizer import load_localizer, preload
 import numpy as np

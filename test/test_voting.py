@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 from voting import STRIDE, Scene, make_scene, run_vote
+from voting_estimators import ESTIMATORS, EstimatorSettings, vote_by
 
 from vloc_ros.errors import ConfigError, ModelError
-from vloc_ros.methods.vsnet.voting import ESTIMATORS, VotedLandmarks, VoteField, VotingSettings, vote
+from vloc_ros.methods.vsnet.voting import VotedLandmarks, VoteField, VotingSettings, vote
 from vloc_ros.methods.vsnet.voting_cells import sort_by_label
 
-ALL = pytest.mark.parametrize("config", [VotingSettings(name) for name in ESTIMATORS], ids=ESTIMATORS)
+ALL = pytest.mark.parametrize("config", [EstimatorSettings(estimator=name) for name in ESTIMATORS], ids=ESTIMATORS)
 BY_DIRECTION = pytest.mark.parametrize(
-    "config", [VotingSettings("irls"), VotingSettings("ransac")], ids=("irls", "ransac")
+    "config", [EstimatorSettings(estimator="irls"), EstimatorSettings(estimator="ransac")], ids=("irls", "ransac")
 )
 
 
@@ -32,7 +33,7 @@ def reference_mean(field: VoteField, label: int) -> np.ndarray:
     return estimate
 
 
-def reference_intersection(scene: Scene, label: int, guess_px: np.ndarray, config: VotingSettings) -> np.ndarray:
+def reference_intersection(scene: Scene, label: int, guess_px: np.ndarray, config: EstimatorSettings) -> np.ndarray:
     """Least-squares intersection of the votes of one label that point at the current estimate, iterated."""
     rows, columns = np.nonzero(scene.field.labels == label)
     cells = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE - 0.5
@@ -73,7 +74,7 @@ def random_directions(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 @ALL
-def test_exact_votes_give_exact_landmarks(config: VotingSettings) -> None:
+def test_exact_votes_give_exact_landmarks(config: EstimatorSettings) -> None:
     scene = make_scene(wrong_labels=0.0, angle_noise_deg=0.0, noise_px=0.0, distance_noise=0.0)
     voted = run_vote(scene, config)
     assert len(voted) > 140
@@ -82,7 +83,7 @@ def test_exact_votes_give_exact_landmarks(config: VotingSettings) -> None:
 
 
 @BY_DIRECTION
-def test_agrees_with_the_slow_intersection_of_noisy_directions(config: VotingSettings) -> None:
+def test_agrees_with_the_slow_intersection_of_noisy_directions(config: EstimatorSettings) -> None:
     scene = make_scene(seed=3)
     voted = run_vote(scene, config)
     truth = scene.landmarks[voted.labels - 1]
@@ -96,7 +97,7 @@ def test_agrees_with_the_slow_intersection_of_noisy_directions(config: VotingSet
 @pytest.mark.parametrize("wrong_labels", [0.1, 0.3])
 def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels: float) -> None:
     scene = make_scene(wrong_labels=wrong_labels, seed=3)
-    voted = run_vote(scene, VotingSettings("endpoints"))
+    voted = run_vote(scene, EstimatorSettings(estimator="endpoints"))
     apart = np.linalg.norm(voted.pixels - [reference_mean(scene.field, k) for k in voted.labels], axis=1)
     assert len(voted) > 125
     assert np.percentile(apart, 95) < 0.05
@@ -105,7 +106,7 @@ def test_agrees_with_the_slow_mean_of_noisy_ends(wrong_labels: float) -> None:
 
 @ALL
 @pytest.mark.parametrize("share", [0.1, 0.3])
-def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config: VotingSettings, share: float) -> None:
+def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config: EstimatorSettings, share: float) -> None:
     scene = make_scene(wrong_labels=0.0, angle_noise_deg=1.0, noise_px=0.1, distance_noise=0.02, seed=1)
     rng = np.random.default_rng(2)
     wrong = rng.random(scene.field.labels.shape) < share
@@ -118,55 +119,56 @@ def test_random_outlier_votes_move_a_landmark_by_a_fraction_of_a_cell(config: Vo
 
 
 @ALL
-def test_landmark_outside_the_image(config: VotingSettings) -> None:
+def test_landmark_outside_the_image(config: EstimatorSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[20:32, :8] = 1
     outside = [-14.0, 104.0]
-    voted = vote(field_of(labels, [outside]), landmark_count=1, stride=STRIDE, config=config)
+    voted = vote_by(field_of(labels, [outside]), landmark_count=1, stride=STRIDE, config=config)
     assert voted.pixels == pytest.approx(np.array([outside]), abs=0.05)
 
 
 @ALL
-def test_nothing_labelled_is_nothing_found(config: VotingSettings) -> None:
+def test_nothing_labelled_is_nothing_found(config: EstimatorSettings) -> None:
     nothing = np.zeros((60, 80), np.int32)
-    voted = vote(field_of(nothing, [[0.0, 0.0]]), landmark_count=9, stride=STRIDE, config=config)
+    voted = vote_by(field_of(nothing, [[0.0, 0.0]]), landmark_count=9, stride=STRIDE, config=config)
     assert len(voted) == 0
     assert voted.pixels.shape == (0, 2)
 
 
 @BY_DIRECTION
-def test_collinear_and_parallel_votes_are_dropped(config: VotingSettings) -> None:
+def test_collinear_and_parallel_votes_are_dropped(config: EstimatorSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1  # one row, voting along itself
     labels[30:40, 10:40] = 2
     field = field_of(labels, [[300.0, 10.5 * STRIDE - 0.5], [100.0, 140.0]])
     field.votes[labels == 2] = (0.6, 0.8)
-    assert len(vote(field, landmark_count=2, stride=STRIDE, config=config)) == 0
+    assert len(vote_by(field, landmark_count=2, stride=STRIDE, config=config)) == 0
 
 
 def test_ends_locate_a_landmark_beyond_a_row_of_collinear_votes() -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[10, 5:60] = 1
     landmark = [300.0, 10.5 * STRIDE - 0.5]
-    voted = vote(field_of(labels, [landmark]), landmark_count=1, stride=STRIDE, config=VotingSettings("endpoints"))
+    config = EstimatorSettings(estimator="endpoints")
+    voted = vote_by(field_of(labels, [landmark]), landmark_count=1, stride=STRIDE, config=config)
     assert voted.pixels == pytest.approx(np.array([landmark]), abs=0.01)
 
 
 @ALL
-def test_small_segments_and_low_consensus_are_dropped(config: VotingSettings) -> None:
+def test_small_segments_and_low_consensus_are_dropped(config: EstimatorSettings) -> None:
     labels = np.zeros((60, 80), np.int32)
     labels[5, 5 : 5 + config.min_cells - 1] = 1
     labels[20:40, 20:40] = 2
     labels[20:40, 50:70] = 3
     field = field_of(labels, [[24.0, 30.0], [120.0, 120.0], [240.0, 120.0]])
     field.votes[labels == 2] = random_directions(np.random.default_rng(0), 400)
-    voted = vote(field, landmark_count=3, stride=STRIDE, config=config)
+    voted = vote_by(field, landmark_count=3, stride=STRIDE, config=config)
     assert voted.labels.tolist() == [3]
     assert voted.supports.tolist() == [400]
 
 
 @ALL
-def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(config: VotingSettings) -> None:
+def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(config: EstimatorSettings) -> None:
     field = make_scene(seed=5).field
     rng = np.random.default_rng(0)
     cells = rng.permutation(field.labels.size)
@@ -180,9 +182,9 @@ def test_cells_that_are_not_finite_or_have_no_direction_or_scale_do_not_vote(con
     bad_cells = np.array_split(cells[: field.labels.size // 5], len(values))
     for (array, value), chosen in zip(values, bad_cells, strict=True):
         array[chosen] = value
-    spoilt = vote(field, 150, STRIDE, config)
+    spoilt = vote_by(field, 150, STRIDE, config)
     field.labels.ravel()[np.concatenate(bad_cells)] = 0
-    without = vote(field, 150, STRIDE, config)
+    without = vote_by(field, 150, STRIDE, config)
     assert len(without) > 130
     assert np.array_equal(spoilt.pixels, without.pixels)
     assert np.array_equal(spoilt.sigmas, without.sigmas)
@@ -194,12 +196,12 @@ def test_extreme_ends_neither_break_nor_move_anything(name: str, value: float) -
     labels[20:40, 20:40] = 1
     field = field_of(labels, [[120.0, 120.0]])
     getattr(field, name)[30, ::7] = value
-    voted = vote(field, landmark_count=1, stride=STRIDE, config=VotingSettings("endpoints"))
+    voted = vote_by(field, landmark_count=1, stride=STRIDE, config=EstimatorSettings(estimator="endpoints"))
     assert voted.pixels == pytest.approx(np.array([[120.0, 120.0]]), abs=0.01)
 
 
 @ALL
-def test_same_input_same_output(config: VotingSettings) -> None:
+def test_same_input_same_output(config: EstimatorSettings) -> None:
     scene = make_scene()
     first, second = run_vote(scene, config), run_vote(scene, config)
     assert np.array_equal(first.pixels, second.pixels)
@@ -207,7 +209,7 @@ def test_same_input_same_output(config: VotingSettings) -> None:
 
 
 @ALL
-def test_sigmas_follow_the_noise_and_the_geometry(config: VotingSettings) -> None:
+def test_sigmas_follow_the_noise_and_the_geometry(config: EstimatorSettings) -> None:
     quiet = run_vote(make_scene(angle_noise_deg=2.0, noise_px=0.3, distance_noise=0.03), config)
     noisy = run_vote(make_scene(angle_noise_deg=8.0, noise_px=1.0, distance_noise=0.15), config)
     assert 1.5 * np.median(quiet.sigmas) < np.median(noisy.sigmas)
@@ -215,7 +217,7 @@ def test_sigmas_follow_the_noise_and_the_geometry(config: VotingSettings) -> Non
 
 
 @ALL
-def test_sigmas_cover_errors_of_independent_votes(config: VotingSettings) -> None:
+def test_sigmas_cover_errors_of_independent_votes(config: EstimatorSettings) -> None:
     scene = make_scene(seed=7)
     voted = run_vote(scene, config)
     normalised = errors_px(scene, voted) / voted.sigmas
@@ -225,7 +227,7 @@ def test_sigmas_cover_errors_of_independent_votes(config: VotingSettings) -> Non
 def test_the_estimators_are_ordered_by_accuracy() -> None:
     scene = make_scene(seed=11)
     endpoints, irls, ransac = (
-        np.median(errors_px(scene, run_vote(scene, VotingSettings(name)))) for name in ESTIMATORS
+        np.median(errors_px(scene, run_vote(scene, EstimatorSettings(estimator=name)))) for name in ESTIMATORS
     )
     assert endpoints <= irls <= ransac
 
@@ -271,4 +273,4 @@ def test_a_label_that_the_map_does_not_have(label: int) -> None:
 )
 def test_bad_configurations(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        VotingSettings(**wrong)
+        EstimatorSettings(**wrong)

@@ -14,7 +14,7 @@ from vloc_ros.core.visualization import Visualization
 from vloc_ros.geometry.pnp import FEW_PRECISE, PnpSettings
 from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of, image_pixels
-from vloc_ros.methods.vsnet.voting import VoteField, VotingSettings, vote
+from vloc_ros.methods.vsnet.voting import VotedLandmarks, VoteField, VotingSettings, vote
 
 # Those of VoteField, which says what they mean.
 OUTPUTS = MappingProxyType(
@@ -38,12 +38,16 @@ class VSNetMethod(DenseGridMethod):
         field = VoteField(nothing.astype(np.int32), nothing, np.zeros((1, 1, 2), dtype=np.float32), nothing, nothing)
         vote(field, 1, 1, self.voting)
 
+    def vote(self, field: VoteField, landmark_count: int, stride: int) -> VotedLandmarks:
+        """The landmarks that the cells vote for."""
+        return vote(field, landmark_count, stride, self.voting)
+
     def correspond(
         self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap, view: int = 0
     ) -> Correspondences:
         """One correspondence per voted landmark."""
         spec = grid_of(landmark_map.manifest)
-        voted = vote(vote_field(tensors, spec), len(landmark_map), spec.stride, self.voting)
+        voted = self.vote(vote_field(tensors, spec), len(landmark_map), spec.stride)
         pixels, scale = image_pixels(voted.pixels, image, landmark_map.manifest.image_size)
         rows = voted.labels - 1
         return Correspondences(

@@ -1,15 +1,16 @@
 """Voting-by-segmentation: from labels and votes per cell to landmarks in the image (paper 3.2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError, ModelError
 
-Estimator = Literal["endpoints", "irls", "ransac"]
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+# Rows (K, 4) x, y, sigma (output cells) and inlier votes of the segments cells[:, bounds[k, 0] : bounds[k, 1]].
+Locate: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
 MIN_SUPPORT = 3  # inlier votes; fewer do not make a landmark
 
 
@@ -30,35 +31,19 @@ class VoteField:
 class VotingSettings:
     """How each label's votes are joined, and which landmarks are believed.
 
-    estimator: `endpoints`, the robust mean of where a label's votes end; or, from their directions alone, `irls`, one
-    robust closed-form intersection of all of them, or `ransac`, the paper's.
     min_cells: T_s of the paper, smaller segments are dropped, in network output cells.
     min_consensus: share of a segment's votes that must agree on the landmark, to within a few of their scales.
-    inlier_angle_deg: of `irls` and `ransac` only; the angle within which a direction agrees with a landmark.
-    hypotheses, seed: of `ransac` only; vote pairs tried per landmark.
     Raises ConfigError for values that make no sense.
     """
 
-    estimator: Estimator = "endpoints"
     min_cells: int = 8
     min_consensus: float = 0.4
-    inlier_angle_deg: float = 12.0
-    hypotheses: int = 64
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
-            raise ConfigError(f"voting: estimator {self.estimator!r} is unknown, known are {', '.join(ESTIMATORS)}")
-        if self.min_cells < 3 or self.hypotheses < 1 or self.seed < 0:
-            raise ConfigError(
-                f"voting: min_cells={self.min_cells} must be at least 3, hypotheses={self.hypotheses} at least 1 "
-                f"and seed={self.seed} at least 0"
-            )
-        if not 0 < self.min_consensus <= 1 or not 0 < self.inlier_angle_deg < 90:
-            raise ConfigError(
-                f"voting: min_consensus={self.min_consensus} must be in (0, 1] "
-                f"and inlier_angle_deg={self.inlier_angle_deg} in (0, 90)"
-            )
+        if self.min_cells < 3:
+            raise ConfigError(f"voting: min_cells={self.min_cells} must be at least 3")
+        if not 0 < self.min_consensus <= 1:
+            raise ConfigError(f"voting: min_consensus={self.min_consensus} must be in (0, 1]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +60,15 @@ class VotedLandmarks:
         return len(self.labels)
 
 
-def vote(field: VoteField, landmark_count: int, stride: int, config: VotingSettings) -> VotedLandmarks:
+def vote(
+    field: VoteField, landmark_count: int, stride: int, config: VotingSettings, locate: Locate | None = None
+) -> VotedLandmarks:
     """Join the votes of every label's cells. Cell (i, j) lies at network input pixel ((j + 0.5) * stride - 0.5,
-    (i + 0.5) * stride - 0.5). Raises ModelError for a label that the map does not have.
+    (i + 0.5) * stride - 0.5). `locate`: what joins them, the robust mean of where they end if nothing else is given.
+    Raises ModelError for a label that the map does not have.
     """
     from vloc_ros.methods.vsnet.voting_cells import sort_by_label  # Numba takes a while to load
+    from vloc_ros.methods.vsnet.voting_ends import average_ends
 
     low, high = int(field.labels.min(initial=0)), int(field.labels.max(initial=0))
     if low < 0 or high > landmark_count:
@@ -89,7 +78,7 @@ def vote(field: VoteField, landmark_count: int, stride: int, config: VotingSetti
     )
     sizes = np.diff(starts)
     labels = np.flatnonzero(sizes >= config.min_cells)
-    rows = _locate(cells, np.stack([starts[labels], starts[labels + 1]], axis=1), field.labels.shape[1], config)
+    rows = (locate or average_ends)(cells, np.stack([starts[labels], starts[labels + 1]], axis=1))
     believed = rows[:, 3] >= np.maximum(MIN_SUPPORT, config.min_consensus * sizes[labels])
     rows = rows[believed]
     return VotedLandmarks(
@@ -97,23 +86,4 @@ def vote(field: VoteField, landmark_count: int, stride: int, config: VotingSetti
         pixels=(rows[:, :2] + 0.5) * stride - 0.5,
         sigmas=rows[:, 2] * stride,
         supports=rows[:, 3].astype(np.int32),
-    )
-
-
-def _locate(
-    cells: NDArray[np.float32], bounds: NDArray[np.int64], width: int, config: VotingSettings
-) -> NDArray[np.float64]:
-    """Rows (K, 4) x, y, sigma (output cells) and inlier votes of the segments cells[:, bounds[k, 0] : bounds[k, 1]]."""
-    if config.estimator == "endpoints":
-        from vloc_ros.methods.vsnet.voting_ends import average_ends
-
-        return average_ends(cells, bounds)
-    from vloc_ros.methods.vsnet.voting_directions import intersect_directions
-
-    inlier_sine = float(np.sin(np.deg2rad(config.inlier_angle_deg)))
-    hypotheses = config.hypotheses if config.estimator == "ransac" else 0
-    return np.asarray(
-        intersect_directions(
-            tuple(cells[:5]), bounds, width, config.min_consensus, inlier_sine, hypotheses, config.seed
-        )
     )

@@ -1,4 +1,4 @@
-"""Sorting of the network's cells by label, the input of both ways to vote."""
+"""Sorting of the network's cells by label, the input of voting."""
 
 from typing import Any
 
