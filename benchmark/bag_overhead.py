@@ -1,4 +1,4 @@
-"""What evaluating a bag costs over localization itself: reading, decoding, ground truth, metrics.
+"""Overhead of evaluating a bag over localization alone: reading, decoding, ground truth, metrics.
 
 python benchmark/bag_overhead.py --map maps/demo_room --dataset synthetic_room --split drive [--images 1000]
     [--jpeg 90] [--storage sqlite3] [--compression file]

@@ -1,9 +1,9 @@
-"""Can the covariances and confidences of a map be believed?
+"""Whether the covariances and confidences of a map are calibrated: NEES, coverage and reliability.
 
 python benchmark/confidence.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
 
-NEES and coverage on the images as they are; confidences on these and on all their degradations, where there is
-something to be unsure of.
+NEES and coverage are on the images as they are; the reliability is on these and on all their corruptions, since only
+then many poses are uncertain.
 """
 
 from inputs import data_of, opened, parser_of

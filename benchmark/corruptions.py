@@ -1,4 +1,4 @@
-"""What a map says of images that are occluded, blurred, dark, glaring, or of nowhere: poses, or honest refusals?
+"""Robustness to image corruptions: occlusion, blur, too little and too much light, and images that show no place.
 
 python benchmark/corruptions.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
 

@@ -1,4 +1,4 @@
-"""How much of the damage of JPEGs is told, what telling costs, and whether right images are refused.
+"""How much of the damage of JPEGs is detected, what the check costs, and whether intact images are refused.
 
 python benchmark/damaged_images.py [--count 600] [--right FOLDER]
 """
@@ -27,19 +27,19 @@ KINDS: dict[str, list[int]] = {
 }
 OFF, MUCH = 8, 0.01  # grey levels; share of the pixels
 REPEATS = 50
-TOLD, REFUSED, OTHER_SIZE = "damage told", "refused otherwise", "other size"
+DETECTED, REFUSED, OTHER_SIZE = "damage detected", "refused otherwise", "other size"
 UNHARMED, LITTLE, MUCH_OFF = (
     f"taken - no pixel off by more than {OFF}",
     f"taken - less than {MUCH:.0%} of the pixels off",
     f"taken - more than {MUCH:.0%} of the pixels off",
 )
-OUTCOMES = (TOLD, REFUSED, OTHER_SIZE, UNHARMED, LITTLE, MUCH_OFF)
+OUTCOMES = (DETECTED, REFUSED, OTHER_SIZE, UNHARMED, LITTLE, MUCH_OFF)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=600, help="damaged images of each kind, one byte changed in each")
-    parser.add_argument("--right", type=Path, help="a folder with JPEGs, all of which are right")
+    parser.add_argument("--right", type=Path, help="a folder with intact JPEGs")
     add_json(parser)
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -76,7 +76,7 @@ def _outcome(data: bytes, right: Rgb) -> str:
     try:
         rgb = decode_rgb(data)
     except ImageError as error:
-        return TOLD if "damaged: " in str(error) else REFUSED
+        return DETECTED if "damaged: " in str(error) else REFUSED
     if rgb.shape != right.shape:
         return OTHER_SIZE
     off = cv2.absdiff(rgb, right).max(axis=2) > OFF

@@ -1,9 +1,9 @@
-"""How many images of other places a map takes for its own: each accepted pose is a false accept.
+"""False accepts: how many images of other places get a pose.
 
 python benchmark/false_accepts.py --map MAP --images FOLDER [FOLDER ...]
 
 Each image is cropped about its centre to the aspect ratio of the map's network input and given the focal length of a
-60 degree lens: nothing but the content may give it away.
+60 degree lens: only the content may tell that it is another place.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What most of the benchmarks are given: a map, posed images to try it on, or what made it."""
+"""Options that most of the benchmarks share: a map, posed images, where the figures are written."""
 
 import argparse
 import json

@@ -1,8 +1,8 @@
-"""What maps cost when they are used: size on the disk and time an image, of several maps in one run.
+"""Several maps in one run: size on the disk and time an image.
 
 python benchmark/methods.py --maps MAP MAP ... --dataset seven_scenes --root DIR --poses FILE --split test
 
-Image after image goes through all maps in turn, so that whatever else the machine does is shared fairly among them.
+Image after image goes through all maps in turn, so that other load on the machine affects all of them alike.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Seeded mutations of right inputs: what each function returns depends on its random generator only.
+"""Seeded mutations of valid inputs: what each function returns depends on its random generator only.
 
 The mutants are what files and messages become by damage, by editing and by other people's programs. None of them is
 made to crash a library: networks, for instance, are cut and changed in what they say of themselves, not at random.

@@ -1,4 +1,4 @@
-"""Whether anything that is read can end, hang or bloat a program: thousands of seeded mutants of right inputs.
+"""Fuzzing: thousands of seeded mutants of valid inputs, none of which may end, hang or bloat a program.
 
 python benchmark/mutations.py [--kind maps images texts bags messages] [--share 0.1]
 

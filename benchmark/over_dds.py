@@ -1,4 +1,4 @@
-"""Whether the nodes give over DDS what `localize()` gives offline, frame by frame, and what ROS adds to its time.
+"""Whether the nodes give the poses of `localize()`, frame by frame, and what ROS adds to its time.
 
 python benchmark/over_dds.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
 

@@ -1,4 +1,4 @@
-"""What 16-bit arithmetic costs in accuracy: the same frames through a map's networks of every precision.
+"""Accuracy in 16 bits: the same frames through a map's networks of every precision.
 
 python benchmark/precision.py --map MAP --workdir MAP.work --dataset seven_scenes --root DIR --poses FILE --split test
 

@@ -1,5 +1,5 @@
 """How long the relocalizer takes from the start of its process to its first fix, a map server running and images
-coming at 10 Hz: with no compiled code from earlier starts (cold), and with it (warm); and what its parts take alone.
+coming at 10 Hz: with no compiled code from earlier starts (cold), and with it (warm); and the time of its parts alone.
 
 python benchmark/start_up.py [--starts 3] [--map maps/demo_room] [--code FOLDER ...]
 

@@ -1,8 +1,8 @@
-"""What becomes of a data set's images with calibrations that are wrong: refused, rejected, or a pose that is believed.
+"""Robustness to wrong calibrations: how many images are refused, rejected, or get a wrong pose.
 
 python benchmark/wrong_calibrations.py --map MAP --dataset KIND --root PATH [--every N]
 
-"Not looked at" is with the check of the principal point left out, so that the rest of the chain can be seen at work.
+"Not refused" is with the check of the principal point left out, so that the later checks show.
 """
 
 from collections import Counter
