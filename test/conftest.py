@@ -1,5 +1,6 @@
 """Fixtures that several test files share, and what is skipped where a package is missing that not everybody has."""
 
+import os
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,10 @@ from vloc_ros.maps import write_map
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt
 
+
+# Before anything loads PyTorch or a BLAS: on tensors as small as the tests', threads take twice the processor time,
+# for the most part waiting for each other. Programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What not everybody has, and what has to be installed for it.
 OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy tensorboard torch trimesh"
