@@ -23,13 +23,15 @@ INTRINSICS = np.array([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy])
 
 
 def draw(augmentation: Augmentation, seed: int) -> np.ndarray:
-    return augmentation.draw_warps(INTRINSICS[None], WIDTH, HEIGHT, np.random.default_rng(seed))[0]
+    warp: np.ndarray = augmentation.draw_warps(INTRINSICS[None], WIDTH, HEIGHT, np.random.default_rng(seed))[0]
+    return warp
 
 
 def moved_by(warp: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Pixels (N, 2) under a homography."""
     moved = np.column_stack([points, np.ones(len(points))]) @ warp.T
-    return moved[:, :2] / moved[:, 2:]
+    divided: np.ndarray = moved[:, :2] / moved[:, 2:]
+    return divided
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -117,7 +119,8 @@ def test_measures_move_with_the_labels_and_are_never_mixed(seed: int) -> None:
     measures[labels % 5 == 0] = np.nan
     moved = warp_cells(labels, warp, WIDTH, HEIGHT, STRIDE)
     found = warp_cells(measures, warp, WIDTH, HEIGHT, STRIDE)
-    assert (moved.dtype, found.dtype) == (np.int64, np.float32)
+    assert moved.dtype == np.int64
+    assert found.dtype == np.float32
     expected = np.stack([moved * 0.5, -1.0 * moved, moved + 1e5], axis=-1).astype(np.float32)
     expected[moved % 5 == 0] = np.nan  # among them 0, outside
     np.testing.assert_array_equal(found, expected)
@@ -126,9 +129,9 @@ def test_measures_move_with_the_labels_and_are_never_mixed(seed: int) -> None:
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
 def test_what_shows_nothing(dtype: type) -> None:
     """0 among labels, NaN among measures: outside, and behind an occluder."""
-    blank = np.full(1, nothing(np.dtype(dtype)), dtype)
+    blank: np.ndarray = np.full(1, nothing(np.dtype(dtype)), dtype)
     np.testing.assert_array_equal(blank, [np.nan if dtype is np.float32 else 0])
-    cells = np.ones((HEIGHT // STRIDE, WIDTH // STRIDE, 3), dtype)
+    cells: np.ndarray = np.ones((HEIGHT // STRIDE, WIDTH // STRIDE, 3), dtype)
     shrunk = warp_cells(cells, np.diag([0.5, 0.5, 1.0]), WIDTH, HEIGHT, STRIDE)
     np.testing.assert_array_equal(shrunk[-1, -1], np.repeat(blank, 3))
     rng = np.random.default_rng(0)

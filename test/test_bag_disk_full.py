@@ -82,7 +82,7 @@ def test_a_full_disk_when_metadata_is_written(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "write_text", full)
     for storage in ("mcap", "sqlite3"):
         with pytest.raises(ConfigError, match="bag: cannot be written: No space left"):
-            write_bag(tmp_path / "bag", storage, images=2)  # type: ignore[arg-type]
+            write_bag(tmp_path / "bag", storage, images=2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -81,7 +81,7 @@ def test_a_bag_without_messages_of_ros_2_says_what_it_has(drive: Path) -> None:
         writer.start("ros1")
         schema = writer.register_schema("sensor_msgs/Image", "ros1msg", b"")
         writer.add_message(writer.register_channel("/eye", "ros1", schema), 5, b"", 5)
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
     with pytest.raises(DatasetError, match=r"no messages of ROS 2 .*/eye \(Image in ros1, 1 messages\)"):
         open_bag(drive.parent / "ros1.mcap")
 

@@ -42,7 +42,8 @@ def row(pose: Matrix) -> list[float]:
 
 
 def known(trajectory: Trajectory, stamps_ns: Iterable[int], max_gap_ns: int = 10) -> list[bool]:
-    return trajectory.at(np.array(list(stamps_ns)), max_gap_ns)[1].tolist()
+    known: list[bool] = trajectory.at(np.array(list(stamps_ns)), max_gap_ns)[1].tolist()
+    return known
 
 
 def straight(stamps_ns: Iterable[int]) -> Trajectory:
@@ -81,7 +82,7 @@ def test_nothing_is_known_outside_and_in_gaps() -> None:
 
 def test_bad_poses_are_counted() -> None:
     stamps = [10, 30, 20, 20, 40, 50, 60]
-    rows = [[t, 0, 0, 0, 0, 0, 1] for t in stamps]
+    rows: list[list[float]] = [[t, 0, 0, 0, 0, 0, 1] for t in stamps]
     rows[3] = [21, 0, 0, 0, 0, 0, 1]  # the second of two at the same time
     rows[4] = [40, 0, 0, 0, 0, 0, 3]
     rows[5] = [50, 0, 0, 0, 0, 0, 0]
@@ -206,10 +207,10 @@ def test_chains_of_tf_at_other_times_than_the_images(tmp_path: Path, monkeypatch
         mounted(bag)
         for index in range(IMAGES):
             write_view(bag, index)
-        for time in np.arange(-3, IMAGES + 3, 2):
+        for time in range(-3, IMAGES + 3, 2):
             drift = messages.transform(stamp(time), "map", "odom", ELSEWHERE)
             bag.write("/tf", TF, stamp(time), messages.transforms(drift))
-        for time in DENSE:
+        for time in DENSE.tolist():
             odom_from_base = invert(ELSEWHERE) @ place(stamp(time)) @ invert(BASE_FROM_CAMERA)
             moved = messages.transform(stamp(time), "odom", "base", odom_from_base)
             bag.write("/tf", TF, stamp(time), messages.transforms(moved))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rosbags.interfaces import ConnectionExtRosbag2
 from support import SHIPPED_MAP
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
@@ -94,7 +95,9 @@ def test_static_transforms_reach_late_subscribers(raw: Path) -> None:
     from rosbags.rosbag2 import Reader
 
     with Reader(raw) as reader:
-        ((qos,),) = [c.ext.offered_qos_profiles for c in reader.connections if c.topic == "/tf_static"]
+        (static,) = [c.ext for c in reader.connections if c.topic == "/tf_static"]
+        assert isinstance(static, ConnectionExtRosbag2)
+        (qos,) = static.offered_qos_profiles
     assert qos.durability == QosDurability.TRANSIENT_LOCAL
 
 

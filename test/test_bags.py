@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -267,7 +268,7 @@ def test_unknown_types_beside_ours_do_no_harm(tmp_path: Path, monkeypatch: pytes
     "changes", [{"encoding": "32FC1"}, {"step": 4}, {"data": np.zeros(9, np.uint8)}, {"height": 0}]
 )
 def test_an_image_that_is_none_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     with open_writer(tmp_path / "bag") as bag:
         write_truth(bag, 0)

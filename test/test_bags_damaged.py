@@ -4,6 +4,7 @@ import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_whatever_is_damaged_is_one_line(tmp_path: Path, kind: str) -> None:
     good = write_scene(tmp_path / "good", "sqlite3" if kind == "sqlite3" else "mcap")
     file = storage_file(good)
     if kind in ("indexed", "flat"):
-        options = {"use_chunking": kind == "indexed", "enable_crcs": False}
+        options: dict[str, Any] = {"use_chunking": kind == "indexed", "enable_crcs": False}
         file = rewrite_mcap(good, tmp_path / "other.mcap", "", **options)
     data, rng = np.frombuffer(file.read_bytes(), np.uint8), np.random.default_rng(5)
     said: list[str] = []

@@ -27,6 +27,7 @@ from vloc_ros.maps import read_map, write_map
 from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 WIDTH, HEIGHT, STRIDE, BLOCK = 320, 240, 8, 5  # a landmark per block of 5 x 5 cells
@@ -151,6 +152,7 @@ def test_localize_says_it_in_words(place: Path, capsys: pytest.CaptureFixture[st
     for word in ("position", "office", "sigma", "quaternion", "inliers", "latency", "network"):
         assert word in text
     drawn = cv2.imread(str(picture))
+    assert drawn is not None
     assert drawn.shape[1] >= 960
     assert drawn.shape[0] * WIDTH == drawn.shape[1] * HEIGHT
     assert drawn.std() > 5
@@ -348,7 +350,7 @@ def test_a_map_that_was_not_shipped() -> None:
 def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vloc_ros.training.stages import build_map
 
-    seen = []
+    seen: list[MapOptions] = []
     monkeypatch.setattr(build_map, "build_map", lambda options, progress: seen.append(options))
     arguments = ["map", "--dataset", "synthetic_room", "--out", str(tmp_path / "room")]
     assert main(arguments) == 0
@@ -365,7 +367,7 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_map_hands_another_methods_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vloc_ros.training.stages import build_map
 
-    seen = []
+    seen: list[MapOptions] = []
     monkeypatch.setattr(build_map, "build_map", lambda options, progress: seen.append(options))
     arguments = ["map", "--dataset", "synthetic_office", "--out", str(tmp_path / "office"), "--method", "hscnet"]
     assert main(arguments) == 0

@@ -101,7 +101,8 @@ def test_the_data_sets_lens_is_what_counts(tmp_path: Path) -> None:
 
 
 def moved_aside(points: np.ndarray) -> np.ndarray:
-    return points + np.array([0.1, 0, 0])
+    moved: np.ndarray = points + np.array([0.1, 0, 0])
+    return moved
 
 
 def in_feet(points: np.ndarray) -> np.ndarray:
@@ -109,7 +110,8 @@ def in_feet(points: np.ndarray) -> np.ndarray:
 
 
 def behind(points: np.ndarray) -> np.ndarray:
-    return points - np.array([0, 10, 0])
+    moved: np.ndarray = points - np.array([0, 10, 0])
+    return moved
 
 
 @pytest.mark.parametrize("fault", [moved_aside, in_feet, behind])

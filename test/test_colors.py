@@ -5,6 +5,7 @@ import pytest
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.core.session import Tensors
 from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
@@ -13,7 +14,7 @@ from vloc_ros.methods.colors import DARKEST, label_colors, position_colors
 
 ROWS, COLUMNS = 10, 16
 IMAGE = CameraImage(np.full((160, 256, 3), 90, np.uint8), Camera(256, 160, 200.0, 200.0, 127.5, 79.5))
-OUTPUTS = {
+OUTPUTS: dict[str, dict[str, np.ndarray]] = {
     "vsnet": {"labels": np.arange(ROWS * COLUMNS, dtype=np.int32).reshape(ROWS, COLUMNS)},
     "hscnet": {
         "coordinates": np.random.default_rng(0).uniform(-1, 3, (ROWS, COLUMNS, 3)).astype(np.float32),
@@ -81,7 +82,7 @@ class FakeSession:
         self.spec = specs(method).model
         self._outputs = OUTPUTS[method]
 
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, inputs: Tensors) -> dict[str, np.ndarray]:
         return {name: np.stack([output] * len(inputs["image"])) for name, output in self._outputs.items()}
 
 
@@ -99,5 +100,5 @@ def test_a_preview_is_the_input_beside_what_is_seen_in_it(method: str) -> None:
     seen = picture[:, width + 1 :].astype(int)
     assert seen.std() > 10
     lit = localizer.method.visualize(OUTPUTS[method], IMAGE, localizer.landmark_map).colors.any(axis=-1)
-    assert not lit[0, 0]
+    assert not np.atleast_2d(lit)[0, 0]
     assert (seen[2, 2] == 36).all()  # 0.4 of the input, of a cell that shows nothing

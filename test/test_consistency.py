@@ -54,7 +54,7 @@ def room() -> Recorded:
 
 
 def transposed(pose: np.ndarray) -> np.ndarray:
-    turned = pose.copy()
+    turned: np.ndarray = pose.copy()
     turned[:3, :3] = pose[:3, :3].T
     return turned
 
@@ -66,7 +66,7 @@ def read_with_w_last(pose: np.ndarray) -> np.ndarray:
 
 
 def in_millimetres(pose: np.ndarray) -> np.ndarray:
-    far = pose.copy()
+    far: np.ndarray = pose.copy()
     far[:3, 3] *= 1000
     return far
 

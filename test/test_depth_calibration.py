@@ -73,7 +73,7 @@ def test_unknown_depth_in_the_frames_does_no_harm() -> None:
      tuple(np.diag([-1.0, -1.0, 1.0, 1.0]) @ pose for pose in approach())],
     ids=["few frames", "one distance", "nothing seen"],
 )  # fmt: skip
-def test_too_little_to_tell(poses: tuple) -> None:
+def test_too_little_to_tell(poses: tuple[Matrix, ...]) -> None:
     found = calibrate_depth(sensed(WallAndBox(poses), 0.95, 0.02))
     assert found == replace(IDENTITY, points=found.points)
     assert found.points < 1000
@@ -98,6 +98,8 @@ def test_corrected_depth_is_the_data_set_otherwise() -> None:
     before, after = dataset.frame(1, depth=True), corrected.frame(1, depth=True)
     np.testing.assert_array_equal(before.image.rgb, after.image.rgb)
     np.testing.assert_array_equal(after.depth == 0, before.depth == 0)
+    assert before.depth is not None
+    assert after.depth is not None
     assert not np.array_equal(before.depth, after.depth)
 
 

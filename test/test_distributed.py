@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,7 @@ def assert_same(found: State, expected: State) -> None:
     """But for the order of additions, and for a counter that nothing uses: how many batches this process normalised."""
     for name, value in expected.items():
         if not name.endswith("num_batches_tracked"):
-            torch.testing.assert_close(
-                found[name], value, rtol=1e-6, atol=1e-8, msg=lambda text, n=name: f"{n}: {text}"
-            )
+            torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8, msg=partial("{}: {}".format, name))
 
 
 def test_two_processes_learn_what_one_learns(alone: State, together: Path) -> None:

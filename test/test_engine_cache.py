@@ -174,7 +174,7 @@ def test_an_engine_that_a_third_program_built_ends_the_waiting(tmp_path: Path, m
     monkeypatch.setattr(engine_cache, "LOOK_EVERY_S", 0.05)
     made = EngineCache(tmp_path / "elsewhere", Said().append)
     made.obtain(KEY, load, lambda: ENGINE)
-    cache = EngineCache(tmp_path, lambda line: made.path_of(KEY).rename(cache.path_of(KEY)))
+    cache = EngineCache(tmp_path, lambda line: os.rename(made.path_of(KEY), cache.path_of(KEY)))
     assert cache.obtain(KEY, load, never) == ENGINE
 
 

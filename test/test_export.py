@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -127,6 +128,7 @@ def test_large_weights_are_halved_and_tables_are_not() -> None:
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     assert kinds == {"table": TYPES["float32"], "bias": TYPES["float32"], "weight_float16": TYPES["float16"]}
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    found: Any
     (found,) = ReferenceEvaluator(model).run(None, {"rows": np.array([1, 5, 9], np.int32)})
     rounded = values["table"][[1, 5, 9]] @ values["weight"].astype(np.float16).astype(np.float32) + values["bias"]
     np.testing.assert_allclose(found, rounded, rtol=1e-4, atol=1e-3)

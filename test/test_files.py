@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vloc_ros.errors import ConfigError, ModelError, reason_of
+from vloc_ros.errors import ConfigError, ModelError, VlocError, reason_of
 from vloc_ros.files import atomic_file, atomic_path, open_regular, remove_partial, write_errors, write_text
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -102,7 +102,7 @@ def test_a_fault_of_any_call_to_the_system_leaves_the_old_or_the_new(
 
 @pytest.mark.parametrize("kind", [ConfigError, ModelError])
 def test_an_error_of_the_system_is_one_line_of_the_kind_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[VlocError]
 ) -> None:
     path = tmp_path / "deep" / "scene.npz"
     write_text(path, "first")

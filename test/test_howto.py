@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import ROOT
-from support.bag_scenes import CAMERA, IMAGES, open_writer, picture, place, stamp, write_truth, write_view
+from support.bag_scenes import CAMERA, IMAGES, picture, place, stamp, write_truth, write_view
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.reader import RAW_IMAGE
+from vloc_ros.bags.writer import open_writer
 from vloc_ros.datasets import open_dataset
 
 
@@ -22,7 +23,7 @@ def program() -> str:
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = 'IMAGES, DEPTH, TRUTH, MAP_FRAME = "", "", "tf", "map"'
     assert names in code
-    return code.replace(names, 'IMAGES, DEPTH, TRUTH, MAP_FRAME = "", "/depth", "/pose", "map"')
+    return str(code).replace(names, 'IMAGES, DEPTH, TRUTH, MAP_FRAME = "", "/depth", "/pose", "map"')
 
 
 def test_a_bag_with_depth_becomes_a_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vloc_ros.methods.hscnet.method import HSCNetMethod
 from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.hscnet.deploy import DeployedHSCNet
-from vloc_ros.training.hscnet.network import HSCNet
+from vloc_ros.training.hscnet.network import Branch, HSCNet
 from vloc_ros.training.hscnet.objective import HSCNetObjective
 from vloc_ros.training.hscnet.options import HSCNetOptions, Preset
 
@@ -32,6 +32,7 @@ def made(hierarchy: Hierarchy, preset: Preset = "small") -> HSCNetObjective:
     objective = HSCNetObjective(HSCNetOptions(preset), hierarchy)
     with torch.no_grad():
         for branch in objective.network.classifiers:
+            assert isinstance(branch, Branch)
             branch.output.weight.mul_(5)  # untrained networks are sure of nothing
     return objective
 
@@ -111,6 +112,10 @@ def test_a_cell_is_never_sent_to_a_child_that_its_node_has_not() -> None:
     images = coarse_images(3, SPEC.width, SPEC.height)
     objective = made(RAGGED)
     coarse, fine = objective.network.classifiers
+    assert isinstance(coarse, Branch)
+    assert isinstance(fine, Branch)
+    assert coarse.output.bias is not None
+    assert fine.output.bias is not None
     with torch.no_grad():
         coarse.output.bias[4:] += 100  # all go to the scene of few points
         fine.output.bias[-1] += 3  # and would like to go on to the last of six children

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vloc_ros.training.hscnet.attention import HEADS, LinearTransformer, linear_attention, one_hot
 from vloc_ros.training.hscnet.network import PRESETS, Architecture, Choose, HSCNet
-from vloc_ros.training.hscnet.options import STRIDE
+from vloc_ros.training.hscnet.options import STRIDE, Preset
 
 TINY = Architecture(
     stem=(4, 4, 8, 8, 8, 8, 8, 8),
@@ -55,14 +55,16 @@ def megabytes(network: nn.Module) -> float:
         ("joined++", (175, 25), 113.5, 0.05),
     ],
 )
-def test_sizes_are_those_of_the_papers(preset: str, branching: tuple[int, ...], size: float, tolerance: float) -> None:
+def test_sizes_are_those_of_the_papers(
+    preset: Preset, branching: tuple[int, ...], size: float, tolerance: float
+) -> None:
     """HSCNet, table 2, and HSCNet++, table 10, in MB."""
     with torch.device("meta"):
         assert megabytes(HSCNet(branching, PRESETS[preset])) == pytest.approx(size, rel=tolerance)
 
 
 @pytest.mark.parametrize("preset", ["small", "small++"])
-def test_small_ones_have_one_to_two_million_parameters(preset: str) -> None:
+def test_small_ones_have_one_to_two_million_parameters(preset: Preset) -> None:
     assert 4 < megabytes(HSCNet((25, 25), PRESETS[preset])) < 8
 
 
@@ -98,7 +100,8 @@ def test_receptive_fields_are_the_papers(output: str, pixels: int) -> None:
 
 def test_a_cell_of_hscnetpp_sees_the_whole_image() -> None:
     torch.manual_seed(0)
-    network = stirred(HSCNet(*reversed(VARIANTS["hscnet++"])))
+    architecture, branching = VARIANTS["hscnet++"]
+    network = stirred(HSCNet(branching, architecture))
     assert all(seen(network, output) == 640 for output in ("residuals", "0", "1"))
 
 

@@ -52,8 +52,8 @@ def example(encoding: str) -> tuple[Values, Values, int]:
         return values, from_yuv(values[:HEIGHT], chroma[..., u], chroma[..., v]), 1
     luma = 1 if family in ("uyvy", "yuv422") else 0
     values = noise(HEIGHT, WIDTH, 2)
-    u, v = (values[:, first::2, 1 - luma].repeat(2, axis=1) for first in (0, 1))
-    return values, from_yuv(values[..., luma], u, v), 1
+    both = [values[:, first::2, 1 - luma].repeat(2, axis=1) for first in (0, 1)]
+    return values, from_yuv(values[..., luma], *both), 1
 
 
 def in_eight_bits(values: Values) -> Values:

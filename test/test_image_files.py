@@ -16,15 +16,23 @@ from vloc_ros.images import decode_rgb, jpeg, to_rgb
 from vloc_ros.images.limits import MAX_PIXELS
 
 HEIGHT, WIDTH = 48, 64
+simplejpeg: Any = vars(jpeg)["simplejpeg"]  # None where it is not installed
 RGB = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8), (WIDTH, HEIGHT))
 JPEG, PNG = encoded(RGB), encoded(RGB, ".png")
 MOSAIC_FORMAT = "bayer_rggb8; png compressed "
 ROWS = {row["content of a CompressedImage or a file"]: row for row in table_below("Cameras: encodings", number=2)}
-NEEDS_SIMPLEJPEG = pytest.mark.skipif(jpeg.simplejpeg is None, reason="simplejpeg is not installed")
+NEEDS_SIMPLEJPEG = pytest.mark.skipif(simplejpeg is None, reason="simplejpeg is not installed")
 
 
 def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+
+
+def by_opencv(data: bytes) -> np.ndarray:
+    """RGB (H, W, 3)."""
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return bgr[..., ::-1]
 
 
 def broken_off(seed: int = 0) -> bytes:
@@ -97,7 +105,7 @@ def test_the_examples_are_those_of_the_page() -> None:
 @pytest.mark.parametrize("content", ROWS)
 def test_the_page_says_what_is_taken(content: str, kind: str, tmp_path: Path) -> None:
     row, words = ROWS[content], code_in(ROWS[content]["refused with"])
-    if "simplejpeg" in content and jpeg.simplejpeg is None:
+    if "simplejpeg" in content and simplejpeg is None:
         pytest.skip("simplejpeg is not installed")
     if content.startswith("PNG with a Bayer") and kind == "file":
         pytest.skip("only a message's format says that it is a mosaic")
@@ -139,7 +147,7 @@ def test_a_file_is_named(tmp_path: Path) -> None:
 
 def test_pixels_are_those_of_opencv() -> None:
     for data in (JPEG, PNG, encoded(RGB[..., 0])):
-        np.testing.assert_array_equal(decode_rgb(data), cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1])
+        np.testing.assert_array_equal(decode_rgb(data), by_opencv(data))
 
 
 def test_the_orientation_of_exif_is_ignored() -> None:
@@ -214,7 +222,7 @@ def test_a_few_stray_bytes_behind_the_pixels_are_what_webcams_write(stray: int, 
     data = good.replace(marker, bytes(stray) + marker)
     if stray > 15:
         with pytest.raises(ValueError, match=r"1[0-9] extraneous bytes before marker 0xd"):
-            jpeg.simplejpeg.decode_jpeg(data)
+            simplejpeg.decode_jpeg(data)
     np.testing.assert_array_equal(decode_rgb(good.replace(marker, bytes(min(stray, 15)) + marker)), decode_rgb(good))
     with pytest.raises(ImageError, match=r"damaged: Corrupt JPEG data: [34][0-9] extraneous bytes"):
         decode_rgb(good.replace(marker, bytes(40) + marker))
@@ -222,7 +230,7 @@ def test_a_few_stray_bytes_behind_the_pixels_are_what_webcams_write(stray: int, 
 
 def test_without_simplejpeg_all_but_the_warnings_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg, "simplejpeg", None)
-    np.testing.assert_array_equal(decode_rgb(JPEG), cv2.imdecode(np.frombuffer(JPEG, np.uint8), 1)[..., ::-1])
+    np.testing.assert_array_equal(decode_rgb(JPEG), by_opencv(JPEG))
     assert decode_rgb(broken_off()).shape == RGB.shape
     with pytest.raises(ImageError, match="truncated"):
         decode_rgb(JPEG[:-2])

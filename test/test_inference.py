@@ -204,7 +204,7 @@ def test_a_network_in_onnx_runtimes_own_format_is_refused(tmp_path: Path) -> Non
     assert content[4:8] == b"ORTM"
     assert "cannot load" in refusal(content)
     with pytest.raises(ModelError, match="cannot load"):
-        OnnxSession(content, SPEC, SessionSettings())
+        OnnxSession(content, SPEC.model, SessionSettings())
 
 
 @pytest.mark.parametrize("content", [b"\x80" * 50, b"\x3a\xff\xff\xff\xff\x0f", b"\x0b", b"\x38\x01", b"\x3a", b"\xff"])

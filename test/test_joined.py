@@ -160,4 +160,4 @@ def test_arguments_that_cannot_be(house: Path) -> None:
         ((house.parent / "none.yaml", "all"), "none.yaml: No such file"),
     ):
         with pytest.raises(DatasetError, match=message):
-            open_dataset("joined", *arguments)  # type: ignore[arg-type]
+            open_dataset("joined", *arguments)

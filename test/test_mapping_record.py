@@ -82,7 +82,7 @@ def test_a_mapping_file_that_is_too_large_is_not_parsed(stored: StoredMap) -> No
         read_mapping_record(telling(stored, b" " * MAX_BYTES + b"{}"))
 
 
-ODD = (None, True, "", "1", "nan", -1, 0, 1e99, 2**62, [], [1, 2], {}, {"a": 1}, [[[]]])
+ODD: tuple[Any, ...] = (None, True, "", "1", "nan", -1, 0, 1e99, 2**62, [], [1, 2], {}, {"a": 1}, [[[]]])
 
 
 @pytest.mark.parametrize("value", ODD, ids=repr)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,20 +58,20 @@ def test_newer_format_says_which_it_reads(office: Path) -> None:
     assert re.search(rf"format_version is 7.*up to {FORMAT_VERSION}", refusal(office))
 
 
-def as_format_1(document: dict) -> None:
+def as_format_1(document: dict[str, Any]) -> None:
     names = list(document["network"].pop("outputs"))
     document["network"]["output_names"] = names
     document["format_version"] = 1
     del document["scenes"], document["calibration"]["away_scale"]
 
 
-def as_format_2(document: dict) -> None:
+def as_format_2(document: dict[str, Any]) -> None:
     document["format_version"] = 2
     del document["calibration"]["away_scale"]
 
 
 @pytest.mark.parametrize("older", [as_format_1, as_format_2])
-def test_older_formats_say_the_same(office: Path, older: Callable[[dict], None]) -> None:
+def test_older_formats_say_the_same(office: Path, older: Callable[[dict[str, Any]], None]) -> None:
     expected = read_map(office).landmark_map.manifest
     edit_manifest(office, older)
     found = read_map(office).landmark_map.manifest
@@ -86,9 +87,15 @@ def test_format_1_is_checked_too(office: Path, names: object) -> None:
 
 
 def test_impossible_specs_and_thresholds_are_refused() -> None:
-    for bad in ({"width": 0}, {"stride": 7}, {"outputs": {}}, {"outputs": {"labels": "int32[0]"}}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"width": 0},
+        {"stride": 7},
+        {"outputs": {}},
+        {"outputs": {"labels": "int32[0]"}},
+    )
+    for bad in changes:
         with pytest.raises(ConfigError, match="network"):
-            replace(GridSpec(320, 240, 4, VSNetMethod.outputs), **bad)  # type: ignore[arg-type]
+            replace(GridSpec(320, 240, 4, VSNetMethod.outputs), **bad)
     nan = float("nan")
     thresholds = {"min_inliers": (-1,), "min_confidence": (1.1, nan), "max_reprojection_rmse_px": (0.0, nan)}
     scales = {"position_scale": (0.0, nan), "rotation_scale": (-1.0,), "position_floor_m": (-0.1, nan)}
@@ -220,7 +227,7 @@ def test_a_place_is_a_map_of_one_place() -> None:
         ({"view_places": np.array([0, 1, 2], np.int32)}, "view_places: indices are 0 to 2"),
     ],
 )
-def test_places_that_cannot_be_are_refused(change: dict, message: str) -> None:
+def test_places_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(joined_map(), **change)
 

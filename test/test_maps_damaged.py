@@ -4,6 +4,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
 def test_a_wrong_or_missing_key_is_named(office: Path, path: str, value: object) -> None:
     *parents, key = path.split(".", 1)
 
-    def node(document: dict) -> dict:
+    def node(document: dict[str, Any]) -> dict[str, Any]:
         return document[parents[0]] if parents else document
 
     good = (office / "map.yaml").read_bytes()

@@ -24,7 +24,7 @@ def arrays_of(landmark_map: LandmarkMap) -> dict[str, np.ndarray]:
 
 def npz(**arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=True, **arrays)
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.map_files import NETWORK, PREVIEW, make_map
@@ -96,7 +97,7 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 @pytest.mark.parametrize(
     "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 4}]
 )
-def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, object]) -> None:
+def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, Any]) -> None:
     before = state(office.parent)
     with pytest.raises(MapError, match="cannot write the map"):
         write_map(office, make_map(**manifest), {"network": {"float32": NETWORK}}, PREVIEW)

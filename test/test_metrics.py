@@ -186,7 +186,7 @@ def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
     manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
     landmark_map = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=spec.model, max_batch=1)
-    return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), {"network": session})  # type: ignore[arg-type]
+    return Localizer(landmark_map, SimpleNamespace(preload=lambda: None), {"network": session})
 
 
 def test_evaluate_report_and_trajectories(localizer: Localizer, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_nothing_is_labelled_where_no_frame_shows_anything(frames: list[Frame]) 
     landmarks = build_landmarks(surface, np.ones(len(surface), dtype=np.int32), PATH)
     coordinates = RegionLabeller(surface, landmarks).label(frames[1], WIDTH, HEIGHT)
     assert frames[1].depth is not None
-    known = np.isfinite(coordinates).all(-1)
+    known = np.atleast_2d(np.isfinite(coordinates).all(-1))
     assert not known[np.isinf(frames[1].depth)].any()
     assert known[np.isfinite(frames[1].depth)].mean() > 0.7
 
@@ -112,6 +112,7 @@ class Lens(DatasetWrapper):
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         frame, camera = self.parent.frame(index, depth=depth), self.camera(index)
         image = CameraImage(through_lens(frame.image.rgb, camera, cv2.INTER_LINEAR), camera)
+        assert frame.depth is not None
         return replace(frame, image=image, depth=through_lens(frame.depth, camera, cv2.INTER_NEAREST))
 
 

@@ -13,6 +13,7 @@ from vloc_ros.errors import ModelError
 from vloc_ros.mapping.hierarchy import build_hierarchy
 from vloc_ros.methods.hscnet.method import HSCNetMethod
 from vloc_ros.training.export import export_onnx
+from vloc_ros.training.hscnet.network import Branch
 from vloc_ros.training.hscnet.objective import HSCNetObjective
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.hscnet.recipe import HSCNetRecipe
@@ -34,7 +35,9 @@ def untrained(method: str, seed: int = 0) -> Objective:
     objective = HSCNetObjective(HSCNetOptions(), HIERARCHY)
     with torch.no_grad():
         for branch in objective.network.classifiers:
+            assert isinstance(branch, Branch)
             branch.output.weight.mul_(30)  # so that rounding changes no region
+        assert isinstance(objective.network.regressor, Branch)
         objective.network.regressor.output.weight.mul_(0.02)  # untrained residuals are metres
     return objective
 

@@ -147,7 +147,7 @@ def test_gradient_and_information_are_those_of_the_cost() -> None:
     correspondences = with_noise(exact(20), np.random.default_rng(4))
     intrinsics = np.array([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy])
 
-    def at(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, int]:
+    def at(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
         pose = perturb(MAP_FROM_CAMERA, step)
         data = (correspondences.pixels, correspondences.points, correspondences.sigmas)
         return normal_equations(pose, *data, intrinsics, 2.0)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from vloc_ros.cli import main
+from vloc_ros.core.nearest_view import NearestView
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.records import Estimated, FrameRecord, NearestView, Rejected
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.evaluation_report import write_comparison, write_report
 from vloc_ros.evaluation.report.map_report import write_map_report
 from vloc_ros.geometry.pose_error import pose_error

@@ -37,6 +37,7 @@ class Textured(WallAndBox):
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         plain = super().frame(index, depth=True)
+        assert plain.depth is not None
         rays = CAMERA.rays() * plain.depth[..., None]
         points = apply(self.poses[index], rays.reshape(-1, 3)).reshape(rays.shape)
         checks = (np.floor(points / 0.15).sum(-1) % 2).astype(np.uint8)
@@ -61,7 +62,8 @@ def exact_surface(index: int, coordinates: np.ndarray) -> np.ndarray:
     pose = DATASET.map_from_camera(index)
     pixels, depth = CAMERA.project(apply(invert(pose), coordinates))
     u, v = np.rint(pixels).astype(int).T
-    return np.abs(wall_and_box_depth(CAMERA, pose)[v, u] - depth)
+    away: np.ndarray = np.abs(wall_and_box_depth(CAMERA, pose)[v, u] - depth)
+    return away
 
 
 @pytest.mark.parametrize("distorted", [False, True])

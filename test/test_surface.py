@@ -18,7 +18,8 @@ def _distance_to_scene(points: np.ndarray) -> np.ndarray:
     wall = np.abs(points[:, 1] - 2.0)
     outside = np.abs(points - (0.0, 1.4, 0.0)) - (0.3, 0.2, 0.3)
     box = np.abs(np.linalg.norm(outside.clip(min=0), axis=1) + outside.max(axis=1).clip(max=0))
-    return np.minimum(wall, box)
+    nearest: np.ndarray = np.minimum(wall, box)
+    return nearest
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.ply").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"empty\.ply"):
         surface_from_mesh(tmp_path / "empty.ply")
-    trimesh.PointCloud(np.eye(3)).export(tmp_path / "points.ply")
+    trimesh.PointCloud(np.eye(3)).export(tmp_path / "points.ply")  # type: ignore[no-untyped-call]
     with pytest.raises(DatasetError, match=r"points\.ply"):
         surface_from_mesh(tmp_path / "points.ply")
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.synthetic_room import CAMERA, SyntheticRoom, synthetic_room
+from vloc_ros.datasets.synthetic_room import CAMERA, RoomFrames, SyntheticRoom, synthetic_room
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert, rigid_fault
@@ -207,6 +207,7 @@ def test_the_drive_is_a_ground_robots(plan: RoomPlan) -> None:
     assert lengths.min() > 0.9 * lengths.max()
     ahead = np.einsum("ij,ij->i", poses[:-1, :3, 2], steps) / lengths
     assert ahead.min() > 0.99
+    assert isinstance(frames, RoomFrames)
     assert [b - a for a, b in pairwise(frames.stamps_ns)] == [100_000_000] * (len(frames) - 1)
     assert frames.frame(3).image.stamp_ns == 300_000_000
 

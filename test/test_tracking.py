@@ -37,6 +37,7 @@ def test_motion_that_odometry_explains_is_no_jump_however_far() -> None:
     assert all(accepted)
     assert track.placements == 1
     assert track.fix is not None
+    assert track.fix.map_from_odom is not None
     assert np.allclose(track.fix.map_from_odom, drift)
 
 

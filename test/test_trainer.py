@@ -111,7 +111,11 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path: Path, monkeypat
     monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
     killed = tmp_path / "killed"
     running, _ = make_trainer(tmp_path / "running")
-    running.train(at_iteration(5, lambda _: shutil.copytree(tmp_path / "running", killed)), no_validation, 0)
+
+    def copy(_: Trainer) -> None:
+        shutil.copytree(tmp_path / "running", killed)
+
+    running.train(at_iteration(5, copy), no_validation, 0)
     (killed / "checkpoint.partial").write_bytes(b"half")
     resumed, _ = make_trainer(killed)
     assert resumed.resume()
@@ -196,6 +200,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint_before(tmp_pat
     def poison(trainer: Trainer) -> None:
         trainer.save()
         with torch.no_grad():
+            assert isinstance(trainer.objective, VSNetObjective)
             trainer.objective.prototypes.fill_(torch.nan)
 
     trainer, _ = make_trainer(tmp_path)
@@ -222,8 +227,10 @@ def test_a_pretrained_backbone_learns_at_a_tenth_of_the_rate(tmp_path: Path) -> 
     trainer, _ = make_trainer(tmp_path, method=method)
     heads, backbone = trainer._optimizer.param_groups
     assert backbone["lr"] == pytest.approx(heads["lr"] / 10)
-    assert trainer.objective.network.backbone is not None
-    assert {id(p) for p in backbone["params"]} == {id(p) for p in trainer.objective.network.backbone.parameters()}
+    assert isinstance(trainer.objective, VSNetObjective)
+    encoder = trainer.objective.network.backbone
+    assert encoder is not None
+    assert {id(p) for p in backbone["params"]} == {id(p) for p in encoder.parameters()}
     assert len(heads["params"]) + len(backbone["params"]) == len(list(trainer.objective.parameters()))
 
 
@@ -233,6 +240,7 @@ def test_batches_of_a_step_count_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     trainer, source = make_trainer(tmp_path, options)
     trainer.objective.train()
     norm = next(m for m in trainer.objective.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert norm.running_mean is not None
     before = norm.running_mean.clone()
     separate, means = [], []
     for place in range(3):
@@ -242,6 +250,7 @@ def test_batches_of_a_step_count_the_same(tmp_path: Path, monkeypatch: pytest.Mo
         losses["total"].backward()
         separate.append([p.grad for p in alone.objective.parameters()])
         moved = next(m for m in alone.objective.modules() if isinstance(m, torch.nn.BatchNorm2d)).running_mean
+        assert moved is not None
         means.append(before + (moved - before) / 0.1)
     batches = [source.batch(place) for place in range(3)]
     monkeypatch.setattr(trainer._optimizer, "step", lambda: None)
@@ -306,7 +315,7 @@ def poisoning(source: RecordingSource, number: int, then: Callable[[], None] = l
 
         return finish
 
-    source.prepare = poisoned  # type: ignore[method-assign]
+    source.prepare = poisoned  # type: ignore[method-assign, assignment]
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

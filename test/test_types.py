@@ -203,7 +203,7 @@ def test_quaternions_without_direction(quat_xyzw: Sequence[float]) -> None:
         from_quaternion(quat_xyzw, np.zeros(3))
 
 
-def test_a_pose_is_seven_numbers_and_back():
+def test_a_pose_is_seven_numbers_and_back() -> None:
     rng = np.random.default_rng(3)
     for pose in (np.eye(4), *(random_pose(rng) for _ in range(50))):
         numbers = pose_vector(pose)
@@ -302,7 +302,7 @@ def test_poses_that_cannot_be(change: dict[str, Any], words: str) -> None:
         replace(estimate(), **change)
 
 
-def test_maps_without_landmarks_or_with_nan():
+def test_maps_without_landmarks_or_with_nan() -> None:
     spec = GridSpec(640, 480, 4, VSNetMethod.outputs)
     manifest = Manifest("vsnet", "map", "2025-01-01T00:00:00Z", spec.image_size, spec.models)
 

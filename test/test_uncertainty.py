@@ -70,9 +70,11 @@ def test_the_quantiles_are_those_of_chi_squared() -> None:
 def test_reliability_of_an_honest_and_a_boastful_confidence() -> None:
     honest = [off_by(0.01 if k < 8 else 0.2, 0.8).solved for k in range(10)]
     (group,) = reliability([estimate for estimate in honest if estimate])
-    assert (group.count, group.confidence, group.accuracy) == (10, pytest.approx(0.8), pytest.approx(0.8))
+    assert group.count == 10
+    assert [group.confidence, group.accuracy] == pytest.approx([0.8, 0.8])
     (group,) = reliability([replace(estimate, confidence=1.0) for estimate in honest if estimate])
-    assert (group.confidence, group.accuracy) == (1.0, pytest.approx(0.8))
+    assert group.confidence == 1.0
+    assert group.accuracy == pytest.approx(0.8)
 
 
 def test_rejection_curves_of_a_perfect_a_useless_and_a_perverse_score() -> None:

@@ -51,7 +51,8 @@ def reference_intersection(scene: Scene, label: int, guess_px: np.ndarray, confi
 
 
 def errors_px(scene: Scene, voted: VotedLandmarks) -> np.ndarray:
-    return np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
+    errors: np.ndarray = np.linalg.norm(voted.pixels - scene.landmarks[voted.labels - 1], axis=1)
+    return errors
 
 
 def field_of(labels: np.ndarray, landmarks_px: ArrayLike) -> VoteField:

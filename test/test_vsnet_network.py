@@ -90,11 +90,13 @@ def test_other_weights_are_refused_in_one_line(tmp_path: Path, fault: str) -> No
         file.write_bytes(b"\x89PNG and so on")
     elif fault != "no file":
         torch.save(state, file)
-    before = backbone.conv1.weight.clone()
+    weight = backbone.conv1.weight
+    assert isinstance(weight, Tensor)
+    before = weight.clone()
     with pytest.raises(ModelError) as error:
         load_torchvision_weights(backbone, file)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
-    assert torch.equal(before, backbone.conv1.weight)
+    assert torch.equal(before, weight)
     if fault in ("missing", "shape"):
         assert "layer3.1.conv2.weight" in str(error.value)

@@ -10,7 +10,7 @@ from support import ROOT
 
 from vloc_ros.core.types import RejectionReason
 from vloc_ros.ros import describe_parameters
-from vloc_ros.ros.parameters import TEXTS, MapServerParameters, NodeParameters, RelocalizerParameters, made
+from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, made
 from vloc_ros.tracking.state import State
 
 NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
@@ -19,7 +19,8 @@ FILES = {"vloc_map_server": "config/map_server.yaml", "relocalizer": "config/rel
 
 def defaults(kind: type[NodeParameters]) -> dict[str, Any]:
     """As YAML has them."""
-    return {spec.name: list(spec.default) if spec.type == TEXTS else spec.default for spec in fields(kind)}
+    values: dict[str, Any] = {spec.name: spec.default for spec in fields(kind)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -85,7 +86,7 @@ def test_the_parameters_for_nav2_are_parameters() -> None:
     nodes = {"/**/vloc_map_server": MapServerParameters, "/**/relocalizer": RelocalizerParameters}
     assert set(content) == {*nodes, "/**/lifecycle_manager_vloc"}
     for name, kind in nodes.items():
-        parameters = made(kind, content[name]["ros__parameters"])
+        parameters: Any = made(kind, content[name]["ros__parameters"])
         assert not parameters.autostart, "the manager starts it"
     assert content["/**/lifecycle_manager_vloc"]["ros__parameters"] == {"autostart": True, "bond_timeout": 0.0}
 

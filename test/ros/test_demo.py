@@ -37,8 +37,9 @@ def room() -> Dataset:
     return open_dataset("synthetic_room", None, "drive")
 
 
-def moved(pose: Matrix, metres: float) -> Matrix:
-    shifted = pose.copy()
+def moved(pose: Matrix | None, metres: float) -> Matrix:
+    assert pose is not None
+    shifted: Matrix = pose.copy()
     shifted[0, 3] += metres
     return shifted
 

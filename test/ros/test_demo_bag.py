@@ -39,7 +39,7 @@ def test_the_cameras_tf_is_played_where_nodes_listen_for_it(tmp_path: Path) -> N
         bag.write("/robot1/image", RAW_IMAGE, 4, messages.image(3, "c", np.zeros((12, 16, 3), np.uint8)))
     with open_bag(tmp_path / "bag") as bag_read:
         node, chosen = FakeNode(), choose_camera(bag_read)
-        player = BagPlayer(node, bag_read, chosen)  # type: ignore[arg-type]
+        player = BagPlayer(node, bag_read, chosen)
         assert set(node.topics) == {"/clock", "/robot1/image", "/robot1/camera_info", "/tf", "/tf_static"}
         assert node.topics["/tf_static"] is DurabilityPolicy.TRANSIENT_LOCAL
         assert node.topics["/tf"] is DurabilityPolicy.VOLATILE

@@ -69,6 +69,6 @@ def test_spinning_goes_on_after_an_exception(faults: Faults, told: list[str]) ->
             over.set()
         fail()
 
-    spin(SimpleNamespace(spin_once=spin_once, context=SimpleNamespace(ok=lambda: True)), faults, over)  # type: ignore[arg-type]
+    spin(SimpleNamespace(spin_once=spin_once, context=SimpleNamespace(ok=lambda: True)), faults, over)
     assert faults.count == 5
     assert len(told) == 1

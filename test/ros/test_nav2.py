@@ -1,6 +1,7 @@
 """Beside Nav2: names that are not its own, and its lifecycle manager's requests in every state."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ NAV2_NODES = {"map_server", "amcl", "lifecycle_manager", "lifecycle_manager_loca
 NAV2_SERVICES = {"/reinitialize_global_localization", "/request_nomotion_update", "/set_initial_pose"}
 
 
+def is_active(graph: Graph, node: str) -> bool:
+    return graph.state(node) == "active"
+
+
 @pytest.fixture(scope="module")
 def programs(module_graph: Graph, shipped_map: Path) -> Iterator[list[Program]]:
     """Both nodes, started by themselves."""
@@ -19,7 +24,7 @@ def programs(module_graph: Graph, shipped_map: Path) -> Iterator[list[Program]]:
         module_graph.start("relocalizer", map=shipped_map, threads=1),
     ]
     for node in (SERVER, RELOCALIZER):
-        module_graph.wait_for(lambda node=node: module_graph.state(node) == "active", f"{node} to be active")
+        module_graph.wait_for(partial(is_active, module_graph, node), f"{node} to be active")
     yield started
     for program in started:
         program.stop()

@@ -56,7 +56,7 @@ def test_ranges_include_their_ends_and_nothing_beyond(name: str, bound: str) -> 
     end = spec.metadata[bound]
     if end is None:
         return
-    end = type(spec.default)(end)
+    end = type(DEFAULTS[name])(end)
     assert getattr(replace(RelocalizerParameters(), **{name: end}), name) == end
     with pytest.raises(ConfigError, match=f"parameter {name} is "):
         replace(RelocalizerParameters(), **{name: end + (1 if bound == "high" else -1)})
@@ -65,7 +65,7 @@ def test_ranges_include_their_ends_and_nothing_beyond(name: str, bound: str) -> 
 @pytest.mark.parametrize("name", ["tf_mode", "image_transport", "backend"])
 def test_choices_are_listed(name: str) -> None:
     with pytest.raises(ConfigError, match=f"parameter {name} is 'nonsense', must be one of {DEFAULTS[name]}, "):
-        replace(RelocalizerParameters(), **{name: "nonsense"})
+        replace(RelocalizerParameters(), **{name: "nonsense"})  # type: ignore[arg-type]
 
 
 def test_what_takes_effect_only_when_configured() -> None:

@@ -114,7 +114,7 @@ def test_rectified_images_go_with_p_not_with_k(robot: Robot) -> None:
     assert error_m(robot, answer, robot.frames[0]) < 0.1
 
 
-BAD_IMAGES = {
+BAD_IMAGES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown encoding": ({"encoding": "sepia7"}, "bad_input: image 320x240 'sepia7'"),
     "too little data": ({"data": b"\x00" * 1000}, "1000 bytes, its step 960 needs 230400"),
     "step too small": ({"step": 10}, "bad_input: image 320x240 'rgb8'"),
@@ -124,7 +124,7 @@ BAD_IMAGES = {
         "its encoding is none of",
     ),
 }
-BAD_INFOS = {
+BAD_INFOS: dict[str, tuple[dict[str, Any], str]] = {
     "all zeros": ({"k": [0.0] * 9, "p": [0.0] * 12}, "focal length fx=0.0"),
     "not a number": ({"k": [NAN] * 9}, "not all finite"),
     "endless distortion": ({"d": [float("inf")] * 5}, "not all finite"),

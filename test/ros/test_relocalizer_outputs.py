@@ -28,7 +28,8 @@ def moved_by_rotation(covariance: Matrix, lever: Matrix) -> Matrix:
     jacobian = np.eye(6)
     for axis in range(3):
         jacobian[:3, 3 + axis] = np.cross(np.eye(3)[axis], lever)
-    return jacobian @ covariance @ jacobian.T
+    moved: Matrix = jacobian @ covariance @ jacobian.T
+    return moved
 
 
 # Name, type, reliable, transient local.

@@ -1,6 +1,7 @@
 """The parameters of a running relocalizer, and wrong ones at its start."""
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from rcl_interfaces.msg import ParameterType
@@ -11,7 +12,7 @@ from vloc_ros.ros.parameters import RelocalizerParameters
 
 NODE = "/relocalizer"
 SPECS = {spec.name: spec for spec in fields(RelocalizerParameters)}
-TYPES = {
+TYPES: dict[Any, int] = {
     bool: ParameterType.PARAMETER_BOOL,
     int: ParameterType.PARAMETER_INTEGER,
     float: ParameterType.PARAMETER_DOUBLE,

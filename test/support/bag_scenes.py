@@ -115,7 +115,7 @@ def rewrite_mcap(bag: Path, to: Path, profile: str = "ros2", extra: Iterable[For
                 schema = writer.register_schema(message.msgtype, "ros2msg", b"")
                 channels[message.topic] = writer.register_channel(message.topic, "cdr", schema)
             writer.add_message(channels[message.topic], message.recorded_ns, message.raw, message.recorded_ns)
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
     return to
 
 
@@ -136,7 +136,7 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
     manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
     landmarks = LandmarkMap(ids, np.zeros((1, 3)), np.eye(3)[2:], np.zeros(1), ids, manifest)
     session = SimpleNamespace(spec=spec.model, max_batch=1)
-    return Localizer(landmarks, SimpleNamespace(preload=lambda: None), {"network": session})  # type: ignore[arg-type]
+    return Localizer(landmarks, SimpleNamespace(preload=lambda: None), {"network": session})
 
 
 def evaluated(

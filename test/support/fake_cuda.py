@@ -84,7 +84,8 @@ class FakeCuda:
                 self.live.popitem()
             if error and name != "cudaDeviceReset":
                 return (error, None)
-            return found(*arguments)
+            returned: tuple[Any, ...] = found(*arguments)
+            return returned
 
         return called
 
@@ -166,7 +167,7 @@ class FakeCuda:
                 for start, block in self.live.items()
                 if isinstance(block, np.ndarray)
             ), "outside of what was allocated"
-        stream.put(lambda: ctypes.memmove(target, source, size) and None)
+        stream.put(lambda: (None, ctypes.memmove(target, source, size))[0])
         return (SUCCESS,)
 
     def cudaStreamBeginCapture(self, stream: Stream, mode: int) -> tuple[Any, ...]:

@@ -34,7 +34,7 @@ class ILogger:
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
     Severity = Severity
 
-    def log(self, severity: Severity, message: str) -> None:
+    def log(self, severity: int, message: str) -> None:
         raise NotImplementedError
 
 
@@ -57,6 +57,10 @@ def tensor_of(value: Any) -> SimpleNamespace:
     return SimpleNamespace(name=value.name, dtype=DTYPES[kind.elem_type], shape=shape)
 
 
+def flags_named(name: str, flags: dict[str, int]) -> Any:
+    return IntEnum(name, list(flags.items()))
+
+
 class FakeTensorRt:
     """The module. `calls`: what was called, in order. Ways to fail: `broken` holds names of calls that do, and the
     message that they log; `driver_fits`: without it nothing can be created; `host_code`: engines bring programs."""
@@ -75,10 +79,10 @@ class FakeTensorRt:
         self.broken: dict[str, str] = {}
         self.driver_fits = True
         self.host_code = False
-        self.logger: ILogger | None = None
+        self.logger: Any = None
         flags = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if major == "10" else {"STRONGLY_TYPED": 0}
-        self.NetworkDefinitionCreationFlag = IntEnum("NetworkDefinitionCreationFlag", flags)
-        self.BuilderFlag = IntEnum("BuilderFlag", {"FP16": 0, "TF32": 7} if major == "10" else {"TF32": 7})
+        self.NetworkDefinitionCreationFlag = flags_named("NetworkDefinitionCreationFlag", flags)
+        self.BuilderFlag = flags_named("BuilderFlag", {"FP16": 0, "TF32": 7} if major == "10" else {"TF32": 7})
         self.must_ask_for_strong_types = major == "10"
         for made in (Builder, Runtime, OnnxParser):
             setattr(self, made.__name__, lambda *arguments, made=made: made(self, *arguments))
@@ -94,7 +98,7 @@ class FakeTensorRt:
             self.log(Severity.ERROR, self.broken[call])
         return call in self.broken
 
-    def take_logger(self, logger: ILogger) -> None:
+    def take_logger(self, logger: Any) -> None:
         """The first logger of the process stays."""
         self.logger = self.logger or logger
         if not self.driver_fits:
@@ -260,13 +264,15 @@ class Engine:
     num_io_tensors = property(lambda self: len(self.tensors))
 
     def get_tensor_name(self, index: int) -> str:
-        return list(self.tensors)[index]
+        return str(list(self.tensors)[index])
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.tensors[name].shape
+        shape: tuple[int, ...] = self.tensors[name].shape
+        return shape
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        return self.tensors[name].dtype
+        dtype: DataType = self.tensors[name].dtype
+        return dtype
 
     def create_execution_context(self) -> Any:
         return None if self.trt.fails("create_execution_context") else Context(self.trt, self)
@@ -327,10 +333,10 @@ def installed(major: str) -> Iterator[FakeTensorRt]:
 
     cuda = FakeCuda()
     trt = FakeTensorRt(major, cuda)
-    names = {"tensorrt": trt, "cuda": SimpleNamespace(), "cuda.bindings": SimpleNamespace(runtime=cuda)}
-    names["cuda.bindings.runtime"] = cuda  # type: ignore[assignment]
+    names: dict[str, Any] = {"tensorrt": trt, "cuda": SimpleNamespace(), "cuda.bindings": SimpleNamespace(runtime=cuda)}
+    names["cuda.bindings.runtime"] = cuda
     before = {name: sys.modules.get(name) for name in names}
-    sys.modules.update(names)  # type: ignore[arg-type]
+    sys.modules.update(names)
     try:
         yield trt
     finally:

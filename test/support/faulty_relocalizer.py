@@ -5,9 +5,10 @@ from itertools import count
 from typing import Any
 
 import vloc_ros.ros.camera_images as camera_images
+from vloc_ros.images import to_rgb
 from vloc_ros.ros.programs import relocalizer
 
-convert, images = camera_images.to_rgb, count(1)
+convert, images = to_rgb, count(1)
 
 
 def convert_or_raise(message: Any) -> Any:
@@ -17,5 +18,5 @@ def convert_or_raise(message: Any) -> Any:
 
 
 if __name__ == "__main__":
-    camera_images.to_rgb = convert_or_raise
+    setattr(camera_images, "to_rgb", convert_or_raise)  # noqa: B010
     sys.exit(relocalizer(sys.argv))

@@ -78,7 +78,7 @@ class Program:
         except subprocess.TimeoutExpired as error:
             self.process.send_signal(signal.SIGABRT)  # Python's fault handler
             self.process.wait()
-            raise AssertionError(f"{self.process.args}: not ended after {WAIT_S:g} s\n{self.log}") from error
+            raise AssertionError(f"{self.process.args!r}: not ended after {WAIT_S:g} s\n{self.log}") from error
 
     def stop(self) -> None:
         """Interrupt; the end must be a clean one."""

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def refusal(directory: Path) -> str:
     return message
 
 
-def edit_manifest(directory: Path, edit: Callable[[dict], None]) -> None:
+def edit_manifest(directory: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     """Change map.yaml and renew its seal: what a careful attacker or a hand editor would do."""
     document = yaml.safe_load((directory / "map.yaml").read_bytes())
     del document["sha256"]

@@ -80,7 +80,8 @@ class Answer:
     status: DiagnosticStatus
 
     def __getitem__(self, key: str) -> str:
-        return {pair.key: pair.value for pair in self.status.values}[key]
+        values: dict[str, str] = {pair.key: pair.value for pair in self.status.values}
+        return values[key]
 
     @property
     def is_fix(self) -> bool:

@@ -43,7 +43,7 @@ def wall_seen(camera: Camera, map_from_camera: NDArray[np.float64]) -> NDArray[n
     """Points (H, W, 3) of the wall's plane."""
     origin = map_from_camera[:3, 3]
     rays = apply(map_from_camera, camera.rays().reshape(-1, 3)) - origin
-    hits = origin + rays * ((DISTANCE - origin[2]) / rays[:, 2])[:, None]
+    hits: NDArray[np.float64] = origin + rays * ((DISTANCE - origin[2]) / rays[:, 2])[:, None]
     return hits.reshape(camera.height, camera.width, 3)
 
 
