@@ -14,9 +14,9 @@ MODULES = sorted(path for layer in ("ros", "tracking", "demo") for path in (PACK
 def assigned(function: ast.AST) -> Iterator[str]:
     """The attributes of `self` that a function assigns."""
     for node in ast.walk(function):
-        is_set = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-        if is_set and isinstance(node.value, ast.Name) and node.value.id == "self":
-            yield node.attr
+        match node:
+            case ast.Attribute(value=ast.Name(id="self"), attr=attr, ctx=ast.Store()):
+                yield attr
 
 
 def born_late(source: str) -> list[str]:

@@ -1,5 +1,7 @@
 """What cells look like to people: labels, places, each method's outputs, and the map's preview of them."""
 
+from pkgutil import resolve_name
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from vloc_ros.core.session import Tensors
 from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods import get_method
+from vloc_ros.methods import METHODS, get_method
 from vloc_ros.methods.colors import DARKEST, label_colors, position_colors
 
 ROWS, COLUMNS = 10, 16
@@ -36,7 +38,7 @@ def make_map(method: str, spec: GridSpec) -> LandmarkMap:
 
 
 def specs(method: str) -> GridSpec:
-    return GridSpec(128, 80, 8, get_method(method).outputs)
+    return GridSpec(128, 80, 8, resolve_name(METHODS[method].method).outputs)
 
 
 def test_labels_are_bright_and_neighbours_far_apart() -> None:
@@ -67,6 +69,7 @@ def test_hscnets_cells_have_the_colour_of_their_place_where_it_is_sure() -> None
     lost = outputs["coordinates"].copy()
     lost[0] = np.nan
     colors = get_method("hscnet").visualize({**outputs, "coordinates": lost}, IMAGE, landmark_map).colors
+    assert colors is not None
     shown = colors.any(axis=-1)
     np.testing.assert_array_equal(shown, outputs["confidences"] >= 0.05)
     expected = position_colors(outputs["coordinates"], landmark_map.positions)
@@ -99,6 +102,7 @@ def test_a_preview_is_the_input_beside_what_is_seen_in_it(method: str) -> None:
     assert (picture[:, : width - 1] == 90).all()
     seen = picture[:, width + 1 :].astype(int)
     assert seen.std() > 10
-    lit = localizer.method.visualize(OUTPUTS[method], IMAGE, localizer.landmark_map).colors.any(axis=-1)
-    assert not np.atleast_2d(lit)[0, 0]
+    lit = localizer.method.visualize(OUTPUTS[method], IMAGE, localizer.landmark_map).colors
+    assert lit is not None
+    assert not lit[0, 0].any()
     assert (seen[2, 2] == 36).all()  # 0.4 of the input, of a cell that shows nothing

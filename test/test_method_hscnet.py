@@ -11,6 +11,7 @@ from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.query import Query
+from vloc_ros.core.session import Sessions
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.geometry.camera import Camera
@@ -65,7 +66,7 @@ def image() -> CameraImage:
 
 def located(outputs: dict[str, np.ndarray], method: HSCNetMethod | None = None) -> PoseEstimate:
     landmark_map = make_map()
-    sessions = {"network": FakeSession(outputs)}
+    sessions: Sessions = {"network": FakeSession(outputs)}
     result = localize(Query.of(image()), landmark_map, method or HSCNetMethod(), sessions, landmark_map.manifest.gate)
     assert isinstance(result, PoseEstimate)
     return result

@@ -16,7 +16,6 @@ from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.places import likeliest_place
-from vloc_ros.core.pnp import FEW_PRECISE
 from vloc_ros.core.query import Query
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
@@ -29,6 +28,7 @@ from vloc_ros.evaluation.requirements import figures, parse_requirements
 from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pnp import FEW_PRECISE
 from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.localizer import Localizer
 from vloc_ros.maps import StoredMap

@@ -89,7 +89,7 @@ class WallAndBox:
     def __len__(self) -> int:
         return len(self.poses)
 
-    def scene(self, index: int) -> str:
+    def place(self, index: int) -> str:
         return ""
 
     def camera(self, index: int) -> Camera:
