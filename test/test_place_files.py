@@ -139,7 +139,9 @@ def test_the_picture_from_above_shows_points_cameras_and_figures(tmp_path: Path)
         assert (picture == PATH).all(-1).sum() > 100
         assert ((picture < 255).any(-1) & ~(picture == PATH).all(-1)).sum() > 1000
     save_top_view(tmp_path / "geometry.png", next(iter(SHAPES["one place"])), poses)
-    assert cv2.imread(str(tmp_path / "geometry.png")).shape[1] == 900
+    written = cv2.imread(str(tmp_path / "geometry.png"))
+    assert written is not None
+    assert written.shape[1] == 900
 
 
 def test_figures_of_a_wall_and_of_points() -> None:

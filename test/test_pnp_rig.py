@@ -173,7 +173,8 @@ def distorted(camera: Camera, rgb: np.ndarray) -> np.ndarray:
     pixels = np.stack([x.ravel(), y.ravel()], axis=1)[:, None]
     straight = cv2.undistortPoints(pixels, camera.matrix, np.array(camera.distortion), P=camera.matrix)
     maps = straight.reshape(camera.height, camera.width, 2).astype(np.float32)
-    return np.asarray(cv2.remap(rgb, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    x, y = maps[..., 0], maps[..., 1]
+    return np.asarray(cv2.remap(rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 @pytest.fixture(scope="module")
