@@ -28,7 +28,7 @@ from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.onnxruntime import OnnxSession
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map
-from vloc_ros.methods.dense_grid import network_input
+from vloc_ros.methods.network_input import network_input
 
 CALIBRATION_IMAGES, TIMED_IMAGES = 32, 8
 BATCHES = (1, 2, 4, 8)

@@ -18,7 +18,7 @@ from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejectio
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.methods import METHODS, get_method
-from vloc_ros.methods.dense_grid import network_input
+from vloc_ros.methods.network_input import network_input
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 SPEC = GridSpec(width=640, height=480, stride=4, outputs=VSNetMethod.outputs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Localizer:
 
     def gated(self, **thresholds: Any) -> "Localizer":
         """The same with some of the map's thresholds replaced. Raises ConfigError for those that make no sense."""
-        return replace(self, thresholds=replace(self.landmark_map.manifest.gate, **thresholds)) if thresholds else self
+        own = self.landmark_map.manifest.gate
+        return replace(self, thresholds=_replaced(own, tuple(thresholds.items()))) if thresholds else self
 
     def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
         """Where the image or the rig was, in the frame of the map, or why that cannot be said; errors as `localize`."""
@@ -73,6 +75,11 @@ class Localizer:
         width, height = self.landmark_map.manifest.image_size
         camera = Camera(width, height, width, width, width / 2, height / 2)
         self.localize(CameraImage(np.zeros((height, width, 3), dtype=np.uint8), camera))
+
+
+@lru_cache(maxsize=16)  # asked for with every image, and checked once
+def _replaced(thresholds: GateThresholds, changes: tuple[tuple[str, Any], ...]) -> GateThresholds:
+    return replace(thresholds, **dict(changes))
 
 
 def _query(asked: Query | CameraImage) -> Query:

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +14,7 @@ from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
-
-MAX_ROUNDING_PX = 8.0  # input heights are rounded to a multiple of 16, so 1280x720 becomes 320x176
+from vloc_ros.methods.network_input import network_input
 
 
 class DenseGridMethod(ABC):
@@ -70,20 +68,6 @@ def grid_of(manifest: Manifest) -> GridSpec:
     return manifest.models[NETWORK].grid
 
 
-def network_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image undistorted and scaled to width and height: (height, width, 3). Raises ConfigError for another aspect
-    ratio."""
-    width, height = image.camera.width, image.camera.height
-    if abs(height * size[0] / width - size[1]) > MAX_ROUNDING_PX:
-        raise ConfigError(
-            f"image: {width}x{height} has another aspect ratio than the map's network input {size[0]}x{size[1]}"
-        )
-    undistorted = image.camera.undistort(image.rgb)
-    if (width, height) == size:
-        return undistorted
-    return np.asarray(cv2.resize(undistorted, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def checked_output(outputs: Tensors, name: str, spec: GridSpec) -> NDArray[Any]:
     """The output called `name`. Raises ModelError where it is missing, or not of the shape and type promised."""
     if name not in outputs:
@@ -93,12 +77,3 @@ def checked_output(outputs: Tensors, name: str, spec: GridSpec) -> NDArray[Any]:
     if output.shape != shape or output.dtype != dtype:
         raise ModelError(f"network: output {name!r} is {output.dtype} {output.shape} instead of {dtype} {shape}")
     return np.ascontiguousarray(output)
-
-
-def image_pixels(
-    input_pixels: NDArray[np.floating], image: CameraImage, size: tuple[int, int]
-) -> tuple[NDArray[np.float64], float]:
-    """From pixels (N, 2) of the scaled image of this width and height to those of the undistorted image, x' + 0.5 =
-    (x + 0.5) * scale, and how much larger a pixel's length is there."""
-    scale = np.array([image.camera.width / size[0], image.camera.height / size[1]])
-    return (input_pixels + 0.5) * scale - 0.5, float(np.sqrt(scale.prod()))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.types import CameraImage
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.dense_grid import network_input
+from vloc_ros.methods.network_input import network_input
 
 HEIGHT = 120  # pixels; a map is to be small
 

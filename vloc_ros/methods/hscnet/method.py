@@ -14,7 +14,8 @@ from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.colors import position_colors
-from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of, image_pixels
+from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of
+from vloc_ros.methods.network_input import image_pixels
 
 # Coordinates in the frame of their place, metres, how likely the region is the right one, and the region: k is landmark
 # k - 1, 0 none.

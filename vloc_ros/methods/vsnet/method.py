@@ -13,7 +13,8 @@ from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.geometry.pnp import FEW_PRECISE, PnpSettings
 from vloc_ros.methods.colors import label_colors
-from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of, image_pixels
+from vloc_ros.methods.dense_grid import DenseGridMethod, checked_output, grid_of
+from vloc_ros.methods.network_input import image_pixels
 from vloc_ros.methods.vsnet.voting import VotedLandmarks, VoteField, VotingSettings, vote
 
 # Those of VoteField, which says what they mean.

@@ -1,0 +1,33 @@
+"""Images as networks are given them, and the way back from their pixels to the image's."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.types import CameraImage
+from vloc_ros.errors import ConfigError
+
+MAX_ROUNDING_PX = 8.0  # input heights are rounded to a multiple of 16, so 1280x720 becomes 320x176
+
+
+def network_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The image undistorted and scaled to width and height: (height, width, 3). Raises ConfigError for another aspect
+    ratio."""
+    width, height = image.camera.width, image.camera.height
+    if abs(height * size[0] / width - size[1]) > MAX_ROUNDING_PX:
+        raise ConfigError(
+            f"image: {width}x{height} has another aspect ratio than the map's network input {size[0]}x{size[1]}"
+        )
+    undistorted = image.camera.undistort(image.rgb)
+    if (width, height) == size:
+        return undistorted
+    return np.asarray(cv2.resize(undistorted, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def image_pixels(
+    input_pixels: NDArray[np.floating], image: CameraImage, size: tuple[int, int]
+) -> tuple[NDArray[np.float64], float]:
+    """From pixels (N, 2) of the scaled image of this width and height to those of the undistorted image, x' + 0.5 =
+    (x + 0.5) * scale, and how much larger a pixel's length is there."""
+    scale = np.array([image.camera.width / size[0], image.camera.height / size[1]])
+    return (input_pixels + 0.5) * scale - 0.5, float(np.sqrt(scale.prod()))
