@@ -19,7 +19,7 @@ from vloc_ros.cli.options import (
     warn_of_cameras,
 )
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
-from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.datasets import Dataset, Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
@@ -55,8 +55,12 @@ def run(options: argparse.Namespace) -> int:
     from_bag = bool(options.bag or options.recorded)
     if from_bag == bool(options.dataset):
         raise ConfigError("give one of --dataset KIND, --bag BAG and --recorded DIR")
+    dataset = None if from_bag else _dataset(options)  # what is wrong with it is said before the network is loaded
     localizer = load_localizer(options.map, session_options(options, options.batch), note)
-    evaluation, load = (evaluate_bag.evaluated if from_bag else _evaluated)(localizer, options)
+    if dataset is None:
+        evaluation, load = evaluate_bag.evaluated(localizer, options)
+    else:
+        evaluation, load = _evaluated(localizer, dataset)
     details = [record.outcome.detail for record in evaluation.records if isinstance(record.outcome, Rejected)]
     for doubt in (UNKNOWN_GREY, UNKNOWN_COLORS):
         if count := sum(doubt in detail for detail in details):
@@ -64,11 +68,12 @@ def run(options: argparse.Namespace) -> int:
     return write_outputs(options, evaluation, localizer, load)
 
 
-def _evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
+def _dataset(options: argparse.Namespace) -> Dataset:
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    if options.occlude:
-        dataset = Corrupted(dataset, partial(noise_block, ratio=options.occlude))
+    return Corrupted(dataset, partial(noise_block, ratio=options.occlude)) if options.occlude else dataset
 
+
+def _evaluated(localizer: Localizer, dataset: Dataset) -> tuple[Evaluation, LoadFrames]:
     warn_of_cameras(localizer, (dataset.camera(index) for index in range(len(dataset))))
 
     def load(names: Collection[str]) -> Iterator[Frame]:

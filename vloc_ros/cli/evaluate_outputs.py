@@ -8,7 +8,7 @@ from typing import Any
 
 from vloc_ros.cli.options import add_report
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.evaluation.metrics import PLACE_ACCURACY, RECALL_LIMITS, comparison_table
+from vloc_ros.evaluation.metrics import PLACE_ACCURACY, RECALL_LIMITS, comparison_table, median_text
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
 from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
@@ -62,15 +62,13 @@ def write_outputs(
 def summary_table(summary: Mapping[str, Any]) -> str:
     """The figures of `Evaluation.summary` for people: centimetres, degrees, percent, milliseconds."""
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary["rejection_reasons"].items())
-    centimetres = _number(summary["median_translation_m"], 100)
-    degrees = _number(summary["median_rotation_deg"])
     rows = [
         ("frames", f"{summary['frames']}"),
-        ("median error", f"{centimetres} cm, {degrees} deg"),
+        ("median error", median_text(summary)),
         *((f"within {limit}", f"{summary[name]:.1%}") for name, limit in RECALL_LIMITS.items()),
         ("rejected", f"{summary['rejected']}" + (f" ({reasons})" if reasons else "")),
         ("accepted, but wrong", f"{summary['wrong_accepted']}"),
-        ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100)} %"),
+        ("NEES / 6, 95 % coverage", f"{_number(summary['nees'])}, {_number(summary['coverage_95'], 100, ' %')}"),
     ]
     if PLACE_ACCURACY in summary:
         rows.append(("right place", f"{summary[PLACE_ACCURACY]:.1%}"))
@@ -81,5 +79,5 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:<25}{value}" for name, value in rows)
 
 
-def _number(value: float | None, scale: float = 1.0) -> str:
-    return "none" if value is None else f"{value * scale:.2f}"
+def _number(value: float | None, scale: float = 1.0, unit: str = "") -> str:
+    return "none" if value is None else f"{value * scale:.2f}{unit}"

@@ -32,9 +32,10 @@ def run(options: argparse.Namespace) -> int:
         "training": manifest.training,
         "accuracy": manifest.accuracy,
     }
+    width = max(len(name) for rows in sections.values() for name in rows)
     for title, rows in sections.items():
         print(title)
-        print("\n".join(f"  {name:<26}{_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
+        print("\n".join(f"  {name:<{width}}  {_text(value)}" for name, value in rows.items()) or "  (nothing recorded)")
     print("verified: hashes, landmarks, network")
     if options.report:
         from vloc_ros.evaluation.report.map_report import write_map_report  # matplotlib is optional
@@ -84,11 +85,15 @@ def _landmarks(landmark_map: LandmarkMap) -> dict[str, object]:
     return {
         "count": len(landmark_map),
         "box": " x ".join(f"{size:.2f}" for size in high - low) + " m",
-        "from": f"{_text(low.tolist())} m",
-        "to": f"{_text(high.tolist())} m",
+        "from": _corner(low),
+        "to": _corner(high),
         "patch radius": f"{_quantiles(landmark_map.extents)} m",
         "seen by training images": _quantiles(landmark_map.observations),
     }
+
+
+def _corner(position: NDArray[np.float64]) -> str:
+    return ", ".join(f"{metres:.2f}" for metres in position.round(2) + 0.0) + " m"  # no -0.00
 
 
 def _quantiles(values: NDArray[np.floating] | NDArray[np.integer]) -> str:

@@ -84,7 +84,10 @@ def _parse_camera(text: str, width: int, height: int) -> Camera:
         fx, fy, cx, cy, *distortion = (float(word) for word in words[: len(words) - cropped])
     except ValueError:
         raise ConfigError(f"--camera {text}: neither a file nor FX,FY,CX,CY in pixels") from None
-    return Camera(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
+    try:
+        return Camera(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
+    except ConfigError as error:
+        raise ConfigError(f"--camera {text}: {error}") from error
 
 
 def _to_json(result: PoseEstimate | Rejection, frame_id: str) -> dict[str, Any]:

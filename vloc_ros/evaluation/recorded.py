@@ -44,6 +44,8 @@ class Recording:
 
 def read_recording(directory: Path) -> Recording:
     """Read what `vloc record` wrote; a last line that was not finished does not count. Raises DatasetError."""
+    if not (directory / STATUS_FILE).exists():
+        raise DatasetError(f"{directory}: no recording that `vloc record` wrote, there is no {STATUS_FILE}")
     return Recording(
         directory,
         dict(_read(directory / POSE_FILE, _pose)),
@@ -75,7 +77,8 @@ def evaluate_recording(
             record = _record(recording.statuses[stamp_ns], truth, outcome, mapping_views)
             records.append(replace(record, true_place=place))
     if not records:
-        raise DatasetError(f"{recording.where}: none of {len(stamps)} images has ground truth")
+        why = f"none of {len(stamps)} images has ground truth" if stamps else "no image in it, no relocalizer was heard"
+        raise DatasetError(f"{recording.where}: {why}")
     source = {
         "recorded": str(recording.where),
         "images": len(stamps),

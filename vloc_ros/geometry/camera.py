@@ -20,31 +20,11 @@ DISTORTION_SIZES = (0, 4, 5, 8, 12, 14)
 MAX_OFF_CENTRE, MAX_OFF_CENTRE_IN_BOTH = 0.3, 0.1
 # A camera's modes often share their width or their height. A principal point that is the centre of such a mode, and not
 # the image's, is that of the other mode, or of an image whose right or lower part was cut off: nobody can tell.
-MODES = (
-    *(
-        (320, 180),
-        (320, 240),
-        (424, 240),
-        (480, 270),
-        (640, 360),
-        (640, 400),
-        (640, 480),
-        (752, 480),
-        (800, 600),
-        (848, 480),
-    ),
-    *(
-        (960, 540),
-        (1024, 768),
-        (1280, 720),
-        (1280, 800),
-        (1280, 960),
-        (1280, 1024),
-        (1600, 1200),
-        (1920, 1080),
-        (1920, 1200),
-    ),
-)
+MODES = np.array([
+    (320, 180), (320, 240), (424, 240), (480, 270), (640, 360), (640, 400), (640, 480), (752, 480), (800, 600),
+    (848, 480), (960, 540), (1024, 768), (1280, 720), (1280, 800), (1280, 960), (1280, 1024), (1600, 1200),
+    (1920, 1080), (1920, 1200),
+])  # fmt: skip
 SAME_MODE, OTHER_MODE = 0.025, 0.06  # of a size, how far it may be off, and must be
 SAY_CROPPED = "if it is cropped, say so: a region of interest in camera_info, the word cropped after other cameras"
 SAME_FACTOR = 1.15  # of two factors between resolutions
@@ -173,8 +153,8 @@ def _is_of_other_mode(centred_size: NDArray[np.float64], size: NDArray[np.int_])
     """Whether the principal point is not the image's centre, but that of a usual mode as wide or as high."""
     if np.abs(centred_size / size - 1).max() < OTHER_MODE:
         return False
-    near = np.abs(centred_size / np.array(MODES) - 1).max(axis=1) < SAME_MODE
-    return bool((near & (np.array(MODES) == size).any(axis=1)).any())
+    near = np.abs(centred_size / MODES - 1).max(axis=1) < SAME_MODE
+    return bool((near & (size == MODES).any(axis=1)).any())
 
 
 @lru_cache(maxsize=4)  # a robot has few cameras, and making the maps takes longer than using them
