@@ -186,6 +186,7 @@ def test_localize_refuses_bad_input(place: Path, tmp_path: Path, capsys: pytest.
     assert "--camera" in says(image=lonely)
     assert "neither a file nor" in says("--camera", "260,262")
     assert "neither a file nor" in says("--camera", "nowhere.txt")
+    assert "--camera 260,262,161,nan: " in says("--camera", "260,262,161,nan")
     assert "positive" in says("--camera", "0,0,160,120")
     assert "not all finite" in says("--camera", "nan,262,160,120")
     assert "is it normalised to 0..1?" in says("--camera", "260,262,0.5,0.5")
@@ -240,7 +241,11 @@ def test_a_summary_without_any_pose_still_makes_a_table() -> None:
         "latency_ms": {},
         "rejection_reasons": {"no_pose": 2},
     }
-    assert "2 (2 no_pose)" in summary_table(summary)
+    table = summary_table(summary)
+    assert "2 (2 no_pose)" in table
+    rows = {line[:25].strip(): line[25:] for line in table.splitlines()}
+    assert rows["median error"] == "none"
+    assert rows["NEES / 6, 95 % coverage"] == "none, none"
 
 
 def test_inspect(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +253,9 @@ def test_inspect(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     text = capsys.readouterr().out
     for word in ("vsnet", "office", "48", "320 x 240", "min_inliers", "verified"):
         assert word in text
+    rows = [line for line in text.splitlines() if line.startswith("  ") and "(nothing" not in line]
+    assert len({len(row) - len(row[2:].split("  ", 1)[1].lstrip()) for row in rows}) == 1, "values in one column"
+    assert "e-" not in text.split("from")[1].split("\n")[0]  # a box in metres, not to the last bit
     assert "no such map" in refusal(capsys, "inspect", tmp_path / "nowhere")
     copy = tmp_path / "copy"
     copy.mkdir()

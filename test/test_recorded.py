@@ -142,6 +142,15 @@ def test_a_run_without_truth(run: Path) -> None:
         evaluate_recording(read_recording(run), nowhere, NO_VIEWS)
 
 
+def test_what_is_no_recording_and_an_empty_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no recording that `vloc record` wrote, there is no status\.jsonl"):
+        read_recording(tmp_path / "nowhere")
+    for name in (POSE_FILE, COVARIANCE_FILE, CAMERA_POSE_FILE, STATUS_FILE):
+        (tmp_path / name).write_text("")
+    with pytest.raises(DatasetError, match="no image in it, no relocalizer was heard"):
+        evaluate_recording(read_recording(tmp_path), truth, NO_VIEWS)
+
+
 def test_of_several_places_a_pose_in_another_than_the_truth_is_wrong(run: Path) -> None:
     lines = [json.loads(line) for line in (run / STATUS_FILE).read_text().splitlines()]
     places = {status(stamp).split('"stamp": "')[1][:20]: place for stamp, place in zip(STAMPS, "aba", strict=False)}
