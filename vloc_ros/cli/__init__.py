@@ -22,15 +22,15 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
 COMMANDS = {  # each is COMMAND of the module of its name, which is loaded when it runs
     "map": "make a map from posed images",
-    "localize": "where was this image taken?",
-    "evaluate": "how well does a map do on posed images or on a bag?",
-    "compare": "several evaluations side by side",
-    "inspect": "verify a map and say what is in it",
-    "view": "look at a run in 3-D",
+    "localize": "localize one image",
+    "evaluate": "localize posed images or a bag, and compare with the known poses",
+    "compare": "compare several evaluations",
+    "inspect": "check a map and print what it holds",
+    "view": "show a run in 3-D",
     "engine": "build, list and remove TensorRT engines",
     "bag": "write posed images as a ROS 2 bag",
-    "record": "write down what a live relocalizer says, for `vloc evaluate --recorded`",
-    "demo": "try it: a robot drives through the synthetic room and asks the nodes where it is",
+    "record": "record poses and statuses of a live relocalizer, for `vloc evaluate --recorded`",
+    "demo": "a robot drives through the synthetic room, and the nodes localize it",
 }
 
 
