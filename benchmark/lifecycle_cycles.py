@@ -19,6 +19,7 @@ from rclpy.node import Node
 from results import Results, add_json
 
 from vloc_ros.demo.processes import Program, isolate
+from vloc_ros.ros.programs import as_arguments
 from vloc_ros.shipped import shipped
 
 CYCLE = (
@@ -27,6 +28,7 @@ CYCLE = (
     Transition.TRANSITION_DEACTIVATE,
     Transition.TRANSITION_CLEANUP,
 )
+PARAMETERS = {"autostart": False, "threads": 1, "map": shipped("maps/demo_room")}
 SETTLED = 10  # cycles, in which caches fill
 TOLD = (1, SETTLED, 50, 100, 200, 300)
 ANSWER_TIMEOUT_S = 120.0
@@ -55,11 +57,9 @@ def main() -> None:
     add_json(parser)
     options = parser.parse_args()
     isolate()
-    arguments = {"autostart": "false", "threads": 1, "map": shipped("maps/demo_room")}
     with ExitStack() as scope:
         log = Path(scope.enter_context(tempfile.TemporaryDirectory())) / "relocalizer.log"
-        words = [word for name, value in arguments.items() for word in ("-p", f"{name}:={value}")]
-        relocalizer = Program("relocalizer", words, log)
+        relocalizer = Program("relocalizer", as_arguments(PARAMETERS), log)
         scope.callback(relocalizer.stop)
         rclpy.init()
         scope.callback(rclpy.try_shutdown)

@@ -1,7 +1,6 @@
 """Mutants of messages and parameters for a relocalizer that runs."""
 
 import array
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -29,6 +28,7 @@ from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.geometry.stamps import parse_stamp
 from vloc_ros.ros.conversions import header, to_bytes_message, to_image, to_transform_stamped
 from vloc_ros.ros.node import LATCHED
+from vloc_ros.ros.programs import as_arguments
 from vloc_ros.shipped import shipped
 
 LOG_LINES = ("[", "Possible reasons are listed at")  # the second is the second half of tf2's own lines
@@ -186,9 +186,8 @@ class _Relocalizer:
     """The program, its log as far as it has been read, and whether a defect was seen."""
 
     def __init__(self, log: Path) -> None:
-        given = {"map": str(shipped("maps/demo_room")), "threads": 1, "tf_timeout": 0.0}
-        arguments = [word for name, value in given.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
-        self.program, self.is_well = Program("relocalizer", arguments, log), True
+        given = {"map": shipped("maps/demo_room"), "threads": 1, "tf_timeout": 0.0}
+        self.program, self.is_well = Program("relocalizer", as_arguments(given), log), True
         self._log, self._read = log, 0
 
     def __enter__(self) -> "_Relocalizer":

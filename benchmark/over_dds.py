@@ -5,7 +5,6 @@ python benchmark/over_dds.py --map MAP --dataset seven_scenes --root DIR --poses
 Images are published one at a time, each when the answer to the one before has come.
 """
 
-import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -30,6 +29,7 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns
 from vloc_ros.ros.diagnostics import from_message
 from vloc_ros.ros.node import LATCHED
+from vloc_ros.ros.programs import as_arguments
 from vloc_ros.tracking.status import ImageReport
 
 ANSWER_TIMEOUT_S, ATTEMPTS = 2.0, 20
@@ -94,10 +94,9 @@ def main() -> None:
     isolate()
     with ExitStack() as scope:
         logs = Path(scope.enter_context(tempfile.TemporaryDirectory()))
-        arguments = [word for name, value in PARAMETERS.items() for word in ("-p", f"{name}:={value}")]
-        server = Program("map_server", ["-p", f"map:={json.dumps(str(options.map.resolve()))}"], logs / "server.log")
+        server = Program("map_server", as_arguments({"map": options.map.resolve()}), logs / "server.log")
         scope.callback(server.stop)
-        relocalizer = Program("relocalizer", arguments, logs / "relocalizer.log")
+        relocalizer = Program("relocalizer", as_arguments(PARAMETERS), logs / "relocalizer.log")
         scope.callback(relocalizer.stop)
         rclpy.init()
         scope.callback(rclpy.try_shutdown)

@@ -31,9 +31,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from vloc_ros.datasets import open_dataset
 from vloc_ros.demo.player import to_camera_info
-from vloc_ros.demo.processes import isolate
+from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.ros.conversions import header, to_image
 from vloc_ros.ros.node import LATCHED
+from vloc_ros.ros.programs import as_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 10.0
@@ -103,23 +104,13 @@ def environment_of(code: Path, cache: Path) -> dict[str, str]:
 
 
 @contextmanager
-def program(
-    code: Path, name: str, parameters: Mapping[str, object], cache: Path
-) -> "Iterator[subprocess.Popen[bytes]]":
+def program(code: Path, name: str, parameters: Mapping[str, object], cache: Path) -> Iterator[Program]:
     """A node of a check-out, in a process of its own."""
-    given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vloc_ros.ros.programs", name, "--ros-args", *given],
-        env=environment_of(code, cache),
-        cwd=code,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    node = Program(name, as_arguments(parameters), cache / f"{name}.log", environment_of(code, cache))
     try:
-        yield process
+        yield node
     finally:
-        process.kill()
-        process.wait()
+        node.kill()
 
 
 def parts(code: Path, cache: Path, map_dir: Path) -> dict[str, tuple[float, float]]:

@@ -6,7 +6,6 @@ Images come at 30 Hz, odometry at 50 Hz, and a node asks 30 times a second. `--b
 """
 
 import argparse
-import json
 import multiprocessing
 import tempfile
 import threading
@@ -31,6 +30,7 @@ from vloc_ros.demo.player import to_camera_info
 from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.ros.conversions import header, to_image, to_stamp_ns, to_transform_stamped
+from vloc_ros.ros.programs import as_arguments
 from vloc_ros.shipped import shipped
 
 IMAGES_HZ, ODOMETRY_HZ, ASKED_HZ = 30.0, 50.0, 30.0
@@ -107,8 +107,7 @@ def spinning(node: Node) -> Iterator[None]:
 def measure(tolerance_s: float, rate_hz: float, seconds: float, frame: Frame, logs: Path) -> dict[str, float]:
     with ExitStack() as scope:
         own = {"transform_tolerance": tolerance_s, "tf_publish_rate": rate_hz}
-        parameters = {"map": json.dumps(str(shipped("maps/demo_room"))), **own}
-        words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        words = as_arguments({"map": shipped("maps/demo_room"), **own})
         scope.callback(Program("relocalizer", words, logs / "relocalizer.log").stop)
         rclpy.init()
         scope.callback(rclpy.try_shutdown)

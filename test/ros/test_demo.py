@@ -27,6 +27,7 @@ from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
+from vloc_ros.ros.programs import as_arguments
 
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 FRAME_NS = 100_000_000
@@ -211,7 +212,7 @@ def test_a_check_out_beside_it_is_not_taken_for_the_package(tmp_path: Path, monk
     (tmp_path / "vloc_ros" / "maps").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     log = tmp_path / "out" / "server.log"
-    server = Program("map_server", ["-p", "map:=/no/such/map"], log)
+    server = Program("map_server", as_arguments({"map": "/no/such/map"}), log)
     deadline_s = time.monotonic() + 120
     while "no such map directory" not in log.read_text() and time.monotonic() < deadline_s:
         server.check()

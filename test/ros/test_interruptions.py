@@ -15,7 +15,7 @@ from vloc_ros.datasets import Frame
 def has_loaded(program: Program, library: str) -> bool:
     """Whether the process runs this package, for from then on nothing is left that we cannot answer for."""
     try:
-        return library in Path(f"/proc/{program.process.pid}/maps").read_text()
+        return library in Path(f"/proc/{program.pid}/maps").read_text()
     except OSError:
         return False
 

@@ -38,7 +38,7 @@ def robot(module_graph: Graph, relocalizer: Program, frames: list[Frame]) -> Rob
 
 
 def resident_mb(program: Program) -> float:
-    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    status = Path(f"/proc/{program.pid}/status").read_text()
     return next(float(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmRSS"))
 
 

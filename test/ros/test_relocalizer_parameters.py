@@ -130,7 +130,7 @@ WRONG_AT_START = [
     ("relocalizer", "tf_mode", "map_to_moon", "must be one of map_to_odom"),
     ("relocalizer", "enabled", 1, "parameter enabled is 1 (int), must be bool"),
     ("relocalizer", "min_inliers", -1, "min_inliers"),
-    ("relocalizer", "max_jump_m", ".nan", "max_jump_m"),
+    ("relocalizer", "max_jump_m", float("nan"), "max_jump_m"),
     ("map_server", "map", 5, "parameter map is 5 (int), must be str"),
 ]
 

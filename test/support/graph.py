@@ -1,9 +1,6 @@
 """For tests: a ROS graph of its own, with nodes in processes of their own and a client that talks to them."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +21,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
 from support import ROOT
+from vloc_ros.demo import processes
 from vloc_ros.demo.processes import DISCOVERY_VARIABLES
+from vloc_ros.ros.programs import as_arguments
 
 LOG_VARIABLES = ("RCUTILS_CONSOLE_OUTPUT_FORMAT", "RCUTILS_COLORIZED_OUTPUT", "RCUTILS_LOGGING_USE_STDOUT")
 WAIT_S = 120.0  # for what takes a second on a quiet computer
@@ -42,26 +41,8 @@ SHUTDOWN = {
 }
 
 
-class Program:
-    """`map_server` or `relocalizer` in a process of its own, or a Python file that runs one."""
-
-    def __init__(self, name: str, domain_id: int, log_file: Path, *ros_arguments: str) -> None:
-        self._log_file = log_file
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id), "PYTHONFAULTHANDLER": "1"}
-        program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
-        command = [sys.executable, *program, "--ros-args", *ros_arguments]
-        with log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    @property
-    def log(self) -> str:
-        return self._log_file.read_text(errors="replace")
-
-    @property
-    def is_running(self) -> bool:
-        return self.process.poll() is None
+class Program(processes.Program):
+    """A node in a process of its own, whose end must be a clean one."""
 
     def lines(self, *words: str) -> list[str]:
         """The lines of the log with all these words in them."""
@@ -69,26 +50,22 @@ class Program:
 
     def interrupt(self, times: int = 1) -> None:
         for _ in range(times):
-            self.process.send_signal(signal.SIGINT)
+            self.send(signal.SIGINT)
 
     def ended(self) -> int:
         """The exit code. If there is none for long, the failure shows where each thread was."""
-        try:
-            return self.process.wait(WAIT_S)
-        except subprocess.TimeoutExpired as error:
-            self.process.send_signal(signal.SIGABRT)  # Python's fault handler
-            self.process.wait()
-            raise AssertionError(f"{self.process.args!r}: not ended after {WAIT_S:g} s\n{self.log}") from error
+        code = self.wait(WAIT_S)
+        if code is None:
+            self.send(signal.SIGABRT)  # Python's fault handler
+            self.wait(WAIT_S)
+            raise AssertionError(f"{self.name}: not ended after {WAIT_S:g} s\n{self.log}")
+        return code
 
     def stop(self) -> None:
         """Interrupt; the end must be a clean one."""
         self.interrupt()
         assert self.ended() == 0, self.log
         assert "Traceback" not in self.log, self.log
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 class Graph:
@@ -117,10 +94,10 @@ class Graph:
         rclpy.shutdown(context=self._context)
 
     def start(self, name: str, *ros_arguments: str, **parameters: object) -> Program:
-        """Start a program; `parameters` as YAML would write them."""
-        given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={_yaml(value)}")]
-        log_file = self.folder / f"{Path(name).stem}_{len(self._programs)}.log"
-        program = Program(name, self.domain_id, log_file, "--disable-external-lib-logs", *ros_arguments, *given)
+        """Start a program with these parameters: one of `vloc_ros.ros.programs`, or a Python file that runs one."""
+        log = self.folder / f"{Path(name).stem}_{len(self._programs)}.log"
+        environment = {"ROS_DOMAIN_ID": str(self.domain_id), "PYTHONFAULTHANDLER": "1"}
+        program = Program(name, [*ros_arguments, *as_arguments(parameters)], log, environment)
         self._programs.append(program)
         return program
 
@@ -234,10 +211,6 @@ class Graph:
 
     def is_up(self, name: str, namespace: str = "/") -> bool:
         return (name, namespace) in self.node.get_node_names_and_namespaces()
-
-
-def _yaml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value}" if value != "" else "''"
 
 
 def isolated_environment() -> dict[str, str | None]:

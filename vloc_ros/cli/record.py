@@ -1,7 +1,6 @@
 """`vloc record`: write down what a live relocalizer says. Needs rclpy, which is loaded only when the command runs."""
 
 import argparse
-import json
 from pathlib import Path
 
 from vloc_ros.cli.command import Command
@@ -16,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from vloc_ros.ros.programs import recorder
+    from vloc_ros.ros.programs import as_arguments, recorder
 
     topics = ("pose", "camera_pose", "status")
     remaps = [word for topic in topics for word in ("-r", f"relocalizer/{topic}:={options.relocalizer}/{topic}")]
     with optional_packages("recording", INSTALL_ROS):
-        return recorder(["--ros-args", "-p", f"out:={json.dumps(str(options.out))}", *remaps])
+        return recorder(["--ros-args", *as_arguments({"out": options.out}), *remaps])
 
 
 COMMAND = Command(

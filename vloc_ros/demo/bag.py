@@ -18,6 +18,7 @@ from vloc_ros.datasets.drive import BASE_FRAME
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.score import Played
 from vloc_ros.ros.camera_input import image_topic
+from vloc_ros.ros.programs import as_arguments
 from vloc_ros.tracking.state import State
 
 CLOCK_PERIOD_S = 0.01
@@ -50,13 +51,13 @@ class BagPlayer:
     def relocalizer_arguments(self) -> list[str]:
         topics = {"image": self._camera.image.name, "camera_info": self._camera.info.name}
         transport = "compressed" if self._camera.image.msgtype == COMPRESSED_IMAGE else "raw"
-        parameters = {"use_sim_time": "true", "image_transport": transport}
+        parameters: dict[str, object] = {"use_sim_time": True, "image_transport": transport}
         if not self._transforms:
-            parameters |= {"base_frame": '""', "tf_mode": "map_to_camera"}
+            parameters |= {"base_frame": "", "tf_mode": "map_to_camera"}
         if transport == "compressed":  # on a topic of any name, as bags have it
             topics |= {image_topic(self._camera.image.name, transport): self._camera.image.name}
         remaps = [word for name, topic in topics.items() for word in ("-r", f"{name}:={topic}")]
-        return [*remaps, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
+        return [*remaps, *as_arguments(parameters)]
 
     def __len__(self) -> int:
         return self._camera.image.count

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vloc_ros.errors import ConfigError, VlocError, reason_of
+from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.ros.domains import claim_domain
 from vloc_ros.shipped import shipped
 
@@ -33,52 +33,74 @@ def isolate() -> None:
 
 
 class Program:
-    """One of the programs of `vloc_ros.ros.programs`, running in a process group of its own until `stop`."""
+    """A program in a process group of its own: the demo, tests and benchmarks start and end nodes with it."""
 
-    def __init__(self, name: str, ros_arguments: Sequence[str], log: Path) -> None:
-        """What the program says goes to the file `log`. Raises ConfigError when that cannot be written."""
-        self._name, self._log = name, log
-        command = [sys.executable, "-m", "vloc_ros.ros.programs", name]
+    def __init__(
+        self, name: str, ros_arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`name`: one of `vloc_ros.ros.programs`, or a Python file that runs one. What it says goes to the file `log`;
+        `environment` is added to that of this process. Raises ConfigError when the log cannot be written."""
+        self.name, self._log = name, log
+        program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    [*command, "--ros-args", "--disable-external-lib-logs", *ros_arguments],
+                    [sys.executable, *program, "--ros-args", "--disable-external-lib-logs", *ros_arguments],
+                    env={**os.environ, **(environment or {})},
                     # Where Python is started it looks for modules, and takes a check-out of this name for the package.
                     cwd=log.parent,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C is for the demo, which then stops its programs in order
+                    start_new_session=True,  # Ctrl-C is for whoever started it, and then stops its programs in order
                 )
         except OSError as error:
-            raise ConfigError(f"{log}: cannot be written: {reason_of(error)}") from error
+            raise ConfigError(f"{log}: cannot be written: {error.strerror or error}") from error
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="replace")
+
     def check(self) -> None:
         """Raises ProgramError, with the end of its log, if the program has ended."""
         code = self._process.poll()
         if code is not None:
-            raise ProgramError(f"{self._name} ended with code {code}, see {self._log}: {self.last_words()}")
+            raise ProgramError(f"{self.name} ended with code {code}, see {self._log}: {self.last_words()}")
 
     def last_words(self) -> str:
         """The end of the log, as one line."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return " | ".join(lines[-LOG_LINES_SHOWN:]) or "it said nothing"
+        return " | ".join(self.log.splitlines()[-LOG_LINES_SHOWN:]) or "it said nothing"
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit code; None if it has not ended by then."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout_s)
+        return None
 
     def stop(self) -> None:
         """Interrupt the program, and kill all of its group if it does not end in time."""
         try:
-            self._send(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_TIMEOUT_S)
+            self.send(signal.SIGINT)
+            self.wait(STOP_TIMEOUT_S)
         finally:  # whatever interrupts the waiting
-            self._send(signal.SIGKILL)
-            self._process.wait()
+            self.kill()
 
-    def _send(self, signal_number: signal.Signals) -> None:
+    def kill(self) -> None:
+        """End all of its group at once."""
+        self.send(signal.SIGKILL)
+        self._process.wait()
+
+    def send(self, signal_number: signal.Signals) -> None:
+        """Send a signal to all of its group."""
         with suppress(ProcessLookupError):  # it is gone already
             os.killpg(self._process.pid, signal_number)

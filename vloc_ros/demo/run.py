@@ -1,6 +1,5 @@
 """The whole demo: starts the nodes, plays, listens, scores and draws; whatever happens, nothing is left running."""
 
-import json
 import signal
 import threading
 import time
@@ -31,6 +30,7 @@ from vloc_ros.demo.score import ANY_MAP, Answer, Limits, Played, faults, notes, 
 from vloc_ros.drawing.overlay import write_picture
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.localizer import load_localizer
+from vloc_ros.ros.programs import as_arguments
 
 START_TIMEOUT_S = 60.0  # for the map server to serve, and again for the first fix
 Check: TypeAlias = Callable[[], None]  # raises if there is no sense in going on
@@ -138,9 +138,9 @@ def _hear(
 
         return check
 
-    map_argument = f"map:={json.dumps(str(map_dir.resolve()))}"
+    arguments = as_arguments({"map": map_dir.resolve()})
     with interruption.held():
-        server = _started(scope, Program("map_server", ["-p", map_argument], out / "map_server.log"))
+        server = _started(scope, Program("map_server", arguments, out / "map_server.log"))
     with interruption.held():  # much is imported on the way
         node = _spinning_node(scope)
         player = make_player(node)

@@ -1,9 +1,11 @@
 """The nodes as programs. Everything is imported inside, so that an interruption while that lasts is a clean end."""
 
+import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +21,17 @@ def relocalizer(arguments: Sequence[str] | None = None) -> int:
 def recorder(arguments: Sequence[str] | None = None) -> int:
     """Run the recorder; returns the exit code."""
     return _run("vloc_ros.ros.recorder", "Recorder", arguments)
+
+
+def as_arguments(parameters: Mapping[str, object]) -> list[str]:
+    """Parameters as words behind `--ros-args`."""
+    import yaml
+
+    def text(value: object) -> str:
+        plain = str(value) if isinstance(value, Path) else value
+        return str(yaml.safe_dump(plain, default_flow_style=True, width=math.inf)).removesuffix("\n...\n").rstrip()
+
+    return [word for name, value in parameters.items() for word in ("-p", f"{name}:={text(value)}")]
 
 
 def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
