@@ -1,6 +1,7 @@
 """The pages: every link leads somewhere, and the README's "Where is..." tables mirror the tree."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -119,3 +120,14 @@ def test_every_command_line_is_one(page: Path) -> None:
 def test_command_lines_are_found() -> None:
     assert ["inspect", "maps/office"] in commands(ROOT / "README.md")
     assert any("--novel-views" in line for line in commands(ROOT / "docs/benchmarks/accuracy.md"))
+
+
+def test_diagrams_are_what_their_script_draws(tmp_path: Path) -> None:
+    pictures = ROOT / "docs/pictures"
+    drawn = runpy.run_path(str(pictures / "diagrams.py"))
+    for function in ("architecture", "way_of_an_image", "tf_tree"):
+        drawn[function].__globals__["HERE"] = tmp_path
+        drawn[function]()
+    names = sorted(path.name for path in pictures.glob("*.svg"))
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    assert all((pictures / name).read_bytes() == (tmp_path / name).read_bytes() for name in names)

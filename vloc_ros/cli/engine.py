@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="GPU memory that one layer may use for itself, in MiB; builds anew, whatever is kept (default: 1024)",
     )
-    actions.add_parser("list", help="say which engines are kept, and for what")
+    actions.add_parser("list", help="list the engines that are kept, and for what")
     clean = actions.add_parser("clean", help="remove engines that this computer cannot use any more")
     clean.add_argument("--all", action="store_true", help="remove all engines, and timing caches too")
 
