@@ -2,11 +2,11 @@
 
 import shutil
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -157,20 +157,31 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, fault: str)
     assert "\n" not in str(error.value)
 
 
-def test_a_budget_of_minutes_ends_by_the_clock_and_measuring_is_free(tmp_path: Path) -> None:
+def test_a_budget_of_minutes_ends_by_the_clock_and_measuring_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock of which each look takes a tenth of a second, and each measurement an hour."""
     options = TrainingOptions(minutes=1.5 / 60, batch_size=2, accumulate=1)
     trainer, _ = make_trainer(tmp_path, options)
     measured = []
+    now_s = 0.0
+
+    def look() -> float:
+        nonlocal now_s
+        now_s += 0.1
+        return now_s
 
     def validate(_: Trainer) -> Mapping[str, float]:
-        time.sleep(1.0)
+        nonlocal now_s
+        now_s += 3600
         measured.append(trainer.fraction)
         return {"recall": 0.5}
 
+    monkeypatch.setattr(trainer_module, "time", SimpleNamespace(monotonic=look))
     trainer.train(no_report, validate, 3)
-    assert trainer.progress.iteration >= 1
-    assert trainer.progress.seconds >= 1.5
-    assert len(measured) <= 2  # at a third and at two thirds, unless one step is longer than that
+    assert trainer.progress.iteration >= 5
+    assert 1.5 <= trainer.progress.seconds < 2.0
+    assert len(measured) == 2  # at a third and at two thirds
     assert all(0.33 < fraction < 1 for fraction in measured)
     assert list((tmp_path / "tensorboard").iterdir())
 
