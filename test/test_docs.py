@@ -131,3 +131,12 @@ def test_diagrams_are_what_their_script_draws(tmp_path: Path) -> None:
     names = sorted(path.name for path in pictures.glob("*.svg"))
     assert names == sorted(path.name for path in tmp_path.iterdir())
     assert all((pictures / name).read_bytes() == (tmp_path / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_source_files_that_a_page_names_exist(page: Path) -> None:
+    """Paths from the root, or from the package; `pram` is the method that CONTRIBUTING.md adds."""
+    named = re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|sh|launch\.py))`", page.read_text(encoding="utf-8"))
+    roots = (ROOT, ROOT / "vloc_ros")
+    missing = [path for path in named if "/pram/" not in path and not any((root / path).exists() for root in roots)]
+    assert not missing
