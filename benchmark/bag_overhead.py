@@ -14,11 +14,11 @@ from pathlib import Path
 
 from inputs import data_of, parser_of
 from results import Results
-from tqdm import tqdm
 
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
+from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.bag_frames import bag_frames
@@ -64,8 +64,8 @@ def main() -> None:
 
 
 def _write(bag: Path, dataset: Dataset, wanted: WriteOptions) -> None:
-    with tqdm(total=len(dataset), desc="writing", unit="frame", leave=False, disable=None) as bar:
-        write_dataset(bag, dataset, LOOKING_AHEAD, wanted, lambda done, _: bar.update(done - bar.n))
+    with frame_bar() as advance:
+        write_dataset(bag, dataset, LOOKING_AHEAD, wanted, advance)
 
 
 def _localize_only(localizer: Localizer, path: Path) -> float:

@@ -287,6 +287,22 @@ def test_map_without_pytorch_says_what_to_install(
     assert "requirements/offline.txt" in line
 
 
+def test_a_map_of_another_run_is_replaced_only_when_that_is_asked_for(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_module(monkeypatch, "vloc_ros.training.stages.build_map", "torch")  # where it would begin
+    work = tmp_path / "work"
+    arguments = ("map", "--dataset", "synthetic_room", "--out", place / "map", "--workdir", work)
+    there = f"{place / 'map'}: there is a map already; --overwrite replaces it"
+    assert there in refusal(capsys, *arguments)
+    assert "torch" in refusal(capsys, *arguments, "--overwrite")
+    assert "torch" in refusal(capsys, *arguments[:4], tmp_path / "new")
+    work.mkdir()
+    (work / "stages.json").write_text("{}")  # of the run that made it: the same command goes on
+    assert "torch" in refusal(capsys, *arguments)
+    assert there in refusal(capsys, *arguments, "--fresh")
+
+
 def test_demo_without_ros_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,11 +3,10 @@
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_split
+from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, extrinsics_of
@@ -44,9 +43,9 @@ def run(options: argparse.Namespace) -> int:
         drift=OdometryDrift().scaled(options.drift),
     )
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
+    with frame_bar() as advance:
         mounting = extrinsics_of(dataset)
-        write_dataset(options.out, dataset, mounting, wanted, lambda done, _: bar.update(done - bar.n))
+        write_dataset(options.out, dataset, mounting, wanted, advance)
     print(f"{options.out}: {len(dataset)} images")
     return 0
 

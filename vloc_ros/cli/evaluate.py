@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Collection, Iterator
 from functools import partial
 
-from tqdm import tqdm
-
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.evaluate_outputs import add_outputs, write_outputs
@@ -18,6 +16,7 @@ from vloc_ros.cli.options import (
     session_options,
     warn_of_cameras,
 )
+from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
 from vloc_ros.datasets import Dataset, Frame, open_dataset
 from vloc_ros.errors import ConfigError
@@ -79,8 +78,8 @@ def _evaluated(localizer: Localizer, dataset: Dataset) -> tuple[Evaluation, Load
     def load(names: Collection[str]) -> Iterator[Frame]:
         return (dataset.frame(index) for index, name in enumerate(dataset.names) if name in names)
 
-    with tqdm(total=len(dataset), unit="frame", leave=False, disable=None) as bar:
-        return evaluate(localizer, dataset, lambda done, _: bar.update(done - bar.n)), load
+    with frame_bar() as advance:
+        return evaluate(localizer, dataset, advance), load
 
 
 COMMAND = Command(

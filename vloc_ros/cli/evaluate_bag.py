@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
 from vloc_ros.cli.options import add_bag_topics, add_old_name, warn_of_cameras
+from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
@@ -124,15 +123,10 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
 def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 
-    with tqdm(total=0, unit="frame", leave=False, disable=None) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        correction = _correction(options)
-        wanted = _bag_options(options, correction.offset_s)
-        return evaluate_bag(localizer, options.bag, wanted, correction, progress, partial(warn_of_cameras, localizer))
+    correction = _correction(options)
+    wanted = _bag_options(options, correction.offset_s)
+    with frame_bar() as advance:
+        return evaluate_bag(localizer, options.bag, wanted, correction, advance, partial(warn_of_cameras, localizer))
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:

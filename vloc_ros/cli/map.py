@@ -7,6 +7,8 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_old_name, add_split
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
+from vloc_ros.errors import ConfigError
+from vloc_ros.maps.reader import MANIFEST_FILE
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
 from vloc_ros.optional_packages import optional_packages, pip_install
 
@@ -32,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(),
         choices=ADDED_PRECISIONS,
         help="of more networks for GPUs, beside the one in float32; any run in --workdir can be given them later",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a map of another run in --out, once the new one is made",
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
@@ -101,13 +108,15 @@ def run(options: argparse.Namespace) -> int:
     from vloc_ros.training.map_options import MapOptions, TrainingOptions
     from vloc_ros.training.method_options import flags_of, make_options, options_class
 
+    workdir = options.workdir or Path(f"{options.out.resolve()}.work")
+    _require_no_other_map(options, workdir)
     methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
     map_options = MapOptions(
         dataset=options.dataset,
         root=options.root,
         split=options.split,
         out=options.out,
-        workdir=options.workdir or Path(f"{options.out.resolve()}.work"),
+        workdir=workdir,
         method=make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own}),
         poses=options.poses,
         mesh=options.mesh,
@@ -132,6 +141,15 @@ def run(options: argparse.Namespace) -> int:
         from vloc_ros.training.stages.build_map import build_map
     build_map(map_options, TerminalProgress())
     return 0
+
+
+def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
+    """A map that this run has not made is replaced only for who says so. Raises ConfigError."""
+    from vloc_ros.training.stages.records import RECORDS
+
+    continued = (workdir / RECORDS).exists() and not options.fresh
+    if (options.out / MANIFEST_FILE).exists() and not continued and not options.overwrite:
+        raise ConfigError(f"{options.out}: there is a map already; --overwrite replaces it once the new one is made")
 
 
 COMMAND = Command(

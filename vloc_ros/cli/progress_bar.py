@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tqdm import tqdm
 
@@ -13,10 +13,12 @@ SECONDS_BETWEEN_LINES = 0.5 if sys.stderr.isatty() else 30.0  # a log file wants
 
 
 class TerminalProgress:
-    """A `vloc_ros.progress.Progress` on standard error; `enabled`: else it is as `Silent`."""
+    """A `vloc_ros.progress.Progress` on standard error; `enabled`: else it is as `Silent`. `leave`: finished bars stay
+    to be seen."""
 
-    def __init__(self, enabled: bool = True) -> None:
+    def __init__(self, enabled: bool = True, leave: bool = True) -> None:
         self._enabled = enabled
+        self._leave = leave
 
     def say(self, line: str) -> None:
         """A line clear of any bar."""
@@ -32,6 +34,7 @@ class TerminalProgress:
             bar_format=BAR_FORMAT,
             mininterval=SECONDS_BETWEEN_LINES,
             disable=not self._enabled,
+            leave=self._leave,
         ) as display:
 
             def advance(done: int, total: int, note: str = "") -> None:
@@ -40,3 +43,8 @@ class TerminalProgress:
                 display.update(done - display.n)
 
             yield advance
+
+
+def frame_bar() -> AbstractContextManager[Bar]:
+    """How many frames are done: on a terminal only, and gone when all are."""
+    return TerminalProgress(sys.stderr.isatty(), leave=False).bar("frames")

@@ -1,19 +1,20 @@
 """`vloc view`: look at a run in 3-D, with the rerun viewer."""
 
 import argparse
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_map, add_split
-from vloc_ros.datasets import open_dataset
+from vloc_ros.cli.progress_bar import frame_bar
+from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.progress import Bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     localizer = load_localizer(options.map)
     with ExitStack() as scope:
         frames, count = _frames(options, localizer, scope)
-        show_in_rerun(localizer, tqdm(frames, total=count, unit="frame", leave=False, disable=None), options.save)
+        show_in_rerun(localizer, _counted(frames, count, scope.enter_context(frame_bar())), options.save)
     return 0
 
 
@@ -41,6 +42,12 @@ def _frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack)
         return frames, len(frames)
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     return (dataset.frame(index) for index in range(len(dataset))), len(dataset)
+
+
+def _counted(frames: Iterable[Frame], count: int, advance: Bar) -> Iterator[Frame]:
+    for done, frame in enumerate(frames, start=1):
+        yield frame
+        advance(done, count)
 
 
 COMMAND = Command(

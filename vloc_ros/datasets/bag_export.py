@@ -1,6 +1,5 @@
 """Writes a data set as the bag that a robot would have recorded that drives along it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.progress import Advance, no_advance
 
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
@@ -55,7 +55,7 @@ def write_dataset(
     dataset: Dataset,
     base_from_camera: Matrix,
     options: WriteOptions,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Advance = no_advance,
 ) -> None:
     """Write a data set as a bag: images, camera_info, true camera poses, odometry, TF from odom to the camera.
 
@@ -70,8 +70,7 @@ def write_dataset(
             stamp_ns = START_NS + round(step * NS_PER_S / options.rate_hz)
             _write_motion(bag, stamp_ns, drive.odom_from_base[step])
             _write_view(bag, stamp_ns, dataset, step, options)
-            if progress:
-                progress(step + 1, len(drive))
+            progress(step + 1, len(drive))
 
 
 def _write_motion(bag: BagWriter, stamp_ns: int, odom_from_base: Matrix) -> None:

@@ -22,6 +22,7 @@ from vloc_ros.files import write_text
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, write_tum
 from vloc_ros.localizer import Localizer
+from vloc_ros.progress import Advance, no_advance
 
 LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
@@ -94,9 +95,7 @@ class Evaluation:
         write_tum(truth, [StampedPose(t, r.true_map_from_camera) for t, r in stamped])
 
 
-def evaluate(
-    localizer: Localizer, dataset: Dataset, progress: Callable[[int, int], object] | None = None
-) -> Evaluation:
+def evaluate(localizer: Localizer, dataset: Dataset, progress: Advance = no_advance) -> Evaluation:
     """Localize every frame, as many at once as the localizer's sessions take. `progress(done, total)` is called after
     each. Errors of reading or localizing a frame are raised with its name in front."""
 
@@ -110,8 +109,7 @@ def evaluate(
         return prefetch(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
 
     def count(done: int) -> None:
-        if progress:
-            progress(done, len(dataset))
+        progress(done, len(dataset))
 
     return evaluate_frames(localizer, frames(), count)
 

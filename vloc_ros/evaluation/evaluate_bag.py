@@ -12,6 +12,7 @@ from vloc_ros.evaluation.alignment import Correction, corrected
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate_frames
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
+from vloc_ros.progress import Advance, no_advance
 
 
 def evaluate_bag(
@@ -19,7 +20,7 @@ def evaluate_bag(
     path: Path,
     options: BagOptions,
     correction: Correction,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Advance = no_advance,
     look_at: Callable[[Iterable[Camera]], object] | None = None,
 ) -> Evaluation:
     """Localize every image that has ground truth; `progress(done, total)` with the skipped ones among the done, and
@@ -35,8 +36,7 @@ def evaluate_bag(
             look_at(sensor.sent for sensor in frames.calibrations.cameras)
 
         def count(done: int) -> None:
-            if progress:
-                progress(done + frames.left_out, len(frames))
+            progress(done + frames.left_out, len(frames))
 
         evaluation = evaluate_frames(localizer, frames, count)
     views = localizer.landmark_map.views_of(options.place)
