@@ -88,9 +88,9 @@ def test_an_unfinished_bag_is_never_left_behind(tmp_path: Path) -> None:
     def fail() -> None:
         with open_writer(tmp_path / "bag") as bag:
             write_view(bag, 0)
-            raise RuntimeError
+            raise RuntimeError("in the middle")
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert list(tmp_path.iterdir()) == []
 
