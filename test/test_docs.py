@@ -1,9 +1,11 @@
 """The pages: every link leads somewhere, and the README's "Where is..." tables mirror the tree."""
 
+import ast
 import re
 import runpy
 import shlex
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from support import ROOT
@@ -140,3 +142,12 @@ def test_source_files_that_a_page_names_exist(page: Path) -> None:
     roots = (ROOT, ROOT / "vloc_ros")
     missing = [path for path in named if "/pram/" not in path and not any((root / path).exists() for root in roots)]
     assert not missing
+
+
+@pytest.mark.needs("pycolmap", "rosbags", "scipy", "trimesh")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_programs_on_a_page_import_exists(page: Path) -> None:
+    for program in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(program)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("vloc_ros"):
+                assert all(resolve_name(f"{node.module}:{alias.name}") for alias in node.names)
