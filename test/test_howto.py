@@ -26,6 +26,7 @@ def program() -> str:
     return str(code).replace(names, 'IMAGES, DEPTH, TRUTH, MAP_FRAME = "", "/depth", "/pose", "map"')
 
 
+@pytest.mark.needs("mcap", "rosbags", "scipy")
 def test_a_bag_with_depth_becomes_a_folder(tmp_path: Path) -> None:
     with open_writer(tmp_path / "drive") as bag:
         for index in range(IMAGES):
