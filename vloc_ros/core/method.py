@@ -65,7 +65,8 @@ class Method(Protocol):
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences | None:
         """All correspondences that the map's points have near this pose, by guided matching: the pose is refined over
-        them. None, of a method whose maps have no points with descriptors, leaves the pose as it is."""
+        them, and the gate judges that pose. None, of a method whose maps have no points with descriptors, leaves the
+        pose as it is."""
         ...
 
     def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:
