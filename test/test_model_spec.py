@@ -7,7 +7,7 @@ from support.tiny_networks import SPEC
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec, ModelSpec, TensorSpec
-from vloc_ros.core.session import max_batch_of, row, stack
+from vloc_ros.core.session import Tensors, max_batch_of, row, stack
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.inference.checks import check_inputs
@@ -70,11 +70,12 @@ def test_inputs_by_name_are_checked_together() -> None:
     spec = ModelSpec({"image": IMAGE, "scores": TensorSpec("float32", (5,))}, {"labels": TensorSpec("int32")})
     images, scores = np.zeros((2, 8, 16, 3), np.uint8), np.zeros((2, 5), np.float32)
     assert check_inputs({"image": images, "scores": scores}, spec, 2) == 2
-    for wrong, words in (
+    wrongs: list[tuple[Tensors, str]] = [
         ({"image": images}, r"given \['image'\], its inputs are \['image', 'scores'\]"),
         ({"image": images, "scores": scores[:1]}, "given 1 and 2 images at once"),
         ({"image": images, "scores": scores.astype(float)}, "given float64 .* as 'scores'"),
-    ):
+    ]
+    for wrong, words in wrongs:
         with pytest.raises(ModelError, match=words):
             check_inputs(wrong, spec, 2)
     with pytest.raises(ModelError, match="given 2 images at once, it takes 1 to 1"):
