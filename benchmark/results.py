@@ -8,7 +8,7 @@ A file of `docs/benchmarks/results/` has the keys
     hardware   the computer, and what else ran on it
     data       the images
     columns    for each column its title and how a row's figures are shown in it
-    rows       the figures by name; a cell that has none is given as text under the column's title
+    rows       the figures by name; `texts` of a row, by the columns' titles, take the place of cells without figures
 """
 
 import argparse
@@ -41,8 +41,8 @@ class Column:
 
     def cell(self, row: Row) -> str:
         """What stands in this column; empty where the row has neither a text of this title nor all the figures."""
-        if isinstance(text := row.get(self.title), str):
-            return text
+        if self.title in (texts := row.get("texts", {})):
+            return str(texts[self.title])
         try:
             return self.show.format_map({name: figure for name, figure in row.items() if figure is not None})
         except KeyError:

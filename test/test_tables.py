@@ -50,7 +50,7 @@ def test_what_a_benchmark_writes_becomes_a_table(tmp_path: Path, monkeypatch: py
         "Data: two images", {"block": "{percent:g} %", "median": results.MEDIAN, "error": "{error}"}
     )
     table.add(percent=10.0, median_cm=1.234, median_deg=0.5, error=None)
-    table.add(percent=20.0, median_cm=None, median_deg=None, median="none")
+    table.add(percent=20.0, median_cm=None, median_deg=None, texts={"median": "none"})
     table.write(tmp_path / "occlusion.json")
     written = json.loads((tmp_path / "occlusion.json").read_text())
     assert written["command"] == ["python benchmark/occlusion.py --map 'a map' --split test"]
