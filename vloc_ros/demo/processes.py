@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vloc_ros.errors import ConfigError, VlocError
+from vloc_ros.errors import VlocError
+from vloc_ros.files import write_errors
 from vloc_ros.ros.domains import claim_domain
 from vloc_ros.shipped import shipped
 
@@ -42,7 +43,7 @@ class Program:
         `environment` is added to that of this process. Raises ConfigError when the log cannot be written."""
         self.name, self._log = name, log
         program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
-        try:
+        with write_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
@@ -55,8 +56,6 @@ class Program:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C is for whoever started it, and then stops its programs in order
                 )
-        except OSError as error:
-            raise ConfigError(f"{log}: cannot be written: {error.strerror or error}") from error
 
     @property
     def pid(self) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vloc_ros.files import write_text
 from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, range_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +80,7 @@ def main() -> int:
     for path, content in files:
         print(f"{path.relative_to(ROOT)}: {'differs from vloc_ros/ros/parameters.py' if check else 'written'}")
         if not check:
-            path.write_text(content, encoding="utf-8")
+            write_text(path, content)
     return int(check and bool(files))
 
 

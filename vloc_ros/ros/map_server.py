@@ -9,7 +9,7 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import ConfigError, MapError, VlocError
+from vloc_ros.errors import ConfigError, MapError, VlocError, reason_of
 from vloc_ros.maps import StoredMap, pack_map, read_map
 from vloc_ros.maps.reader import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
@@ -86,8 +86,9 @@ class MapServer(VlocNode[MapServerParameters]):
                 topic = expand_topic_name(LANDMARKS_OF.format(place), self.get_name(), self.get_namespace())
                 validate_full_topic_name(topic)
             except Exception as error:  # of several kinds
-                reason = str(error).splitlines()[0]
-                raise MapError(f"{uri}: place {place!r} cannot be part of a topic's name: {reason}") from error
+                raise MapError(
+                    f"{uri}: place {place!r} cannot be part of a topic's name: {reason_of(error)}"
+                ) from error
         return stored
 
     def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

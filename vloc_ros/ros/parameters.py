@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
 from vloc_ros.tracking.track import TrackingOptions
@@ -190,7 +191,7 @@ class RelocalizerParameters(NodeParameters):
     )
     min_confidence: float = parameter(
         0.0,
-        "Accept no pose that is less likely than this to be within 5 cm and 5 deg of the truth. 0: the map's own "
+        f"Accept no pose that is less likely than this to be within {RIGHT_POSE} of the truth. 0: the map's own "
         "limit, set for the false positive rate that `vloc map` was told.",
         low=0.0,
         high=1.0,

@@ -4,8 +4,8 @@ import math
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))
-    make_node, run = getattr(import_module(module), node), import_module("vloc_ros.ros.node").run
+    make_node, run = resolve_name(f"{module}:{node}"), resolve_name("vloc_ros.ros.node:run")
     try:
         code: int = run(make_node, arguments, lambda: bool(interruptions))
         return code

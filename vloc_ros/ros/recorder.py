@@ -9,8 +9,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, reason_of
 from vloc_ros.evaluation.recorded import CAMERA_POSE_FILE, COVARIANCE_FILE, POSE_FILE, STATUS_FILE
+from vloc_ros.files import write_errors
 from vloc_ros.geometry.trajectory import StampedPose, to_tum_line
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_stamp_ns
@@ -65,7 +66,7 @@ class Recorder(VlocNode[RecorderParameters]):
             file.write(f"{line}\n")
             file.flush()
         except OSError as error:
-            self.get_logger().error(f"{file.name}: {error.strerror}", throttle_duration_sec=10.0)
+            self.get_logger().error(f"{file.name}: {reason_of(error)}", throttle_duration_sec=10.0)
 
 
 def _matrix(pose: Pose) -> Matrix:
@@ -74,8 +75,6 @@ def _matrix(pose: Pose) -> Matrix:
 
 
 def _new_file(path: Path) -> TextIO:
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("x", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 from vloc_ros.core.model_spec import NETWORK, Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
-from vloc_ros.errors import ModelError
+from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
@@ -64,7 +64,7 @@ class ExportStage(Stage[Networks]):
         try:
             return {precision: _file(directory, precision).read_bytes() for precision in self.settings.precisions}
         except OSError as error:
-            raise ModelError(f"{error.filename}: {error.strerror}; --fresh makes it anew") from error
+            raise ModelError(f"{error.filename}: {reason_of(error)}; --fresh makes it anew") from error
 
     def is_there(self, directory: Path) -> bool:
         return all(_file(directory, precision).is_file() for precision in self.settings.precisions)
