@@ -18,7 +18,7 @@ from onnx import TensorProto
 from support.fake_cuda import CudaError
 from support.fake_tensorrt import FakeTensorRt, installed
 from support.tensorrt_scenes import Said, open_tensorrt
-from support.tiny_networks import SPEC, given, images, network
+from support.tiny_networks import SPEC, TWO_INPUTS, given, images, network, network_of_two_inputs
 
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
@@ -27,6 +27,7 @@ from vloc_ros.inference.cuda import Cuda
 from vloc_ros.inference.cuda import CudaError as CudaFailure
 from vloc_ros.inference.engine_build import _strongly_typed
 from vloc_ros.inference.onnxruntime import OnnxSession
+from vloc_ros.inference.tensorrt import TensorRtSession
 
 
 @pytest.fixture(params=["10", "11", "real"])
@@ -68,6 +69,25 @@ def test_outputs_are_those_of_onnx_runtime(any_trt: None, max_batch: int) -> Non
             assert outputs[name].dtype == expected[name].dtype
             np.testing.assert_allclose(outputs[name], expected[name], rtol=1e-6)
     session.close()
+
+
+def test_a_network_of_two_inputs(any_trt: None) -> None:
+    settings = SessionSettings(max_batch=3)
+    content = network_of_two_inputs()
+    session, reference = TensorRtSession(content, TWO_INPUTS, settings), OnnxSession(content, TWO_INPUTS, settings)
+    assert session.max_batch == reference.max_batch == 3
+    rng = np.random.default_rng(0)
+    for seed, count in enumerate([3, 1, 1, 1, 3]):
+        shown = images(count, seed)
+        weights = rng.uniform(size=(count, 5)).astype(np.float32)
+        inputs: dict[str, np.ndarray] = {"weights": weights, "image": shown}
+        expected = weights * shown.max(axis=(1, 2, 3))[:, None]
+        for found in (session.run(inputs), reference.run(inputs)):
+            np.testing.assert_allclose(found["weighted"], expected, rtol=1e-6)
+    with pytest.raises(ModelError, match=r"given \['image'\], its inputs are \['image', 'weights'\]"):
+        session.run({"image": images(1)})
+    session.close()
+    assert TensorRtSession(network_of_two_inputs(batch=1), TWO_INPUTS, settings).max_batch == 1
 
 
 def test_outputs_stay_when_the_session_goes_on(any_trt: None) -> None:

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from support.fake_cuda import FakeCuda
 
 VERSIONS = {"10": "10.16.1.11", "11": "11.4.0.106"}
+NUMPY_TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(float)": np.float32}
 UNSUPPORTED = ("NonMaxSuppression", "Det")
 MAGIC = b"fake engine\n"
 
@@ -283,7 +284,7 @@ class Context:
         self.trt, self.engine = trt, engine
         self.session = ort.InferenceSession(engine.model, providers=["CPUExecutionProvider"])
         self.addresses: dict[str, int] = {}
-        self.shape: tuple[int, ...] = ()
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.has_run = False
 
     def set_tensor_address(self, name: str, address: int) -> bool:
@@ -292,12 +293,13 @@ class Context:
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         low, _, high = self.engine.batches
-        self.shape, self.has_run = shape, False
+        self.shapes[name], self.has_run = shape, False
         return not self.trt.fails("set_input_shape") and low <= shape[0] <= high
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         shape = self.engine.tensors[name].shape
-        return (self.shape[0], *shape[1:])
+        (batch,) = {given[0] for given in self.shapes.values()}
+        return (batch, *shape[1:])
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         stream = self.trt.cuda.streams[stream_handle]
@@ -307,15 +309,16 @@ class Context:
             self.trt.log(Severity.ERROR, "operation not permitted when stream is capturing")
             return False
         assert set(self.addresses) == set(self.engine.tensors)
-        shape, self.has_run = self.shape, True
-        stream.put(lambda: self._compute(shape))
+        shapes, self.has_run = dict(self.shapes), True
+        assert set(shapes) == set(self.engine.inputs)
+        stream.put(lambda: self._compute(shapes))
         return True
 
-    def _compute(self, shape: tuple[int, ...]) -> None:
-        name = self.engine.inputs[0]
-        images = view(self.addresses[name], np.dtype(np.uint8), shape)
+    def _compute(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        kinds = {node.name: np.dtype(NUMPY_TYPES[node.type]) for node in self.session.get_inputs()}
+        given = {name: view(self.addresses[name], kinds[name], shape) for name, shape in shapes.items()}
         outputs = [name for name in self.engine.tensors if name not in self.engine.inputs]
-        for output, value in zip(outputs, self.session.run(outputs, {name: images}), strict=True):
+        for output, value in zip(outputs, self.session.run(outputs, given), strict=True):
             view(self.addresses[output], value.dtype, value.shape)[...] = value
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from vloc_ros.core.model_spec import GridSpec
+from vloc_ros.core.model_spec import GridSpec, ModelSpec, TensorSpec
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 SPEC = GridSpec(width=16, height=8, stride=4, outputs=VSNetMethod.outputs)
@@ -73,6 +73,37 @@ def _votes(name: str, values: NDArray[np.float32] | None) -> list[Any]:
         helper.make_node("Neg", ["column"], ["negative"]),
         helper.make_node("Concat", ["column", "negative"], [name], axis=3),
     ]
+
+
+TWO_INPUTS = ModelSpec(
+    {"image": TensorSpec("uint8", (8, 16, 3)), "weights": TensorSpec("float32", (5,))},
+    {"weighted": TensorSpec("float32", (5,))},
+)
+
+
+def network_of_two_inputs(batch: int | None = None) -> bytes:
+    """weighted = weights times the brightest value of the image."""
+    inputs, outputs = (
+        [
+            helper.make_tensor_value_info(
+                name,
+                TensorProto.UINT8 if tensor.element == "uint8" else TensorProto.FLOAT,
+                (batch or "batch", *tensor.shape),
+            )
+            for name, tensor in tensors.items()
+        ]
+        for tensors in (TWO_INPUTS.inputs, TWO_INPUTS.outputs)
+    )
+    nodes = [
+        helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["real"], ["brightest"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["brightest", "last"], ["column"]),
+        helper.make_node("Mul", ["weights", "column"], ["weighted"]),
+    ]
+    constants = [helper.make_tensor("last", TensorProto.INT64, [1], [1])]
+    graph = helper.make_graph(nodes, "two", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
 
 
 def given(shown: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
