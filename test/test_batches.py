@@ -16,7 +16,7 @@ STRIDE = 4
 
 
 def numbered_frames(count: int) -> TrainingFrames:
-    """Frame i is a plain image of value i, of scene i modulo 3."""
+    """Frame i is a plain image of value i, of place i modulo 3."""
     values = np.arange(count, dtype=np.uint8)
     return TrainingFrames(
         names=tuple(map(str, values)),
@@ -24,7 +24,7 @@ def numbered_frames(count: int) -> TrainingFrames:
         cells=np.ones((count, SIZE // 2, SIZE // 2), np.uint16),
         intrinsics=np.tile([60.0, 60.0, 31.5, 31.5], (count, 1)),
         map_from_camera=np.tile(np.eye(4), (count, 1, 1)),
-        scenes=np.arange(count) % 3,
+        places=np.arange(count) % 3,
     )
 
 
@@ -84,9 +84,9 @@ def test_a_batch_says_of_which_scene_a_frame_is_and_how_often_it_was_shown() -> 
     shown = dict.fromkeys(range(7), 0)
     for number in range(9):
         batch = source.batch(number)
-        assert batch.scenes.dtype == batch.epochs.dtype == torch.int64
-        for index, scene, epoch in zip(batch.images[:, 0, 0, 0].tolist(), batch.scenes, batch.epochs, strict=True):
-            assert (int(scene), int(epoch)) == (index % 3, shown[index])
+        assert batch.places.dtype == batch.epochs.dtype == torch.int64
+        for index, place, epoch in zip(batch.images[:, 0, 0, 0].tolist(), batch.places, batch.epochs, strict=True):
+            assert (int(place), int(epoch)) == (index % 3, shown[index])
             shown[index] += 1
 
 

@@ -34,7 +34,7 @@ from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.stages import calibration_stage, source_stage
 from vloc_ros.training.stages.build_map import build_map
-from vloc_ros.training.stages.records import load_records
+from vloc_ros.training.stages.stage_records import load_records
 from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
 
@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_map(interrupted: Path) -> None:
     assert len(frames) == 22  # of 24, two are held out
     assert (frames.cells > 0).mean() > 0.5
     assert frames.cells.max() <= len(landmarks_in(interrupted))
-    assert not frames.scenes.any()
+    assert not frames.places.any()
 
 
 def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(

@@ -81,15 +81,15 @@ def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
     np.testing.assert_array_equal(landmark_map.places, regions.place_of_landmark)
     frames = open_frames(tmp_path / "work" / "frames")
     owners = [name.split("/")[0] for name in frames.names]
-    assert owners == [regions.names[number] for number in frames.scenes]
+    assert owners == [regions.names[number] for number in frames.places]
     for name in regions.names:
         assert (tmp_path / "work" / f"depth_{name}.json").exists()
         assert f"depth_correction_{name}" in landmark_map.manifest.training
-    np.testing.assert_array_equal(landmark_map.view_places, frames.scenes)
+    np.testing.assert_array_equal(landmark_map.view_places, frames.places)
     if method is VSNET:
         of_first = (frames.cells > 0) & (frames.cells <= len(regions.places[0].landmarks))
-        assert of_first[frames.scenes == 0].mean() > 0.5
-        assert not of_first[frames.scenes == 1].any()
+        assert of_first[frames.places == 0].mean() > 0.5
+        assert not of_first[frames.places == 1].any()
     localizes(tmp_path, "joined", rooms)
 
 

@@ -84,7 +84,7 @@ def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity
     estimated = Estimated(
         pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
     )
-    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0, moved=False)
+    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0, novel=False)
 
 
 def test_fitting_finds_how_far_the_covariances_were_off() -> None:
@@ -98,7 +98,7 @@ def test_fitting_finds_how_far_the_covariances_were_off() -> None:
 def test_fitting_finds_how_errors_grow_away_from_the_mapping_views() -> None:
     rng = np.random.default_rng(5)
     away = rng.uniform(0, 1, 400)
-    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres, moved=True) for metres in away]
+    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres, novel=True) for metres in away]
     calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
     assert 2.0 < calibration.position_scale < 2.6
     assert 2.0 < calibration.away_scale < 3.5

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.training_scenes import SMALL, coarse_images, settled_objective
+from support.training_scenes import SMALL, coarse_images, objective_with_statistics
 
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.geometry.camera import Camera
@@ -19,7 +19,7 @@ from vloc_ros.training.vsnet.options import Preset
 
 @pytest.fixture(scope="module")
 def objective() -> VSNetObjective:
-    return settled_objective("mobile")
+    return objective_with_statistics("mobile")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, im
 
 @pytest.mark.parametrize("preset", ["mobile", "resnet50"])
 def test_a_fused_network_does_the_same_in_fewer_steps(preset: Preset) -> None:
-    network = settled_objective(preset).network.eval()
+    network = objective_with_statistics(preset).network.eval()
     rewritten = fused(network)
     removed = (torch.nn.BatchNorm2d, torch.nn.PixelUnshuffle)
     assert any(isinstance(module, removed) for module in network.modules())

@@ -38,7 +38,7 @@ def smooth_frames(measures: bool = False) -> TrainingFrames:
         cells=cells,
         intrinsics=np.column_stack([rng.uniform(80, 100, (COUNT, 2)), rng.uniform((45, 28), (50, 34), (COUNT, 2))]),
         map_from_camera=poses,
-        scenes=np.arange(COUNT) % 2,
+        places=np.arange(COUNT) % 2,
     )
 
 
@@ -57,7 +57,7 @@ def assert_same(ours: Batch, reference: Batch) -> None:
     assert difference.max() <= 8
     same = (ours.cells == reference.cells) | (ours.cells.isnan() & reference.cells.isnan())
     assert same.float().mean() > 0.998
-    for name in ("map_from_camera", "warped_from_camera", "scenes", "epochs"):
+    for name in ("map_from_camera", "warped_from_camera", "places", "epochs"):
         torch.testing.assert_close(getattr(ours, name), getattr(reference, name), atol=0, rtol=0)
 
 

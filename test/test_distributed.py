@@ -16,8 +16,8 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
-from vloc_ros.training.stages.records import Record, Records, load_records
 from vloc_ros.training.stages.settings import settings_of
+from vloc_ros.training.stages.stage_records import Record, Records, load_records
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.options import VSNetOptions
 

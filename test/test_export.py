@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
-from support.training_scenes import SMALL, coarse_images, settled_objective
+from support.training_scenes import SMALL, coarse_images, objective_with_statistics
 
 from vloc_ros.core.model_spec import PRECISIONS, GridSpec, Precision
 from vloc_ros.core.session import Session
@@ -25,7 +25,7 @@ TYPES = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16,
 
 @pytest.fixture(scope="module")
 def objective() -> VSNetObjective:
-    return settled_objective("mobile")
+    return objective_with_statistics("mobile")
 
 
 @pytest.fixture(scope="module")

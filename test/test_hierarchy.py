@@ -1,4 +1,4 @@
-"""Hierarchies of regions: assignment against a slow reference, paths there and back, scenes joined."""
+"""Hierarchies of regions: assignment against a slow reference, paths there and back, places joined."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -16,9 +16,9 @@ def children(hierarchy: Hierarchy, level: int, node: int) -> range:
     return range(hierarchy.first[level][node], hierarchy.first[level][node + 1])
 
 
-def descend(hierarchy: Hierarchy, point: np.ndarray, scene: int = 0) -> int:
+def descend(hierarchy: Hierarchy, point: np.ndarray, place: int = 0) -> int:
     """The nearest child's centre, level by level, as it is written."""
-    node = scene
+    node = place
     for level, centers in enumerate(hierarchy.centers):
         node = min(children(hierarchy, level, node), key=lambda child: np.linalg.norm(point - centers[child]))
     return node
@@ -86,10 +86,10 @@ def test_joined_scenes_keep_their_leaves_even_where_they_overlap() -> None:
     joined = join_hierarchies(parts)
     assert joined.branching == (3 + 4 + 5, 4)
     start, nodes = 0, 0
-    for scene, part in enumerate(parts):
-        leaves = joined.assign(POINTS[:300], scene)
+    for place, part in enumerate(parts):
+        leaves = joined.assign(POINTS[:300], place)
         np.testing.assert_array_equal(leaves - start, part.assign(POINTS[:300]))
-        assert (joined.scenes(leaves) == scene).all()
+        assert (joined.places(leaves) == place).all()
         expected = part.paths(part.assign(POINTS[:300])) + np.array([nodes, 0])
         np.testing.assert_array_equal(joined.paths(leaves), expected)
         start, nodes = start + len(part.leaf_centers), nodes + part.branching[0]
@@ -102,7 +102,7 @@ def test_joined_scenes_keep_their_leaves_even_where_they_overlap() -> None:
 def test_shallow_hierarchies_tell_scenes_too(depth: int) -> None:
     joined = join_hierarchies([build_hierarchy(POINTS, (4,) * depth), build_hierarchy(POINTS + 9, (4,) * depth)])
     leaves = np.arange(len(joined.leaf_centers), dtype=np.int32)
-    np.testing.assert_array_equal(joined.scenes(leaves), leaves // 4**depth)
+    np.testing.assert_array_equal(joined.places(leaves), leaves // 4**depth)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ POINTS = np.random.default_rng(0).uniform((-2, -1, 10), (2, 1, 13), (3000, 3))
 SPEC = GridSpec(128, 80, 8, HSCNetMethod.outputs)
 DOUBLE = GridSpec(256, 160, 16, HSCNetMethod.outputs)
 EVEN = build_hierarchy(POINTS, (5, 30, 4))
-# one scene of many points, one of so few that its leaves have fewer siblings
+# one place of many points, one of so few that its leaves have fewer siblings
 RAGGED = join_hierarchies([build_hierarchy(POINTS, (4, 6)), build_hierarchy(POINTS[:9], (3, 6))])
 FLAT = build_hierarchy(POINTS, ())
 
@@ -117,11 +117,11 @@ def test_a_cell_is_never_sent_to_a_child_that_its_node_has_not() -> None:
     assert coarse.output.bias is not None
     assert fine.output.bias is not None
     with torch.no_grad():
-        coarse.output.bias[4:] += 100  # all go to the scene of few points
+        coarse.output.bias[4:] += 100  # all go to the place of few points
         fine.output.bias[-1] += 3  # and would like to go on to the last of six children
         coordinates, confidences, regions = deployed(objective, SPEC)(torch.from_numpy(images))
     leaves = regions.numpy() - 1
-    assert (RAGGED.scenes(leaves) == 1).all()
+    assert (RAGGED.places(leaves) == 1).all()
     assert leaves.max() < len(RAGGED.leaf_centers)
     assert (confidences > 0).all()
     assert (confidences <= 1).all()

@@ -169,14 +169,14 @@ def test_every_variant_learns_from_a_batch(batch: Batch, options: HSCNetOptions)
     assert totals[-1] < totals[0]
 
 
-def test_each_image_is_labelled_in_its_own_scene(batch: Batch) -> None:
+def test_each_image_is_labelled_in_its_own_place(batch: Batch) -> None:
     parts = [build_hierarchy(WALL + offset, (3, 4), seed=seed) for seed, offset in enumerate((0.0, 0.1))]
     joined = join_hierarchies(parts)
-    scenes = torch.tensor([0, 1, 1, 0, 1, 0])
-    truth = HSCNetObjective(DENSELY, joined).truth(replace(batch, scenes=scenes))
-    for index, scene in enumerate(scenes.tolist()):
+    places = torch.tensor([0, 1, 1, 0, 1, 0])
+    truth = HSCNetObjective(DENSELY, joined).truth(replace(batch, places=places))
+    for index, place in enumerate(places.tolist()):
         coarse = truth.paths[index, 0][truth.known[index]]
-        assert (coarse // 3 == scene).all()
+        assert (coarse // 3 == place).all()
 
 
 def test_a_batch_that_shows_nothing_is_survived(batch: Batch) -> None:

@@ -59,7 +59,7 @@ def test_landmarks_are_the_leaves_of_the_networks_hierarchy(
     assert hierarchy.branching == (3 * len(names), 4) == objective.network.branching
     np.testing.assert_array_equal(regions.positions, hierarchy.leaf_centers)
     numbers = np.arange(len(regions.positions), dtype=np.int32)
-    np.testing.assert_array_equal(regions.place_of_landmark, hierarchy.scenes(numbers))
+    np.testing.assert_array_equal(regions.place_of_landmark, hierarchy.places(numbers))
     assert regions.names == names
 
 
@@ -85,7 +85,7 @@ def test_the_hierarchy_comes_back_from_the_file(
 
 
 @pytest.mark.parametrize("recipe", [DENSE, SPARSE], ids=["dense", "sparse"])
-def test_cells_show_coordinates_of_their_scene(recipe: HSCNetRecipe, tmp_path: Path) -> None:
+def test_cells_show_coordinates_of_their_place(recipe: HSCNetRecipe, tmp_path: Path) -> None:
     regions = reread(regions_of(recipe, "hall", "attic"), tmp_path)
     labeller = recipe.labeller(shapes(recipe, "hall", "attic"), regions)
     assert labeller.kind == ("float32", (3,))

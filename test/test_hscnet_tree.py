@@ -26,14 +26,14 @@ def hierarchy(request: pytest.FixtureRequest) -> Hierarchy:
 
 def test_leaves_and_paths_are_the_hierarchys(hierarchy: Hierarchy) -> None:
     rng = np.random.default_rng(1)
-    scenes = np.arange(6) % len(hierarchy.roots)
+    places = np.arange(6) % len(hierarchy.roots)
     coordinates = rng.uniform((-2.5, -1.5, 9), (3.5, 2.5, 15), (6, 7, 9, 3))
-    paths, leaves = Tree(hierarchy).assign(torch.from_numpy(coordinates), torch.from_numpy(scenes))
+    paths, leaves = Tree(hierarchy).assign(torch.from_numpy(coordinates), torch.from_numpy(places))
     assert paths.shape == (6, hierarchy.depth, 7, 9)
     assert leaves.shape == (6, 7, 9)
     assert paths.dtype == leaves.dtype == torch.int64
-    for index, scene in enumerate(scenes.tolist()):
-        expected = hierarchy.assign(coordinates[index].reshape(-1, 3), scene).reshape(7, 9)
+    for index, place in enumerate(places.tolist()):
+        expected = hierarchy.assign(coordinates[index].reshape(-1, 3), place).reshape(7, 9)
         np.testing.assert_array_equal(leaves[index], expected)
         np.testing.assert_array_equal(paths[index].permute(1, 2, 0), hierarchy.paths(expected))
 
@@ -41,11 +41,11 @@ def test_leaves_and_paths_are_the_hierarchys(hierarchy: Hierarchy) -> None:
 def test_what_is_unknown_gets_a_leaf_and_spoils_no_other(hierarchy: Hierarchy) -> None:
     tree = Tree(hierarchy)
     coordinates = torch.from_numpy(POINTS[:60].reshape(1, 6, 10, 3))
-    scenes = torch.zeros(1, dtype=torch.int64)
+    places = torch.zeros(1, dtype=torch.int64)
     spoiled = coordinates.clone()
     spoiled[0, 2] = torch.nan
     spoiled[0, 3, :, 1] = torch.inf
-    (_, expected), (paths, leaves) = (tree.assign(values, scenes) for values in (coordinates, spoiled))
+    (_, expected), (paths, leaves) = (tree.assign(values, places) for values in (coordinates, spoiled))
     known = spoiled.isfinite().all(dim=-1)
     assert torch.equal(leaves[known], expected[known])
     assert 0 <= leaves.min() <= leaves.max() < len(hierarchy.leaf_centers)

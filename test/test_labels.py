@@ -8,7 +8,7 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.labels import Labeller, reduce_depth
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
-from vloc_ros.mapping.render import render
+from vloc_ros.mapping.splatting import render
 from vloc_ros.mapping.supervoxels import segment
 from vloc_ros.mapping.surface import Surface
 

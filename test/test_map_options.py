@@ -14,8 +14,8 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import STAGES, options_of_stage
-from vloc_ros.training.stages.records import Records, plain
 from vloc_ros.training.stages.settings import input_size, settings_of
+from vloc_ros.training.stages.stage_records import Records, plain
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 OPTIONS = MapOptions("folder", Path("room"), "train", Path("out"), Path("out.work"), VSNetOptions())
@@ -131,7 +131,7 @@ def test_the_networks_input_follows_the_images_shape(image: tuple[int, int], wid
 
 
 @pytest.mark.parametrize(
-    "module", ["map_options", "method_options", "stages.records", "vsnet.options", "hscnet.options"]
+    "module", ["map_options", "method_options", "stages.stage_records", "vsnet.options", "hscnet.options"]
 )
 def test_options_load_nothing_heavy(module: str) -> None:
     check = f"import sys, vloc_ros.training.{module}; assert not {{'torch', 'numpy', 'cv2'}} & set(sys.modules)"

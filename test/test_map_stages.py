@@ -23,7 +23,7 @@ from vloc_ros.training.method_options import STAGES
 from vloc_ros.training.stages import source_stage
 from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.lock import locked
-from vloc_ros.training.stages.records import content_of, fingerprint_of
+from vloc_ros.training.stages.stage_records import content_of, fingerprint_of
 
 HOLDS_IT = """
     import sys, time

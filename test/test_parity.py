@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
-from support.training_scenes import SMALL, coarse_images, settled_objective
+from support.training_scenes import SMALL, coarse_images, objective_with_statistics
 
 from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.core.session import Tensors
@@ -30,7 +30,7 @@ RECIPES: Mapping[str, Recipe] = {"vsnet": VSNetRecipe(VSNetOptions()), "hscnet":
 
 def untrained(method: str, seed: int = 0) -> Objective:
     if method == "vsnet":
-        return settled_objective("mobile", seed)
+        return objective_with_statistics("mobile", seed)
     torch.manual_seed(seed)
     objective = HSCNetObjective(HSCNetOptions(), HIERARCHY)
     with torch.no_grad():

@@ -68,7 +68,7 @@ def test_landmarks_are_the_leaves() -> None:
     np.testing.assert_allclose(np.linalg.norm(landmarks.normals, axis=1), 1, atol=1e-6)
 
 
-def test_landmarks_of_one_of_several_scenes() -> None:
+def test_landmarks_of_one_of_several_places() -> None:
     other = build_hierarchy(SCENE.points + 50, (3, 3))
     alone, among = (
         leaf_landmarks(SCENE, h, DATASET, s) for h, s in ((HIERARCHY, 0), (join_hierarchies([other, HIERARCHY]), 1))
@@ -78,5 +78,5 @@ def test_landmarks_of_one_of_several_scenes() -> None:
 
 
 def test_a_surface_that_is_not_the_hierarchys_is_refused() -> None:
-    with pytest.raises(ConfigError, match="of the scene's 20 leaves"):
+    with pytest.raises(ConfigError, match="of the place's 20 leaves"):
         leaf_landmarks(plane((0, 2, 0), (1, 0, 0), (0, 0, 1), (0, -1, 0)), HIERARCHY, DATASET)

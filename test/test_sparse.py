@@ -58,7 +58,7 @@ def points() -> SparsePoints:
 
 
 def exact_surface(index: int, coordinates: np.ndarray) -> np.ndarray:
-    """Distances along the viewing ray of points (N, 3) from the scene that the camera sees there."""
+    """Distances along the viewing ray of points (N, 3) from the place that the camera sees there."""
     pose = DATASET.map_from_camera(index)
     pixels, depth = CAMERA.project(apply(invert(pose), coordinates))
     u, v = np.rint(pixels).astype(int).T
@@ -165,7 +165,7 @@ def test_landmarks_are_the_leaves(points: SparsePoints) -> None:
         assert min(float(t @ landmarks.normals[leaf]) for t in toward) > 0
 
 
-def test_landmarks_of_one_of_several_scenes(points: SparsePoints) -> None:
+def test_landmarks_of_one_of_several_places(points: SparsePoints) -> None:
     hierarchy = build_hierarchy(point_cloud(points), (3, 4))
     joined = join_hierarchies([build_hierarchy(points.positions + 50, (2, 2)), hierarchy])
     alone, among = sparse_landmarks(points, hierarchy, DATASET), sparse_landmarks(points, joined, DATASET, 1)
@@ -175,5 +175,5 @@ def test_landmarks_of_one_of_several_scenes(points: SparsePoints) -> None:
 
 def test_points_that_are_not_the_hierarchys_are_refused(points: SparsePoints) -> None:
     few = SparsePoints(points.positions[:1], {"0": np.zeros(1, dtype=np.int32)})
-    with pytest.raises(ConfigError, match="reach 1 of the scene's 20 leaves"):
+    with pytest.raises(ConfigError, match="reach 1 of the place's 20 leaves"):
         sparse_landmarks(few, build_hierarchy(point_cloud(points), (4, 5)), DATASET)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.training_scenes import SMALL, coarse_images, settled_objective
+from support.training_scenes import SMALL, coarse_images, objective_with_statistics
 
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.methods.vsnet.method import VSNetMethod
@@ -15,7 +15,7 @@ from vloc_ros.training.vsnet.options import VSNetOptions
 
 @pytest.fixture(scope="module")
 def objective() -> VSNetObjective:
-    return settled_objective("mobile")
+    return objective_with_statistics("mobile")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
-from support.training_scenes import SMALL, coarse_images, settled_objective
+from support.training_scenes import SMALL, coarse_images, objective_with_statistics
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
@@ -26,7 +26,7 @@ COARSE = VSNetRecipe(VSNetOptions(patch_size=0.8))
 
 @pytest.fixture(scope="module")
 def objective() -> VSNetObjective:
-    return settled_objective("mobile")
+    return objective_with_statistics("mobile")
 
 
 @pytest.fixture(scope="module")

@@ -75,11 +75,11 @@ def make_frames(count: int, show: Callable[..., NDArray[Any]] = tiles_seen) -> T
         cells=np.stack([show(small, pose) for pose in poses]),
         intrinsics=np.tile([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], (count, 1)),
         map_from_camera=poses,
-        scenes=np.zeros(count, np.int64),
+        places=np.zeros(count, np.int64),
     )
 
 
-def settled_objective(preset: Preset, seed: int = 0) -> VSNetObjective:
+def objective_with_statistics(preset: Preset, seed: int = 0) -> VSNetObjective:
     """Untrained, with 40 prototypes, but for running statistics that are not the initial ones."""
     torch.manual_seed(seed)
     made = VSNetObjective(VSNetOptions(preset, embedding=16), np.zeros((40, 3)), LossWeights())

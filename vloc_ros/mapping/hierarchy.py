@@ -19,14 +19,14 @@ FITTED_POINTS = 200  # of each child to be: more make k-means slower, hardly bet
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """Trees of regions, one for each scene, whose leaves are numbered in order.
+    """Trees of regions, one for each place, whose leaves are numbered in order.
 
-    centers: of each level 1 .. L, the coarsest first, its nodes' centres (N_l, 3) metres, in the frame of their scene.
-    first: of each level 0 .. L - 1 (level 0: the scenes) the offsets (N_l + 1,) of its nodes' children: those of node n
-    are the nodes first[l][n] .. first[l][n + 1] - 1 of the next level. A hierarchy without levels has one leaf a scene.
-    roots: each scene's centre (S, 3).
+    centers: of each level 1 .. L, the coarsest first, its nodes' centres (N_l, 3) metres, in the frame of their place.
+    first: of each level 0 .. L - 1 (level 0: the places) the offsets (N_l + 1,) of its nodes' children: those of node n
+    are the nodes first[l][n] .. first[l][n + 1] - 1 of the next level. A hierarchy without levels has one leaf a place.
+    roots: each place's centre (S, 3).
 
-    A path (L,) leads to a leaf: a node of level 1, of whichever scene, then at each level which of the node's children.
+    A path (L,) leads to a leaf: a node of level 1, of whichever place, then at each level which of the node's children.
     Raises ConfigError for parts that do not belong together.
     """
 
@@ -69,9 +69,9 @@ class Hierarchy:
             return ()
         return (len(self.centers[0]), *(int(np.diff(first).max()) for first in self.first[1:]))
 
-    def assign(self, points: Float, scene: int = 0) -> Ints:
-        """The leaf (N,) of each point (N, 3) of a scene: at each level the child with the nearest centre."""
-        nodes = np.full(len(points), scene, dtype=np.int32)
+    def assign(self, points: Float, place: int = 0) -> Ints:
+        """The leaf (N,) of each point (N, 3) of a place: at each level the child with the nearest centre."""
+        nodes = np.full(len(points), place, dtype=np.int32)
         for first, centers in zip(self.first, self.centers, strict=True):
             nodes = _nearest_children(np.ascontiguousarray(points, dtype=np.float64), nodes, first, centers)
         return nodes
@@ -84,8 +84,8 @@ class Hierarchy:
             path[..., level] = np.where(leaves >= 0, nodes - offset, -1)
         return path
 
-    def scenes(self, leaves: Ints) -> Ints:
-        """The scene (...) that each leaf (...) belongs to."""
+    def places(self, leaves: Ints) -> Ints:
+        """The place (...) that each leaf (...) belongs to."""
         nodes = leaves
         for level in reversed(range(self.depth)):
             nodes = self._parents(level, nodes)
@@ -103,22 +103,22 @@ class Hierarchy:
         return reversed(found[: self.depth])
 
 
-def divide(hierarchy: Hierarchy, points: Float, scene: int) -> tuple[Float, Ints, Float]:
-    """Centres (K, 3) of a scene's leaves, the one that each point (N, 3) lies in (N,), counted from the scene's first,
+def divide(hierarchy: Hierarchy, points: Float, place: int) -> tuple[Float, Ints, Float]:
+    """Centres (K, 3) of a place's leaves, the one that each point (N, 3) lies in (N,), counted from the place's first,
     and how far its farthest point is from each centre (K,). Raises ConfigError for points that do not reach every leaf:
     they are not those that the hierarchy was made from."""
-    own = np.flatnonzero(hierarchy.scenes(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == scene)
+    own = np.flatnonzero(hierarchy.places(np.arange(len(hierarchy.leaf_centers), dtype=np.int32)) == place)
     centers = hierarchy.leaf_centers[own]
-    leaves = hierarchy.assign(points, scene) - np.int32(own[0])
+    leaves = hierarchy.assign(points, place) - np.int32(own[0])
     if (reached := len(np.unique(leaves))) != len(own):
-        raise ConfigError(f"regions: the points reach {reached} of the scene's {len(own)} leaves")
+        raise ConfigError(f"regions: the points reach {reached} of the place's {len(own)} leaves")
     extents = np.zeros(len(own))
     np.maximum.at(extents, leaves, np.linalg.norm(points - centers[leaves], axis=1))
     return centers, leaves, extents
 
 
 def build_hierarchy(points: Float, branching: Sequence[int] = DEFAULT_BRANCHING, seed: int = 0) -> Hierarchy:
-    """Hierarchical k-means of one scene's points (N, 3), metres; branching[l] children for each node of level l.
+    """Hierarchical k-means of one place's points (N, 3), metres; branching[l] children for each node of level l.
 
     A node of fewer points has a child for each of them. Without branching the place is one leaf, for networks that
     regress coordinates and nothing else. Raises ConfigError for no points and for a branching below 1.
@@ -140,10 +140,10 @@ def build_hierarchy(points: Float, branching: Sequence[int] = DEFAULT_BRANCHING,
 
 
 def join_hierarchies(hierarchies: Sequence[Hierarchy]) -> Hierarchy:
-    """One hierarchy of several scenes, in their order: its first level is the union of theirs.
+    """One hierarchy of several places, in their order: its first level is the union of theirs.
 
-    Leaves are numbered scene after scene. Coordinates stay in each scene's own frame: it is the leaf that tells the
-    scene, so scenes may overlap. Raises ConfigError for no hierarchies and for ones of different depths.
+    Leaves are numbered place after place. Coordinates stay in each place's own frame: it is the leaf that tells the
+    place, so places may overlap. Raises ConfigError for no hierarchies and for ones of different depths.
     """
     depths = {hierarchy.depth for hierarchy in hierarchies}
     if len(depths) != 1:

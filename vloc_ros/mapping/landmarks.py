@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.mapping.render import render
+from vloc_ros.mapping.splatting import render
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.progress import Advance, no_advance
 

@@ -17,7 +17,7 @@ from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, pose_distances
 from vloc_ros.mapping.labels import undistorted_depth
-from vloc_ros.mapping.render import render_points
+from vloc_ros.mapping.splatting import render_points
 
 Float = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from vloc_ros.geometry.transforms import apply
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.labels import Labeller, undistorted_depth
 from vloc_ros.mapping.landmarks import Landmarks, build_landmarks
-from vloc_ros.mapping.render import render
+from vloc_ros.mapping.splatting import render
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.progress import Advance, no_advance
 
@@ -22,14 +22,14 @@ MIN_COSINE = 0.2  # between a viewing ray and the surface's plane; flatter ones 
 
 
 def leaf_landmarks(
-    surface: Surface, hierarchy: Hierarchy, dataset: Dataset, scene: int = 0, advance: Advance = no_advance
+    surface: Surface, hierarchy: Hierarchy, dataset: Dataset, place: int = 0, advance: Advance = no_advance
 ) -> Landmarks:
-    """One landmark for each leaf of a scene, in their order and at their centres.
+    """One landmark for each leaf of a place, in their order and at their centres.
 
     Extents reach the farthest point of the surface, normals are those at the point nearest to the leaf's mean. Raises
     ConfigError for a surface that does not reach every leaf: it is not the one that the hierarchy was made from.
     """
-    centers, leaves, extents = divide(hierarchy, surface.points, scene)
+    centers, leaves, extents = divide(hierarchy, surface.points, place)
     return replace(build_landmarks(surface, leaves, dataset, 0, advance), positions=centers, extents=extents)
 
 
@@ -37,7 +37,7 @@ class RegionLabeller:
     """Labels images by leaf and coordinate; safe to share between threads."""
 
     def __init__(self, surface: Surface, landmarks: Landmarks) -> None:
-        """`landmarks` as `leaf_landmarks` makes them: label k is the scene's leaf k - 1."""
+        """`landmarks` as `leaf_landmarks` makes them: label k is the place's leaf k - 1."""
         self._surface = surface
         self._labeller = Labeller(surface, landmarks)
         self._numbers = np.arange(1, len(surface) + 1, dtype=np.int32)

@@ -147,14 +147,14 @@ def point_cloud(points: SparsePoints, voxel_size: float = THINNED_VOXEL) -> Floa
     return points.positions[np.sort(first)]
 
 
-def sparse_landmarks(points: SparsePoints, hierarchy: Hierarchy, dataset: Dataset, scene: int = 0) -> Landmarks:
-    """One landmark for each leaf of a scene, in their order and at their centres; `dataset` has the scene's frames.
+def sparse_landmarks(points: SparsePoints, hierarchy: Hierarchy, dataset: Dataset, place: int = 0) -> Landmarks:
+    """One landmark for each leaf of a place, in their order and at their centres; `dataset` has the place's frames.
 
     Extents reach the leaf's farthest point, observations are the frames that see a point of it, normals point to where
     it was seen from: the mean direction from its points to their frames' cameras. Raises ConfigError for points that do
     not reach every leaf: they are not those that the hierarchy was made from.
     """
-    centers, leaves, extents = divide(hierarchy, points.positions, scene)
+    centers, leaves, extents = divide(hierarchy, points.positions, place)
     observations, directions = np.zeros(len(centers), dtype=np.int32), np.zeros((len(centers), 3))
     for index, name in enumerate(dataset.names):
         seen = points.seen.get(name, np.zeros(0, dtype=np.int32))

@@ -1,4 +1,4 @@
-"""The scene's surface as one oriented, coloured point per occupied voxel: fused from depth or sampled from a mesh."""
+"""A place's surface as one oriented, coloured point per occupied voxel: fused from depth or sampled from a mesh."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, advance: A
     angle. Raises DatasetError if the data set has no (usable) depth, and for surfaces of more than MAX_VOXELS.
     """
     if not dataset.has_depth:
-        raise DatasetError("surface: the data set has no depth; give a mesh of the scene instead")
+        raise DatasetError("surface: the data set has no depth; give a mesh of the place instead")
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
     require_in_reach(np.array([dataset.map_from_camera(int(index))[:3, 3] for index in indices]), voxel_size)
     fusion = _Fusion(voxel_size)

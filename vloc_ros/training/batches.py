@@ -31,15 +31,15 @@ class Batch:
 
     images (B, H, W, 3) uint8; cells (B, h, w, ...), what the method's labeller says of each output cell: int64 with 0
     for nothing, or float32 with NaN. map_from_camera (B, 4, 4) and warped_from_camera (B, 3, 3), float64: the latter
-    from points in the camera's frame to homogeneous pixels of the augmented image. scenes (B,) int64: number of the
-    scene that each is of. epochs (B,) int64: how often the frame was shown before.
+    from points in the camera's frame to homogeneous pixels of the augmented image. places (B,) int64: number of the
+    place that each is of. epochs (B,) int64: how often the frame was shown before.
     """
 
     images: Tensor
     cells: Tensor
     map_from_camera: Tensor
     warped_from_camera: Tensor
-    scenes: Tensor
+    places: Tensor
     epochs: Tensor
 
     def to(self, device: torch.device) -> "Batch":
@@ -112,7 +112,7 @@ class BatchSource:
         """What Batch has beside images and cells, in its order."""
         frames, indices = self.frames, drawn.indices
         warped_from_camera = drawn.changes.warps @ calibrations(*frames.intrinsics[indices].T)
-        return frames.map_from_camera[indices], warped_from_camera, frames.scenes[indices], drawn.epochs
+        return frames.map_from_camera[indices], warped_from_camera, frames.places[indices], drawn.epochs
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng((self.settings.seed, epoch)).permutation(len(self.frames))

@@ -30,7 +30,7 @@ FEWEST_POSES = 10  # to fit a calibration to
 # by some 15 %, as it should: the views of tomorrow are harder than those held out.
 DEGREES_OF_FREEDOM = 5.0
 FITTED = ("position_scale", "position_floor_m", "rotation_scale", "rotation_floor_deg")
-# Before any view tells, sigmas double within a metre or a radian; the sigma is that of the logarithm. Only moved views
+# Before any view tells, sigmas double within a metre or a radian; the sigma is that of the logarithm. Only novel views
 # tell: held-out frames are all about as near, where the growth could stand in for the scales and be anything.
 AWAY_PRIOR, AWAY_PRIOR_SIGMA = 1.0, 1.0
 RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfectly
@@ -39,13 +39,13 @@ RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfect
 @dataclass(frozen=True)
 class Sample:
     """A pose from one image through one corruption, as solved: neither calibrated nor gated. `away`: from the nearest
-    mapping view, as `NearestView.away`. `moved`: of a view from beside the path, not of a frame."""
+    mapping view, as `NearestView.away`. `novel`: of a view from beside the path, not of a frame."""
 
     estimate: Estimated
     true_map_from_camera: NDArray[np.float64]
     severity: Severity
     away: float
-    moved: bool
+    novel: bool
 
     def calibrated_covariance(self, calibration: Calibration) -> NDArray[np.float64]:
         """(6, 6), as at run time."""
@@ -65,30 +65,30 @@ class Sample:
 
 
 def collect_samples(
-    localizer: Localizer, held_out: Dataset, moved: Sequence[NovelViews], advance: Advance = no_advance
+    localizer: Localizer, held_out: Dataset, novel: Sequence[NovelViews], advance: Advance = no_advance
 ) -> list[Sample]:
-    """Localize every held-out frame through every corruption, and the views moved away from them, with a map that has
+    """Localize every held-out frame through every corruption, and the novel views beside them, with a map that has
     neither calibration nor gate."""
     samples: list[Sample] = []
-    steps = len(CORRUPTIONS) + len(moved)
+    steps = len(CORRUPTIONS) + len(novel)
     for done, corruption in enumerate(CORRUPTIONS, start=1):
         records = evaluate(localizer, Corrupted(held_out, corruption.degrade)).records
-        samples.extend(_samples(records, corruption.severity, localizer.landmark_map, moved=False))
+        samples.extend(_samples(records, corruption.severity, localizer.landmark_map, novel=False))
         advance(done, steps)
-    for done, views in enumerate(moved, start=len(CORRUPTIONS) + 1):
+    for done, views in enumerate(novel, start=len(CORRUPTIONS) + 1):
         records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
-        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, moved=True))
+        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, novel=True))
         advance(done, steps)
     return samples
 
 
 def _samples(
-    records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap, moved: bool
+    records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap, novel: bool
 ) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
             away = distance_to_nearest_view(landmark_map.views_of(record.place), record.solved.map_from_camera)
-            yield Sample(record.solved, record.true_map_from_camera, severity, away, moved)
+            yield Sample(record.solved, record.true_map_from_camera, severity, away, novel)
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
@@ -126,7 +126,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
     """Scales and floors of the covariance by maximum likelihood, errors as Student's t of 6 dimensions."""
     errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
 
-    fitted = (*FITTED, "away_scale") if any(sample.moved for sample in samples) else FITTED
+    fitted = (*FITTED, "away_scale") if any(sample.novel for sample in samples) else FITTED
     unfitted = Calibration(away_scale=AWAY_PRIOR)
 
     def as_calibration(logarithms: NDArray[np.float64]) -> Calibration:

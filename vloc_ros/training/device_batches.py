@@ -44,7 +44,7 @@ class DeviceBatchSource(BatchSource):
 
     def _finish(self, packed: Packed, raw: tuple[Tensor, ...] | None, seed: int) -> Batch:
         """The device's part: it is only asked here, not waited for."""
-        indices, map_from_camera, warped_from_camera, scenes, epochs, *columns = packed.on(self._device)
+        indices, map_from_camera, warped_from_camera, places, epochs, *columns = packed.on(self._device)
         if raw is not None:
             images, cells = (values.to(self._device, non_blocking=True) for values in raw)
         else:
@@ -59,7 +59,7 @@ class DeviceBatchSource(BatchSource):
         warped = ops.warp_cells(cells, changes.labels_from_cells, height, width)
         shown, cells = ops.occlude(altered, warped, changes, self._generator)
         shown = ops.to_grayscale(shown, changes.grey)
-        return Batch(shown, cells, map_from_camera, warped_from_camera, scenes.long(), epochs.long())
+        return Batch(shown, cells, map_from_camera, warped_from_camera, places.long(), epochs.long())
 
 
 def make_source(frames: TrainingFrames, settings: BatchSettings, device: torch.device) -> BatchSource:

@@ -42,7 +42,7 @@ class FrameLabeller(Protocol):
 @dataclass(frozen=True, eq=False)
 class TrainingFrames:
     """N frames: images (N, H, W, 3) uint8 RGB, undistorted; cells (N, H/2, W/2, ...) as the method's labeller makes
-    them; intrinsics (N, 4) fx fy cx cy of the images; map_from_camera (N, 4, 4) in the frame of its scene, scenes (N,)
+    them; intrinsics (N, 4) fx fy cx cy of the images; map_from_camera (N, 4, 4) in the frame of its place, places (N,)
     int64 the number of that."""
 
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class TrainingFrames:
     cells: NDArray[Any]
     intrinsics: NDArray[np.float64]
     map_from_camera: NDArray[np.float64]
-    scenes: NDArray[np.int64]
+    places: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,14 +64,14 @@ class TrainingFrames:
 
 def build_frames(
     readers: Sequence[FrameReader],
-    scenes: Sequence[str],
+    places: Sequence[str],
     labeller: FrameLabeller,
     width: int,
     height: int,
     directory: Path,
     advance: Advance = no_advance,
 ) -> TrainingFrames:
-    """Read and label every frame into `directory`, all at once or not at all, and open it. `scenes` in the order of
+    """Read and label every frame into `directory`, all at once or not at all, and open it. `places` in the order of
     their numbers.
 
     Raises DatasetError for a frame that cannot be used, and when there is no room for them all; then nothing is left.
@@ -79,14 +79,14 @@ def build_frames(
     remove_partial(directory.parent)  # there may be no room for another
     with write_errors(directory, DatasetError), atomic_path(directory) as partial:
         partial.mkdir()
-        _fill(partial, readers, scenes, labeller, width, height, advance)
+        _fill(partial, readers, places, labeller, width, height, advance)
     return open_frames(directory)
 
 
 def _fill(
     directory: Path,
     readers: Sequence[FrameReader],
-    scenes: Sequence[str],
+    places: Sequence[str],
     labeller: FrameLabeller,
     width: int,
     height: int,
@@ -106,7 +106,7 @@ def _fill(
         intrinsics[index] = small.fx, small.fy, small.cx, small.cy
         images[index] = cv2.resize(camera.undistort(frame.image.rgb), (width, height), interpolation=cv2.INTER_AREA)
         cells[index] = labeller.label(frame, width // CELL_STRIDE, height // CELL_STRIDE)
-        poses[index], numbers[index] = frame.map_from_camera, scenes.index(frame.place)
+        poses[index], numbers[index] = frame.map_from_camera, places.index(frame.place)
         return frame.name
 
     names = []
@@ -114,7 +114,7 @@ def _fill(
         for done, name in enumerate(pool.map(prepare, range(count)), start=1):
             names.append(name)
             advance(done, count)
-    np.savez(directory / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, scenes=numbers)
+    np.savez(directory / "cameras.npz", intrinsics=intrinsics, map_from_camera=poses, places=numbers)
     (directory / "names.json").write_text(json.dumps(names))
     for array in (images, cells):
         array.flush()
@@ -145,7 +145,7 @@ def open_frames(directory: Path) -> TrainingFrames:
                 cells=np.load(directory / "cells.npy", mmap_mode="r"),
                 intrinsics=cameras["intrinsics"],
                 map_from_camera=cameras["map_from_camera"],
-                scenes=cameras["scenes"],
+                places=cameras["places"],
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DatasetError(f"{directory}: training frames are missing ({error}); --fresh makes them anew") from error

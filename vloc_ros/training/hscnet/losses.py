@@ -35,7 +35,7 @@ SPARSE = HSCNetWeights(symmetric=True, reprojection=0.1)
 @dataclass(frozen=True)
 class HSCNetTruth:
     """What cells show: paths (B, L, h, w) int64, which child at each level, -1 for unknown; centers (B, 3, h, w) of
-    their leaves and coordinates (B, 3, h, w) in metres of their scene; known (B, h, w) bool, where that is so.
+    their leaves and coordinates (B, 3, h, w) in metres of their place; known (B, h, w) bool, where that is so.
 
     For the reprojection: rays (B, 3, h, w), where the cell's centre is seen at depth 1 in the camera's frame, whatever
     augmentation did to the image; camera_from_map (B, 4, 4); focal_lengths (B,) in network pixels.

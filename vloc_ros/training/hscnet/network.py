@@ -41,7 +41,7 @@ class Architecture:
 
 
 _PAPER = Architecture()
-# For joined scenes: twice the channels, and more of them where the scene is told from its like.
+# For joined places: twice the channels, and more of them where the place is told from its like.
 _JOINED = replace(
     _PAPER,
     context=(256, 256, 256),

@@ -27,7 +27,7 @@ class HSCNetObjective(Objective):
         self.options = options
         self.hierarchy = hierarchy
         self.tree = Tree(hierarchy)
-        regression = options.regression_for(scenes=len(hierarchy.roots))
+        regression = options.regression_for(places=len(hierarchy.roots))
         self.weights = replace(SPARSE if options.is_sparse else DENSE, regression=regression)
 
     def deployed(self, spec: GridSpec, precision: Precision) -> nn.Module:
@@ -62,7 +62,7 @@ class HSCNetObjective(Objective):
         if not self.options.is_sparse:  # a surface point may be moved to where the cell's centre sees it
             depth = apply_poses(camera_from_map, coordinates)[:, 2:]
             coordinates = apply_poses(batch.map_from_camera, toward * depth)
-        paths, leaves = self.tree.assign(coordinates.permute(0, 2, 3, 1), batch.scenes)
+        paths, leaves = self.tree.assign(coordinates.permute(0, 2, 3, 1), batch.places)
         dtype = self.tree.centers.dtype
         return HSCNetTruth(
             paths=paths.masked_fill(~known.unsqueeze(1), -1),

@@ -13,8 +13,8 @@ Variant = Literal["full", "unconditioned", "classification"]
 
 REACH, REPROJECTION_FROM = 5, 10  # the paper's z and epoch
 STRIDE = 8  # of all presets
-REGRESSION = 10.0  # weight of the coordinates' loss for one scene, the papers'
-JOINED_REGRESSION = 100.0  # for joined scenes; the papers' is 100,000
+REGRESSION = 10.0  # weight of the coordinates' loss for one place, the papers'
+JOINED_REGRESSION = 100.0  # for joined places; the papers' is 100,000
 
 
 def parse_branching(text: str) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class HSCNetOptions:
         "weight of the coordinates",
         parse=float,
         metavar="WEIGHT",
-        shown=f"{REGRESSION:g}, for joined scenes {JOINED_REGRESSION:g}",
+        shown=f"{REGRESSION:g}, for joined places {JOINED_REGRESSION:g}",
     )
     learning_rate: float = 1e-3
 
@@ -93,11 +93,11 @@ class HSCNetOptions:
         if self.regression is not None and not 0 < self.regression < math.inf:
             raise ConfigError(f"training: the regression's weight {self.regression} must be positive and finite")
 
-    def regression_for(self, scenes: int) -> float:
-        """Weight of the coordinates' loss in a map of so many scenes."""
+    def regression_for(self, places: int) -> float:
+        """Weight of the coordinates' loss in a map of so many places."""
         if self.regression is not None:
             return self.regression
-        return REGRESSION if scenes == 1 else JOINED_REGRESSION
+        return REGRESSION if places == 1 else JOINED_REGRESSION
 
     @property
     def is_sparse(self) -> bool:

@@ -111,7 +111,7 @@ class HSCNetRecipe:
 
 
 class CoordinateLabeller:
-    """Cells show coordinates (3,) float32 in the frame of their scene, metres, NaN where they are not known."""
+    """Cells show coordinates (3,) float32 in the frame of their place, metres, NaN where they are not known."""
 
     kind: tuple[str, tuple[int, ...]] = ("float32", (3,))
 

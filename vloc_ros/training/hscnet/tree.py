@@ -26,16 +26,16 @@ class Tree(nn.Module):
         self.ragged = [False, *(len(np.unique(np.diff(first))) > 1 for first in hierarchy.first[1:])]
 
     def _add(self, name: str, values: NDArray[Any], dtype: torch.dtype) -> None:
-        self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)  # the scene's file has them
+        self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)  # regions.npz has them
 
     def first(self, level: int) -> Tensor:
         """Offsets (N + 1,) int32 of the children of a level's nodes."""
         return self.get_buffer(f"first{level}")
 
-    def assign(self, coordinates: Tensor, scenes: Tensor) -> tuple[Tensor, Tensor]:
-        """`Hierarchy.assign` and `Hierarchy.paths` of coordinates (B, h, w, 3) in scenes (B,): paths (B, L, h, w) and
+    def assign(self, coordinates: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """`Hierarchy.assign` and `Hierarchy.paths` of coordinates (B, h, w, 3) in places (B,): paths (B, L, h, w) and
         leaves (B, h, w), int64. What is not finite gets some of them."""
-        nodes = scenes.long()[:, None, None].expand(coordinates.shape[:3])
+        nodes = places.long()[:, None, None].expand(coordinates.shape[:3])
         paths = []
         for level, most in enumerate(self._most):
             offsets = self.first(level).long()

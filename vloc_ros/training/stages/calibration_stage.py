@@ -27,10 +27,10 @@ from vloc_ros.training.calibrate import collect_samples, fit_calibration, fit_ga
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.stages.export_stage import Networks
-from vloc_ros.training.stages.records import content_of
 from vloc_ros.training.stages.sample_stage import can_be_rendered
 from vloc_ros.training.stages.settings import CalibrationSettings
 from vloc_ros.training.stages.stage import Stage
+from vloc_ros.training.stages.stage_records import content_of
 from vloc_ros.training.trainer import LOGS
 
 CALIBRATION_VIEWS = 3  # from beside each held-out frame

@@ -7,7 +7,7 @@ from typing import Any
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, SIZE_MULTIPLE, MapOptions, TrainingOptions
-from vloc_ros.training.stages.records import Records
+from vloc_ros.training.stages.stage_records import Records
 
 # What a training may be changed in while it is continued: a map that is not good enough yet can be trained for longer.
 MAY_CHANGE = ("minutes", "epochs", "compile")

@@ -12,7 +12,8 @@ from vloc_ros.progress import Progress
 from vloc_ros.training.device import Workers
 from vloc_ros.training.method_options import STAGES, StageName
 from vloc_ros.training.stages.lock import HOLDER, LOCK, locked
-from vloc_ros.training.stages.records import (
+from vloc_ros.training.stages.stage import Product, Stage
+from vloc_ros.training.stages.stage_records import (
     RECORDS,
     Record,
     Records,
@@ -21,7 +22,6 @@ from vloc_ros.training.stages.records import (
     load_records,
     plain,
 )
-from vloc_ros.training.stages.stage import Product, Stage
 from vloc_ros.training.trainer import CHECKPOINT
 
 BEFORE_STAGES = "options.json"  # what the directories of earlier versions have
