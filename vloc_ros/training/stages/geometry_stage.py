@@ -35,10 +35,10 @@ class GeometryStage(Stage[Geometry]):
         geometry = Geometry(
             tuple(make_place_geometry(self.kind, place, sources.description, progress) for place in sources.places)
         )
-        for place, made in zip(sources.places, geometry, strict=True):
-            poses = np.stack([place.frames.map_from_camera(index) for index in range(len(place.frames))])
-            save_top_view(place_file(directory, "geometry", place.name, "png"), made, poses)
         save_geometry(directory, geometry)
+        for place, shape in zip(sources.places, geometry, strict=True):
+            poses = np.stack([place.frames.map_from_camera(index) for index in range(len(place.frames))])
+            save_top_view(place_file(directory, "geometry", place.name, "png"), shape, poses)
         return geometry
 
     def load(self, directory: Path) -> Geometry:
