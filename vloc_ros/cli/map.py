@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
     """A map that this run has not made is replaced only for who says so. Raises ConfigError."""
-    from vloc_ros.training.stages.records import RECORDS
+    from vloc_ros.training.stages.stage_records import RECORDS
 
     continued = (workdir / RECORDS).exists() and not options.fresh
     if (options.out / MANIFEST_FILE).exists() and not continued and not options.overwrite:
