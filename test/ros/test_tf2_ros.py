@@ -1,74 +1,17 @@
 """TF: what the nodes rely on, of the distribution's tf2_ros or of the overlay's."""
 
-import time
-from collections.abc import Iterator
 from math import cos, pi, sin
 
 import numpy as np
 import pytest
-import rclpy
 import tf2_ros
 from geometry_msgs.msg import TransformStamped
-from rclpy.context import Context
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.time import Time
+from support.tf_transforms import LATEST, START, at, filled, look_up, matrix, random_transform, transform
 from tf2_ros.buffer import Buffer
-from tf2_ros.static_transform_broadcaster import StaticTransformBroadcaster
-from tf2_ros.transform_broadcaster import TransformBroadcaster
-from tf2_ros.transform_listener import TransformListener
 
-from vloc_ros.geometry.transforms import Matrix, from_quaternion
-from vloc_ros.ros.domains import claim_domain
-
-WAIT_S = 10.0
-START = 100.0  # a time, in seconds
-LATEST = Time()
-
-
-def at(seconds: float) -> Time:
-    return Time(nanoseconds=round(seconds * 1e9))
-
-
-def transform(
-    parent: str,
-    child: str,
-    seconds: float = START,
-    xyz: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    yaw: float = 0.0,
-) -> TransformStamped:
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id = parent
-    message.header.stamp = at(seconds).to_msg()
-    position, rotation = message.transform.translation, message.transform.rotation
-    position.x, position.y, position.z = xyz
-    rotation.z, rotation.w = sin(yaw / 2), cos(yaw / 2)
-    return message
-
-
-def random_transform(parent: str, child: str, rng: np.random.Generator) -> TransformStamped:
-    message = transform(parent, child, xyz=tuple(rng.normal(size=3).tolist()))
-    quaternion = rng.normal(size=4)
-    rotation = message.transform.rotation
-    rotation.x, rotation.y, rotation.z, rotation.w = (quaternion / np.linalg.norm(quaternion)).tolist()
-    return message
-
-
-def matrix(message: TransformStamped) -> Matrix:
-    t, q = message.transform.translation, message.transform.rotation
-    return from_quaternion([q.x, q.y, q.z, q.w], [t.x, t.y, t.z])
-
-
-def filled(*messages: TransformStamped, **arguments: Duration) -> Buffer:
-    buffer = Buffer(**arguments)
-    for message in messages:
-        buffer.set_transform(message, "test")
-    return buffer
-
-
-def look_up(buffer: Buffer, target: str, source: str, time: Time = LATEST) -> Matrix:
-    return matrix(buffer.lookup_transform(target, source, time))
+from vloc_ros.geometry.transforms import Matrix
 
 
 @pytest.fixture
@@ -337,59 +280,3 @@ def test_between_two_times_through_a_fixed_frame() -> None:
     found = buffer.lookup_transform_full("base", at(101.0), "base", at(100.0), "odom")
     np.testing.assert_allclose(matrix(found) @ [0, 0, 0, 1], [0.0, 3.0, 0.0, 1.0], atol=1e-12)
     assert Time.from_msg(found.header.stamp).nanoseconds == at(101.0).nanoseconds
-
-
-@pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, Node, SingleThreadedExecutor]]:
-    """Two nodes that see each other and nobody else, and what spins them."""
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    context = Context()
-    rclpy.init(context=context, domain_id=claim_domain())
-    sender = Node("sender", context=context, start_parameter_services=False)
-    receiver = Node("receiver", context=context, start_parameter_services=False)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(sender)
-    executor.add_node(receiver)
-    yield sender, receiver, executor
-    executor.shutdown()
-    sender.destroy_node()
-    receiver.destroy_node()
-    context.try_shutdown()
-
-
-def wait_for(buffer: Buffer, target: str, source: str, executor: SingleThreadedExecutor) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not buffer.can_transform(target, source, LATEST):
-        assert time.monotonic() < deadline, f"no transform {target} <- {source}"
-        executor.spin_once(timeout_sec=0.1)
-
-
-def test_a_late_listener_gets_every_static_transform(nodes: tuple[Node, Node, SingleThreadedExecutor]) -> None:
-    sender, receiver, executor = nodes
-    static = StaticTransformBroadcaster(sender)
-    static.sendTransform([transform("base", "camera", xyz=(1.0, 0.0, 0.0)), transform("base", "lidar")])
-    static.sendTransform(transform("camera", "camera_optical", xyz=(2.0, 0.0, 0.0)))
-    buffer = Buffer(node=receiver)
-    listener = TransformListener(buffer, receiver)
-    wait_for(buffer, "lidar", "camera_optical", executor)
-    assert look_up(buffer, "base", "camera_optical")[0, 3] == 3.0
-    listener.unregister()
-
-
-def test_a_listener_gets_what_moves(nodes: tuple[Node, Node, SingleThreadedExecutor]) -> None:
-    sender, receiver, executor = nodes
-    buffer = Buffer()
-    listener = TransformListener(buffer, receiver)
-    broadcaster = TransformBroadcaster(sender)
-    deadline = time.monotonic() + WAIT_S
-    while not sender.count_subscribers("/tf"):
-        assert time.monotonic() < deadline, "the listener does not appear"
-        executor.spin_once(timeout_sec=0.1)
-    stamp = START
-    while not buffer.can_transform("map", "base", LATEST):
-        assert time.monotonic() < deadline, "no transform arrives"
-        broadcaster.sendTransform((transform("odom", "base", stamp), transform("map", "odom", stamp)))
-        executor.spin_once(timeout_sec=0.1)
-        stamp += 0.1
-    listener.unregister()
-    assert sender.count_publishers("/tf") == 1
