@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY, color_doubt, is_grey, kind_of_images
+from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY, color_mismatch, is_grey, kind_of_images
 from vloc_ros.core.types import Rejection
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.grayscale import PartlyGrayscale, to_grayscale
@@ -73,4 +73,4 @@ def test_what_a_map_knows_is_not_doubted(demo: Localizer) -> None:
         7: (None, UNKNOWN_GREY),
     }.items():
         known = replace(manifest, training={} if images is None else {"images": images})
-        assert (color_doubt(color, known), color_doubt(grey, known)) == doubts
+        assert (color_mismatch(color, known), color_mismatch(grey, known)) == doubts

@@ -19,7 +19,7 @@ from vloc_ros.geometry.pnp import Matches, PnpSettings, reprojection_errors
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.methods import get_method
-from vloc_ros.methods.hscnet.method import HSCNetMethod, spread
+from vloc_ros.methods.hscnet.method import HSCNetMethod, heaviest_per_square
 
 SPEC = GridSpec(160, 120, 8, HSCNetMethod.outputs)
 CAMERA = Camera(320, 240, 280.0, 280.0, 159.5, 119.5)
@@ -109,7 +109,7 @@ def test_cells_below_the_confidence_and_without_region_are_left_out() -> None:
 @pytest.mark.parametrize("most", [1, 7, 60, 300, 1000])
 def test_the_heaviest_of_each_square_are_taken(most: int) -> None:
     weights = np.random.default_rng(most).random(SHAPE) * (np.random.default_rng(0).random(SHAPE) > 0.3)
-    rows, columns = spread(weights, most)
+    rows, columns = heaviest_per_square(weights, most)
     assert 0 < len(rows) <= most
     assert (weights[rows, columns] > 0).all()
     side = next(s for s in range(1, 99) if -(-SHAPE[0] // s) * -(-SHAPE[1] // s) <= most)
@@ -118,7 +118,7 @@ def test_the_heaviest_of_each_square_are_taken(most: int) -> None:
 
 
 def test_nothing_to_take() -> None:
-    assert [len(part) for part in spread(np.zeros(SHAPE), 10)] == [0, 0]
+    assert [len(part) for part in heaviest_per_square(np.zeros(SHAPE), 10)] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support import ROOT
 
 from vloc_ros.core.types import RejectionReason
 from vloc_ros.ros import describe_parameters
-from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, made
+from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, build_parameters
 from vloc_ros.tracking.state import State
 
 NODES = {"vloc_map_server": MapServerParameters, "relocalizer": RelocalizerParameters}
@@ -33,7 +33,7 @@ def test_yaml_holds_every_parameter_at_its_default(node: str) -> None:
     assert {name: type(value) for name, value in values.items()} == {
         name: type(value) for name, value in defaults(NODES[node]).items()
     }
-    made(NODES[node], values)
+    build_parameters(NODES[node], values)
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -86,7 +86,7 @@ def test_the_parameters_for_nav2_are_parameters() -> None:
     nodes = {"/**/vloc_map_server": MapServerParameters, "/**/relocalizer": RelocalizerParameters}
     assert set(content) == {*nodes, "/**/lifecycle_manager_vloc"}
     for name, kind in nodes.items():
-        parameters: Any = made(kind, content[name]["ros__parameters"])
+        parameters: Any = build_parameters(kind, content[name]["ros__parameters"])
         assert not parameters.autostart, "the manager starts it"
     assert content["/**/lifecycle_manager_vloc"]["ros__parameters"] == {"autostart": True, "bond_timeout": 0.0}
 

@@ -10,8 +10,8 @@ from vloc_ros.ros.parameters import (
     MapServerParameters,
     NodeParameters,
     RelocalizerParameters,
+    build_parameters,
     fixed_while_configured,
-    made,
 )
 
 KINDS = (MapServerParameters, RelocalizerParameters)
@@ -22,7 +22,7 @@ CALLED = {tuple: "a list of texts, in quotes"}
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_are_valid_and_described(kind: type[NodeParameters]) -> None:
-    assert made(kind, asdict(kind())) == kind()
+    assert build_parameters(kind, asdict(kind())) == kind()
     for spec in fields(kind):
         assert spec.metadata["description"].endswith("."), spec.name
         assert not spec.metadata["choices"] or spec.default in spec.metadata["choices"]
@@ -32,12 +32,12 @@ def test_defaults_are_valid_and_described(kind: type[NodeParameters]) -> None:
 def test_another_type_is_refused_by_name(name: str) -> None:
     kind = type(DEFAULTS[name])
     with pytest.raises(ConfigError, match=rf"parameter {name} is .*, must be {CALLED.get(kind, kind.__name__)}"):
-        made(RelocalizerParameters, {**DEFAULTS, name: WRONG_TYPE[kind]})
+        build_parameters(RelocalizerParameters, {**DEFAULTS, name: WRONG_TYPE[kind]})
 
 
 @pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if isinstance(value, float)])
 def test_whole_numbers_become_floats(name: str) -> None:
-    value = getattr(made(RelocalizerParameters, {**DEFAULTS, name: 1}), name)
+    value = getattr(build_parameters(RelocalizerParameters, {**DEFAULTS, name: 1}), name)
     assert value == 1
     assert type(value) is float
 
@@ -46,7 +46,7 @@ def test_whole_numbers_become_floats(name: str) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_floats_are_finite(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"parameter {name} is {value}"):
-        made(RelocalizerParameters, {**DEFAULTS, name: value})
+        build_parameters(RelocalizerParameters, {**DEFAULTS, name: value})
 
 
 BOUNDS = [
@@ -82,15 +82,15 @@ def test_what_takes_effect_only_when_configured() -> None:
 @pytest.mark.parametrize("value", [None, [], ()])
 def test_an_empty_list_is_a_list_of_texts(value: object) -> None:
     """ROS gives it no type, or that of bytes."""
-    assert made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": value}).allowed_map_ids == ()
+    assert build_parameters(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": value}).allowed_map_ids == ()
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0123456789AB", "0123456789ag", "0" * 65, "0123456789ab\n"])
 def test_ids_of_maps_are_hexadecimal(text: str) -> None:
     ids = ["0123456789ab", "f" * 64]
-    assert made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": ids}).allowed_map_ids == tuple(ids)
+    assert build_parameters(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": ids}).allowed_map_ids == tuple(ids)
     with pytest.raises(ConfigError, match="parameter allowed_map_ids has "):
-        made(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": [*ids, text]})
+        build_parameters(RelocalizerParameters, {**DEFAULTS, "allowed_map_ids": [*ids, text]})
 
 
 def test_tracking_takes_its_limits_from_the_parameters() -> None:

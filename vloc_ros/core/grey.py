@@ -27,7 +27,7 @@ def kind_of_images(images: NDArray[np.uint8], grey: float) -> str:
     return known.pop() if len(known) == 1 else BOTH
 
 
-def color_doubt(rgb: NDArray[np.uint8], manifest: Manifest) -> str | None:
+def color_mismatch(rgb: NDArray[np.uint8], manifest: Manifest) -> str | None:
     """Why the map may not know such an image, if that is so."""
     images: Any = manifest.training.get(IMAGES)
     if images == GREY:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.gate import gate
-from vloc_ros.core.grey import color_doubt
+from vloc_ros.core.grey import color_mismatch
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.places import likeliest_place
@@ -57,7 +57,7 @@ def _locate(
             return result
         refused.append(result)
     nearest = max(refused or [NOTHING], key=lambda each: each.refused.inlier_count if each.refused else -1)
-    return _doubted(nearest, observation.query, landmark_map.manifest)
+    return _with_color_mismatch(nearest, observation.query, landmark_map.manifest)
 
 
 def _judge(
@@ -84,9 +84,9 @@ def _judge(
     return result
 
 
-def _doubted(rejection: Rejection, query: Query, manifest: Manifest) -> Rejection:
+def _with_color_mismatch(rejection: Rejection, query: Query, manifest: Manifest) -> Rejection:
     """The rejection with the reason why the map may not know such images, if there is one."""
-    doubts = (color_doubt(view.image.rgb, manifest) for view in query.views)
+    doubts = (color_mismatch(view.image.rgb, manifest) for view in query.views)
     doubt = next(filter(None, doubts), None)
     return replace(rejection, detail=f"{rejection.detail}; {doubt}") if doubt else rejection
 

@@ -20,7 +20,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from vloc_ros.errors import ConfigError, VlocError, printable
 from vloc_ros.ros.faults import described, spin
 from vloc_ros.ros.guarded_node import GuardedNode
-from vloc_ros.ros.parameters import NodeParameters, declare, fixed_while_configured, made
+from vloc_ros.ros.parameters import NodeParameters, build_parameters, declare, fixed_while_configured
 
 P = TypeVar("P", bound=NodeParameters)
 
@@ -159,7 +159,7 @@ class VlocNode(GuardedNode, Generic[P]):
 
     def _changed(self, changes: Sequence[Parameter]) -> P:
         known = asdict(self.parameters)
-        return made(self._kind, {**known, **{p.name: p.value for p in changes if p.name in known}})
+        return build_parameters(self._kind, {**known, **{p.name: p.value for p in changes if p.name in known}})
 
     def _refuse_fixed(self, wanted: P) -> None:
         for name in sorted(fixed_while_configured(self._kind)):

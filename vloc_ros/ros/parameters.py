@@ -250,10 +250,10 @@ def declare(node: Node, kind: type[T]) -> T:
         }
     except InvalidParameterValueException as error:  # out of the range in the descriptor
         raise ConfigError(str(error)) from error
-    return made(kind, values)
+    return build_parameters(kind, values)
 
 
-def made(kind: type[T], values: Mapping[str, Any]) -> T:
+def build_parameters(kind: type[T], values: Mapping[str, Any]) -> T:
     """Checked parameters of values as ROS has them; whole numbers are welcome where a float is meant."""
     kinds = {spec.name: spec.type for spec in fields(kind)}
     checked: Mapping[str, Any] = {name: _from_ros(kinds[name], value) for name, value in values.items()}

@@ -55,7 +55,7 @@ class HSCNetMethod(DenseGridMethod):
         )
         _require_regions(regions, len(landmark_map))
         usable = (regions > 0) & (confidences >= self.min_confidence) & np.isfinite(coordinates).all(axis=-1)
-        rows, columns = spread(np.where(usable, confidences, 0.0), self.max_correspondences)
+        rows, columns = heaviest_per_square(np.where(usable, confidences, 0.0), self.max_correspondences)
         cells = np.stack([columns, rows], axis=1)
         pixels, scale = image_pixels((cells + 0.5) * spec.stride - 0.5, image, landmark_map.manifest.image_size)
         landmarks = regions[rows, columns] - 1
@@ -75,7 +75,7 @@ class HSCNetMethod(DenseGridMethod):
         return Visualization(np.where(sure[..., None], colors, np.uint8(0)).astype(np.uint8))
 
 
-def spread(weights: NDArray[Any], most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def heaviest_per_square(weights: NDArray[Any], most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of at most `most` cells of weights (h, w): the heaviest of each square of a grid, as fine as
     that allows; squares of no weight have none."""
     height, width = weights.shape
