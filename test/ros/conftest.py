@@ -58,12 +58,12 @@ def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     """Makes graphs, each in a domain of its own; all their programs end with the tests at the latest."""
     from support.graph import Graph, isolated_environment
 
-    from vloc_ros.ros.domains import claim_domain
+    from vloc_ros.ros.domains import reserve_domain
 
     made: list[Graph] = []
 
     def make() -> Graph:
-        made.append(Graph(claim_domain(), tmp_path_factory.mktemp("logs")))
+        made.append(Graph(reserve_domain(), tmp_path_factory.mktemp("logs")))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as environment:

@@ -14,7 +14,7 @@ from tf2_ros.static_transform_broadcaster import StaticTransformBroadcaster
 from tf2_ros.transform_broadcaster import TransformBroadcaster
 from tf2_ros.transform_listener import TransformListener
 
-from vloc_ros.ros.domains import claim_domain
+from vloc_ros.ros.domains import reserve_domain
 
 WAIT_S = 10.0
 
@@ -24,7 +24,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, Node, SingleT
     """Two nodes that see each other and nobody else, and what spins them."""
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = Context()
-    rclpy.init(context=context, domain_id=claim_domain())
+    rclpy.init(context=context, domain_id=reserve_domain())
     sender = Node("sender", context=context, start_parameter_services=False)
     receiver = Node("receiver", context=context, start_parameter_services=False)
     executor = SingleThreadedExecutor(context=context)

@@ -11,7 +11,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vloc_ros.ros.node import VlocNode, run
-from vloc_ros.ros.parameters import NodeParameters, parameter
+from vloc_ros.ros.parameter_field import parameter
+from vloc_ros.ros.parameters import NodeParameters
 
 
 @dataclass(frozen=True)

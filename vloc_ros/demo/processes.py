@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vloc_ros.errors import VlocError
 from vloc_ros.files import write_errors
-from vloc_ros.ros.domains import claim_domain
+from vloc_ros.ros.domains import reserve_domain
 from vloc_ros.shipped import shipped
 
 STOP_TIMEOUT_S = 5.0
@@ -28,7 +28,7 @@ def isolate() -> None:
     """From now on, this process and its children see only each other: a domain of their own, on this computer."""
     for name in DISCOVERY_VARIABLES:
         os.environ.pop(name, None)
-    os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
+    os.environ["ROS_DOMAIN_ID"] = str(reserve_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(shipped("config/fastdds.xml"))
 

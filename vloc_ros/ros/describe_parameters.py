@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vloc_ros.files import write_text
-from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters, range_of
+from vloc_ros.ros.parameter_field import range_of
+from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES: Mapping[str, type[NodeParameters]] = MappingProxyType(

@@ -10,10 +10,10 @@ from filelock import FileLock, Timeout
 from vloc_ros.errors import ConfigError
 
 DOMAINS = range(1, 101)  # below the ports that Linux hands out itself
-_claimed: list[FileLock] = []  # kept for as long as this process lives
+_reserved: list[FileLock] = []  # kept for as long as this process lives
 
 
-def claim_domain() -> int:
+def reserve_domain() -> int:
     """A domain in which nobody is, and which no other call gives away until this process ends. Raises ConfigError if
     all are taken."""
     for domain in random.sample(DOMAINS, len(DOMAINS)):
@@ -23,7 +23,7 @@ def claim_domain() -> int:
         except (Timeout, OSError):  # another process's, or another user's
             continue
         if _is_quiet(domain):
-            _claimed.append(lock)
+            _reserved.append(lock)
             return domain
         lock.release()
     raise ConfigError("every ROS domain of this computer is taken")

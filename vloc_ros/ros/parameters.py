@@ -1,12 +1,10 @@
 """Every parameter of both nodes: name, type, default, meaning, range, and when it may change."""
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
@@ -15,34 +13,14 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
+from vloc_ros.ros.parameter_field import as_ros, check, descriptor_of, from_ros, parameter
 from vloc_ros.tracking.track import TrackingOptions
 
 T = TypeVar("T", bound="NodeParameters")
-TEXTS = tuple[str, ...]
 MAP_ID = re.compile("[0-9a-f]{12,64}")
 
 MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
 RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
-
-
-def parameter(
-    default: Any,
-    description: str,
-    *,
-    unit: str = "",
-    low: float | None = None,
-    high: float | None = None,
-    choices: Sequence[str] = (),
-    live: bool = True,
-    begins: str = "",
-) -> Any:
-    """A dataclass field that says all there is to say about a ROS parameter; `live`: it may change while configured.
-
-    Nodes declare it with this text. The comments of config/*.yaml and the tables of docs/ are made of it by
-    `python -m vloc_ros.ros.describe_parameters`; `begins` is the heading above the parameter there.
-    """
-    metadata = {"description": description, "unit": unit, "low": low, "high": high, "choices": tuple(choices)}
-    return field(default=default, metadata={**metadata, "live": live, "begins": begins})
 
 
 @dataclass(frozen=True)
@@ -55,7 +33,7 @@ class NodeParameters:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            _check(spec, getattr(self, spec.name))
+            check(spec, getattr(self, spec.name))
 
 
 @dataclass(frozen=True)
@@ -245,7 +223,7 @@ def declare(node: Node, kind: type[T]) -> T:
     """Declare all parameters of `kind` on a node and return their values. Raises ConfigError for a bad one."""
     try:
         values = {
-            spec.name: node.declare_parameter(spec.name, _as_ros(spec.default), _descriptor(spec)).value
+            spec.name: node.declare_parameter(spec.name, as_ros(spec.default), descriptor_of(spec)).value
             for spec in fields(kind)
         }
     except InvalidParameterValueException as error:  # out of the range in the descriptor
@@ -256,70 +234,10 @@ def declare(node: Node, kind: type[T]) -> T:
 def build_parameters(kind: type[T], values: Mapping[str, Any]) -> T:
     """Checked parameters of values as ROS has them; whole numbers are welcome where a float is meant."""
     kinds = {spec.name: spec.type for spec in fields(kind)}
-    checked: Mapping[str, Any] = {name: _from_ros(kinds[name], value) for name, value in values.items()}
+    checked: Mapping[str, Any] = {name: from_ros(kinds[name], value) for name, value in values.items()}
     return kind(**checked)
-
-
-def _as_ros(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _from_ros(kind: object, value: object) -> object:
-    if kind is float and type(value) is int:
-        return float(value)
-    if kind == TEXTS and (value is None or isinstance(value, list)):
-        return tuple(value or ())  # the empty list of a configuration file has no type, and no value
-    return value
 
 
 def fixed_while_configured(kind: type[NodeParameters]) -> frozenset[str]:
     """Names of the parameters that take effect only when the node is configured."""
     return frozenset(spec.name for spec in fields(kind) if not spec.metadata["live"])
-
-
-def _check(spec: "Field[Any]", value: object) -> None:
-    kind, low, high, choices = spec.type, *(spec.metadata[key] for key in ("low", "high", "choices"))
-    if kind == TEXTS and isinstance(value, tuple) and all(isinstance(text, str) for text in value):
-        kind = tuple
-    if type(value) is not kind:
-        name = "a list of texts, in quotes" if kind == TEXTS else getattr(kind, "__name__", kind)
-        raise ConfigError(f"parameter {spec.name} is {value!r} ({type(value).__name__}), must be {name}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"parameter {spec.name} is {value}, must be finite")
-    if isinstance(value, int | float) and ((low is not None and value < low) or (high is not None and value > high)):
-        raise ConfigError(f"parameter {spec.name} is {value}, must be {_range_text(low, high)}")
-    if choices and value not in choices:
-        raise ConfigError(f"parameter {spec.name} is {value!r}, must be one of {', '.join(choices)}")
-
-
-def _range_text(low: float | None, high: float | None) -> str:
-    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-
-
-def range_of(spec: "Field[Any]") -> str:
-    """What values a parameter may have, with their unit, for people; "" for any of its type."""
-    low, high, choices, unit = (spec.metadata[key] for key in ("low", "high", "choices", "unit"))
-    if choices:
-        return ", ".join(choices)
-    return f"{_range_text(low, high)} {unit}".rstrip() if low is not None else ""
-
-
-def _descriptor(spec: "Field[Any]") -> ParameterDescriptor:
-    assert spec.default is not MISSING
-    low, high, choices, unit = (spec.metadata[key] for key in ("low", "high", "choices", "unit"))
-    constraints = [f"one of {', '.join(choices)}"] if choices else []
-    constraints += [f"unit: {unit}"] if unit else []
-    constraints += [] if spec.metadata["live"] else ["fixed while the node is configured"]
-    descriptor = ParameterDescriptor(
-        description=spec.metadata["description"],
-        additional_constraints="; ".join(constraints),
-        # So that `max_jump_m:=1` is not refused for want of a decimal point; the types are checked here.
-        dynamic_typing=True,
-    )
-    if low is not None and spec.type is float:
-        descriptor.floating_point_range = [
-            FloatingPointRange(from_value=float(low), to_value=float("inf") if high is None else float(high))
-        ]
-    elif low is not None:
-        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=2**31 if high is None else int(high))]
-    return descriptor

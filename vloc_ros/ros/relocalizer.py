@@ -60,7 +60,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def __init__(self) -> None:
         super().__init__("relocalizer", RelocalizerParameters)
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
-        self._made: _Parts | None = None
+        self._parts_if_configured: _Parts | None = None
         self._worker: NewestWins[Image | CompressedImage] | None = None  # none before the first activation
         self._rate = RateLimit()
         self._triggers = Triggers()
@@ -83,7 +83,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         scope.callback(slot.close)
         maps = MapInput(self, scope, slot)
         HintInput(self, scope, slot, tracker, buffer, outputs.initialpose.is_own)
-        self._made = _Parts(slot, reports, outputs, job, maps, restart)
+        self._parts_if_configured = _Parts(slot, reports, outputs, job, maps, restart)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         jumped = self.faults.around("clock jump", self._on_clock_jump)
         jumps = self.get_clock().create_jump_callback(threshold, post_callback=jumped)
@@ -119,8 +119,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     @property
     def _parts(self) -> _Parts:
-        assert self._made is not None, "the node is not configured"
-        return self._made
+        assert self._parts_if_configured is not None, "the node is not configured"
+        return self._parts_if_configured
 
     def _open_map(self, stored: StoredMap, where: str) -> Localizer:
         """Raises VlocError."""
