@@ -19,7 +19,7 @@ ROOM = Extent.of(CORNERS, VIEWS)
 TURN = from_quaternion((0.1, -0.5, 0.3, 0.8), (5.0, -7.0, 1.0))
 
 
-def estimate_at(position: np.ndarray, place: str = "") -> PoseEstimate:
+def estimate_at(position: np.ndarray, place: str | None = None) -> PoseEstimate:
     pose = np.eye(4)
     pose[:3, 3] = position
     points = Correspondences(np.zeros((40, 2)), np.zeros((40, 3)), np.ones(40), np.zeros(40, np.int32))
@@ -95,5 +95,5 @@ def test_each_place_has_its_own_extent() -> None:
 
 
 def test_a_map_whose_views_are_not_known_refuses_nothing() -> None:
-    assert make_map().extent_of("") is not None
-    assert replace(make_map(), mapping_views=np.empty((0, 4, 4))).extent_of("") is None
+    assert make_map().extent_of(None) is not None
+    assert replace(make_map(), mapping_views=np.empty((0, 4, 4))).extent_of(None) is None

@@ -11,13 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.map_files import FILES, NETWORK, PREVIEW, edit_manifest, joined_map, make_map, refusal, replace_file
+from support.map_files import (
+    FILES,
+    NETWORK,
+    PREVIEW,
+    as_format_3,
+    edit_manifest,
+    joined_map,
+    make_map,
+    refusal,
+    replace_file,
+)
 
-from vloc_ros.core.manifest import FORMAT_VERSION, Calibration, GateThresholds
+from vloc_ros.core.manifest import Calibration, GateThresholds, Place, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
-from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
+from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
+from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 
@@ -48,9 +59,9 @@ def test_same_map_gives_same_bytes_and_another_map_another_id(office: Path, tmp_
 @pytest.mark.parametrize(("offset", "kind"), [(0.0, "float32"), (5e3, "float64")])
 def test_positions_are_kept_to_a_tenth_of_a_millimetre(offset: float, kind: str) -> None:
     written = make_map(200, offset)
-    content = encode_landmarks(written)
+    content = encode_regions(written)
     assert np.load(io.BytesIO(content))["positions"].dtype == kind
-    assert np.abs(decode_landmarks(content, written.manifest).positions - written.positions).max() < 1e-4
+    assert np.abs(decode_regions(content, written.manifest).positions - written.positions).max() < 1e-4
 
 
 def test_newer_format_says_which_it_reads(office: Path) -> None:
@@ -58,30 +69,55 @@ def test_newer_format_says_which_it_reads(office: Path) -> None:
     assert re.search(rf"format_version is 7.*up to {FORMAT_VERSION}", refusal(office))
 
 
-def as_format_1(document: dict[str, Any]) -> None:
-    names = list(document["network"].pop("outputs"))
-    document["network"]["output_names"] = names
-    document["format_version"] = 1
-    del document["scenes"], document["calibration"]["away_scale"]
+def as_format_1(directory: Path) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        names = list(document["network"].pop("outputs"))
+        document["network"]["output_names"] = names
+        document["format_version"] = 1
+        del document["scenes"], document["calibration"]["away_scale"]
+
+    as_format_3(directory)
+    edit_manifest(directory, edit)
 
 
-def as_format_2(document: dict[str, Any]) -> None:
-    document["format_version"] = 2
-    del document["calibration"]["away_scale"]
+def as_format_2(directory: Path) -> None:
+    as_format_3(directory)
+    edit_manifest(directory, lambda d: [d.update(format_version=2), d["calibration"].pop("away_scale")])
 
 
-@pytest.mark.parametrize("older", [as_format_1, as_format_2])
-def test_older_formats_say_the_same(office: Path, older: Callable[[dict[str, Any]], None]) -> None:
-    expected = read_map(office).landmark_map.manifest
-    edit_manifest(office, older)
-    found = read_map(office).landmark_map.manifest
-    assert found == expected
-    assert found.format_version == FORMAT_VERSION
+@pytest.mark.parametrize(("older", "version"), [(as_format_1, 1), (as_format_2, 2), (as_format_3, 3)])
+def test_older_formats_say_the_same(office: Path, older: Callable[[Path], None], version: int) -> None:
+    expected = read_map(office)
+    older(office)
+    found = read_map(office)
+    assert found.landmark_map.manifest == expected.landmark_map.manifest
+    assert (found.format_version, expected.format_version) == (version, FORMAT_VERSION)
+    for name in ("positions", "normals", "extents", "ids", "observations", "mapping_views", "places", "view_places"):
+        np.testing.assert_array_equal(getattr(found.landmark_map, name), getattr(expected.landmark_map, name))
+
+
+def test_places_of_format_3_were_called_scenes(tmp_path: Path) -> None:
+    write_map(tmp_path / "map", joined_map(), {"network": {"float32": NETWORK}}, PREVIEW)
+    as_format_3(tmp_path / "map")
+    found = read_map(tmp_path / "map").landmark_map
+    assert found.manifest.places == (Place("hall", "map_hall"), Place("attic", "map_attic"))
+    np.testing.assert_array_equal(found.places, joined_map().places)
+    np.testing.assert_array_equal(found.view_places, joined_map().view_places)
+
+
+@pytest.mark.parametrize(
+    ("frame_id", "name"),
+    [("map", "map"), ("robot1/map", "robot1_map"), ("2nd", "place_2nd"), ("地図", "place___"), ("x" * 99, "x" * 64)],
+)
+def test_the_only_place_of_an_older_map_is_called_as_its_frame(tmp_path: Path, frame_id: str, name: str) -> None:
+    write_map(tmp_path / "map", make_map(frame_id=frame_id), {"network": {"float32": NETWORK}}, PREVIEW)
+    as_format_3(tmp_path / "map")
+    assert read_map(tmp_path / "map").landmark_map.manifest.places == (Place(name, frame_id),)
 
 
 @pytest.mark.parametrize("names", [None, "labels", ["labels", "secrets"], []])
 def test_format_1_is_checked_too(office: Path, names: object) -> None:
-    edit_manifest(office, as_format_1)
+    as_format_1(office)
     edit_manifest(office, lambda d: d["network"].update(output_names=names))
     assert re.search("output", refusal(office))
 
@@ -186,22 +222,23 @@ def test_places_come_back_and_are_part_of_the_map_id(tmp_path: Path) -> None:
         write_map(tmp_path / name, landmark_map, {"network": {"float32": NETWORK}}, PREVIEW)
     stored = {name: read_map(tmp_path / name) for name in ("original", "swapped", "again")}
     found = stored["original"].landmark_map
-    assert found.manifest.places == ("hall", "attic")
+    assert found.manifest.place_names == ("hall", "attic")
     np.testing.assert_array_equal(found.places, original.places)
     np.testing.assert_array_equal(found.view_places, original.view_places)
     assert stored["original"].map_id == stored["again"].map_id != stored["swapped"].map_id
     assert set(found.method_data) == {"radii"}
 
 
-def test_a_map_of_one_place_is_of_no_place(office: Path) -> None:
-    assert not [name for name in np.load(office / "landmarks.npz").files if "scene" in name]
+def test_a_map_of_one_place_has_a_place_with_a_name(office: Path) -> None:
     found = read_map(office).landmark_map
-    assert found.manifest.places == ()
+    assert found.manifest.places == (Place("map", "map"),)
     assert not found.places.any()
     assert len(found.places) == len(found)
     assert not found.view_places.any()
     assert len(found.view_places) == len(found.mapping_views)
-    assert found.of_place("") is found
+    assert found.of_place(None) is found.of_place("map") is found
+    as_format_3(office)
+    assert not [name for name in np.load(office / "landmarks.npz").files if "scene" in name]
 
 
 def test_a_place_is_a_map_of_one_place() -> None:
@@ -210,7 +247,7 @@ def test_a_place_is_a_map_of_one_place() -> None:
     np.testing.assert_array_equal(hall.ids, joined.ids[[0, 2, 4]])
     np.testing.assert_array_equal(hall.positions, joined.positions[[0, 2, 4]])
     np.testing.assert_array_equal(hall.mapping_views, joined.mapping_views[[0, 2]])
-    assert (hall.manifest.frame_id, hall.manifest.places) == ("map_hall", ())
+    assert (hall.manifest.frame_id, hall.manifest.places) == ("map_hall", (Place("hall", "map_hall"),))
     with pytest.raises(ConfigError, match=r"no place 'cellar'.*hall, attic"):
         joined.of_place("cellar")
     with pytest.raises(ConfigError, match="no place 'hall'"):
@@ -237,13 +274,14 @@ def test_places_that_cannot_be_are_refused(change: dict[str, Any], message: str)
     [
         (("a", "a"), "once each"),
         (("a b",), "'a b' is not made of at most 64 letters"),
+        (("", "b"), "''"),
         (("",), "''"),
         (("x" * 65,), "at most 64 letters"),
     ],
 )
 def test_names_of_places_that_cannot_be_are_refused(places: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_map(places=places)
+        make_map(places=places_apart(places, "map"))
 
 
 @pytest.mark.parametrize("frame_id", ["", " ", "/map", "my map", "a\n", "a\x1b[31m", "\ud800", "x" * 129, "a\u2028"])
@@ -259,7 +297,13 @@ def test_names_of_frames_that_can_be(frame_id: str) -> None:
 
 def test_a_joined_map_needs_the_place_of_every_landmark() -> None:
     one, joined = make_map(), joined_map()
+    arrays = dict(np.load(io.BytesIO(encode_regions(one))))
+    del arrays["places"], arrays["view_places"]
+    content = io.BytesIO()
+    np.savez(content, **arrays)
     with pytest.raises(MapError, match="'scenes' is missing"):
-        decode_landmarks(encode_landmarks(one), joined.manifest)
+        decode_regions(content.getvalue(), joined.manifest, before_4=True)
+    with pytest.raises(MapError, match="'places' is missing"):
+        decode_regions(content.getvalue(), joined.manifest)
     with pytest.raises(MapError, match="places: indices are 0 to 1"):
-        decode_landmarks(encode_landmarks(joined), one.manifest)
+        decode_regions(encode_regions(joined), one.manifest)

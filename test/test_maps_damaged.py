@@ -1,14 +1,16 @@
 """The map directory: every kind of damage is named."""
 
 import hashlib
+import io
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.map_files import FILES, NETWORK, PREVIEW, edit_manifest, make_map, refusal
+from support.map_files import FILES, NETWORK, PREVIEW, as_format_3, edit_manifest, make_map, refusal, replace_file
 
 from vloc_ros.errors import MapError
 from vloc_ros.maps import read_map, strict_yaml, write_map
@@ -58,13 +60,16 @@ def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
         ("method", ""),
         ("frame_id", None),
         ("created", ["x"]),
-        ("network", 5),
-        ("network.width", "320"),
-        ("network.width", True),
-        ("network.stride", 0),
-        ("network.stride", 7),
-        ("network.outputs", ["labels"]),
-        ("network.outputs", {"labels": "int64"}),
+        ("places", None),
+        ("places", {}),
+        ("places", []),
+        ("image", 5),
+        ("image.width", "320"),
+        ("image.width", True),
+        ("image.height", 0),
+        ("models", []),
+        ("models", {"oracle": {}}),
+        ("models", {"network": 3}),
         ("gate.min_inlier_ratio", 1.5),
         ("gate.min_confidence", float("nan")),
         ("gate.max_reprojection_rmse_px", -1),
@@ -80,6 +85,83 @@ def test_hand_edited_manifest_needs_a_new_seal(office: Path) -> None:
     ],
 )
 def test_a_wrong_or_missing_key_is_named(office: Path, path: str, value: object) -> None:
+    check_wrong_and_missing(office, path, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("method", 3),
+        ("frame_id", None),
+        ("network", 5),
+        ("network.width", "320"),
+        ("network.width", True),
+        ("network.stride", 0),
+        ("network.stride", 7),
+        ("network.outputs", ["labels"]),
+        ("network.outputs", {"labels": "int64"}),
+        ("scenes", "hall"),
+        ("scenes", ["hall", 3]),
+        ("gate.min_confidence", float("nan")),
+        ("calibration", None),
+        ("files", None),
+    ],
+)
+def test_a_wrong_or_missing_key_of_format_3_is_named(office: Path, path: str, value: object) -> None:
+    as_format_3(office)
+    check_wrong_and_missing(office, path, value)
+
+
+@pytest.mark.parametrize("key", ["places", "image", "models"])
+def test_format_3_has_no_keys_of_format_4(office: Path, key: str) -> None:
+    as_format_3(office)
+    edit_manifest(office, lambda d: d.update({key: {}}))
+    assert f"{key} is no key of this format" in refusal(office)
+
+
+def test_landmarks_of_format_3_have_no_arrays_of_format_4(office: Path) -> None:
+    as_format_3(office)
+    arrays = dict(np.load(office / "landmarks.npz"))
+    content = io.BytesIO()
+    np.savez(content, **arrays, places=np.zeros(5, np.int32))
+    replace_file(office, "landmarks.npz", content.getvalue())
+    assert "landmarks.npz: array 'places' is unknown" in refusal(office)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda d: d["places"][0].update(name=""), "places[0].name is ''"),
+        (lambda d: d["places"][0].update(name="a b"), "places: 'a b' is not made of"),
+        (lambda d: d["places"][0].update(frame_id="/map"), "frame_id is '/map'"),
+        (lambda d: d["places"][0].update(color="red"), "places[0].color is no key"),
+        (lambda d: d["places"][0].pop("map_from_place"), "places[0].map_from_place is missing"),
+        (lambda d: d["places"].append(dict(d["places"][0])), "must be named once each"),
+        (lambda d: d["places"][0].update(map_from_place=[0, 0, 0, 1]), "no x y z qx qy qz qw"),
+        (lambda d: d["places"][0].update(map_from_place=[0, 0, 0, 0, 0, 0, 2]), "no x y z qx qy qz qw"),
+        (lambda d: d["places"][0].update(map_from_place=[1e9, 0, 0, 0, 0, 0, 1]), "from the map's origin"),
+        (lambda d: d["models"]["network"]["inputs"].update(image="uint8[1, 1, 3]"), "the map's images are 320x240"),
+        (lambda d: d["models"]["network"]["outputs"].update(labels="int64[3]"), "'int64[3]' is no tensor"),
+        (lambda d: d["models"]["network"]["outputs"].update(labels="int32[99999, 99999]"), "at most"),
+        (lambda d: d["models"]["network"].update(outputs={}), "has no outputs"),
+        (lambda d: d["models"]["network"]["files"].update(float32="../x"), "models.network.files is"),
+        (lambda d: d["models"]["network"].update(files={}), "models.network.files is"),
+        (lambda d: d["models"]["network"]["files"].update(float64="x.onnx"), "models.network.files is"),
+        (lambda d: d["files"].pop("network.onnx"), "files.network.onnx is missing"),
+        (lambda d: d["files"].pop("regions.npz"), "files.regions.npz is missing"),
+        (
+            lambda d: d["files"].update({"extractor.onnx": dict(d["files"]["network.onnx"])}),
+            "extractor.onnx belongs to none",
+        ),
+        (lambda d: d.update(models={}), "network.onnx belongs to none"),
+    ],
+)
+def test_places_and_models_that_cannot_be_are_named(office: Path, edit: Callable[[dict], object], words: str) -> None:
+    edit_manifest(office, edit)
+    assert words in refusal(office)
+
+
+def check_wrong_and_missing(office: Path, path: str, value: object) -> None:
     *parents, key = path.split(".", 1)
 
     def node(document: dict[str, Any]) -> dict[str, Any]:
@@ -185,14 +267,24 @@ def test_yaml_cannot_make_objects(office: Path) -> None:
         ("frame_id", "two words"),
         ("created", "a\nb"),
         ("method", "x" * 5000),
-        ("scenes", ["y" * 300]),
-        ("network.width", 10**12),
-        ("network.width", 10**30),
+        ("places", [{"name": "y" * 300, "frame_id": "map", "map_from_place": None}]),
+        ("image.width", 10**12),
+        ("image.width", 10**30),
         ("calibration.away_scale", 1e200),
         ("calibration.confidence_bias", -1e300),
     ],
 )
 def test_values_that_no_map_can_have_are_named(office: Path, path: str, value: object) -> None:
+    *parents, key = path.split(".", 1)
+    edit_manifest(office, lambda d: (d[parents[0]] if parents else d).update({key: value}))
+    assert key.split("_")[0].replace("width", "image") in refusal(office)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("scenes", ["y" * 300]), ("network.width", 10**12), ("network.width", 10**30)]
+)
+def test_values_that_no_map_of_format_3_can_have_are_named(office: Path, path: str, value: object) -> None:
+    as_format_3(office)
     *parents, key = path.split(".", 1)
     edit_manifest(office, lambda d: (d[parents[0]] if parents else d).update({key: value}))
     assert key.split("_")[0].replace("width", "network") in refusal(office)
@@ -209,7 +301,7 @@ def test_texts_of_any_file_name_can_be_written(tmp_path: Path) -> None:
 
 def test_damaged_yaml_raises_nothing_but_map_errors() -> None:
     rng = np.random.default_rng(0)
-    body = encode_manifest(make_map().manifest, {"x": record_of(b"x")}).rpartition(b"sha256")[0]
+    body = encode_manifest(make_map().manifest, {"network.onnx": record_of(b"x")}).rpartition(b"sha256")[0]
     for _ in range(100):
         damaged = bytearray(body)
         damaged[int(rng.integers(len(body)))] ^= int(rng.integers(1, 256))

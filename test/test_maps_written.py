@@ -95,7 +95,7 @@ def test_a_link_to_a_map_is_followed(office: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"format_version": 4}]
+    "manifest", [{"accuracy": {"median": float("inf")}}, {"training": {"x": object()}}, {"created": ""}]
 )
 def test_a_map_that_could_not_be_read_is_not_written(office: Path, manifest: dict[str, Any]) -> None:
     before = state(office.parent)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.mapping_scenes import views, wall_and_box_depth
 
-from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.manifest import GateThresholds, Manifest, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.pnp import solve_pnp
@@ -171,7 +171,7 @@ def test_settings_that_make_no_sense(values: dict[str, float]) -> None:
 def test_the_sum_of_confidences_tells_the_place(left: float, right: float, place: str) -> None:
     """The left half of the cells shows regions of the hall, the right half regions of the attic."""
     one = make_map()
-    manifest = replace(one.manifest, places=("hall", "attic"))
+    manifest = replace(one.manifest, places=places_apart(("hall", "attic"), "map"))
     joined = replace(one, manifest=manifest, places=np.arange(LEAVES, dtype=np.int32) % 2)
     outputs = exact_outputs()
     halves = np.repeat([0, 1], SHAPE[1] // 2)[np.newaxis]

@@ -12,7 +12,7 @@ from support import ROOT
 
 from vloc_ros.cli.evaluate_outputs import write_outputs
 from vloc_ros.cli.inspect import _places
-from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.manifest import GateThresholds, Manifest, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.places import likeliest_place
@@ -54,7 +54,9 @@ def joined_map(min_confidence: float = 0.0, places: tuple[str, ...] = PLACES) ->
         normals=np.tile([0.0, 0, -1], (n, 1)),
         extents=np.ones(n),
         observations=np.ones(n, np.int32),
-        manifest=Manifest("fake", "map", "today", SPEC.image_size, SPEC.models, gate=gate, places=places),
+        manifest=Manifest(
+            "fake", "map", "today", SPEC.image_size, SPEC.models, gate=gate, places=places_apart(places, "map")
+        ),
         mapping_views=np.stack([shifted(0), shifted(1), shifted(2)]),
         places=np.repeat(np.arange(2, dtype=np.int32), COUNT) if places else np.empty(0, np.int32),
         view_places=np.array([0, 1, 1], np.int32) if places else np.empty(0, np.int32),
@@ -146,7 +148,11 @@ def test_certain_landmarks_speak_louder_than_many_uncertain_ones() -> None:
 
 def test_the_frame_is_that_of_the_place() -> None:
     manifest = joined_map().manifest
-    assert [manifest.frame_of(place) for place in ("", *PLACES)] == ["map", "map_hall", "map_attic"]
+    assert [manifest.frame_of(place) for place in PLACES] == ["map_hall", "map_attic"]
+    assert joined_map(places=()).manifest.frame_of(None) == "map"
+    for unknown in (None, "cellar"):
+        with pytest.raises(ConfigError, match="hall, attic"):
+            manifest.frame_of(unknown)
 
 
 def test_a_map_of_one_place_has_no_place() -> None:
@@ -155,7 +161,7 @@ def test_a_map_of_one_place_has_no_place() -> None:
     assert likeliest_place(found, landmark_map)[1] is found
     result = located(landmark_map, found)
     assert isinstance(result, PoseEstimate)
-    assert (result.place, len(result.correspondences)) == ("", 2 * COUNT)
+    assert (result.place, len(result.correspondences)) == (None, 2 * COUNT)
 
 
 def test_rejections_say_the_place_as_far_as_it_is_known() -> None:
@@ -168,7 +174,7 @@ def test_rejections_say_the_place_as_far_as_it_is_known() -> None:
     assert isinstance(few, Rejection)
     assert (few.reason, few.place) == (RejectionReason.TOO_FEW_LANDMARKS, "hall")
     nothing = located(landmark_map, Correspondences.empty())
-    assert nothing.place == ""
+    assert nothing.place is None
 
 
 class Sequence:
@@ -196,7 +202,7 @@ def evaluated() -> Evaluation:
 
 def test_a_pose_in_the_wrong_place_has_failed() -> None:
     right, wrong, rejected, blind = evaluated().records
-    assert [record.place for record in (right, wrong, rejected, blind)] == ["hall", "attic", "hall", ""]
+    assert [record.place for record in (right, wrong, rejected, blind)] == ["hall", "attic", "hall", None]
     assert right.error is not None
     assert right.error.translation_m < 1e-6
     assert wrong.error is not None
@@ -252,7 +258,7 @@ def test_json_is_as_its_schema_says_and_is_read_back(tmp_path: Path) -> None:
     assert [record.place for record in again.records] == [record.place for record in evaluation.records]
     assert again.records[1].error == evaluation.records[1].error
     before_places = {name: value for name, value in report["per_frame"][0].items() if "scene" not in name}
-    assert FrameRecord.from_json(before_places).true_place == ""
+    assert FrameRecord.from_json(before_places).true_place is None
     import jsonschema
 
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
@@ -320,9 +326,10 @@ def test_the_reports_show_each_place_by_itself(tmp_path: Path) -> None:
 
 def test_inspect_describes_each_place() -> None:
     places = _places(joined_map())
-    assert list(places) == [f"landmarks of place {place}, frame map_{place}" for place in PLACES]
-    assert [rows["count"] for rows in places.values()] == [COUNT, COUNT]
-    assert list(_places(joined_map(places=()))) == ["landmarks"]
+    assert list(places) == [f"place {place}" for place in PLACES]
+    assert [rows["frame"] for rows in places.values()] == ["map_hall", "map_attic"]
+    assert [rows["regions"] for rows in places.values()] == [COUNT, COUNT]
+    assert list(_places(joined_map(places=()))) == ["place map"]
 
 
 @pytest.mark.needs("rerun")

@@ -35,7 +35,7 @@ def test_no_wrong_pose_is_believed(evaluation: Evaluation) -> None:
 def test_no_pose_outside_of_the_room_is_believed() -> None:
     """With a focal length twice as long, every pose is wrong, and about half of them lie behind walls."""
     localizer = load_localizer(SHIPPED_MAP, SessionOptions(threads=1))
-    extent = localizer.landmark_map.extent_of("")
+    extent = localizer.landmark_map.extent_of(None)
     assert extent is not None
     reasons = []
     dataset = open_dataset("synthetic_room", None, "small")

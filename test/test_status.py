@@ -19,13 +19,13 @@ KEYS = [
 
 
 def refused(reason: RejectionReason, detail: str = "why: because", figures: FixFigures | None = None) -> ImageReport:
-    return ImageReport(STAMP_NS, 51.5, 31.2 if figures else None, figures, "", Refusal(reason, detail))
+    return ImageReport(STAMP_NS, 51.5, 31.2 if figures else None, figures, None, Refusal(reason, detail))
 
 
 REPORTS = [
     None,
     FIX,
-    replace(FIX, place="", localize_ms=0.0, stamp_ns=1),
+    replace(FIX, place=None, localize_ms=0.0, stamp_ns=1),
     *(refused(reason) for reason in RejectionReason),
     refused(RejectionReason.JUMP, "jump of 2.00 m; 1 of 3 fixes agree on that", FIGURES),
     refused(RejectionReason.NO_MAP, ""),
@@ -70,7 +70,7 @@ def test_what_older_relocalizers_did_not_say_is_not_needed() -> None:
     values = Status(State.LOCALIZED, image=FIX).to_values()
     for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped"):
         del values[name]
-    assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place="", latency_ms=0.0))
+    assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place=None, latency_ms=0.0))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def annex_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same room somewhere else: ten metres away, in the frame "annex"."""
     stored = read_map(SHIPPED_MAP)
     room = stored.landmark_map
-    moved = replace(room, positions=room.positions + ANNEX_OFFSET_M, manifest=replace(room.manifest, frame_id="annex"))
+    moved = replace(
+        room, positions=room.positions + ANNEX_OFFSET_M, manifest=replace(room.manifest, frame_id="annex", places=())
+    )
     directory = tmp_path_factory.mktemp("maps") / "annex"
     write_map(directory, moved, stored.networks, np.zeros((2, 2, 3), np.uint8))
     return directory

@@ -10,6 +10,7 @@ from sensor_msgs_py import point_cloud2
 from support.graph import LATCHED, Graph
 from support.robot import ODOM_FRAME, Robot, matrix_of
 
+from vloc_ros.core.manifest import places_apart
 from vloc_ros.datasets import Frame
 from vloc_ros.maps import read_map, write_map
 
@@ -24,7 +25,7 @@ def joined_map(shipped_map: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     room = stored.landmark_map
     places = np.zeros(len(room), np.int32)
     places[np.argsort(room.observations)[:OF_ATTIC]] = 1
-    joined = replace(room, manifest=replace(room.manifest, places=PLACES), places=places)
+    joined = replace(room, manifest=replace(room.manifest, places=places_apart(PLACES, "map")), places=places)
     directory = tmp_path_factory.mktemp("maps") / "joined"
     write_map(directory, joined, stored.networks, np.zeros((2, 2, 3), np.uint8))
     return directory
@@ -37,7 +38,7 @@ def test_a_place_that_cannot_be_a_topic_is_one_line(
     """A place may have 64 letters, a topic 247: in a namespace with a long name, that is too much together."""
     namespace = "/" + "n" * 180
     stored = read_map(joined_map)
-    manifest = replace(stored.landmark_map.manifest, places=("room", "a" * 64))
+    manifest = replace(stored.landmark_map.manifest, places=places_apart(("room", "a" * 64), "map"))
     landmarks = replace(stored.landmark_map, manifest=manifest)
     write_map(tmp_path / "map", landmarks, stored.networks, np.zeros((2, 2, 3), np.uint8))
     shown = tmp_path / "map" if at_start else shipped_map

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.manifest import GateThresholds, Manifest, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
@@ -22,7 +22,7 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 NETWORK = b"any bytes will do here" * 100
 PREVIEW = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
 SPEC = GridSpec(320, 240, 4, VSNetMethod.outputs)
-FILES = ("map.yaml", "landmarks.npz", "network.onnx", "preview.png", "mapping.json")
+FILES = ("map.yaml", "regions.npz", "network.onnx", "preview.png", "mapping.json")
 
 
 def random_pose(rng: np.random.Generator) -> np.ndarray:
@@ -59,8 +59,37 @@ def joined_map() -> LandmarkMap:
     """Landmarks 0, 2, 4 and views 0, 2 are of the hall, the others of the attic."""
     indices = np.arange(5, dtype=np.int32) % 2
     one = make_map()
-    manifest = replace(one.manifest, places=("hall", "attic"))
+    manifest = replace(one.manifest, places=places_apart(("hall", "attic"), "map"))
     return replace(one, manifest=manifest, places=indices, view_places=indices[:3])
+
+
+def as_format_3(directory: Path) -> None:
+    """Make an older map of one that was just written: of one place, unless its places have names of their own."""
+    arrays = dict(np.load(directory / "regions.npz"))
+    one = len(read_map(directory).landmark_map.manifest.places) == 1
+    for name, old in (("places", "scenes"), ("view_places", "view_scenes")):
+        array = arrays.pop(name)
+        if not one:
+            arrays[old] = array
+    np.savez_compressed(directory / "landmarks.npz", **arrays)
+    (directory / "regions.npz").unlink()
+    record = record_of((directory / "landmarks.npz").read_bytes())
+
+    def edit(document: dict) -> None:
+        document["format_version"] = 3
+        places, model = document.pop("places"), document.pop("models")["network"]
+        document["scenes"] = [] if one else [place["name"] for place in places]
+        size = document.pop("image")
+        outputs = {name: text.partition("[")[0] for name, text in model["outputs"].items()}
+        for name, text in model["outputs"].items():
+            shape = text.partition("[")[2].rstrip("]").split(", ")
+            stride = size["height"] // int(shape[0])
+            outputs[name] += f"[{shape[2]}]" if len(shape) > 2 else ""
+        document["network"] = {**size, "stride": stride, "outputs": outputs, "input_name": "image"}
+        del document["files"]["regions.npz"]
+        document["files"]["landmarks.npz"] = {"sha256": record.sha256, "bytes": record.bytes}
+
+    edit_manifest(directory, edit)
 
 
 def refusal(directory: Path) -> str:

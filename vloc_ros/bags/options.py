@@ -40,7 +40,7 @@ class BagOptions:
     camera_info_topic: str = ""
     rectified: bool = False
     truth: GroundTruthOptions = field(default_factory=GroundTruthOptions)
-    place: str = ""
+    place: str | None = None
     tf_topics: tuple[str, ...] = ()
     camera_frame: str = ""
 

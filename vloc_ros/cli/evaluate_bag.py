@@ -75,7 +75,7 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
         "--truth-gap", type=float, default=0.25, metavar="SECONDS", help="interpolate no longer (default: %(default)g)"
     )
     place = group.add_argument(
-        "--place", default="", metavar="NAME", help="which of the places it was recorded in, for a map of several"
+        "--place", metavar="NAME", help="which of the places it was recorded in, for a map of several"
     )
     add_old_name(group, "--scene", place)
     return group
@@ -93,9 +93,11 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
 def _map_frame(options: argparse.Namespace, localizer: Localizer) -> str:
     """The frame of the ground truth. Raises ConfigError for a place that the map does not have."""
     manifest = localizer.landmark_map.manifest
-    if options.place not in (manifest.places or ("",)):
-        known = f"it has {', '.join(manifest.places)}" if manifest.places else "it is of one place"
-        raise ConfigError(f"--place '{options.place}': the map has no such place, {known}")
+    if manifest.index_of(options.place) is None:
+        names = ", ".join(manifest.place_names)
+        if options.place is None:
+            raise ConfigError(f"--place: the map is of several places, {names}; say in which the bag was recorded")
+        raise ConfigError(f"--place '{options.place}': the map has no such place, it has {names}")
     return manifest.frame_of(options.place)
 
 
@@ -145,7 +147,8 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         truth = read_tum_ground_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
-    evaluation = evaluate_recording(recording, truth.at, views, options.place)
+    place = options.place if len(localizer.landmark_map.manifest.places) > 1 else None
+    evaluation = evaluate_recording(recording, truth.at, views, place)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
     return corrected(evaluation, truth.at, _correction(options), views)
 

@@ -41,7 +41,7 @@ def write_outputs(
     summary = evaluation.summary()
     print(summary_table(summary))
     if len(parts := evaluation.by_place()) > 1:
-        print("\n" + comparison_table({place: part.summary() for place, part in parts.items()}))
+        print("\n" + comparison_table({place or "": part.summary() for place, part in parts.items()}))
     if options.json:
         evaluation.write_json(options.json)
     if options.trajectory:

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_report
-from vloc_ros.core.model_spec import Precision
+from vloc_ros.core.manifest import Place
+from vloc_ros.core.model_spec import Precision, TensorSpec
+from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
+from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.inference import open_sessions
 from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     manifest = stored.landmark_map.manifest
     sections: dict[str, Mapping[str, object]] = {
         str(options.map): _general(stored),
+        **_models(stored),
         **_places(stored.landmark_map),
+        **_points(stored.landmark_map.points),
         "gate": vars(manifest.gate),
         "calibration": vars(manifest.calibration),
         "training": manifest.training,
@@ -50,17 +56,31 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "id": stored.map_id,
         "method": manifest.method,
         "frame": manifest.frame_id,
-        **({"places": manifest.places} if manifest.places else {}),
+        "places": manifest.place_names,
         "created": manifest.created,
-        "format version": manifest.format_version,
+        "format version": _format(stored.format_version),
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
-        "network input": "{} x {}".format(*manifest.image_size),
-        **{role: _files(files) for role, files in stored.networks.items()},
-        **{
-            f"{role} outputs": ", ".join(f"{name} {tensor}" for name, tensor in spec.outputs.items())
-            for role, spec in manifest.models.items()
-        },
+        "image": "{} x {}".format(*manifest.image_size),
     }
+
+
+def _format(version: int) -> str:
+    return str(version) if version == FORMAT_VERSION else f"{version}, `vloc upgrade` makes it {FORMAT_VERSION}"
+
+
+def _models(stored: StoredMap) -> dict[str, Mapping[str, object]]:
+    return {
+        f"model {role}": {
+            "files": _files(stored.networks[role]),
+            "inputs": _tensors(spec.inputs),
+            "outputs": _tensors(spec.outputs),
+        }
+        for role, spec in stored.landmark_map.manifest.models.items()
+    }
+
+
+def _tensors(tensors: Mapping[str, TensorSpec]) -> str:
+    return ", ".join(f"{name} {tensor}" for name, tensor in tensors.items())
 
 
 def _files(networks: Mapping[Precision, bytes]) -> str:
@@ -68,22 +88,32 @@ def _files(networks: Mapping[Precision, bytes]) -> str:
 
 
 def _places(landmark_map: LandmarkMap) -> dict[str, Mapping[str, object]]:
-    """The landmarks, by place where there are several: boxes mean something in a place's own frame only."""
-    places = landmark_map.manifest.places
-    if not places:
-        return {"landmarks": _landmarks(landmark_map)}
+    """The places and their regions: boxes mean something in a place's own frame only."""
     return {
-        f"landmarks of place {name}, frame {landmark_map.manifest.frame_of(name)}": _landmarks(
-            landmark_map.of_place(name)
-        )
-        for name in places
+        f"place {place.name}": {
+            "frame": place.frame_id,
+            "in the map's frame": _pose(place),
+            **_regions(landmark_map.of_place(place.name)),
+        }
+        for place in landmark_map.manifest.places
     }
 
 
-def _landmarks(landmark_map: LandmarkMap) -> dict[str, object]:
+def _pose(place: Place) -> str:
+    return "not known" if place.map_from_place is None else f"{_text(place.map_from_place)} ({POSE_COLUMNS})"
+
+
+def _points(points: Points | None) -> dict[str, Mapping[str, object]]:
+    if points is None:
+        return {}
+    kind, length = points.descriptors.dtype, points.descriptors.shape[1]
+    return {"points": {"count": len(points), "descriptors": f"{length} x {kind}"}}
+
+
+def _regions(landmark_map: LandmarkMap) -> dict[str, object]:
     low, high = landmark_map.positions.min(axis=0), landmark_map.positions.max(axis=0)
     return {
-        "count": len(landmark_map),
+        "regions": len(landmark_map),
         "box": " x ".join(f"{size:.2f}" for size in high - low) + " m",
         "from": _corner(low),
         "to": _corner(high),

@@ -1,7 +1,8 @@
 """What map.yaml says of a map: everything that decides how the network is fed and when a pose is believed."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
 
-FORMAT_VERSION = 3
 PLACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
-FRAME_ID = re.compile(r"[^\s/]\S{0,127}")  # tf2 takes no leading slash
+NO_PLACE_NAME = "is not made of at most 64 letters, digits and _, beginning with a letter"
+NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
+MAX_COORDINATE_M = 1e8  # of a map: farther than anything on the Earth, in whatever frame
+UNIT_TOLERANCE = 1e-3  # of the length of a normal or a quaternion
+FRAME_ID = re.compile(r"[^\s/]\S*")  # tf2 takes no leading slash
+MAX_FRAME_ID = 128  # characters of a map's; of one of several places 65 more
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
 FIELD_OF_VIEW = "field_of_view_deg"  # key in Manifest.training
@@ -72,12 +77,45 @@ class GateThresholds:
             raise ConfigError(f"gate: max_reprojection_rmse_px is {self.max_reprojection_rmse_px}, must be positive")
 
 
-def require_frame_id(frame_id: str) -> None:
+def require_frame_id(frame_id: str, longest: int = MAX_FRAME_ID) -> None:
     """Raise ConfigError for a text that cannot be the name of a frame."""
-    if not FRAME_ID.fullmatch(frame_id) or not frame_id.isprintable():
+    if not FRAME_ID.fullmatch(frame_id) or not frame_id.isprintable() or len(frame_id) > longest:
         raise ConfigError(
-            f"frame_id is {frame_id!r}, must be 1 to 128 printable characters without spaces, the first one no slash"
+            f"frame_id is {frame_id!r}, must be 1 to {longest} printable characters without spaces, the first one no "
+            "slash"
         )
+
+
+@dataclass(frozen=True)
+class Place:
+    """One surveyed area with one frame. `name` can be part of the name of a frame or a topic; `frame_id`: the frame of
+    its coordinates. `map_from_place`: where that frame is in the map's, x y z (metres) qx qy qz qw, None where that is
+    not known. Raises ConfigError for names and poses that cannot be."""
+
+    name: str
+    frame_id: str
+    map_from_place: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not PLACE_NAME.fullmatch(self.name):
+            raise ConfigError(f"places: {self.name!r} {NO_PLACE_NAME}")
+        require_frame_id(self.frame_id, MAX_FRAME_ID + 65)
+        if (pose := self.map_from_place) is not None:
+            if len(pose) != 7 or not abs(math.hypot(*pose[3:]) - 1) <= UNIT_TOLERANCE:  # not `>`: NaN has to fail too
+                raise ConfigError(f"places: map_from_place of {self.name!r} is {list(pose)}, no x y z qx qy qz qw")
+            if not max(map(abs, pose[:3])) <= MAX_COORDINATE_M:
+                raise ConfigError(f"places: {self.name!r} is more than {MAX_COORDINATE_M:g} m from the map's origin")
+
+
+def only_place(frame_id: str) -> Place:
+    """The place of a map of one that has no name: it is called as its frame is, as far as a place can be."""
+    letters = NOT_IN_NAME.sub("_", frame_id)
+    return Place(letters[:64] if PLACE_NAME.match(letters) else f"place_{letters}"[:64], frame_id)
+
+
+def places_apart(names: Sequence[str], frame_id: str) -> tuple[Place, ...]:
+    """Places whose frames nothing is known to connect, each in the frame FRAME_ID_NAME."""
+    return tuple(Place(name, f"{frame_id}_{name}") for name in names)
 
 
 @dataclass(frozen=True)
@@ -86,8 +124,8 @@ class Manifest:
 
     `image_size`: width and height to which each image is scaled, undistorted, before a model sees it. `models`: the
     map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
-    frames, settings of the training. `places`: the names of the places in a map of several, each with a frame of its
-    own; empty for a map of one place.
+    frames, settings of the training. `frame_id`: the map's own frame. `places`: one or several; where none is given,
+    the one place whose frame that is.
     Raises ConfigError for names and sizes that cannot be.
     """
 
@@ -100,17 +138,14 @@ class Manifest:
     gate: GateThresholds = field(default_factory=GateThresholds)
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    places: tuple[str, ...] = ()
-    format_version: int = FORMAT_VERSION
+    places: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
-        if odd := [name for name in self.places if not PLACE_NAME.fullmatch(name)]:
-            raise ConfigError(
-                f"scenes: {odd[0]!r} is not made of at most 64 letters, digits and _, beginning with a letter"
-            )
-        if len(set(self.places)) != len(self.places):
-            raise ConfigError(f"scenes: {list(self.places)} must be named once each")
+        if not self.places:
+            object.__setattr__(self, "places", (only_place(self.frame_id),))
+        if len(set(self.place_names)) != len(self.places):
+            raise ConfigError(f"places: {list(self.place_names)} must be named once each")
         width, height = self.image_size
         if min(width, height) < 1 or width * height > MAX_IMAGE_PIXELS:
             raise ConfigError(f"images of {width}x{height} pixels, 1 to {MAX_IMAGE_PIXELS} can be")
@@ -122,7 +157,12 @@ class Manifest:
     @property
     def frames(self) -> tuple[str, ...]:
         """The frames that poses in this map may be in."""
-        return tuple(self.frame_of(place) for place in self.places or ("",))
+        return tuple(place.frame_id for place in self.places)
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """Of `places`."""
+        return tuple(place.name for place in self.places)
 
     @property
     def field_of_view_deg(self) -> tuple[float, float] | None:
@@ -133,6 +173,24 @@ class Manifest:
                 return smallest, largest
         return None
 
-    def frame_of(self, place: str) -> str:
-        """The frame of a place's coordinates, FRAME_ID_PLACE; `frame_id` itself for a map of one place, place ""."""
-        return f"{self.frame_id}_{place}" if place else self.frame_id
+    @property
+    def result_places(self) -> tuple[str | None, ...]:
+        """What the `place` of results may be: names where there are several, None for the only one."""
+        return self.place_names if len(self.places) > 1 else (None,)
+
+    def index_of(self, place: str | None) -> int | None:
+        """Where in `places` the one of a name is; None stands for the only one. None where there is no such place."""
+        if place is None:
+            return 0 if len(self.places) == 1 else None
+        return self.place_names.index(place) if place in self.place_names else None
+
+    def frame_of(self, place: str | None) -> str:
+        """The frame of a place's coordinates; None stands for the only place. Raises ConfigError where there is no such
+        place."""
+        return self.places[self.require_index(place)].frame_id
+
+    def require_index(self, place: str | None) -> int:
+        """`index_of`. Raises ConfigError where there is no such place."""
+        if (index := self.index_of(place)) is None:
+            raise ConfigError(f"map: it has no place {place!r}, it has {', '.join(self.place_names)}")
+        return index

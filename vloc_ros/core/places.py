@@ -5,15 +5,15 @@ import numpy as np
 from vloc_ros.core.types import Correspondences, LandmarkMap
 
 
-def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap) -> tuple[str, Correspondences]:
+def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap) -> tuple[str | None, Correspondences]:
     """The place that the correspondences speak for most, and those of them that are with its landmarks.
 
     Each weighs the inverse of its variance, as in the pose; for a method whose variance is the inverse of a confidence
-    that is the sum of confidences. "" and all of them for a map of one place, and where there are none.
+    that is the sum of confidences. None and all of them for a map of one place, and where there are none.
     """
     places = landmark_map.manifest.places
-    if not places or not len(correspondences):
-        return "", correspondences
+    if len(places) == 1 or not len(correspondences):
+        return None, correspondences
     found = correspondences.places
     likeliest = int(np.argmax(np.bincount(found, weights=correspondences.sigmas**-2)))
-    return places[likeliest], correspondences[found == likeliest]
+    return places[likeliest].name, correspondences[found == likeliest]

@@ -9,7 +9,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.arrays import require_finite, require_indices
+from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE, Manifest
+from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.extent import Extent
@@ -17,27 +19,12 @@ from vloc_ros.geometry.transforms import first_not_rigid, rigid_fault
 
 Float = NDArray[np.float64]
 
-MAX_COORDINATE_M = 1e8  # of a map: farther than anything on the Earth, in whatever frame
-UNIT_TOLERANCE = 1e-3  # of the length of a normal
 
 PER_LANDMARK = ("ids", "positions", "normals", "extents", "observations")  # arrays of a map with a row for each
 
 
-def _finite(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
-    expected = tuple("N" if s is None else s for s in shape)
-    if array.ndim != len(shape) or any(s is not None and s != n for s, n in zip(shape, array.shape, strict=True)):
-        raise ConfigError(f"{name}: shape {array.shape} instead of {expected}")
-    if not np.isfinite(array).all():
-        raise ConfigError(f"{name}: {int((~np.isfinite(array)).sum())} values are not finite")
-
-
 def _no_indices() -> NDArray[np.int32]:
     return np.empty(0, dtype=np.int32)
-
-
-def _require_indices(name: str, indices: NDArray[np.int32], count: int) -> None:
-    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
-        raise ConfigError(f"{name}: indices are {indices.min()} to {indices.max()}, the map has 0 to {count - 1}")
 
 
 def worst_sigma(covariance: Float) -> float:
@@ -69,8 +56,9 @@ class LandmarkMap:
 
     ids (N,) int32, positions (N, 3), normals (N, 3) unit, extents (N,) patch radius, observations (N,) training images
     that see it. `mapping_views`: poses (V, 4, 4) of these images. `method_data`: arrays that only the method knows. For
-    vsnet label k (1..N) is row k - 1. In a map of several places, coordinates are in the frame of the place that
-    `places` (N,) and `view_places` (V,) give as an index into `manifest.places`; empty arrays stand for zeros.
+    vsnet label k (1..N) is row k - 1. Coordinates are in the frame of the place that `places` (N,) and `view_places`
+    (V,) give as an index into `manifest.places`; empty arrays stand for zeros. `points`: what can be matched with the
+    descriptors of key points, if the map has them.
     """
 
     ids: NDArray[np.int32]
@@ -83,27 +71,31 @@ class LandmarkMap:
     method_data: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
     places: NDArray[np.int32] = field(default_factory=_no_indices)
     view_places: NDArray[np.int32] = field(default_factory=_no_indices)
+    points: Points | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
         if n == 0:
             raise ConfigError("map: it has no landmarks")
-        _finite("map: landmark ids", self.ids, (n,))
-        _finite("map: landmark positions", self.positions, (n, 3))
-        _finite("map: landmark normals", self.normals, (n, 3))
-        _finite("map: landmark extents", self.extents, (n,))
-        _finite("map: landmark observation counts", self.observations, (n,))
-        _finite("map: mapping views", self.mapping_views, (None, 4, 4))
+        require_finite("map: landmark ids", self.ids, (n,))
+        require_finite("map: landmark positions", self.positions, (n, 3))
+        require_finite("map: landmark normals", self.normals, (n, 3))
+        require_finite("map: landmark extents", self.extents, (n,))
+        require_finite("map: landmark observation counts", self.observations, (n,))
+        require_finite("map: mapping views", self.mapping_views, (None, 4, 4))
         self._require_possible()
         for name, count in (("places", n), ("view_places", len(self.mapping_views))):
             indices = getattr(self, name)
-            if not len(indices) or not (self.manifest.places or indices.any()):  # of one place: as many as there are
+            if not len(indices) or (len(self.manifest.places) == 1 and not indices.any()):  # as many as there are
                 indices = np.zeros(count, dtype=np.int32)
                 object.__setattr__(self, name, indices)
-            _finite(f"map: {name}", indices, (count,))
-            _require_indices(f"map: {name}", indices, max(1, len(self.manifest.places)))
+            require_finite(f"map: {name}", indices, (count,))
+            require_indices(f"map: {name}", indices, len(self.manifest.places))
         if empty := set(range(len(self.manifest.places))).difference(self.places.tolist()):
-            raise ConfigError(f"map: place '{self.manifest.places[min(empty)]}' has no landmarks")
+            raise ConfigError(f"map: place '{self.manifest.place_names[min(empty)]}' has no landmarks")
+        if self.points is not None:
+            require_indices("points: places", self.points.places, len(self.manifest.places))
+            require_indices("points: regions", self.points.regions, n)
 
     def _require_possible(self) -> None:
         """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""
@@ -125,40 +117,39 @@ class LandmarkMap:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def views_of(self, place: str) -> Float:
-        """The mapping views (V, 4, 4) of one place, none of one that the map lacks; all in a map of one place."""
-        if not self.manifest.places:
-            return self.mapping_views
-        index = self.manifest.places.index(place) if place in self.manifest.places else -1
-        views: Float = self.mapping_views[self.view_places == index]
-        return views
-
-    def extent_of(self, place: str) -> Extent | None:
-        """The volume of one place, or of a map of one place; None of one whose mapping views are not known: landmarks
-        alone do not say from where they can be seen."""
-        return self._extents.get(place)
+    def views_of(self, place: str | None) -> Float:
+        """The mapping views (V, 4, 4) of one place, none of one that the map lacks; None stands for the only place."""
+        index = self.manifest.index_of(place)
+        return self.mapping_views[:0] if index is None else self._views[index]
 
     @cached_property
-    def _extents(self) -> dict[str, Extent]:
-        names = self.manifest.places or ("",)
-        views = {name: self.views_of(name)[:, :3, 3] for name in names}
-        return {
-            name: Extent.of(self.positions[self.places == index], views[name])
-            for index, name in enumerate(names)
-            if len(views[name])
-        }
+    def _views(self) -> list[Float]:
+        return [self.mapping_views[self.view_places == index] for index in range(len(self.manifest.places))]
 
-    def of_place(self, place: str) -> "LandmarkMap":
-        """The landmarks and mapping views of one place as a map of one place, without the method's data; the map itself
-        if it is one, place "". Raises ConfigError for a place that it does not have."""
-        if place not in (self.manifest.places or ("",)):
-            raise ConfigError(f"map: it has no place '{place}', it has {', '.join(self.manifest.places) or 'only one'}")
-        if not place:
+    def extent_of(self, place: str | None) -> Extent | None:
+        """The volume of one place, None standing for the only one. None of a place whose mapping views are not known:
+        landmarks alone do not say from where they can be seen."""
+        index = self.manifest.index_of(place)
+        return None if index is None else self._extents[index]
+
+    @cached_property
+    def _extents(self) -> list[Extent | None]:
+        return [
+            Extent.of(self.positions[self.places == index], views[:, :3, 3]) if len(views) else None
+            for index, views in enumerate(self._views)
+        ]
+
+    def of_place(self, place: str | None) -> "LandmarkMap":
+        """The landmarks and mapping views of one place as a map of one place, without the method's data and points; the
+        map itself if it is one. None stands for the only place. Raises ConfigError for a place that it does not have.
+        """
+        index = self.manifest.require_index(place)
+        if len(self.manifest.places) == 1:
             return self
-        index = self.manifest.places.index(place)
+        only = replace(self.manifest.places[index], map_from_place=None)
         return LandmarkMap(
             **{name: getattr(self, name)[self.places == index] for name in PER_LANDMARK},
-            manifest=replace(self.manifest, frame_id=self.manifest.frame_of(place), places=()),
+            manifest=replace(self.manifest, frame_id=only.frame_id, places=(only,)),
             mapping_views=self.views_of(place),
         )
 
@@ -178,10 +169,10 @@ class Correspondences:
 
     def __post_init__(self) -> None:
         n = len(self.pixels)
-        _finite("correspondences: pixels", self.pixels, (n, 2))
-        _finite("correspondences: map points", self.points, (n, 3))
-        _finite("correspondences: pixel sigmas", self.sigmas, (n,))
-        _finite("correspondences: landmark ids", self.landmark_ids, (n,))
+        require_finite("correspondences: pixels", self.pixels, (n, 2))
+        require_finite("correspondences: map points", self.points, (n, 3))
+        require_finite("correspondences: pixel sigmas", self.sigmas, (n,))
+        require_finite("correspondences: landmark ids", self.landmark_ids, (n,))
         for name in ("views", "places"):
             if not len(indices := getattr(self, name)):
                 object.__setattr__(self, name, np.zeros(n, dtype=np.int32))
@@ -213,8 +204,8 @@ class PoseEstimate:
     """A pose: `map_from_camera` 4x4 (metres), of the rig where the query has one, with covariance 6x6 in ROS order,
     that is x y z then rotation about the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the
     correspondences. `confidence`: the probability that it is within 5 cm and 5 deg of the truth; None before the map's
-    calibration was applied. `place`: in the frame of which of the map's places the pose is; "" for a map of one
-    place."""
+    calibration was applied. `place`: in the frame of which of the map's places the pose is; None where it
+    has one only."""
 
     map_from_camera: Float
     covariance: Float
@@ -223,13 +214,13 @@ class PoseEstimate:
     reprojection_rmse_px: float
     confidence: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    place: str = ""
+    place: str | None = None
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
             raise ConfigError(f"pose: map_from_camera has {fault}")
-        _finite("pose: covariance", self.covariance, (6, 6))
-        _finite("pose: inliers", self.inliers, (len(self.correspondences),))
+        require_finite("pose: covariance", self.covariance, (6, 6))
+        require_finite("pose: inliers", self.inliers, (len(self.correspondences),))
 
     @property
     def inlier_count(self) -> int:
@@ -275,11 +266,11 @@ class RejectionReason(Enum):
 @dataclass(frozen=True, eq=False)
 class Rejection:
     """No pose, and why. `detail` is one line with the values that decided; `refused` the pose that was not believed,
-    for those who measure the gate, None where there was none. `place`: the likeliest of the map's places, "" where
-    nothing in the image speaks for any, or the map is of one place."""
+    for those who measure the gate, None where there was none. `place`: the likeliest of the map's places, None
+    where nothing in the image speaks for any, or the map has one only."""
 
     reason: RejectionReason
     detail: str
     refused: PoseEstimate | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    place: str = ""
+    place: str | None = None

@@ -105,7 +105,7 @@ class BagFrames:
             image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
         except VlocError as error:
             raise DatasetError(f"{self._bag.path}: {message.topic}, image of {name} s: {error}") from error
-        return Frame(name, image, pose, place=self._options.place)
+        return Frame(name, image, pose, place=self._options.place or "")
 
 
 def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.types import MAX_COORDINATE_M
+from vloc_ros.core.manifest import MAX_COORDINATE_M
 from vloc_ros.errors import DatasetError, ImageError
 from vloc_ros.geometry.transforms import from_quaternion, rigid_fault
 from vloc_ros.images import decode_depth, decode_rgb

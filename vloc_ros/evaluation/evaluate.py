@@ -3,12 +3,13 @@
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
@@ -57,9 +58,9 @@ class Evaluation:
             return {}
         return {PLACE_ACCURACY: sum(record.place == record.true_place for record in self.records) / len(self.records)}
 
-    def by_place(self) -> dict[str, "Evaluation"]:
-        """The frames of each true place, in the order of their first ones; all of them under "" for one place."""
-        found: dict[str, list[FrameRecord]] = {}
+    def by_place(self) -> dict[str | None, "Evaluation"]:
+        """The frames of each true place, in the order of their first ones; all of them under None for one place."""
+        found: dict[str | None, list[FrameRecord]] = {}
         for record in self.records:
             found.setdefault(record.true_place, []).append(record)
         return {place: Evaluation(tuple(records), self.source) for place, records in found.items()}
@@ -121,9 +122,9 @@ def evaluate_frames(
     taken when the one before is done."""
     records: list[FrameRecord] = []
     localizer.warm_up()  # so that times are true
-    places = localizer.landmark_map.manifest.places
+    manifest = localizer.landmark_map.manifest
     for frame, result in _results(localizer, frames):
-        require_place(frame, places)
+        require_place(frame, manifest)
         records.append(_record(localizer, frame, result))
         if progress:
             progress(len(records))
@@ -169,21 +170,25 @@ def _with_name(name: str, error: VlocError) -> VlocError:
 
 def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection) -> FrameRecord:
     landmark_map = localizer.landmark_map
+    true_place = frame.place if len(landmark_map.manifest.places) > 1 else None
     return FrameRecord(
         name=frame.name,
         stamp_ns=frame.image.stamp_ns,
         true_map_from_camera=frame.map_from_camera,
-        outcome=outcome_of(result, frame.map_from_camera, frame.place),
+        outcome=outcome_of(result, frame.map_from_camera, true_place),
         timings_ms=result.timings_ms,
-        nearest_view=nearest_view(landmark_map.views_of(frame.place), frame.map_from_camera),
+        nearest_view=nearest_view(landmark_map.views_of(true_place), frame.map_from_camera),
         place=result.place,
-        true_place=frame.place,
+        true_place=true_place,
     )
 
 
-def require_place(frame: Frame, places: Sequence[str]) -> None:
+def require_place(frame: Frame, manifest: Manifest) -> None:
     """Raise ConfigError for truth in no frame of the map's: errors would mean nothing."""
-    if bool(frame.place) != bool(places):
-        here = f"is of place '{frame.place}'" if frame.place else "does not say of which place it is"
-        there = f"of the places {', '.join(places)}" if places else "of one place"
-        raise ConfigError(f"{frame.name}: the frame {here}, the map is {there}")
+    names = manifest.place_names
+    if len(names) > 1 and not frame.place:
+        raise ConfigError(
+            f"{frame.name}: the frame does not say of which place it is, the map is of the places {', '.join(names)}"
+        )
+    if len(names) == 1 and frame.place and frame.place not in names:
+        raise ConfigError(f"{frame.name}: the frame is of place '{frame.place}', the map is of one place, '{names[0]}'")

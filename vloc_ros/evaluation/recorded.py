@@ -60,7 +60,7 @@ def read_recording(directory: Path) -> Recording:
 
 
 def evaluate_recording(
-    recording: Recording, truth_at: "GroundTruthAt", mapping_views: Matrix, place: str = ""
+    recording: Recording, truth_at: "GroundTruthAt", mapping_views: Matrix, place: str | None = None
 ) -> Evaluation:
     """Every image that has a status and ground truth; `latency_ms` of an image is what `localize()` took. `place`: that
     of the truth and the views, where the map is of several.
@@ -103,7 +103,7 @@ def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mappin
     )
 
 
-def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, place: str) -> Estimated | Rejected | None:
+def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, place: str | None) -> Estimated | Rejected | None:
     """None for a pose that was announced but not recorded."""
     image = recording.statuses[stamp_ns].image
     assert image is not None

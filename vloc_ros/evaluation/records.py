@@ -80,8 +80,8 @@ class Rejected:
 class FrameRecord:
     """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
     live run, what the robot believed once the frame was done; None for images localized one by one. `true_place`: which
-    of the map's places the frame is of, `place`: the likeliest, of a rejected frame too, "" where nothing speaks for
-    any; both "" for a map of one place."""
+    of the map's places the frame is of, `place`: the likeliest, of a rejected frame too, None where nothing speaks
+    for any; both None for a map of one place."""
 
     name: str
     stamp_ns: int
@@ -90,8 +90,8 @@ class FrameRecord:
     timings_ms: Mapping[str, float]
     nearest_view: NearestView | None = None
     state: State | None = None
-    place: str = ""
-    true_place: str = ""
+    place: str | None = None
+    true_place: str | None = None
 
     @property
     def error(self) -> PoseError | None:
@@ -115,8 +115,8 @@ class FrameRecord:
             "nearest_view_deg": view.angle_deg if view else None,
             "latency_ms": dict(self.timings_ms),
             "state": self.state.value if self.state else None,
-            "scene": self.place,
-            "true_scene": self.true_place,
+            "scene": self.place or "",
+            "true_scene": self.true_place or "",
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -145,15 +145,15 @@ class FrameRecord:
                 if view is None
                 else NearestView(finite_number(view), finite_number(node["nearest_view_deg"])),
                 state=None if state is None else State(state),
-                place=str(node.get("scene", "")),
-                true_place=str(node.get("true_scene", "")),
+                place=str(node.get("scene", "")) or None,
+                true_place=str(node.get("true_scene", "")) or None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error
 
 
 def outcome_of(
-    result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_place: str = ""
+    result: PoseEstimate | Rejection, true_map_from_camera: Matrix, true_place: str | None = None
 ) -> Estimated | Rejected:
     """What is kept of a result; a pose in another place than the true one is infinitely wrong."""
 

@@ -36,7 +36,7 @@ def show_in_rerun(localizer: Localizer, frames: Iterable[Frame], save: Path | No
     rr = _rerun()
     stream = rr.RecordingStream("vloc_ros")
     landmark_map = localizer.landmark_map
-    places = landmark_map.manifest.places or ("",)
+    places = landmark_map.manifest.result_places
     try:
         if save is None:
             stream.spawn(default_blueprint=_blueprint(places))
@@ -47,20 +47,21 @@ def show_in_rerun(localizer: Localizer, frames: Iterable[Frame], save: Path | No
     for place in places:
         _log_map(rr, stream, _world(place), landmark_map.of_place(place))
     paths: dict[str, list[Matrix]] = defaultdict(list)
-    before = ""
+    before: str | None = None
     for index, frame in enumerate(frames):
         stream.set_time("frame", sequence=index)
-        require_place(frame, landmark_map.manifest.places)
-        world = _world(frame.place)
-        if frame.place != before:
+        require_place(frame, landmark_map.manifest)
+        of_frame = frame.place if len(places) > 1 else None
+        world = _world(of_frame)
+        if of_frame != before:
             for name in (TRUTH, ESTIMATE):
                 stream.log(f"{_world(before)}/{name}", rr.Clear(recursive=True))
-            before = frame.place
+            before = of_frame
         result = localizer.localize(frame.image)
         _log_image(rr, stream, frame, result)
         paths[f"{world}/path/{TRUTH}"].append(frame.map_from_camera)
         _log_camera(rr, stream, f"{world}/{TRUTH}", frame, frame.map_from_camera, TRUTH_COLOUR)
-        if isinstance(result, PoseEstimate) and result.place == frame.place:
+        if isinstance(result, PoseEstimate) and result.place == of_frame:
             paths[f"{world}/path/{ESTIMATE}"].append(result.map_from_camera)
             _log_camera(rr, stream, f"{world}/{ESTIMATE}", frame, result.map_from_camera, ESTIMATE_COLOUR)
             _log_estimate(rr, stream, f"{world}/{ESTIMATE}", frame, result)
@@ -81,15 +82,15 @@ def _rerun() -> Any:
     return rerun
 
 
-def _world(place: str) -> str:
+def _world(place: str | None) -> str:
     """Where a place's things are: each has a frame, and so a view, of its own."""
     return f"world/{place}" if place else "world"
 
 
-def _blueprint(places: Sequence[str]) -> Any:
+def _blueprint(places: Sequence[str | None]) -> Any:
     from rerun import blueprint as rrb
 
-    worlds = [rrb.Spatial3DView(origin=_world(place), name=place or None) for place in places]
+    worlds = [rrb.Spatial3DView(origin=_world(place), name=place) for place in places]
     plots = [rrb.TimeSeriesView(origin=f"plots/{name}") for name in ("error", "confidence", "inliers")]
     image = rrb.Spatial2DView(origin="image")
     return rrb.Blueprint(

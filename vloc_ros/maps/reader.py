@@ -10,31 +10,27 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.model_spec import PRECISIONS, ROLES, Precision, Role
+from vloc_ros.core.model_spec import PRECISIONS, Precision, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.archives import open_archive, read_member
 from vloc_ros.maps.files import opened_directory, read_file
-from vloc_ros.maps.landmarks_npz import decode_landmarks
-from vloc_ros.maps.manifest_yaml import FileRecord, decode_manifest, record_of
+from vloc_ros.maps.manifest_yaml import FORMAT_VERSION, FileRecord, MapYaml, decode_manifest, record_of
+from vloc_ros.maps.names import (
+    LANDMARKS_FILE,
+    MANIFEST_FILE,
+    MAPPING_FILE,
+    POINTS_FILE,
+    PREVIEW_FILE,
+    REGIONS_FILE,
+    network_file,
+)
+from vloc_ros.maps.points_npz import decode_points
+from vloc_ros.maps.regions_npz import decode_regions
 
-MANIFEST_FILE = "map.yaml"
-LANDMARKS_FILE = "landmarks.npz"
-PREVIEW_FILE = "preview.png"
-MAPPING_FILE = "mapping.json"
-LISTED_FILES = (LANDMARKS_FILE, PREVIEW_FILE, MAPPING_FILE)  # that every map has, besides its networks
 MAX_MANIFEST_BYTES = 1 << 17
 MAX_MAP_BYTES = 1 << 30  # of all files together
 MAX_FILES = 32
-
-
-def network_file(role: Role, precision: Precision = "float32") -> str:
-    """Name of the ONNX file of a network."""
-    return f"{role}.onnx" if precision == "float32" else f"{role}_{precision}.onnx"
-
-
-NETWORK_FILES = tuple(network_file(role, precision) for role in ROLES for precision in PRECISIONS)
 
 # Content of the file of a name, at most so many bytes; MapError otherwise.
 ReadFile = Callable[[str, int], bytes]
@@ -45,11 +41,13 @@ class StoredMap:
     """A map as it was when it was checked: nothing is read from the disk again after that.
 
     `files`: content by name, all that map.yaml lists and itself. `map_id`: 12 hex digits that change with any byte.
+    `format_version`: the one that map.yaml is written in.
     """
 
     landmark_map: LandmarkMap
     files: Mapping[str, bytes]
     map_id: str
+    format_version: int = FORMAT_VERSION
 
     @property
     def networks(self) -> Mapping[Role, Mapping[Precision, bytes]]:
@@ -98,20 +96,38 @@ def unpack_map(packed: bytes, where: str, max_bytes: int = MAX_MAP_BYTES) -> Sto
 def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
     manifest_bytes = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
     with _naming(f"{root}/{MANIFEST_FILE}"):
-        manifest, records = decode_manifest(manifest_bytes)
-        _check_records(records, manifest, max_bytes - len(manifest_bytes))
-    contents = {name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in records.items()}
-    with _naming(f"{root}/{LANDMARKS_FILE}"):
-        landmark_map = decode_landmarks(contents[LANDMARKS_FILE], manifest)
+        said = decode_manifest(manifest_bytes)
+        _check_records(said, max_bytes - len(manifest_bytes))
+    contents = {
+        name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in said.files.items()
+    }
     return StoredMap(
-        landmark_map=landmark_map,
+        landmark_map=_landmark_map(root, said, contents),
         files=MappingProxyType({MANIFEST_FILE: manifest_bytes, **contents}),
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
+        format_version=said.format_version,
     )
 
 
-def _check_records(records: Mapping[str, FileRecord], manifest: Manifest, max_bytes: int) -> None:
-    for name in (*LISTED_FILES, *map(network_file, manifest.models)):
+def _landmark_map(root: str, said: MapYaml, contents: Mapping[str, bytes]) -> LandmarkMap:
+    if (before_4 := said.format_version < 4) or POINTS_FILE not in contents:
+        points = None
+    else:
+        with _naming(f"{root}/{POINTS_FILE}"):
+            points = decode_points(contents[POINTS_FILE])
+    name = regions_file(said.format_version)
+    with _naming(f"{root}/{name}"):
+        return decode_regions(contents[name], said.manifest, points, before_4)
+
+
+def regions_file(format_version: int) -> str:
+    """What the file of the regions is called in a format."""
+    return LANDMARKS_FILE if format_version < 4 else REGIONS_FILE
+
+
+def _check_records(said: MapYaml, max_bytes: int) -> None:
+    records = said.files
+    for name in (regions_file(said.format_version), PREVIEW_FILE, MAPPING_FILE):
         if name not in records:
             raise MapError(f"files.{name} is missing")
     if len(records) >= MAX_FILES:

@@ -10,21 +10,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import Precision, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError, reason_of
 from vloc_ros.files import atomic_path
-from vloc_ros.maps.landmarks_npz import decode_landmarks, encode_landmarks
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
-from vloc_ros.maps.reader import (
-    LANDMARKS_FILE,
-    LISTED_FILES,
+from vloc_ros.maps.names import (
+    ALL_FILES,
     MANIFEST_FILE,
     MAPPING_FILE,
-    NETWORK_FILES,
+    POINTS_FILE,
     PREVIEW_FILE,
+    REGIONS_FILE,
     network_file,
 )
+from vloc_ros.maps.points_npz import decode_points, encode_points
+from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 
 
 def write_map(
@@ -46,6 +48,11 @@ def write_map(
         contents = _encode(landmark_map, networks, preview_rgb, mapping)
     except MapError as error:
         raise MapError(f"{target}: cannot write the map: {error}") from error
+    write_files(target, contents)
+
+
+def write_files(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files of a map by name, all or none of them. Raises MapError, as `write_map`."""
     try:
         require_replaceable(target)
         with atomic_path(target) as partial:
@@ -66,17 +73,25 @@ def _encode(
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
         raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+    points = landmark_map.points
     contents = {
-        LANDMARKS_FILE: encode_landmarks(landmark_map),
+        REGIONS_FILE: encode_regions(landmark_map),
+        **({POINTS_FILE: encode_points(points)} if points else {}),
         **{network_file(role, name): file for role, files in networks.items() for name, file in files.items()},
         PREVIEW_FILE: png,
         MAPPING_FILE: json.dumps(dict(mapping), separators=(",", ":"), allow_nan=False).encode(),
     }
+    return sealed(landmark_map.manifest, contents)
+
+
+def sealed(manifest: Manifest, contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a map with their map.yaml, which says what they are. Raises MapError for what could not be read."""
     records = {name: record_of(content) for name, content in contents.items()}
-    contents[MANIFEST_FILE] = encode_manifest(landmark_map.manifest, records)
-    manifest, _ = decode_manifest(contents[MANIFEST_FILE])
-    decode_landmarks(contents[LANDMARKS_FILE], manifest)
-    return contents
+    manifest_bytes = encode_manifest(manifest, records)
+    said = decode_manifest(manifest_bytes).manifest
+    points = decode_points(contents[POINTS_FILE]) if POINTS_FILE in contents else None
+    decode_regions(contents[REGIONS_FILE], said, points)
+    return {**contents, MANIFEST_FILE: manifest_bytes}
 
 
 def require_replaceable(target: Path) -> None:
@@ -86,5 +101,5 @@ def require_replaceable(target: Path) -> None:
     if not target.is_dir():
         raise MapError(f"{target}: is a file, a map is a directory")
     for entry in target.iterdir():
-        if entry.name not in (MANIFEST_FILE, *LISTED_FILES, *NETWORK_FILES):
+        if entry.name not in ALL_FILES:
             raise MapError(f"{target}: holds {entry.name!r}, which is no part of a map; not replacing it")

@@ -9,7 +9,7 @@ from std_msgs.msg import UInt8MultiArray
 from vloc_ros.errors import MapError
 from vloc_ros.map_check import CheckLimits, MapCheck
 from vloc_ros.maps import StoredMap, unpack_map
-from vloc_ros.maps.reader import MANIFEST_FILE
+from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.ros.parameters import RelocalizerParameters
 
 WHERE = "map/data"

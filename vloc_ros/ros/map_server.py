@@ -8,15 +8,21 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError, VlocError, reason_of
 from vloc_ros.maps import StoredMap, pack_map, read_map
-from vloc_ros.maps.reader import MANIFEST_FILE
+from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.parameters import MapServerParameters
 
 LANDMARKS_OF = "map/landmarks/{}"
+
+
+def _apart(manifest: Manifest) -> tuple[str, ...]:
+    """The places whose landmarks have topics of their own: all, or none where there is one."""
+    return manifest.place_names if len(manifest.places) > 1 else ()
 
 
 class MapTopics:
@@ -38,13 +44,14 @@ class MapTopics:
     def _publish_landmarks(self, landmark_map: LandmarkMap) -> None:
         now_ns, manifest = self._node.now_ns(), landmark_map.manifest
         self._of_places.close()
-        for place in manifest.places:
+        for place in _apart(manifest):
             publisher = self._node.create_publisher(PointCloud2, LANDMARKS_OF.format(place), LATCHED)
             self._of_places.callback(self._node.destroy_publisher, publisher)
             part = landmark_map.of_place(place)
             publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
-        shown = slice(0) if manifest.places else slice(None)
-        cloud = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[shown], landmark_map.ids[shown])
+        shown = slice(0) if _apart(manifest) else slice(None)
+        frame = manifest.frame_id if _apart(manifest) else manifest.frame_of(None)
+        cloud = to_cloud(header(now_ns, frame), landmark_map.positions[shown], landmark_map.ids[shown])
         self._landmarks.publish(cloud)
 
 
@@ -81,7 +88,7 @@ class MapServer(VlocNode[MapServerParameters]):
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
         stored = read_map(resolve_map(uri))
-        for place in stored.landmark_map.manifest.places:
+        for place in _apart(stored.landmark_map.manifest):
             try:
                 topic = expand_topic_name(LANDMARKS_OF.format(place), self.get_name(), self.get_namespace())
                 validate_full_topic_name(topic)

@@ -61,14 +61,14 @@ class FixFigures:
 class ImageReport:
     """What became of the image of a stamp. `refusal`: None for a fix. `latency_ms`: from the stamp to the publication;
     `localize_ms`: what `localize()` took, None for an image that did not get so far. `figures`: of its pose, of one
-    that contradicts the track, too; None where there is none. `place`: the likeliest, "" where nothing speaks for any,
-    or the map is of one place. `summary`: one line for people, which is not among a status's values."""
+    that contradicts the track, too; None where there is none. `place`: the likeliest, None where nothing speaks for
+    any, or the map is of one place. `summary`: one line for people, which is not among a status's values."""
 
     stamp_ns: int
     latency_ms: float
     localize_ms: float | None = None
     figures: FixFigures | None = None
-    place: str = ""
+    place: str | None = None
     refusal: Refusal | None = None
     summary: str = field(default="", compare=False)
 
@@ -83,7 +83,7 @@ class ImageReport:
             latency_ms,
             localize_ms=None if result is None else result.timings_ms["total"],
             figures=None if pose is None else FixFigures.of(pose),
-            place=result.place if result else "",
+            place=result.place if result else None,
             refusal=refusal,
             summary=_summary(pose, latency_ms) if pose and not refusal else str(refusal),
         )
@@ -121,7 +121,7 @@ class Status:
             "inlier_ratio": f"{figures.inlier_ratio:.3f}" if figures else "",
             "reprojection_rmse_px": f"{figures.reprojection_rmse_px:.3f}" if figures else "",
             "confidence": f"{figures.confidence:.3f}" if figures else "",
-            "scene": image.place,
+            "scene": image.place or "",
             "latency_ms": f"{image.latency_ms:.1f}",
             "localize_ms": "" if image.localize_ms is None else f"{image.localize_ms:.1f}",
             "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
@@ -153,7 +153,7 @@ def _image(values: Mapping[str, str]) -> ImageReport:
         latency_ms=float(values.get("latency_ms", 0.0)),
         localize_ms=float(values["localize_ms"]) if values["localize_ms"] else None,
         figures=figures,
-        place=values.get("scene", ""),
+        place=values.get("scene") or None,
         refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
     )
 

@@ -68,8 +68,8 @@ def _tiles(summary: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _where(place: str, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
-    if place not in (localizer.landmark_map.manifest.places or ("",)):
+def _where(place: str | None, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+    if localizer.landmark_map.manifest.index_of(place) is None:
         return ""  # a place that the map knows nothing of
     landmark_map = localizer.landmark_map.of_place(place)
     captions = {
@@ -85,12 +85,12 @@ def _where(place: str, records: tuple[FrameRecord, ...], localizer: Localizer) -
 def _places(evaluation: Evaluation) -> str:
     """Each place by itself, and what it was taken for; nothing for a map of one place."""
     parts = evaluation.by_place()
-    if "" in parts:
+    if None in parts:
         return ""
-    head, *rows = comparison_rows({place: part.summary() for place, part in parts.items()})
+    head, *rows = comparison_rows({place or "": part.summary() for place, part in parts.items()})
     taken_for = dict.fromkeys([*parts, *(record.place for record in evaluation.records)])
     counts = [
-        (place, *(str(sum(record.place == other for record in part.records)) for other in taken_for))
+        (place or "", *(str(sum(record.place == other for record in part.records)) for other in taken_for))
         for place, part in parts.items()
     ]
     titles = ("frames of, taken for", *(other or "none" for other in taken_for))
@@ -222,13 +222,13 @@ def _describe(title: str, record: FrameRecord) -> str:
 
 def _map_card(localizer: Localizer) -> list[tuple[str, str]]:
     landmark_map, manifest = localizer.landmark_map, localizer.landmark_map.manifest
-    places = manifest.places or ("",)
+    places = manifest.result_places
     return [
         ("map", localizer.map_id),
         ("method", manifest.method),
         ("made", manifest.created),
         ("landmarks", str(len(landmark_map))),
-        *((f"box {place}".strip(), _box(landmark_map.of_place(place))) for place in places),
+        *((f"box {place}" if place else "box", _box(landmark_map.of_place(place))) for place in places),
         ("made from", f"{len(landmark_map.mapping_views)} images"),
         ("network input", "{} x {}".format(*manifest.image_size)),
         ("gate", ", ".join(f"{name} {value:g}" for name, value in vars(manifest.gate).items())),

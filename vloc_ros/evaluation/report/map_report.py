@@ -37,7 +37,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
     landmark_map = stored.landmark_map
     past = read_mapping_record(stored)
     curves, held_out = past.curves, past.held_out
-    places = landmark_map.manifest.places or ("",)
+    places = landmark_map.manifest.result_places
     with plotting():
         sections = [
             tiles(_tiles(stored, held_out)),
@@ -64,7 +64,7 @@ def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[st
     }
 
 
-def _landmarks(place: str, landmark_map: LandmarkMap) -> str:
+def _landmarks(place: str | None, landmark_map: LandmarkMap) -> str:
     seen = landmark_map.observations.astype(np.float64)
     cameras = landmark_map.mapping_views
     return section(
@@ -78,7 +78,7 @@ def _landmarks(place: str, landmark_map: LandmarkMap) -> str:
     )
 
 
-def _titled(title: str, place: str) -> str:
+def _titled(title: str, place: str | None) -> str:
     return f"{title}: place {place}" if place else title
 
 
@@ -87,7 +87,7 @@ def _preview(stored: StoredMap) -> str:
     return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
 
 
-def _accuracy(place: str, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
+def _accuracy(place: str | None, landmark_map: LandmarkMap, all_held_out: list[FrameRecord]) -> str:
     held_out = [record for record in all_held_out if record.true_place == place]
     if not held_out:
         return ""

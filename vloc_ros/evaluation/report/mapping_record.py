@@ -12,7 +12,7 @@ from vloc_ros.evaluation.json_parsing import finite_number, parse_json
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.images.compressed import decode_rgb
 from vloc_ros.maps import StoredMap
-from vloc_ros.maps.reader import MAPPING_FILE, PREVIEW_FILE
+from vloc_ros.maps.names import MAPPING_FILE, PREVIEW_FILE
 
 Curves: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
 

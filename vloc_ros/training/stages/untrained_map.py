@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from vloc_ros.core.grey import IMAGES, kind_of_images
-from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest
+from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest, places_apart
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.training.calibrate import OPEN_GATE
@@ -44,7 +44,7 @@ def untrained_map(
             FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
             IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], grey),
         },
-        places=tuple(filter(None, regions.names)),
+        places=places_apart([name for name in regions.names if name], frame_id),
     )
     return LandmarkMap(
         ids=np.arange(len(regions.positions), dtype=np.int32),

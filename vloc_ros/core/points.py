@@ -1,0 +1,57 @@
+"""Points of a map that can be matched with the key points of an image by their descriptors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.arrays import require_finite
+from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE
+from vloc_ros.errors import ConfigError
+
+Float = NDArray[np.float64]
+
+DESCRIPTORS = (np.dtype(np.float16), np.dtype(np.int8))  # of descriptors; int8: 127 times the float
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """P points, metres, each in the frame of its place.
+
+    positions (P, 3); descriptors (P, D) float16, or int8 that stands for 127 times the float; regions (P,) int32: the
+    row of the map's landmarks that each belongs to; places (P,) int32: an index into `Manifest.places`; directions
+    (P, 3): unit vectors from the point to where it was seen from, on average; distances (P, 2): the smallest and the
+    largest from which it was seen. Raises ConfigError.
+    """
+
+    positions: Float
+    descriptors: NDArray[np.float16] | NDArray[np.int8]
+    regions: NDArray[np.int32]
+    places: NDArray[np.int32]
+    directions: Float
+    distances: Float
+
+    def __post_init__(self) -> None:
+        n = len(self.positions)
+        require_finite("points: positions", self.positions, (n, 3))
+        require_finite("points: descriptors", self.descriptors, (n, None))
+        require_finite("points: regions", self.regions, (n,))
+        require_finite("points: places", self.places, (n,))
+        require_finite("points: directions", self.directions, (n, 3))
+        require_finite("points: distances", self.distances, (n, 2))
+        if n == 0 or self.descriptors.dtype not in DESCRIPTORS or not self.descriptors.shape[1]:
+            kind = f"{self.descriptors.dtype} {self.descriptors.shape}"
+            raise ConfigError(f"points: descriptors are {kind}, expected (P, D) float16 or int8")
+        lengths = np.linalg.norm(np.clip(self.directions, -2, 2), axis=1)
+        nearest, farthest = self.distances.T
+        for what, values, impossible in (
+            ("position", self.positions, (np.abs(self.positions) > MAX_COORDINATE_M).any(axis=1)),
+            ("direction", self.directions, np.abs(lengths - 1) > UNIT_TOLERANCE),
+            ("distances", self.distances, (nearest < 0) | (farthest < nearest) | (farthest > MAX_COORDINATE_M)),
+        ):
+            if impossible.any():
+                row = int(np.argmax(impossible))
+                raise ConfigError(f"points: row {row} has the {what} {values[row].tolist()}, which cannot be")
+
+    def __len__(self) -> int:
+        return len(self.positions)

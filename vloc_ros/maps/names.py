@@ -1,0 +1,19 @@
+"""What the files of a map are called."""
+
+from vloc_ros.core.model_spec import PRECISIONS, ROLES, Precision, Role
+
+MANIFEST_FILE = "map.yaml"
+REGIONS_FILE = "regions.npz"
+LANDMARKS_FILE = "landmarks.npz"  # what it was before format 4
+POINTS_FILE = "points.npz"
+PREVIEW_FILE = "preview.png"
+MAPPING_FILE = "mapping.json"
+
+
+def network_file(role: Role, precision: Precision = "float32") -> str:
+    """Name of the ONNX file of a network."""
+    return f"{role}.onnx" if precision == "float32" else f"{role}_{precision}.onnx"
+
+
+NETWORK_FILES = tuple(network_file(role, precision) for role in ROLES for precision in PRECISIONS)
+ALL_FILES = (MANIFEST_FILE, REGIONS_FILE, LANDMARKS_FILE, POINTS_FILE, PREVIEW_FILE, MAPPING_FILE, *NETWORK_FILES)

@@ -1,0 +1,37 @@
+"""points.npz: the points of a map that can be matched by their descriptors."""
+
+import numpy as np
+
+from vloc_ros.core.points import DESCRIPTORS, Points
+from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.maps.names import POINTS_FILE
+from vloc_ros.maps.npz import COUNT, REAL, decode_npz, encode_npz, require_arrays, rounded
+
+KINDS = {
+    "positions": REAL,
+    "descriptors": DESCRIPTORS,
+    "regions": COUNT,
+    "places": COUNT,
+    "directions": REAL,
+    "distances": REAL,
+}
+
+
+def encode_points(points: Points) -> bytes:
+    """The arrays as a compressed npz; reals as float32 unless that moves a position by 0.1 mm."""
+    short = {name: np.asarray(getattr(points, name), np.float32) for name in ("directions", "distances")}
+    arrays = {name: getattr(points, name) for name in KINDS} | short | {"positions": rounded(points.positions)}
+    return encode_npz(POINTS_FILE, arrays)
+
+
+def decode_points(content: bytes) -> Points:
+    """The points of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
+    arrays = decode_npz(content)
+    if unknown := [name for name in arrays if name not in KINDS]:
+        raise MapError(f"array {unknown[0]!r} is unknown, known are {', '.join(KINDS)}")
+    require_arrays(arrays, KINDS)
+    reals = {name: arrays[name].astype(np.float64) for name, kinds in KINDS.items() if kinds is REAL}
+    try:
+        return Points(**{**arrays, **reals})  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise MapError(str(error)) from error

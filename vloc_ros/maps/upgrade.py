@@ -1,0 +1,30 @@
+"""Rewrites a map of an older format in the present one."""
+
+from pathlib import Path
+
+from vloc_ros.errors import MapError
+from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
+from vloc_ros.maps.names import LANDMARKS_FILE, MANIFEST_FILE, REGIONS_FILE
+from vloc_ros.maps.reader import StoredMap, read_map
+from vloc_ros.maps.regions_npz import regions_of_landmarks
+from vloc_ros.maps.writer import sealed, write_files
+
+
+def upgrade_map(directory: Path, out: Path | None = None) -> tuple[StoredMap, StoredMap | None]:
+    """Write the map again in the present format, in its place or to `out`, with the very same numbers, so that it gives
+    the same poses. Returns what it was and what it is; None where it is of that format already, and nothing is written.
+
+    The old map stays as it is until the new one is there. Raises MapError for what is no map, or cannot be written.
+    """
+    before = read_map(directory)
+    if before.format_version == FORMAT_VERSION:
+        return before, None
+    target = (out or directory).resolve()  # a link to a map stays, what it points to is replaced
+    contents = {name: content for name, content in before.files.items() if name not in (MANIFEST_FILE, LANDMARKS_FILE)}
+    contents[REGIONS_FILE] = regions_of_landmarks(before.files[LANDMARKS_FILE])
+    try:
+        contents = sealed(before.landmark_map.manifest, contents)
+    except MapError as error:
+        raise MapError(f"{target}: cannot write the map: {error}") from error
+    write_files(target, contents)
+    return before, read_map(target)
