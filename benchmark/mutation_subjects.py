@@ -2,9 +2,11 @@
 reads it as the package would; it returns whether that was taken, and lets a VlocError through when it was refused."""
 
 import copy
+import json
 import shutil
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +32,7 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
+from vloc_ros.core.points import Points
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_frames import bag_frames
@@ -41,7 +44,7 @@ from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_tum_line
 from vloc_ros.images import to_rgb
 from vloc_ros.localizer import open_localizer
-from vloc_ros.maps import pack_map, read_map, unpack_map
+from vloc_ros.maps import StoredMap, pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.manifest_yaml import record_of
 from vloc_ros.shipped import shipped
 
@@ -56,12 +59,30 @@ class Subject(Protocol):
         """Read mutant number `index`. Raises VlocError where it is refused; anything else is a defect."""
 
 
+def with_points(stored: StoredMap, folder: Path) -> dict[str, bytes]:
+    """The files of a map, to which a few points with descriptors are added."""
+    rng = seeded(SEED, "points", 0)
+    positions = stored.landmark_map.positions[:50]
+    points = Points(
+        positions=positions,
+        descriptors=rng.integers(-127, 128, (50, 64)).astype(np.int8),
+        regions=np.arange(50, dtype=np.int32),
+        places=np.zeros(50, np.int32),
+        directions=np.tile([0.0, 0.0, 1.0], (50, 1)),
+        distances=np.tile([0.5, 5.0], (50, 1)),
+    )
+    landmark_map = replace(stored.landmark_map, points=points)
+    mapping = json.loads(stored.files["mapping.json"])
+    write_map(folder, landmark_map, stored.networks, np.zeros((48, 64, 3), np.uint8), mapping)
+    return dict(read_map(folder).files)
+
+
 class Maps:
     """Maps whose checksums are right, so that what is in their files is parsed: from a directory, or packed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = dict(read_map(shipped("maps/demo_room")).files)
+        self._files = with_points(read_map(shipped("maps/demo_room")), folder / "with_points")
         self._image = small_frame()
 
     def run(self, index: int) -> None:
@@ -89,7 +110,13 @@ class Maps:
 
     def _mutant(self, rng: Rng) -> tuple[str, dict[str, bytes]]:
         """The files of a map with right checksums, and which of them was changed."""
-        name = one_of(rng, ("map.yaml",) * 5 + ("landmarks.npz",) * 4 + ("network.onnx", "preview.png", "mapping.json"))
+        name = one_of(
+            rng,
+            ("map.yaml",) * 5
+            + ("regions.npz",) * 4
+            + ("points.npz",) * 2
+            + ("network.onnx", "preview.png", "mapping.json"),
+        )
         files = dict(self._files)
         if name != "map.yaml":
             files[name] = self._mutant_of(rng, name)
@@ -98,7 +125,7 @@ class Maps:
 
     def _mutant_of(self, rng: Rng, name: str) -> bytes:
         content = self._files[name]
-        if name == "landmarks.npz":
+        if name in ("regions.npz", "points.npz"):
             return odd_archive(rng, content)
         if name == "mapping.json":
             return odd_json_bytes(rng, content or b"{}")

@@ -13,6 +13,7 @@ import torch
 from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, Told, interrupted_at, options_in, quick
 
 from vloc_ros.core.grey import is_grey
+from vloc_ros.core.manifest import Place
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import Dataset, Frame, open_dataset
 from vloc_ros.datasets.subset import Subset
@@ -175,7 +176,7 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path) -> None:
     assert manifest.training["iterations"] == 5
     assert (manifest.training["preset"], manifest.training["loss"]) == ("mobile", "softmax")
     assert manifest.training["images"] == "colour"
-    assert manifest.places == ()
+    assert manifest.places == (Place("map", "map"),)
     assert manifest.accuracy["held_out_frames"] == 2
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
     image = open_dataset("synthetic_room", None, "small").frame(0).image

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick
 
+from vloc_ros.core.manifest import Place
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
@@ -75,7 +76,10 @@ def test_a_map_of_two_rooms(method: MethodOptions, tmp_path: Path) -> None:
     options = options_in(tmp_path, dataset="joined", root=rooms, method=method)
     build_map(options)
     landmark_map = read_map(tmp_path / "map").landmark_map
-    assert landmark_map.manifest.places == ("living_room", "office")
+    assert landmark_map.manifest.places == (
+        Place("living_room", "map_living_room"),
+        Place("office", "map_office"),
+    )
     regions = load_regions(tmp_path / "work" / "regions.npz")
     assert regions.names == ("living_room", "office")
     np.testing.assert_array_equal(landmark_map.places, regions.place_of_landmark)

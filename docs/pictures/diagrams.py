@@ -122,7 +122,7 @@ def architecture() -> None:
         ("export", "ONNX, compared", "with PyTorch"),
         ("calibration", "covariance,", "confidence, gate"),
     ])  # fmt: skip
-    stored = drawing.box(10, 170, "map", "map directory", "map.yaml", "network.onnx", "landmarks.npz")
+    stored = drawing.box(10, 170, "map", "map directory", "map.yaml", "network.onnx", "regions.npz")
     last = stages[-1].bottom
     drawing.arrow(last, (last[0], 140), (stored.top[0], 140), stored.top)
     drawing.heading(10 + WIDTH + GAP, 160, "online: localize(), no PyTorch")

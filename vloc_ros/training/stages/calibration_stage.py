@@ -19,7 +19,7 @@ from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.maps import write_map
-from vloc_ros.maps.reader import MANIFEST_FILE
+from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.accuracy import accuracy_of, describe
