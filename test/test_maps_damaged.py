@@ -156,7 +156,9 @@ def test_landmarks_of_format_3_have_no_arrays_of_format_4(office: Path) -> None:
         (lambda d: d.update(models={}), "network.onnx belongs to none"),
     ],
 )
-def test_places_and_models_that_cannot_be_are_named(office: Path, edit: Callable[[dict], object], words: str) -> None:
+def test_places_and_models_that_cannot_be_are_named(
+    office: Path, edit: Callable[[dict[str, Any]], object], words: str
+) -> None:
     edit_manifest(office, edit)
     assert words in refusal(office)
 

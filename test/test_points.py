@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_map_need_not_have_points(office: Path) -> None:
         ({"distances": np.tile([-1.0, 1.0], (COUNT, 1))}, "row 0 has the distances"),
     ],
 )
-def test_points_that_cannot_be_are_refused(change: dict[str, np.ndarray], words: str) -> None:
+def test_points_that_cannot_be_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=f"points: .*{words}|{words}"):
         replace(make_points(), **change)
 
@@ -96,7 +97,8 @@ def test_points_that_cannot_be_are_refused(change: dict[str, np.ndarray], words:
 @pytest.mark.parametrize("name", ["regions", "places"])
 @pytest.mark.parametrize("index", [-1, 5])
 def test_points_of_regions_and_places_that_there_are_not(name: str, index: int) -> None:
-    points = replace(make_points(), **{name: np.full(COUNT, index, np.int32)})
+    change: dict[str, Any] = {name: np.full(COUNT, index, np.int32)}
+    points = replace(make_points(), **change)
     with pytest.raises(ConfigError, match=f"points: {name}: indices are {index}"):
         replace(joined_map(), points=points)
 
@@ -105,7 +107,7 @@ def arrays_of(points: Points) -> dict[str, np.ndarray]:
     return dict(np.load(io.BytesIO(encode_points(points))))
 
 
-def npz(**arrays: np.ndarray) -> bytes:
+def npz(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()

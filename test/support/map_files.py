@@ -75,7 +75,7 @@ def as_format_3(directory: Path) -> None:
     (directory / "regions.npz").unlink()
     record = record_of((directory / "landmarks.npz").read_bytes())
 
-    def edit(document: dict) -> None:
+    def edit(document: dict[str, Any]) -> None:
         document["format_version"] = 3
         places, model = document.pop("places"), document.pop("models")["network"]
         document["scenes"] = [] if one else [place["name"] for place in places]
@@ -101,7 +101,7 @@ def refusal(directory: Path) -> str:
     return message
 
 
-def edit_manifest(directory: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+def edit_manifest(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     """Change map.yaml and renew its seal: what a careful attacker or a hand editor would do."""
     document = yaml.safe_load((directory / "map.yaml").read_bytes())
     del document["sha256"]
