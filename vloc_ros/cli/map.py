@@ -8,7 +8,7 @@ from vloc_ros.cli.options import add_dataset, add_old_name, add_split
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
-from vloc_ros.maps.reader import MANIFEST_FILE
+from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
 from vloc_ros.optional_packages import optional_packages, pip_install
 

@@ -20,8 +20,8 @@ def upgrade_map(directory: Path, out: Path | None = None) -> tuple[StoredMap, St
     if before.format_version == FORMAT_VERSION:
         return before, None
     target = (out or directory).resolve()  # a link to a map stays, what it points to is replaced
-    contents = {name: content for name, content in before.files.items() if name not in (MANIFEST_FILE, LANDMARKS_FILE)}
-    contents[REGIONS_FILE] = regions_of_landmarks(before.files[LANDMARKS_FILE])
+    others = {name: content for name, content in before.files.items() if name not in (MANIFEST_FILE, LANDMARKS_FILE)}
+    contents = {REGIONS_FILE: regions_of_landmarks(before.files[LANDMARKS_FILE]), **others}
     try:
         contents = sealed(before.landmark_map.manifest, contents)
     except MapError as error:
