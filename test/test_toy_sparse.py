@@ -1,22 +1,26 @@
 """A new method is its own files and one line of the registry: a sparse one, with several proposals and a refinement."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-from support.toy_sparse import HEIGHT, MODELS, WIDTH, extractor, points_of, recognizer
+from support.toy_sparse import HEIGHT, MODELS, WIDTH, extractor, recognizer
 
 from vloc_ros.core.manifest import GateThresholds, Manifest
-from vloc_ros.core.model_spec import Precision, Role
+from vloc_ros.core.points import Points
 from vloc_ros.core.query import Query, View
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.drawing.overlay import draw_overlay
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import MapError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import apply, from_quaternion, invert
-from vloc_ros.inference import SessionOptions, open_sessions
-from vloc_ros.localizer import Localizer
-from vloc_ros.methods import METHODS, MethodEntry, get_method
+from vloc_ros.inference import SessionOptions
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.maps import write_map
+from vloc_ros.methods import METHODS, MethodEntry
 
 CAMERA = Camera(WIDTH, HEIGHT, 280.0, 280.0, 159.5, 119.5)
 POSE = from_quaternion([0.02, -0.05, 0.01, 1.0], [0.1, -0.05, 0.0])
@@ -40,7 +44,14 @@ def make_map() -> LandmarkMap:
     colors = np.concatenate([COLORS[:5], COLORS]) / 255
     positions = np.concatenate([decoy, wall])
     regions = np.repeat(np.array([DECOY, LOOKED_AT, BESIDE], np.int32), 5)
-    points = {"positions": positions, "descriptors": colors, "regions": regions, "places": np.zeros(15, np.int32)}
+    points = Points(
+        positions=positions,
+        descriptors=colors.astype(np.float16),
+        regions=regions,
+        places=np.zeros(15, np.int32),
+        directions=np.tile([0.0, 0.0, -1.0], (15, 1)),
+        distances=np.tile([0.5, 5.0], (15, 1)),
+    )
     gate = GateThresholds(8, 0.5, 8.0, 0.0)
     manifest = Manifest("toy_sparse", "map", "2026-01-02T03:04:05Z", (WIDTH, HEIGHT), MODELS, gate=gate)
     return LandmarkMap(
@@ -50,13 +61,14 @@ def make_map() -> LandmarkMap:
         extents=np.ones(3),
         observations=np.full(3, 9, np.int32),
         manifest=manifest,
-        method_data=points,
+        points=points,
     )
 
 
 def picture(landmark_map: LandmarkMap, camera: Camera, map_from_camera: np.ndarray) -> CameraImage:
     """A dot for each point of the place, which the decoy is not."""
-    pixels, _ = camera.project(apply(invert(map_from_camera), points_of(landmark_map).positions[5:]))
+    assert landmark_map.points is not None
+    pixels, _ = camera.project(apply(invert(map_from_camera), landmark_map.points.positions[5:]))
     rgb = np.full((camera.height, camera.width, 3), 3, np.uint8)
     for (x, y), color in zip(np.rint(pixels).astype(int), COLORS, strict=True):
         if 0 <= x < camera.width and 0 <= y < camera.height:
@@ -71,13 +83,16 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def localizer(registered: None) -> Localizer:
+def map_dir(tmp_path: Path) -> Path:
     weights = np.tile(np.array([3.0, 2.0, 1.0], np.float32), (3, 1))  # the decoy looks the likeliest
-    networks: dict[Role, dict[Precision, bytes]] = {
-        "extractor": {"float32": extractor()},
-        "recognizer": {"float32": recognizer(weights)},
-    }
-    return Localizer(make_map(), get_method("toy_sparse"), open_sessions(networks, MODELS, CPU))
+    networks = {"extractor": {"float32": extractor()}, "recognizer": {"float32": recognizer(weights)}}
+    write_map(tmp_path / "map", make_map(), networks, np.zeros((4, 4, 3), np.uint8))  # type: ignore[arg-type]
+    return tmp_path / "map"
+
+
+@pytest.fixture
+def localizer(registered: None, map_dir: Path) -> Localizer:
+    return load_localizer(map_dir, CPU)
 
 
 def test_a_map_of_two_networks_and_points_localizes(localizer: Localizer) -> None:
@@ -164,7 +179,14 @@ def test_key_points_are_drawn(localizer: Localizer) -> None:
     assert (drawn == 255).all(axis=2).sum() > 100  # white circles
 
 
-def test_other_networks_are_refused(localizer: Localizer) -> None:
-    localizer.method.check(MODELS)
-    with pytest.raises(ConfigError, match="needs an extractor and a recognizer of its own, the map has extractor"):
-        localizer.method.check({"extractor": MODELS["extractor"]})
+def test_what_is_not_registered_or_has_other_networks_is_refused(
+    map_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(MapError, match="method 'toy_sparse' is unknown"):
+        load_localizer(map_dir, CPU)
+    monkeypatch.setitem(METHODS, "toy_sparse", MethodEntry("support.toy_sparse:ToySparseMethod", "", ""))
+    whole = make_map()
+    lacking = replace(whole, manifest=replace(whole.manifest, models={"extractor": MODELS["extractor"]}))
+    write_map(tmp_path / "other", lacking, {"extractor": {"float32": extractor()}}, np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(MapError, match="method 'toy_sparse' needs an extractor and a recognizer of its own, the map"):
+        load_localizer(tmp_path / "other", CPU)

@@ -7,7 +7,6 @@ pose. Nothing of the package knows of it but for the line that registers it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.model_spec import ModelSpec, Role, TensorSpec
+from vloc_ros.core.points import Points
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
@@ -120,22 +120,9 @@ class ToySparseMethod:
         return Correspondences.joined(parts)
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """The map's points, in its method data: positions (P, 3), descriptors (P, 3), region and place (P,) of each."""
-
-    positions: NDArray[np.float64]
-    descriptors: NDArray[np.float64]
-    regions: NDArray[np.int32]
-    places: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-
 def points_of(landmark_map: LandmarkMap) -> Points:
-    data: Mapping[str, Any] = landmark_map.method_data
-    return Points(data["positions"], data["descriptors"], data["regions"], data["places"])
+    assert landmark_map.points is not None
+    return landmark_map.points
 
 
 def extractor() -> bytes:
