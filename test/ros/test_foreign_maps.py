@@ -63,7 +63,7 @@ def test_it_can_be_interrupted_while_it_tries_out_a_network_that_does_not_end(gr
 
 def test_maps_that_are_not_allowed_are_refused(graph: Graph, shipped_map: Path) -> None:
     stored = read_map(shipped_map)
-    program = graph.start("relocalizer", allowed_map_ids="['0123456789ab']", **CAMERA_ALONE)
+    program = graph.start("relocalizer", allowed_map_ids=["0123456789ab"], **CAMERA_ALONE)
     sender = Sender(graph)
     sender.send(pack_map(stored))
     graph.wait_for(lambda: refusals(program, f"map {stored.map_id} is not among the parameter allowed_map_ids"))
