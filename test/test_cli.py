@@ -295,7 +295,9 @@ def test_a_map_of_another_run_is_replaced_only_when_that_is_asked_for(
     arguments = ("map", "--dataset", "synthetic_room", "--out", place / "map", "--workdir", work)
     there = f"{place / 'map'}: there is a map already; --overwrite replaces it"
     assert there in refusal(capsys, *arguments)
+    assert there in refusal(capsys, *arguments, "--until", "calibration")
     assert "torch" in refusal(capsys, *arguments, "--overwrite")
+    assert "torch" in refusal(capsys, *arguments, "--until", "geometry")  # writes no map
     assert "torch" in refusal(capsys, *arguments[:4], tmp_path / "new")
     work.mkdir()
     (work / "stages.json").write_text("{}")  # of the run that made it: the same command goes on

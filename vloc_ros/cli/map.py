@@ -145,10 +145,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
     """A map that this run has not made is replaced only for who says so. Raises ConfigError."""
+    from vloc_ros.training.method_options import STAGES
     from vloc_ros.training.stages.stage_records import RECORDS
 
+    writes_map = options.until in (None, STAGES[-1])
     continued = (workdir / RECORDS).exists() and not options.fresh
-    if (options.out / MANIFEST_FILE).exists() and not continued and not options.overwrite:
+    if writes_map and (options.out / MANIFEST_FILE).exists() and not continued and not options.overwrite:
         raise ConfigError(f"{options.out}: there is a map already; --overwrite replaces it once the new one is made")
 
 
