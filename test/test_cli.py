@@ -28,6 +28,7 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.stages.stage_records import content_of
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 WIDTH, HEIGHT, STRIDE, BLOCK = 320, 240, 8, 5  # a landmark per block of 5 x 5 cells
@@ -300,9 +301,22 @@ def test_a_map_of_another_run_is_replaced_only_when_that_is_asked_for(
     assert "torch" in refusal(capsys, *arguments, "--until", "geometry")  # writes no map
     assert "torch" in refusal(capsys, *arguments[:4], tmp_path / "new")
     work.mkdir()
-    (work / "stages.json").write_text("{}")  # of the run that made it: the same command goes on
+    (work / "stages.json").write_text("{}")  # of a run that made another map
+    assert there in refusal(capsys, *arguments)
+    digest = content_of(place / "map" / "map.yaml")
+    (work / "calibration.json").write_text(json.dumps({"map": digest}))  # of the run that made it: the command goes on
     assert "torch" in refusal(capsys, *arguments)
     assert there in refusal(capsys, *arguments, "--fresh")
+
+
+@pytest.mark.parametrize("inside", [".", "work"])
+def test_a_work_directory_inside_the_map_is_refused(
+    place: Path, inside: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = place / "new"
+    arguments = ("map", "--dataset", "synthetic_room", "--out", out, "--workdir", out / inside)
+    assert f"is inside --out {out}" in refusal(capsys, *arguments)
+    assert not out.exists()
 
 
 def test_demo_without_ros_says_how_to_get_it(

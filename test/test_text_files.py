@@ -9,7 +9,7 @@ from support.dataset_files import fault, pose_columns, random_pose, read_all, wr
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.recorded import COVARIANCE_FILE, POSE_FILE, read_recording
+from vloc_ros.evaluation.recorded import COVARIANCE_FILE, POSE_FILE, STATUS_FILE, read_recording
 from vloc_ros.geometry.trajectory import read_tum
 
 BLANKS = "comma-separated? columns are separated by blanks"
@@ -101,7 +101,8 @@ def test_stamps_keep_their_nanoseconds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stamp", ["1e999999999", "1e18", "nan", "inf"])
 def test_stamps_of_a_recording_that_cannot_be(tmp_path: Path, stamp: str) -> None:
-    (tmp_path / POSE_FILE).write_text("")
+    for name in (STATUS_FILE, POSE_FILE):
+        (tmp_path / name).write_text("")
     (tmp_path / COVARIANCE_FILE).write_text(f"{stamp} {'0 ' * 36}\n")
     with pytest.raises(DatasetError, match=rf"{COVARIANCE_FILE}:1: "):
         read_recording(tmp_path)

@@ -113,6 +113,32 @@ def test_elsewhere_leaves_the_map_itself_alone(older: Path, tmp_path: Path, caps
     require_same(tmp_path / "deep" / "new", older)
 
 
+def test_elsewhere_a_map_of_this_format_is_copied(older: Path, tmp_path: Path) -> None:
+    upgrade_map(older)
+    before, after = upgrade_map(older, tmp_path / "copy")
+    assert after is not None
+    assert after.map_id == before.map_id
+    assert state(tmp_path / "copy") == state(older)
+
+
+@pytest.mark.parametrize(("where", "why"), [("other", "there is a map already"), ("office/sub", "is inside the map")])
+def test_another_map_is_not_replaced_and_none_lies_in_another(
+    older: Path, where: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(older, older.parent / "other")
+    before = state(older.parent)
+    assert main(["upgrade", str(older), "--out", str(older.parent / where)]) == 1
+    assert why in capsys.readouterr().err
+    assert state(older.parent) == before
+
+
+def test_a_link_that_leads_to_itself_is_one_line(older: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loop = older.with_name("loop")
+    loop.symlink_to("loop")
+    assert main(["upgrade", str(older), "--out", str(loop)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_a_link_to_a_map_stays_one(older: Path) -> None:
     link = older.with_name("current")
     link.symlink_to(older)

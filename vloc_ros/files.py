@@ -106,12 +106,15 @@ def remove_partial(directory: Path) -> None:
 
 def _exchange(target: Path, new: Path, old: Path) -> None:
     """Put the directory `new` in the place of `target`, whose content is removed when `new` is there."""
+    shutil.copymode(target, new)
     target.rename(old)
     try:
         new.rename(target)
     except BaseException:
         old.rename(target)
         raise
+    with suppress(OSError):
+        old.chmod(0o700)  # else what is in a directory that nobody may write to could not be removed
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -164,7 +164,7 @@ def way_of_an_image() -> None:
     ])  # fmt: skip
     drawing.arrow(first[-1].right, second[0].left)
     lower = drawing.chain(10 + 2 * (WIDTH + GAP), 140, "online", [
-        ("refine", "non-linear, on", "all inliers"),
+        ("refine", "guided matching, if", "the map has points"),
         ("calibrate", "covariance and", "confidence"),
         ("gate", "thresholds of map", "and parameters"),
     ])  # fmt: skip

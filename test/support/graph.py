@@ -155,7 +155,7 @@ class Graph:
         return self._end_of(topic, self.node.get_subscriptions_info_by_topic)
 
     def _end_of(self, topic: str, ends: Callable[[str], list[Any]]) -> tuple[str, bool, bool]:
-        self.wait_for(lambda: ends(topic), f"somebody at {topic}")
+        self.wait_for(lambda: len(ends(topic)) == 1, f"one at {topic}")
         (end,) = ends(topic)
         qos = end.qos_profile
         is_reliable = qos.reliability == ReliabilityPolicy.RELIABLE

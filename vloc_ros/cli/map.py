@@ -1,6 +1,7 @@
 """`vloc map`: make a map from posed images. Needs PyTorch, which is loaded only when the command runs."""
 
 import argparse
+import os
 from pathlib import Path
 
 from vloc_ros.cli.command import Command
@@ -108,7 +109,10 @@ def run(options: argparse.Namespace) -> int:
     from vloc_ros.training.map_options import MapOptions, TrainingOptions
     from vloc_ros.training.method_options import flags_of, make_options, options_class
 
-    workdir = options.workdir or Path(f"{options.out.resolve()}.work")
+    out = Path(os.path.realpath(options.out))
+    workdir = options.workdir or out.with_name(f"{out.name}.work")
+    if Path(os.path.realpath(workdir)).is_relative_to(out):
+        raise ConfigError(f"--workdir {workdir}: is inside --out {options.out}, which holds the map and nothing else")
     _require_no_other_map(options, workdir)
     methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
     map_options = MapOptions(
@@ -146,11 +150,12 @@ def run(options: argparse.Namespace) -> int:
 def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
     """A map that this run has not made is replaced only for who says so. Raises ConfigError."""
     from vloc_ros.training.method_options import STAGES
-    from vloc_ros.training.stages.stage_records import RECORDS
+    from vloc_ros.training.stages.stage_records import content_of, written_map
 
     writes_map = options.until in (None, STAGES[-1])
-    continued = (workdir / RECORDS).exists() and not options.fresh
-    if writes_map and (options.out / MANIFEST_FILE).exists() and not continued and not options.overwrite:
+    manifest = options.out / MANIFEST_FILE
+    is_own = not options.fresh and written_map(workdir) == content_of(manifest)
+    if writes_map and manifest.exists() and not is_own and not options.overwrite:
         raise ConfigError(f"{options.out}: there is a map already; --overwrite replaces it once the new one is made")
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vloc_ros.cli.command import Command
+from vloc_ros.errors import printable
 from vloc_ros.maps import upgrade_map
 
 
@@ -15,9 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     before, after = upgrade_map(options.map, options.out)
     if after is None:
-        print(f"{options.map}: is of format {before.format_version} already, map {before.map_id}; nothing was written")
+        where = printable(str(options.map))
+        print(f"{where}: is of format {before.format_version} already, map {before.map_id}; nothing was written")
         return 0
-    print(f"{options.out or options.map}: format {after.format_version}, was {before.format_version}; same poses")
+    where = printable(str(options.out or options.map))
+    print(f"{where}: format {after.format_version}, was {before.format_version}; same poses")
+    if after.map_id == before.map_id:
+        return 0
     print(f"map {before.map_id} is now map {after.map_id}: update `allowed_map_ids` where they name it")
     return 0
 

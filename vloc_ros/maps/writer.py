@@ -1,6 +1,7 @@
 """Writes a map directory all at once or not at all."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +44,7 @@ def write_map(
     `held_out` frames. The map is written beside its place, flushed to the disk and only then renamed. Raises MapError
     when something other than a map is in the way, when the map would not be readable, or when the disk is full.
     """
-    target = Path(directory).resolve()  # a link to a map stays, what it points to is replaced
+    target = Path(os.path.realpath(directory))  # a link to a map stays, what it points to is replaced
     try:
         contents = _encode(landmark_map, networks, preview_rgb, mapping)
     except MapError as error:

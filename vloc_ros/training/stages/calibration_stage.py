@@ -10,7 +10,7 @@ from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.joined_places import place_parts
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.files import write_text
 from vloc_ros.inference import SessionOptions, open_session
@@ -18,7 +18,7 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.mapping.place_geometry import Geometry
-from vloc_ros.maps import write_map
+from vloc_ros.maps import read_map, write_map
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
@@ -30,11 +30,10 @@ from vloc_ros.training.stages.export_stage import Networks
 from vloc_ros.training.stages.sample_stage import can_be_rendered
 from vloc_ros.training.stages.settings import CalibrationSettings
 from vloc_ros.training.stages.stage import Stage
-from vloc_ros.training.stages.stage_records import content_of
+from vloc_ros.training.stages.stage_records import RESULT, content_of, written_map
 from vloc_ros.training.trainer import LOGS
 
 CALIBRATION_VIEWS = 3  # from beside each held-out frame
-RESULT = "calibration.json"
 
 Accuracy = Mapping[str, float]
 
@@ -103,11 +102,12 @@ class CalibrationStage(Stage[Accuracy]):
         return content_of(self.settings.out / MANIFEST_FILE)
 
     def is_there(self, directory: Path) -> bool:
-        """Whether the map is still the one that was written."""
+        """Whether the map is still the one that was written, and whole."""
         try:
-            return bool(json.loads((directory / RESULT).read_text())["map"] == self._written() != "missing")
-        except (OSError, ValueError, KeyError, TypeError):
+            read_map(self.settings.out)
+        except MapError:
             return False
+        return written_map(directory) == self._written()
 
     def load(self, directory: Path) -> Accuracy:
         try:

@@ -12,6 +12,7 @@ from vloc_ros.files import write_text
 from vloc_ros.training.method_options import STAGES, StageName
 
 RECORDS = "stages.json"
+RESULT = "calibration.json"  # of the last stage: which map it wrote, and how accurate that is
 FORMAT = 2  # 1 was options.json, of all stages together
 BLOCK = 1 << 20  # bytes that are read at once
 
@@ -60,6 +61,14 @@ def load_records(directory: Path) -> Records:
         return Records({name: Record(dict(each["inputs"]), str(each["fingerprint"])) for name, each in listed})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: damaged ({error}); --fresh starts anew") from error
+
+
+def written_map(directory: Path) -> str | None:
+    """What `content_of` said of the manifest that the run of a work directory wrote last; None if there is none."""
+    try:
+        return str(json.loads((directory / RESULT).read_text())["map"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,10 +138,11 @@ def _prepare(path: Path, fresh: bool) -> None:
     """Empty it if it is to be fresh. Raises ConfigError for one that cannot be continued."""
     remove_partial(path)
     if fresh:
+        Records().save(path)  # first: interrupted, it is one of a run without stages
         for entry in path.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name not in (LOCK, HOLDER):
+            elif entry.name not in (LOCK, HOLDER, RECORDS):
                 entry.unlink()
     if (path / RECORDS).exists():
         return
