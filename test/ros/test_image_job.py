@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tf2_ros", reason="ROS 2 is not installed")
-
 from support.robot import camera_info, raw_image
 
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TextIO
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from vloc_ros.errors import ConfigError, reason_of
 from vloc_ros.evaluation.recorded import CAMERA_POSE_FILE, COVARIANCE_FILE, POSE_FILE, STATUS_FILE
 from vloc_ros.files import write_errors
 from vloc_ros.geometry.trajectory import StampedPose, to_tum_line
-from vloc_ros.geometry.transforms import Matrix, from_quaternion
-from vloc_ros.ros.conversions import to_stamp_ns
+from vloc_ros.ros.conversions import from_pose, to_stamp_ns
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.parameters import RecorderParameters
 
@@ -47,14 +46,14 @@ class Recorder(VlocNode[RecorderParameters]):
         self.get_logger().info(f"recording into {self.parameters.out}")
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        line = to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose.pose)))
+        line = to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), from_pose(message.pose.pose)))
         self._write(POSE_FILE, line)
         covariance = " ".join(repr(float(value)) for value in message.pose.covariance)
         self._write(COVARIANCE_FILE, f"{line.split()[0]} {covariance}")
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
         self._write(
-            CAMERA_POSE_FILE, to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), _matrix(message.pose)))
+            CAMERA_POSE_FILE, to_tum_line(StampedPose(to_stamp_ns(message.header.stamp), from_pose(message.pose)))
         )
 
     def _on_status(self, message: DiagnosticStatus) -> None:
@@ -67,11 +66,6 @@ class Recorder(VlocNode[RecorderParameters]):
             file.flush()
         except OSError as error:
             self.get_logger().error(f"{file.name}: {reason_of(error)}", throttle_duration_sec=10.0)
-
-
-def _matrix(pose: Pose) -> Matrix:
-    p, q = pose.position, pose.orientation
-    return from_quaternion([q.x, q.y, q.z, q.w], [p.x, p.y, p.z])
 
 
 def _new_file(path: Path) -> TextIO:
