@@ -12,7 +12,7 @@ from support import ROOT
 PACKAGE = ROOT / "vloc_ros"
 
 BASICS = {"errors", "files", "optional_packages", "text_files", "compiled", "progress"}
-ROBOT_PATH = {"geometry", "core", "methods", "inference", "maps"}
+ROBOT_PATH = {"geometry", "core", "features", "methods", "inference", "maps"}
 READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
 LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "drawing", "evaluation"}
 
@@ -26,7 +26,8 @@ INTERNAL: dict[str, set[str]] = {
     "core": {"geometry"},
     "images": set(),
     "tracking": {"geometry", "core"},
-    "methods": {"geometry", "core"},
+    "features": {"geometry", "core"},
+    "methods": {"geometry", "core", "features"},
     "inference": {"geometry", "core"},
     "maps": {"geometry", "core"},
     "localizer": ROBOT_PATH,
@@ -35,7 +36,7 @@ INTERNAL: dict[str, set[str]] = {
     "synthetic": {"geometry"},
     "datasets": READERS,
     "drawing": ROBOT_PATH | {"localizer"},
-    "mapping": {"geometry", "core", "datasets"},
+    "mapping": {"geometry", "core", "features", "datasets"},
     "evaluation": LIBRARY,
     "training": LIBRARY | {"mapping"},
     "ros": ROBOT_PATH | {"images", "tracking", "localizer", "drawing", "evaluation", "map_check", "shipped"},
@@ -58,6 +59,7 @@ EXTERNAL: dict[str, set[str]] = {
     "synthetic": {"numpy", "cv2"},
     "drawing": {"numpy", "cv2"},
     "images": {"numpy", "cv2", "simplejpeg"},
+    "features": {"numpy", "cv2"},
     "methods": {"numpy", "cv2"},
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},

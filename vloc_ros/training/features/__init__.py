@@ -1,0 +1,1 @@
+"""Networks of local features, exported so that maps can carry them."""
