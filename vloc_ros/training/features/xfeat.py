@@ -114,6 +114,7 @@ def load_xfeat() -> nn.Module:
     package is not there, and for weights that are not this network's."""
     directory = _package_directory()
     network: nn.Module = _module(directory / "model.py").XFeatModel()
+    network._unfold2d = _cells  # type: ignore[assignment]  # the same, and can be exported for images of any size
     weights = directory / "weights" / "xfeat.pt"
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
@@ -121,6 +122,11 @@ def load_xfeat() -> nn.Module:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{weights}: no weights of XFeat ({first}); install it anew: {INSTALL}") from error
     return network.eval()
+
+
+def _cells(grey: torch.Tensor, ws: int) -> torch.Tensor:
+    """The pixels of squares of ws x ws as channels."""
+    return F.pixel_unshuffle(grey, ws)
 
 
 def _package_directory() -> Path:
