@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 from support.map_files import NETWORK, PREVIEW, joined_map, make_map, refusal, replace_file
 
+from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
 from vloc_ros.maps.points_npz import KINDS, decode_points, encode_points
 
 COUNT = 20
+FEATURES = FeatureSpec("sift", 1024, 128)
 
 
 def make_points(kind: str = "float16", offset: float = 0.0) -> Points:
     rng = np.random.default_rng(1)
     directions = rng.normal(size=(COUNT, 3))
-    descriptors = rng.normal(size=(COUNT, 64))
+    descriptors = rng.normal(size=(COUNT, 128))
     return Points(
         positions=rng.normal(size=(COUNT, 3)) + offset,
         descriptors=(descriptors * 40).clip(-127, 127).astype(kind),
@@ -37,7 +39,7 @@ def make_points(kind: str = "float16", offset: float = 0.0) -> Points:
 @pytest.fixture
 def pointed(tmp_path: Path) -> Path:
     """A map with points."""
-    landmark_map = replace(make_map(), points=make_points())
+    landmark_map = replace(make_map(features=FEATURES), points=make_points())
     write_map(tmp_path / "map", landmark_map, {"network": {"float32": NETWORK}}, PREVIEW)
     return tmp_path / "map"
 
@@ -46,7 +48,7 @@ def pointed(tmp_path: Path) -> Path:
 def test_points_come_back(tmp_path: Path, kind: str) -> None:
     points = make_points(kind)
     for name in ("map", "again"):
-        landmark_map = replace(make_map(), points=points)
+        landmark_map = replace(make_map(features=FEATURES), points=points)
         write_map(tmp_path / name, landmark_map, {"network": {"float32": NETWORK}}, PREVIEW)
     stored = read_map(tmp_path / "map")
     for read in (stored, unpack_map(pack_map(stored), "map/data")):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.toy_sparse import HEIGHT, MODELS, WIDTH, extractor, recognizer
+from support.toy_sparse import HEIGHT, MODELS, WIDTH, extractor, features, recognizer
 
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.points import Points
@@ -53,7 +53,8 @@ def make_map() -> LandmarkMap:
         distances=np.tile([0.5, 5.0], (15, 1)),
     )
     gate = GateThresholds(8, 0.5, 8.0, 0.0)
-    manifest = Manifest("toy_sparse", "map", "2026-01-02T03:04:05Z", (WIDTH, HEIGHT), MODELS, gate=gate)
+    created = "2026-01-02T03:04:05Z"
+    manifest = Manifest("toy_sparse", "map", created, (WIDTH, HEIGHT), MODELS, gate=gate, features=features())
     return LandmarkMap(
         ids=np.array([70, 80, 90], np.int32),
         positions=np.stack([positions[regions == region].mean(axis=0) for region in range(3)]),

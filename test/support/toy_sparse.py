@@ -5,6 +5,7 @@ of the map's regions these colours may belong to. It proposes region by region, 
 pose. Nothing of the package knows of it but for the line that registers it.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from vloc_ros.core.feature_spec import FeatureSpec, extractor_spec
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.model_spec import ModelSpec, Role, TensorSpec
@@ -30,16 +32,10 @@ KEY_POINTS, REGIONS, DIMENSIONS = 10, 3, 3
 SAME = 0.02  # squared distance of descriptors
 NEAR_PX = 6.0  # of guided matching
 MODELS: Mapping[Role, ModelSpec] = {
-    "extractor": ModelSpec(
-        {"image": TensorSpec("uint8", (HEIGHT, WIDTH, 3))},
-        {
-            "key_points": TensorSpec("float32", (KEY_POINTS, 2)),
-            "descriptors": TensorSpec("float32", (KEY_POINTS, DIMENSIONS)),
-        },
-    ),
+    "extractor": extractor_spec(WIDTH, HEIGHT, KEY_POINTS, DIMENSIONS),
     "recognizer": ModelSpec(
         {"descriptors": TensorSpec("float32", (KEY_POINTS, DIMENSIONS))},
-        {"scores": TensorSpec("float32", (REGIONS,))},
+        {"likelihoods": TensorSpec("float32", (REGIONS,))},
     ),
 }
 
@@ -68,8 +64,8 @@ class ToySparseMethod:
         self, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Iterator[Correspondences]:
         """Region by region, the likeliest first."""
-        scores = sum(tensors["scores"] for tensors in observation.tensors)
-        for region in np.argsort(-np.asarray(scores), kind="stable"):
+        likelihoods = sum(tensors["likelihoods"] for tensors in observation.tensors)
+        for region in np.argsort(-np.asarray(likelihoods), kind="stable"):
             with stopwatch.stage("matching"):
                 found = self._matched(observation, landmark_map, points_of(landmark_map).regions == region)
             yield found
@@ -126,7 +122,7 @@ def points_of(landmark_map: LandmarkMap) -> Points:
 
 
 def extractor() -> bytes:
-    """The KEY_POINTS brightest pixels, x and y, and their colours."""
+    """The KEY_POINTS brightest pixels, x and y, their brightness, and their colours."""
     constants = {
         "shape": np.array([0, HEIGHT * WIDTH, 3]),
         "last": np.array([2]),
@@ -138,7 +134,7 @@ def extractor() -> bytes:
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["real", "shape"], ["pixels"]),
         helper.make_node("ReduceSum", ["pixels", "last"], ["brightness"], keepdims=0),
-        helper.make_node("TopK", ["brightness", "count"], ["values", "indices"]),
+        helper.make_node("TopK", ["brightness", "count"], ["scores", "indices"]),
         helper.make_node("Unsqueeze", ["indices", "last"], ["rows"]),
         helper.make_node("Mod", ["rows", "width"], ["x"]),
         helper.make_node("Div", ["rows", "width"], ["y"]),
@@ -150,11 +146,15 @@ def extractor() -> bytes:
     return _model("extractor", nodes, constants)
 
 
+def features() -> FeatureSpec:
+    return FeatureSpec("onnx", KEY_POINTS, DIMENSIONS, hashlib.sha256(extractor()).hexdigest())
+
+
 def recognizer(weights: NDArray[np.float32]) -> bytes:
-    """Scores of the regions: the mean descriptor times weights (DIMENSIONS, REGIONS)."""
+    """Likelihoods of the regions: the mean descriptor times weights (DIMENSIONS, REGIONS)."""
     nodes = [
         helper.make_node("ReduceMean", ["descriptors"], ["mean"], axes=[1], keepdims=0),
-        helper.make_node("MatMul", ["mean", "weights"], ["scores"]),
+        helper.make_node("MatMul", ["mean", "weights"], ["likelihoods"]),
     ]
     return _model("recognizer", nodes, {"weights": weights})
 

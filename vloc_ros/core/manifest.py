@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
 
@@ -125,7 +126,7 @@ class Manifest:
     `image_size`: width and height to which each image is scaled, undistorted, before a model sees it. `models`: the
     map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
     frames, settings of the training. `frame_id`: the map's own frame. `places`: one or several; where none is given,
-    the one place whose frame that is.
+    the one place whose frame that is. `features`: the local features of the map's points; None in a map without.
     Raises ConfigError for names and sizes that cannot be.
     """
 
@@ -139,6 +140,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     places: tuple[Place, ...] = ()
+    features: FeatureSpec | None = None
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
@@ -153,6 +155,8 @@ class Manifest:
             for name, tensor in model.inputs.items():
                 if tensor.is_image and tensor.shape[:2] != (height, width):
                     raise ConfigError(f"{role}: its input {name!r} is {tensor}, the map's images are {width}x{height}")
+        if self.features is not None:
+            self.features.require_models(self.models, self.image_size)
 
     @property
     def frames(self) -> tuple[str, ...]:

@@ -96,6 +96,12 @@ class LandmarkMap:
         if self.points is not None:
             require_indices("points: places", self.points.places, len(self.manifest.places))
             require_indices("points: regions", self.points.regions, n)
+            features, found = self.manifest.features, self.points.descriptors.shape[1]
+            if features is not None and features.dimensions != found:
+                raise ConfigError(
+                    f"points: descriptors of {found} numbers, those of the features {features.name!r} have "
+                    f"{features.dimensions}: descriptors and features do not belong together"
+                )
 
     def _require_possible(self) -> None:
         """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""

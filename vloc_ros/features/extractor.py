@@ -1,21 +1,57 @@
-"""The contract of a network that finds key points: whose, is all the same to whoever uses it."""
+"""Local features, ready to run: on images of a map's size, offline and online alike."""
 
-from vloc_ros.core.model_spec import ModelSpec, TensorSpec
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-IMAGE, KEY_POINTS, SCORES, DESCRIPTORS = "image", "key_points", "scores", "descriptors"
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.feature_spec import DESCRIPTORS as DESCRIPTORS
+from vloc_ros.core.feature_spec import EXTRACTOR, SIFT, FeatureSpec
+from vloc_ros.core.feature_spec import IMAGE as IMAGE
+from vloc_ros.core.feature_spec import KEY_POINTS as KEY_POINTS
+from vloc_ros.core.feature_spec import SCORES as SCORES
+from vloc_ros.core.feature_spec import extractor_spec as extractor_spec
+from vloc_ros.core.model_spec import ModelSpec, Precision, Role
+from vloc_ros.core.session import Sessions, Tensors, row, stack
+from vloc_ros.features.sift import sift
+from vloc_ros.features.types import KeyPoints
 
 
-def extractor_spec(width: int, height: int, key_points: int, dimensions: int) -> ModelSpec:
-    """From an undistorted RGB image to K = `key_points` of its key points.
+def extractor_inputs(rgb: NDArray[np.uint8], features: FeatureSpec) -> Tensors:
+    """What `extracted` is given of an undistorted image (H, W, 3) of the map's size: the image itself for a network, or
+    all that SIFT finds. Called in any thread."""
+    return sift(rgb, features.key_points) if features.name == SIFT else {IMAGE: rgb}
 
-    `key_points` float32 (K, 2): x and y in pixels, the centre of the first one (0, 0); `scores` float32 (K,): best
-    first, 0 where there are fewer than K; `descriptors` float32 (K, D) of length 1, compared by their scalar product.
-    """
-    return ModelSpec(
-        {IMAGE: TensorSpec("uint8", (height, width, 3))},
-        {
-            KEY_POINTS: TensorSpec("float32", (key_points, 2)),
-            SCORES: TensorSpec("float32", (key_points,)),
-            DESCRIPTORS: TensorSpec("float32", (key_points, dimensions)),
-        },
-    )
+
+def extracted(inputs: Tensors, sessions: Sessions) -> Tensors:
+    """The tensors of `extractor_spec` of a batch of `extractor_inputs`, all with a leading batch axis."""
+    return inputs if KEY_POINTS in inputs else sessions[EXTRACTOR].run(inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """Local features with all that a map is given of them. `networks`: its ONNX files, by role and precision; none of
+    SIFT."""
+
+    features: FeatureSpec
+    image_size: tuple[int, int]
+    networks: Mapping[Role, Mapping[Precision, bytes]] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=dict)
+
+    @property
+    def models(self) -> Mapping[Role, ModelSpec]:
+        """For `Manifest.models`."""
+        return {role: session.spec for role, session in self.sessions.items()}
+
+    def inputs(self, rgb: NDArray[np.uint8]) -> Tensors:
+        """As `extractor_inputs`: what can be done in any thread."""
+        return extractor_inputs(rgb, self.features)
+
+    def tensors(self, inputs: Tensors) -> Tensors:
+        """Those of `extractor_spec`, of one image's `inputs`, without batch axis."""
+        return row(extracted(stack([inputs]), self.sessions), 0)
+
+    def key_points(self, rgb: NDArray[np.uint8]) -> KeyPoints:
+        """Those of an undistorted image (H, W, 3) of the map's size."""
+        return KeyPoints.of(self.tensors(self.inputs(rgb)))

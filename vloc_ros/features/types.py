@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.arrays import require_finite
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.session import Tensors
-from vloc_ros.features.extractor import DESCRIPTORS, KEY_POINTS, SCORES
 
 
 @dataclass(frozen=True, eq=False)

