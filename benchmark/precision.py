@@ -26,12 +26,12 @@ from vloc_ros.maps import read_map
 from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.objective import Objective
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 
 
 def learned(workdir: Path) -> Objective:
     """What a run of `vloc map` has learned."""
-    recipe: Recipe = load_recipe(method_of(workdir))
+    recipe: DenseRecipe = load_recipe(method_of(workdir))
     objective = recipe.objective(load_regions(workdir / "regions.npz"))
     state = torch.load(workdir / "checkpoint.pt", map_location="cpu", weights_only=True)["objective"]
     objective.load_state_dict(state)

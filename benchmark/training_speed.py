@@ -29,7 +29,7 @@ from vloc_ros.training.frames import open_frames
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, TrainingOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.objective import Objective
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.trainer import PREPARED_BATCHES, Losses, Trainer
 
 WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
@@ -87,7 +87,7 @@ def main() -> None:
     method = method_of(options.workdir)
     if options.preset:
         method = replace(method, preset=options.preset)  # type: ignore[type-var]
-    recipe: Recipe = load_recipe(method)
+    recipe: DenseRecipe = load_recipe(method)
     frames, regions = open_frames(options.workdir / "frames"), load_regions(options.workdir / "regions.npz")
     objective = recipe.objective(regions)
     settings = BatchSettings(method.stride, batch_size, recipe.augmentation, training.seed)

@@ -1,6 +1,7 @@
 """`vloc map` in stages: what is skipped, what is made again, where it stops, and that only one is at work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import ConfigError
 from vloc_ros.maps import read_map
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
-from vloc_ros.training.method_options import STAGES
+from vloc_ros.training.method_options import DENSE_STAGES
 from vloc_ros.training.stages import source_stage
 from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.lock import locked
@@ -49,9 +50,9 @@ def made_by(options: MapOptions) -> dict[str, bool]:
     return told.stages()
 
 
-def only(*made: str, until: str = STAGES[-1]) -> dict[str, bool]:
+def only(*made: str, until: str = DENSE_STAGES[-1]) -> dict[str, bool]:
     """What `made_by` gives where only these were made."""
-    return {name: name in made for name in STAGES[: STAGES.index(until) + 1]}
+    return {name: name in made for name in DENSE_STAGES[: DENSE_STAGES.index(until) + 1]}
 
 
 def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
     assert not options.out.exists()
     coarser = replace(options, method=replace(VSNET, patch_size=1.2), until="regions")
     assert made_by(coarser) == only("regions", until="regions")
-    assert made_by(options) == only(*STAGES[2:])
+    assert made_by(options) == only(*DENSE_STAGES[2:])
     assert made_by(options) == only()
     stricter = replace(options, false_positive_rate=0.5)
     before = read_map(options.out)
@@ -74,6 +75,37 @@ def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
     assert read_map(options.out).landmark_map.manifest.training["iterations"] == 10
     (options.out / "map.yaml").unlink()
     assert made_by(longer) == only("calibration")
+
+
+def test_what_somebody_deleted_is_made_again(tmp_path: Path) -> None:
+    """And nothing else: it is the same again, so what was made from it is too."""
+    options, work = options_in(tmp_path), tmp_path / "work"
+    build_map(options)
+    networks = read_map(options.out).networks
+    for stage, artefact in (
+        ("sources", "sources.json"),
+        ("geometry", "geometry.json"),
+        ("geometry", "geometry.npz"),
+        ("geometry", "geometry.png"),
+        ("geometry", "depth.json"),
+        ("regions", "regions.npz"),
+        ("samples", "frames/cells.npy"),
+        ("export", "networks/float32.onnx"),
+        ("calibration", "calibration.json"),
+    ):
+        (work / artefact).unlink()
+        assert made_by(options) == only(stage), artefact
+        assert (work / artefact).is_file()
+    shutil.rmtree(work / "frames")
+    (work / "regions.npz").unlink()
+    longer = replace(options, training=TrainingOptions(epochs=2, batch_size=4))
+    assert made_by(longer) == only("regions", "samples", "training", "export", "calibration")
+    assert read_map(options.out).networks != networks
+
+
+def test_a_stage_of_other_methods_is_none_to_stop_behind(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"until features: a map of vsnet is made in sources, geometry, regions, "):
+        options_in(tmp_path, until="features")
 
 
 def test_the_geometry_is_shown(tmp_path: Path) -> None:

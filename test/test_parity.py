@@ -19,13 +19,13 @@ from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.hscnet.recipe import HSCNetRecipe
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.parity import check_networks
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.vsnet.options import VSNetOptions
 from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
 HIERARCHY = build_hierarchy(np.random.default_rng(0).uniform(0, 2, (500, 3)), (4, 5))
 SPECS = {"vsnet": SMALL, "hscnet": GridSpec(128, 80, 8, HSCNetMethod.outputs)}
-RECIPES: Mapping[str, Recipe] = {"vsnet": VSNetRecipe(VSNetOptions()), "hscnet": HSCNetRecipe(HSCNetOptions())}
+RECIPES: Mapping[str, DenseRecipe] = {"vsnet": VSNetRecipe(VSNetOptions()), "hscnet": HSCNetRecipe(HSCNetOptions())}
 
 
 def untrained(method: str, seed: int = 0) -> Objective:

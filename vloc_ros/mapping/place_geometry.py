@@ -1,7 +1,7 @@
 """The shape of places, before anything is learned of them: a surface or sparse points, and how depth is corrected."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -103,6 +103,12 @@ def figures_of(shape: Shape, frames: int, all_frames: int, depth_share: float | 
 def place_file(directory: Path, kind: str, place: str, ending: str) -> Path:
     """KIND_PLACE.ENDING, or KIND.ENDING for the only place."""
     return directory / (f"{kind}_{place}.{ending}" if place else f"{kind}.{ending}")
+
+
+def geometry_files(directory: Path, with_depth: Iterable[str]) -> tuple[Path, ...]:
+    """What `save_geometry` writes, where the depth of the places of these names is read."""
+    depths = (place_file(directory, "depth", name, "json") for name in with_depth)
+    return directory / "geometry.npz", directory / "geometry.json", *depths
 
 
 def save_geometry(directory: Path, geometry: Geometry) -> None:

@@ -23,6 +23,7 @@ from vloc_ros.progress import Advance, no_advance
 
 FrameReader = Callable[[], Frame]  # decodes or renders one
 
+FRAME_FILES = ("images.npy", "cells.npy", "cameras.npz", "names.json")  # in their directory
 CELL_STRIDE = 2  # what cells show is kept at half the network's resolution: at least as fine as what it predicts
 
 

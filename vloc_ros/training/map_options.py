@@ -93,6 +93,8 @@ class MapOptions:
             raise ConfigError(f"training: {self.novel_views} novel views for each frame must be 0 or more, and finite")
         if not 0 <= self.grey <= 1:
             raise ConfigError(f"training: a share of {self.grey} grey images must be in 0 .. 1")
+        if self.until is not None and self.until not in (stages := self.method.stages):
+            raise ConfigError(f"until {self.until}: a map of {self.method.method} is made in {', '.join(stages)}")
         if not 0 <= self.false_positive_rate <= 1:
             raise ConfigError(f"gate: a false positive rate of {self.false_positive_rate} must be in 0 .. 1")
         if self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE:

@@ -8,15 +8,20 @@ from typing import Any, Literal, Protocol, get_args
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import METHODS, load, method_entry
 
-StageName = Literal["sources", "geometry", "regions", "samples", "training", "export", "calibration"]
+StageName = Literal["sources", "features", "geometry", "regions", "samples", "training", "export", "calibration"]
 STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
+DENSE_STAGES = tuple(stage for stage in STAGES if stage != "features")  # of methods whose network fills a grid
 
 
 class MethodOptions(Protocol):
-    """Plain values; importing them loads nothing heavy. `preset` is the network's size."""
+    """Plain values; importing them loads nothing heavy. `stages`: those that its maps are made in, in their order.
+    `preset` is the network's size."""
 
     @property
     def method(self) -> str: ...
+
+    @property
+    def stages(self) -> tuple[StageName, ...]: ...
 
     @property
     def preset(self) -> str: ...

@@ -10,12 +10,12 @@ from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.objective import Objective
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 
 
 def check_networks(
     networks: Mapping[Precision, bytes],
-    recipe: Recipe,
+    recipe: DenseRecipe,
     objective: Objective,
     spec: GridSpec,
     inputs: Iterable[tuple[str, Tensors]],

@@ -16,7 +16,20 @@ from vloc_ros.training.objective import Objective
 
 
 class Recipe(Protocol):
-    """A method's part, made of its options; `VSNetRecipe` in training/vsnet/recipe.py and so on."""
+    """What every method has, made of its options."""
+
+    def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
+        """Where the shape of so many places comes from; `mesh`: a file of their surface, if there is one. Raises
+        ConfigError for what does not go together."""
+        ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """Settings, for people who look at the map."""
+        ...
+
+
+class DenseRecipe(Recipe, Protocol):
+    """A method whose network fills a grid of cells: `VSNetRecipe` in training/vsnet/recipe.py and so on."""
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -25,11 +38,6 @@ class Recipe(Protocol):
 
     @property
     def augmentation(self) -> Augmentation: ...
-
-    def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
-        """Where the shape of so many places comes from; `mesh`: a file of their surface, if there is one. Raises
-        ConfigError for what does not go together."""
-        ...
 
     def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
         """Regions of the places and their landmarks. Raises VlocError for places that cannot be mapped."""
@@ -45,8 +53,4 @@ class Recipe(Protocol):
 
     def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         """How far what a network file says is from what was learned, if that is too far for this precision."""
-        ...
-
-    def summary(self) -> Mapping[str, Any]:
-        """Settings, for people who look at the map."""
         ...

@@ -41,7 +41,7 @@ LIMITS: Mapping[Precision, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class HSCNetRecipe:
-    """Satisfies `vloc_ros.training.recipe.Recipe`."""
+    """Satisfies `vloc_ros.training.recipe.DenseRecipe`."""
 
     options: HSCNetOptions
 

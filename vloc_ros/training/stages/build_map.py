@@ -1,28 +1,36 @@
 """`vloc map`: from posed images to a map directory, stage after stage, each made from the products of those before.
 
-`build_map` has the order; each stage is in a module of its own, `work_directory` decides which are to be run.
+`dense_map` and `sparse_map` have the order for the two kinds of methods; each stage is in a module of its own,
+`work_directory` decides which are to be run.
 """
 
 from contextlib import suppress
 
+from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.datasets.grayscale import PartlyGrayscale
+from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.maps import require_replaceable
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.method_options import load_recipe
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
 from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
 from vloc_ros.training.stages.region_stage import RegionStage
-from vloc_ros.training.stages.sample_stage import SampleStage, default_novel_views, require_novel_views
+from vloc_ros.training.stages.sample_stage import (
+    SampleStage,
+    calibration_views,
+    default_novel_views,
+    require_novel_views,
+)
 from vloc_ros.training.stages.settings import settings_of, source_settings
-from vloc_ros.training.stages.source_stage import SourceStage, open_sources
-from vloc_ros.training.stages.summary import training_summary
+from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources
+from vloc_ros.training.stages.summary import depth_summary, training_summary
 from vloc_ros.training.stages.training_stage import TrainingStage
 from vloc_ros.training.stages.untrained_map import untrained_map
-from vloc_ros.training.stages.work_directory import Stopped, work_directory
+from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
 
 
 def build_map(options: MapOptions, progress: Progress | None = None) -> None:
@@ -32,8 +40,7 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     `torchrun` starts them, each call it. Raises VlocError for bad input.
     """
     workers = Workers.join()
-    method = options.method
-    recipe: Recipe = load_recipe(method)
+    recipe = load_recipe(options.method)
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
     kind.require_places(len(opened.places))
@@ -45,20 +52,26 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
         suppress(Stopped),
         work_directory(options.workdir, options.fresh, workers, progress, options.until) as work,
     ):
-        gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
-        settings = settings_of(options, work.records, novel_views, gpu, workers.count)
-        training, samples = settings.training, settings.samples
-        workers.share_of(training.options.accumulate)
-        held_out = PartlyGrayscale(opened.held_out, training.grey) if training.grey else opened.held_out
+        dense_map(work, options, recipe, kind, opened, workers)
 
-        sources = work.run(SourceStage(settings.sources, opened))
-        geometry = work.run(GeometryStage(kind, sources))
-        regions = work.run(RegionStage(method, recipe, sources, geometry))
-        frames = work.run(SampleStage(samples, method, recipe, kind, sources, geometry, regions))
-        untrained = untrained_map(method, recipe, options.frame_id, training.grey, sources, regions, frames)
-        trainer = work.run(TrainingStage(training, method, recipe, regions, frames, held_out, untrained, workers))
-        networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
-        summary = training_summary(settings, recipe, trainer)
-        work.run(
-            CalibrationStage(settings.calibration, kind, geometry, networks, held_out, untrained, summary, samples.seed)
-        )
+
+def dense_map(
+    work: WorkDirectory, options: MapOptions, recipe: DenseRecipe, kind: GeometryKind, opened: Sources, workers: Workers
+) -> None:
+    """The stages of a method whose network has learned the place."""
+    gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
+    settings = settings_of(options, work.records, novel_views, gpu, workers.count)
+    method, training, samples = options.method, settings.training, settings.samples
+    workers.share_of(training.options.accumulate)
+    held_out = PartlyGrayscale(opened.held_out, training.grey) if training.grey else opened.held_out
+
+    sources = work.run(SourceStage(settings.sources, opened))
+    geometry = work.run(GeometryStage(kind, sources))
+    regions = work.run(RegionStage(method, recipe, sources, geometry))
+    frames = work.run(SampleStage(samples, method, recipe, kind, sources, geometry, regions))
+    untrained = untrained_map(method, recipe, options.frame_id, training.grey, sources, regions, frames)
+    trainer = work.run(TrainingStage(training, method, recipe, regions, frames, held_out, untrained, workers))
+    networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
+    summary = {**depth_summary(geometry), **training_summary(settings, recipe, trainer)}
+    beside = calibration_views(held_out, kind, geometry, untrained.manifest.image_size, samples.seed)
+    work.run(CalibrationStage(settings.calibration, untrained, {NETWORK: networks}, held_out, beside, summary))

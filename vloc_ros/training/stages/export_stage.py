@@ -1,6 +1,6 @@
 """Stage 6, export: what was learned as network files, each compared with what was learned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.parity import check_networks
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import ExportSettings
 from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.trainer import Trainer
@@ -29,7 +29,7 @@ class ExportStage(Stage[Networks]):
     """Writes one network file for each precision."""
 
     settings: ExportSettings
-    recipe: Recipe
+    recipe: DenseRecipe
     trainer: Trainer
     held_out: Dataset
     untrained: LandmarkMap
@@ -66,8 +66,8 @@ class ExportStage(Stage[Networks]):
         except OSError as error:
             raise ModelError(f"{error.filename}: {reason_of(error)}; --fresh makes it anew") from error
 
-    def is_there(self, directory: Path) -> bool:
-        return all(_file(directory, precision).is_file() for precision in self.settings.precisions)
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return (_file(directory, precision) for precision in self.settings.precisions)
 
     def describe(self, directory: Path, product: Networks) -> str:
         return ", ".join(f"{len(network) / 1e6:.1f} MB in {precision}" for precision, network in product.items())

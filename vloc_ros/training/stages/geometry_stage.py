@@ -1,6 +1,6 @@
 """Stage 2, geometry: the shape of each place, and how the depth of its frames is corrected."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.mapping.geometry_kinds import GeometryKind, make_place_geometry, options_of
-from vloc_ros.mapping.place_geometry import Geometry, load_geometry, place_file, save_geometry
+from vloc_ros.mapping.place_geometry import (
+    Geometry,
+    geometry_files,
+    load_geometry,
+    place_file,
+    save_geometry,
+)
 from vloc_ros.mapping.top_view import save_top_view
 from vloc_ros.progress import Progress
 from vloc_ros.training.stages.source_stage import Sources
@@ -43,6 +49,14 @@ class GeometryStage(Stage[Geometry]):
 
     def load(self, directory: Path) -> Geometry:
         return load_geometry(directory)
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        kind, places = self.kind, self.sources.places
+        read = [place.name for place in places if kind.reads_depth and place.frames.has_depth]
+        return (
+            *geometry_files(directory, read),
+            *(place_file(directory, "geometry", place.name, "png") for place in places),
+        )
 
     def describe(self, directory: Path, product: Geometry) -> str:
         return "; ".join(

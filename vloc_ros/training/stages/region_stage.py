@@ -1,6 +1,6 @@
 """Stage 3, regions: what the method divides each place into, and its landmarks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.place_regions import Regions, load_regions, save_regions
 from vloc_ros.progress import Progress
 from vloc_ros.training.method_options import MethodOptions, options_of_stage
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
@@ -21,7 +21,7 @@ class RegionStage(Stage[Regions]):
     """Has the method's recipe divide the places."""
 
     method: MethodOptions
-    recipe: Recipe
+    recipe: DenseRecipe
     sources: Sources
     geometry: Geometry
 
@@ -37,6 +37,9 @@ class RegionStage(Stage[Regions]):
 
     def load(self, directory: Path) -> Regions:
         return load_regions(directory / REGIONS)
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return (directory / REGIONS,)
 
     def describe(self, directory: Path, product: Regions) -> str:
         return product.describe()

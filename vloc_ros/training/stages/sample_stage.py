@@ -1,27 +1,29 @@
 """Stage 4, samples: images at the network's size and what each cell of them shows, of frames and of novel views."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.joined_places import place_parts
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.progress import Progress
-from vloc_ros.training.frames import FrameReader, TrainingFrames, build_frames, open_frames
+from vloc_ros.training.frames import FRAME_FILES, FrameReader, TrainingFrames, build_frames, open_frames
 from vloc_ros.training.map_options import NOVEL_VIEWS
 from vloc_ros.training.method_options import MethodOptions, options_of_stage
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import SampleSettings
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
 FRAMES = "frames"
+CALIBRATION_VIEWS = 3  # from beside each held-out frame
 
 
 def can_be_rendered(frames: Dataset, kind: GeometryKind) -> bool:
@@ -43,13 +45,22 @@ def require_novel_views(count: float | None, kind: GeometryKind, sources: Source
             raise ConfigError(f"training: {where}{count:g} novel views for each frame: {reason}")
 
 
+def calibration_views(
+    held_out: Dataset, kind: GeometryKind, geometry: Geometry, size: tuple[int, int], seed: int
+) -> list[NovelViews]:
+    """Views (width, height) from beside the held-out frames of each place that they can be rendered from."""
+    parts = [geometry.of(name).frames(part) for name, part in place_parts(held_out)]
+    rendered = [part for part in parts if can_be_rendered(part, kind)]
+    return [NovelViews(part, CALIBRATION_VIEWS * len(part), *size, seed) for part in rendered]
+
+
 @dataclass(frozen=True, eq=False)
 class SampleStage(Stage[TrainingFrames]):
     """Reads or renders, shrinks and labels every image once."""
 
     settings: SampleSettings
     method: MethodOptions
-    recipe: Recipe
+    recipe: DenseRecipe
     kind: GeometryKind
     sources: Sources
     geometry: Geometry
@@ -84,6 +95,9 @@ class SampleStage(Stage[TrainingFrames]):
 
     def load(self, directory: Path) -> TrainingFrames:
         return open_frames(directory / FRAMES)
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return (directory / FRAMES / name for name in FRAME_FILES)
 
     def describe(self, directory: Path, product: TrainingFrames) -> str:
         height, width = product.images.shape[1:3]

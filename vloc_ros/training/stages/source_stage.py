@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from vloc_ros.progress import Progress
 from vloc_ros.training.stages.settings import SourceSettings
 from vloc_ros.training.stages.stage import Stage
 
+LISTED = "sources.json"
 MIN_FRAMES = 10
 LOOKED_AT = 3  # frames of each place, whether they are the images that they were
 
@@ -65,11 +66,14 @@ class SourceStage(Stage[Sources]):
         sources = self.sources
         places = {place.name: list(place.frames.names) for place in sources.places}
         content = {"places": places, "held_out": list(sources.held_out.names)}
-        write_text(directory / "sources.json", json.dumps(content, indent=1) + "\n")
+        write_text(directory / LISTED, json.dumps(content, indent=1) + "\n")
         return sources
 
     def load(self, directory: Path) -> Sources:
         return self.sources
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return (directory / LISTED,)
 
     def describe(self, directory: Path, product: Sources) -> str:
         count, kept = len(product.training), len(product.held_out)

@@ -1,7 +1,7 @@
 """What a stage of map building is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -39,9 +39,13 @@ class Stage(ABC, Generic[Product]):
     def load(self, directory: Path) -> Product:
         """Read the artefact. Raises VlocError for one that is not whole."""
 
+    @abstractmethod
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        """The files that `make` writes; where one of them is gone, the product is made again."""
+
     def is_there(self, directory: Path) -> bool:
-        """Whether the artefact is where it was put; one that is not is made again."""
-        return True
+        """Whether the artefact is where it was put."""
+        return all(path.is_file() for path in self.artefact(directory))
 
     @abstractmethod
     def describe(self, directory: Path, product: Product) -> str:

@@ -1,7 +1,7 @@
 """Stage 5, training: the network learns, all processes together; what it has learned is kept in a checkpoint."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.method_options import MethodOptions, options_of_stage
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import TrainingSettings
 from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.trainer import Trainer
@@ -41,7 +41,7 @@ class TrainingStage(Stage[Trainer]):
 
     settings: TrainingSettings
     method: MethodOptions
-    recipe: Recipe
+    recipe: DenseRecipe
     regions: Regions
     frames: TrainingFrames
     held_out: Dataset
@@ -70,6 +70,9 @@ class TrainingStage(Stage[Trainer]):
 
     def load(self, directory: Path) -> Trainer:
         raise NotImplementedError  # all processes make it
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return ()  # without its checkpoint, `make` begins anew
 
     def _trainer(self, directory: Path, progress: Progress) -> Trainer:
         options = self.settings.options

@@ -12,7 +12,7 @@ from vloc_ros.training.calibrate import OPEN_GATE
 from vloc_ros.training.deploy import deployed_spec
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.method_options import MethodOptions
-from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.source_stage import Sources
 
 CHECKED_COLORS = 50  # of the training images, whether they have any
@@ -20,7 +20,7 @@ CHECKED_COLORS = 50  # of the training images, whether they have any
 
 def untrained_map(
     method: MethodOptions,
-    recipe: Recipe,
+    recipe: DenseRecipe,
     frame_id: str,
     grey: float,
     sources: Sources,

@@ -72,22 +72,23 @@ class WorkDirectory:
         return product
 
     def _begin(self, stage: Stage[Any]) -> bool:
-        """Whether its product is there. Else nothing is known from now on of it, nor of what was made from it; of one
-        that goes on with what is there, it is known from now on what that is made from."""
+        """Whether its product is there. If it was made from something else, nothing is known from now on of it, nor of
+        what was made from it; of one that goes on with what is there, it is known from now on what that is made from.
+        """
         content = {f"content of {name}": content_of(path) for name, path in stage.files().items()}
         inputs = plain({**stage.inputs(), **content})
         record = Record(inputs, fingerprint_of(inputs, self._fingerprint))
         self._fingerprint = record.fingerprint
         found = self.records.stages.get(stage.name)
-        if found is not None and found.fingerprint == record.fingerprint and stage.is_there(self.path):
-            return True
+        self._record = record
+        if found is not None and found.fingerprint == record.fingerprint:
+            return stage.is_there(self.path)  # made again from the same, it is what those behind it were made from
         if stage.name in TRAINED_FROM and (self.path / CHECKPOINT).exists():
             raise ConfigError(self._refusal(found, inputs))
         self.records = self.records.before(stage.name)
         if stage.run_by == "all":
             self.records = self.records.with_stage(stage.name, record)
         self.records.save(self.path)
-        self._record = record
         return False
 
     def _make(self, stage: Stage[Product]) -> Product:

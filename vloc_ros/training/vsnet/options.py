@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import option, require_known
+from vloc_ros.training.method_options import DENSE_STAGES, StageName, option, require_known
 
 Preset = Literal["mobile", "resnet50"]
 SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
@@ -56,6 +56,7 @@ class VSNetOptions:
     """
 
     method: ClassVar[str] = "vsnet"
+    stages: ClassVar[tuple[StageName, ...]] = DENSE_STAGES
 
     preset: Preset = option("mobile", "mobile is for CPUs, resnet50 the paper's", choices=get_args(Preset))
     landmarks: int | None = option(

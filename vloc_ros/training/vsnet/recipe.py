@@ -37,7 +37,7 @@ LIMITS: Mapping[Precision, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class VSNetRecipe:
-    """Satisfies `vloc_ros.training.recipe.Recipe`."""
+    """Satisfies `vloc_ros.training.recipe.DenseRecipe`."""
 
     options: VSNetOptions
 
