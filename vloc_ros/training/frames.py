@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.files import atomic_path, remove_partial, write_errors
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.progress import Advance, no_advance
+from vloc_ros.training.memory_maps import memory_map, require_room
 
 FrameReader = Callable[[], Frame]  # decodes or renders one
 
@@ -95,9 +95,10 @@ def _fill(
 ) -> None:
     count, (dtype, trailing) = len(readers), labeller.kind
     shapes = (count, height, width, 3), (count, height // CELL_STRIDE, width // CELL_STRIDE, *trailing)
-    _require_room(directory, math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize)
-    images = _memory_map(directory / "images.npy", np.dtype(np.uint8), shapes[0])
-    cells = _memory_map(directory / "cells.npy", np.dtype(dtype), shapes[1])
+    size = math.prod(shapes[0]) + math.prod(shapes[1]) * np.dtype(dtype).itemsize
+    require_room(directory, size, "the training frames")
+    images = memory_map(directory / "images.npy", np.dtype(np.uint8), shapes[0])
+    cells = memory_map(directory / "cells.npy", np.dtype(dtype), shapes[1])
     intrinsics, poses, numbers = np.zeros((count, 4)), np.zeros((count, 4, 4)), np.zeros(count, dtype=np.int64)
 
     def prepare(index: int) -> str:
@@ -119,21 +120,6 @@ def _fill(
     (directory / "names.json").write_text(json.dumps(names))
     for array in (images, cells):
         array.flush()
-
-
-def _memory_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[Any]]":
-    """An array of zeros in a file whose bytes are on the disk: writing to a map of others kills the process when the
-    disk becomes full, with no error that could be caught."""
-    array: np.memmap[Any, np.dtype[Any]] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return array
-
-
-def _require_room(directory: Path, size: int) -> None:
-    """Say how much is missing, where that is known beforehand."""
-    if size > (free := shutil.disk_usage(directory).free):
-        raise DatasetError(f"{directory}: the training frames take {size / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
 
 
 def open_frames(directory: Path) -> TrainingFrames:

@@ -1,0 +1,160 @@
+"""Key points of a place's frames on disk: they are what the extractor finds, interrupted or not."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
+from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import DatasetError
+from vloc_ros.features.cache import FeatureCache, open_features
+from vloc_ros.features.extractor import Extractor
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.methods.network_input import network_input
+from vloc_ros.progress import Silent
+from vloc_ros.training.features import extraction
+from vloc_ros.training.features.extraction import depth_at, extract_features
+from vloc_ros.training.features.opening import open_extractor
+
+CAMERA = Camera(200, 160, 150.0, 150.0, 99.5, 79.5, (0.1, -0.02, 0.001, 0.0))
+SIZE, K = (100, 80), 60
+EXTRACTOR = open_extractor("sift", SIZE, K)
+
+
+@dataclass
+class Frames:
+    """Noise with a wall behind it; counts how often an image was decoded; `breaks_at`: a frame that cannot be read."""
+
+    count: int = 7
+    breaks_at: int | None = None
+    camera_: Camera = CAMERA
+    seed: int = 1
+    decoded: list[int] = field(default_factory=list)
+    has_depth: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"frame-{index}" for index in range(self.count))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def place(self, index: int) -> str:
+        return ""
+
+    def camera(self, index: int) -> Camera:
+        return self.camera_
+
+    def map_from_camera(self, index: int) -> NDArray[np.float64]:
+        return np.eye(4)
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        if index == self.breaks_at:
+            raise KeyboardInterrupt
+        self.decoded.append(index)
+        height, width = self.camera_.height, self.camera_.width
+        rng = np.random.default_rng([self.seed, index])
+        coarse = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8) * (index != 3)  # frame 3 shows nothing
+        rgb = np.ascontiguousarray(np.kron(coarse, np.ones((8, 8, 1), np.uint8)))
+        wall = np.full((height, width), 2.0 + index, np.float32) if depth else None
+        return Frame(self.names[index], CameraImage(rgb, self.camera_), np.eye(4), wall)
+
+
+def assert_same(found: FeatureCache, expected: FeatureCache) -> None:
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(getattr(found, name), value)
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> FeatureCache:
+    return extract_features(Frames(), EXTRACTOR, tmp_path / "expected", Silent())
+
+
+def test_the_cache_holds_what_the_extractor_finds(tmp_path: Path) -> None:
+    frames = Frames()
+    cache = extract_features(frames, EXTRACTOR, tmp_path / "new" / "features", Silent())
+    assert len(cache) == len(frames)
+    assert sorted(frames.decoded) == [0, *range(7)]  # the first one once more, to see that it is the same
+    for index in range(len(frames)):
+        image = frames.frame(index).image
+        found, key_points = cache.key_points(index), EXTRACTOR.key_points(network_input(image, SIZE))
+        assert (len(found) == 0) == (index == 3)
+        np.testing.assert_allclose(found.pixels, key_points.pixels, atol=1e-4)
+        np.testing.assert_array_equal(found.scores, key_points.scores)
+        np.testing.assert_allclose(found.descriptors, key_points.descriptors, atol=1e-3)
+        np.testing.assert_allclose(np.linalg.norm(found.descriptors, axis=1), 1, atol=1e-6)
+        assert set(cache.depth(index)) <= {0.0, 2.0 + index}
+        assert cache.camera(index).matrix.tolist() == CAMERA.undistorted().resized(*SIZE).matrix.tolist()
+
+
+def test_an_interrupted_extraction_goes_on_where_it_was(
+    tmp_path: Path, expected: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "KEPT_EVERY", 2)
+    directory = tmp_path / "features"
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(Frames(breaks_at=5), EXTRACTOR, directory, Silent())
+    with pytest.raises(DatasetError, match=r"5 of 7 frames are done.*--fresh"):
+        open_features(directory)
+    frames = Frames()
+    assert_same(extract_features(frames, EXTRACTOR, directory, Silent()), expected)
+    assert sorted(frames.decoded) == [0, 5, 6]
+    extract_features(again := Frames(), EXTRACTOR, directory, Silent())
+    assert again.decoded == [0]
+
+
+@pytest.mark.parametrize(
+    ("frames", "extractor"),
+    [
+        (Frames(seed=2), EXTRACTOR),
+        (Frames(count=6), EXTRACTOR),
+        (Frames(has_depth=False), EXTRACTOR),
+        (Frames(camera_=replace(CAMERA, fx=160.0)), EXTRACTOR),
+        (Frames(), open_extractor("sift", SIZE, K - 10)),
+        (Frames(), open_extractor("sift", (50, 40), K)),
+    ],
+)
+def test_what_is_left_of_other_frames_or_another_extractor_is_not_gone_on_with(
+    tmp_path: Path, frames: Frames, extractor: Extractor
+) -> None:
+    directory = tmp_path / "features"
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(Frames(breaks_at=5), EXTRACTOR, directory, Silent())
+    found = extract_features(frames, extractor, directory, Silent())
+    assert_same(found, extract_features(frames, extractor, tmp_path / "anew", Silent()))
+
+
+def test_frames_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="frame-0: image: 200x160 has another aspect ratio"):
+        extract_features(Frames(), open_extractor("sift", (100, 40), K), tmp_path / "features", Silent())
+
+
+@pytest.mark.parametrize("file", ["pixels.npy", "content.json", "done.json"])
+def test_a_damaged_cache_is_one_line(tmp_path: Path, expected: FeatureCache, file: str) -> None:
+    (tmp_path / "expected" / file).write_bytes(b"nothing")
+    with pytest.raises(DatasetError, match=r"expected: key points are missing .*--fresh"):
+        open_features(tmp_path / "expected")
+
+
+def test_depth_between_pixels_is_that_of_the_plane_and_unknown_at_edges() -> None:
+    rng = np.random.default_rng(1)
+    columns, rows = np.meshgrid(np.arange(40), np.arange(30))
+    plane = (2 + 0.01 * columns + 0.005 * rows).astype(np.float32)
+    pixels = rng.uniform((0, 0), (39, 29), (200, 2))
+    np.testing.assert_allclose(depth_at(plane, pixels), 2 + pixels @ [0.01, 0.005], atol=1e-5)
+    edged = np.where(columns < 20, plane, 3 * plane)
+    edged[:, 30:] = np.inf
+    edged[:10] = 0
+    x, y = pixels.T
+    known = (y >= 10) & ((x < 19) | ((x > 20) & (x < 29)))
+    np.testing.assert_array_equal(depth_at(edged, pixels) > 0, known)
+
+
+def test_the_tensors_have_the_names_of_the_contract() -> None:
+    tensors = EXTRACTOR.tensors(EXTRACTOR.inputs(network_input(Frames().frame(3).image, SIZE)))
+    assert set(tensors) == {KEY_POINTS, SCORES, DESCRIPTORS}
+    assert not tensors[SCORES].any()

@@ -1,0 +1,149 @@
+"""Finds the key points of all frames of a place; no image is decoded again for them."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
+from vloc_ros.core.prefetch import prefetch
+from vloc_ros.core.session import Tensors
+from vloc_ros.datasets.types import Dataset
+from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, open_features, shapes
+from vloc_ros.features.extractor import Extractor
+from vloc_ros.files import write_errors, write_text
+from vloc_ros.mapping.labels import undistorted_depth
+from vloc_ros.methods.network_input import network_input
+from vloc_ros.progress import Progress
+from vloc_ros.training.memory_maps import MemoryMap, memory_map, require_room
+
+THREADS = min(4, os.cpu_count() or 1)  # that decode images
+KEPT_EVERY = 50  # frames, after which an interrupted extraction need not begin anew
+MAX_RELATIVE_STEP = 0.04  # of depth from one pixel to the next: more is an edge
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What is left of a frame when its image is decoded: `depth` (H, W) at the size of the extractor's images."""
+
+    inputs: Tensors
+    depth: NDArray[np.float32] | None
+
+
+def extract_features(frames: Dataset, extractor: Extractor, directory: Path, progress: Progress) -> FeatureCache:
+    """The key points of all frames, and their depth where there is depth, in files of `directory`, which is made.
+
+    Goes on where it was interrupted, if frames and extractor are the same; else it begins anew. Raises DatasetError for
+    a frame that cannot be used, and when there is no room for all.
+    """
+    content = _content(frames, extractor)
+    with write_errors(directory, DatasetError):
+        if (done := _frames_done(directory, content)) is None:
+            _begin(directory, content, frames, extractor)
+            done = 0
+        arrays = {name: np.load(directory / array_file(name), mmap_mode="r+") for name in shapes(1, extractor.features)}
+        with progress.bar("features", done) as advance:
+            advance(done, len(frames))
+            try:
+                for tensors, depths in _found(frames, extractor, done):
+                    _write(arrays, done, tensors, depths)
+                    done += 1
+                    if done % KEPT_EVERY == 0:
+                        _keep(directory, arrays, done)
+                    advance(done, len(frames))
+            finally:
+                _keep(directory, arrays, done)
+    return open_features(directory)
+
+
+def _content(frames: Dataset, extractor: Extractor) -> Mapping[str, Any]:
+    """What is extracted from what, in JSON's types: the same content gives the same arrays."""
+    digest = hashlib.sha256(frames.frame(0).image.rgb.tobytes())  # of images, this one stands for all
+    for index in range(len(frames)):
+        digest.update(f"{frames.camera(index)}".encode())
+    return {
+        "features": asdict(extractor.features),
+        "names": list(frames.names),
+        "size": list(extractor.image_size),
+        "depth": frames.has_depth,
+        "digest": digest.hexdigest(),
+    }
+
+
+def _frames_done(directory: Path, content: Mapping[str, Any]) -> int | None:
+    """How far an earlier extraction of the same content has come; None where there is none."""
+    try:
+        if json.loads((directory / CONTENT).read_text()) != content:
+            return None
+        return int(json.loads((directory / DONE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _begin(directory: Path, content: Mapping[str, Any], frames: Dataset, extractor: Extractor) -> None:
+    """Files of zeros in a new directory; it is not taken for a begun one before all of them are there."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    kinds = {name: (np.dtype(dtype), shape) for name, (dtype, shape) in shapes(len(frames), extractor.features).items()}
+    require_room(directory, sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds.values()), "the features")
+    arrays = {name: memory_map(directory / array_file(name), dtype, shape) for name, (dtype, shape) in kinds.items()}
+    for index in range(len(frames)):
+        camera = frames.camera(index).undistorted().resized(*extractor.image_size)
+        arrays["intrinsics"][index] = camera.fx, camera.fy, camera.cx, camera.cy
+    _keep(directory, arrays, 0)
+    write_text(directory / CONTENT, json.dumps(content))
+
+
+def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[tuple[Tensors, NDArray[np.float64]]]:
+    """Tensors and depths (K,) of each frame from `start` on, whose images are decoded ahead, in threads."""
+
+    def prepare(index: int) -> _Prepared:
+        frame = frames.frame(index, depth=frames.has_depth)
+        camera, (width, height) = frame.image.camera, extractor.image_size
+        try:
+            inputs = extractor.inputs(network_input(frame.image, (width, height)))
+        except ConfigError as error:
+            raise DatasetError(f"{frame.name}: {error}") from error
+        return _Prepared(inputs, None if frame.depth is None else undistorted_depth(camera, frame.depth, width, height))
+
+    for prepared in prefetch(iter(range(start, len(frames))), prepare, THREADS, 2 * THREADS):
+        tensors = extractor.tensors(prepared.inputs)
+        pixels = tensors[KEY_POINTS]
+        yield tensors, np.zeros(len(pixels)) if prepared.depth is None else depth_at(prepared.depth, pixels)
+
+
+def depth_at(depth: NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Depth (N,) of a depth image (H, W) at pixels (N, 2), between four of its own; 0 where one of these is unknown, or
+    where they are at an edge: nobody can say there which of the two surfaces a key point is on."""
+    height, width = depth.shape
+    x, y = (pixels[:, axis].clip(0, size - 1).astype(np.float64) for axis, size in ((0, width), (1, height)))
+    left, top = (np.minimum(value.astype(np.intp), size - 2) for value, size in ((x, width), (y, height)))
+    corners = np.stack([depth[top + dy, left + dx] for dy in (0, 1) for dx in (0, 1)]).astype(np.float64)
+    right, lower = x - left, y - top
+    weights = np.stack([(1 - lower) * (1 - right), (1 - lower) * right, lower * (1 - right), lower * right])
+    nearest, farthest = corners.min(axis=0), corners.max(axis=0)
+    with np.errstate(invalid="ignore"):  # infinity stands for nothing that the image shows
+        flat = (nearest > 0) & np.isfinite(farthest) & (farthest - nearest <= MAX_RELATIVE_STEP * nearest)
+        return np.where(flat, (weights * corners).sum(axis=0), 0.0)
+
+
+def _write(arrays: Mapping[str, MemoryMap], row: int, tensors: Tensors, depths: NDArray[np.float64]) -> None:
+    scores = tensors[SCORES]
+    arrays["pixels"][row], arrays["descriptors"][row] = tensors[KEY_POINTS], tensors[DESCRIPTORS]
+    arrays["scores"][row], arrays["depths"][row] = scores, depths
+
+
+def _keep(directory: Path, arrays: Mapping[str, MemoryMap], done: int) -> None:
+    """Make sure that the rows of so many frames are on the disk, then say so."""
+    for array in arrays.values():
+        array.flush()
+    write_text(directory / DONE, json.dumps(done))
