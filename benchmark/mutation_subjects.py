@@ -32,6 +32,7 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
+from vloc_ros.core.correction import CorrectionField, CorrectionKernel
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
@@ -59,8 +60,8 @@ class Subject(Protocol):
         """Read mutant number `index`. Raises VlocError where it is refused; anything else is a defect."""
 
 
-def with_points(stored: StoredMap, folder: Path) -> dict[str, bytes]:
-    """The files of a map, to which a few points with descriptors are added."""
+def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
+    """The files of a map, to which a few points with descriptors and a correction field are added."""
     rng = seeded(SEED, "points", 0)
     positions = stored.landmark_map.positions[:50]
     points = Points(
@@ -71,7 +72,14 @@ def with_points(stored: StoredMap, folder: Path) -> dict[str, bytes]:
         directions=np.tile([0.0, 0.0, 1.0], (50, 1)),
         distances=np.tile([0.5, 5.0], (50, 1)),
     )
-    landmark_map = replace(stored.landmark_map, points=points)
+    views = stored.landmark_map.mapping_views[:20]
+    correction = CorrectionField(
+        poses=views,
+        corrections=rng.normal(0, 1e-3, (len(views), 6)),
+        places=np.zeros(len(views), np.int32),
+        kernel=CorrectionKernel(0.15, 0.2, 1.0),
+    )
+    landmark_map = replace(stored.landmark_map, points=points, correction=correction)
     mapping = json.loads(stored.files["mapping.json"])
     write_map(folder, landmark_map, stored.networks, np.zeros((48, 64, 3), np.uint8), mapping)
     return dict(read_map(folder).files)
@@ -82,7 +90,7 @@ class Maps:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = with_points(read_map(shipped("maps/demo_room")), folder / "with_points")
+        self._files = with_optional_files(read_map(shipped("maps/demo_room")), folder / "whole")
         self._image = small_frame()
 
     def run(self, index: int) -> None:
@@ -97,7 +105,7 @@ class Maps:
             for file, content in files.items():
                 (directory / file).write_bytes(content)
             stored = read_map(directory)
-        if name in ("map.yaml", "network.onnx") or rng.random() < 0.1:
+        if name in ("map.yaml", "network.onnx", "correction.npz") or rng.random() < 0.1:
             localizer = open_localizer(stored, "map")
             localizer.localize(self._image)
         if name in ("mapping.json", "preview.png") or rng.random() < 0.02:
@@ -115,6 +123,7 @@ class Maps:
             ("map.yaml",) * 5
             + ("regions.npz",) * 4
             + ("points.npz",) * 2
+            + ("correction.npz",) * 2
             + ("network.onnx", "preview.png", "mapping.json"),
         )
         files = dict(self._files)
@@ -125,7 +134,7 @@ class Maps:
 
     def _mutant_of(self, rng: Rng, name: str) -> bytes:
         content = self._files[name]
-        if name in ("regions.npz", "points.npz"):
+        if name in ("regions.npz", "points.npz", "correction.npz"):
             return odd_archive(rng, content)
         if name == "mapping.json":
             return odd_json_bytes(rng, content or b"{}")

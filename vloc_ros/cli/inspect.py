@@ -1,6 +1,7 @@
 """`vloc inspect`: verify a map directory and say what is in it."""
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_report
+from vloc_ros.core.correction import CorrectionField
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.model_spec import Precision, TensorSpec
 from vloc_ros.core.points import Points
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         **_models(stored),
         **_places(stored.landmark_map),
         **_points(stored.landmark_map.points),
+        **_correction(stored.landmark_map.correction),
         "gate": vars(manifest.gate),
         "calibration": vars(manifest.calibration),
         "training": manifest.training,
@@ -108,6 +111,21 @@ def _points(points: Points | None) -> dict[str, Mapping[str, object]]:
         return {}
     kind, length = points.descriptors.dtype, points.descriptors.shape[1]
     return {"points": {"count": len(points), "descriptors": f"{length} x {kind}"}}
+
+
+def _correction(field: CorrectionField | None) -> dict[str, Mapping[str, object]]:
+    if field is None:
+        return {}
+    reach = f"{100 * field.kernel.distance_m:.3g} cm, {math.degrees(field.kernel.angle_rad):.3g} deg"
+    return {
+        "correction": {
+            "views": len(field),
+            "reach": reach,
+            "shrinkage": field.kernel.shrinkage,
+            "moves by": f"{_quantiles(100 * np.linalg.norm(field.corrections[:, :3], axis=1))} cm",
+            "turns by": f"{_quantiles(np.degrees(np.linalg.norm(field.corrections[:, 3:], axis=1)))} deg",
+        }
+    }
 
 
 def _regions(landmark_map: LandmarkMap) -> dict[str, object]:

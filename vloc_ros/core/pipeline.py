@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from vloc_ros.core.calibration import calibrated
+from vloc_ros.core.correction import corrected
 from vloc_ros.core.gate import gate
 from vloc_ros.core.grey import color_mismatch
 from vloc_ros.core.manifest import GateThresholds, Manifest
@@ -68,7 +69,7 @@ def _judge(
     thresholds: GateThresholds,
     stopwatch: Stopwatch,
 ) -> PoseEstimate | Rejection:
-    """What comes of one proposal: solve, refine, calibrate, gate."""
+    """What comes of one proposal: solve, refine, correct, calibrate, gate."""
     manifest, query = landmark_map.manifest, observation.query
     with stopwatch.stage("pnp"):
         cameras = query.cameras
@@ -79,6 +80,7 @@ def _judge(
         with stopwatch.stage("pnp"):
             if more is not None:
                 result = replace(solve_near(result, more, cameras, method.pnp), place=place)
+            result = corrected(result, landmark_map.correction_of(place), cameras)
             result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
             result = gate(result, thresholds, landmark_map.extent_of(place))
     return result

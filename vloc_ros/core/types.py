@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.arrays import require_finite, require_indices
+from vloc_ros.core.correction import CorrectionField
 from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE, Manifest
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError
@@ -58,7 +59,7 @@ class LandmarkMap:
     that see it. `mapping_views`: poses (V, 4, 4) of these images. `method_data`: arrays that only the method knows. For
     vsnet label k (1..N) is row k - 1. Coordinates are in the frame of the place that `places` (N,) and `view_places`
     (V,) give as an index into `manifest.places`; empty arrays stand for zeros. `points`: what can be matched with the
-    descriptors of key points, if the map has them.
+    descriptors of key points, `correction`: of poses near mapping views, if the map has them.
     """
 
     ids: NDArray[np.int32]
@@ -72,6 +73,7 @@ class LandmarkMap:
     places: NDArray[np.int32] = field(default_factory=_no_indices)
     view_places: NDArray[np.int32] = field(default_factory=_no_indices)
     points: Points | None = None
+    correction: CorrectionField | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -102,6 +104,8 @@ class LandmarkMap:
                     f"points: descriptors of {found} numbers, those of the features {features.name!r} have "
                     f"{features.dimensions}: descriptors and features do not belong together"
                 )
+        if self.correction is not None:
+            require_indices("correction: places", self.correction.places, len(self.manifest.places))
 
     def _require_possible(self) -> None:
         """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""
@@ -145,18 +149,31 @@ class LandmarkMap:
             for index, views in enumerate(self._views)
         ]
 
+    def correction_of(self, place: str | None) -> CorrectionField | None:
+        """The corrections of one place, None standing for the only one; None where there are none."""
+        index = self.manifest.index_of(place)
+        return None if index is None else self._corrections[index]
+
+    @cached_property
+    def _corrections(self) -> list[CorrectionField | None]:
+        field, indices = self.correction, range(len(self.manifest.places))
+        return [field[field.places == index] if field and index in field.places else None for index in indices]
+
     def of_place(self, place: str | None) -> "LandmarkMap":
-        """The landmarks and mapping views of one place as a map of one place, without the method's data and points; the
-        map itself if it is one. None stands for the only place. Raises ConfigError for a place that it does not have.
+        """The landmarks, mapping views and corrections of one place as a map of one place, without the method's data
+        and points; the map itself if it is one. None stands for the only place. Raises ConfigError for a place that it
+        does not have.
         """
         index = self.manifest.require_index(place)
         if len(self.manifest.places) == 1:
             return self
         only = replace(self.manifest.places[index], map_from_place=None)
+        correction = self.correction_of(place)
         return LandmarkMap(
             **{name: getattr(self, name)[self.places == index] for name in PER_LANDMARK},
             manifest=replace(self.manifest, frame_id=only.frame_id, places=(only,)),
             mapping_views=self.views_of(place),
+            correction=correction and replace(correction, places=np.zeros(len(correction), np.int32)),
         )
 
 

@@ -6,6 +6,7 @@ MANIFEST_FILE = "map.yaml"
 REGIONS_FILE = "regions.npz"
 LANDMARKS_FILE = "landmarks.npz"  # what it was before format 4
 POINTS_FILE = "points.npz"
+CORRECTION_FILE = "correction.npz"
 PREVIEW_FILE = "preview.png"
 MAPPING_FILE = "mapping.json"
 
@@ -16,4 +17,13 @@ def network_file(role: Role, precision: Precision = "float32") -> str:
 
 
 NETWORK_FILES = tuple(network_file(role, precision) for role in ROLES for precision in PRECISIONS)
-ALL_FILES = (MANIFEST_FILE, REGIONS_FILE, LANDMARKS_FILE, POINTS_FILE, PREVIEW_FILE, MAPPING_FILE, *NETWORK_FILES)
+ALL_FILES = (
+    MANIFEST_FILE,
+    REGIONS_FILE,
+    LANDMARKS_FILE,
+    POINTS_FILE,
+    CORRECTION_FILE,
+    PREVIEW_FILE,
+    MAPPING_FILE,
+    *NETWORK_FILES,
+)

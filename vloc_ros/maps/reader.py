@@ -14,9 +14,11 @@ from vloc_ros.core.model_spec import PRECISIONS, Precision, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
 from vloc_ros.maps.archives import open_archive, read_member
+from vloc_ros.maps.correction_npz import decode_correction
 from vloc_ros.maps.files import opened_directory, read_file
 from vloc_ros.maps.manifest_yaml import FORMAT_VERSION, FileRecord, MapYaml, decode_manifest, record_of
 from vloc_ros.maps.names import (
+    CORRECTION_FILE,
     LANDMARKS_FILE,
     MANIFEST_FILE,
     MAPPING_FILE,
@@ -110,14 +112,17 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
 
 
 def _landmark_map(root: str, said: MapYaml, contents: Mapping[str, bytes]) -> LandmarkMap:
-    if (before_4 := said.format_version < 4) or POINTS_FILE not in contents:
-        points = None
-    else:
-        with _naming(f"{root}/{POINTS_FILE}"):
-            points = decode_points(contents[POINTS_FILE])
+    points, correction = None, None
+    if not (before_4 := said.format_version < 4):
+        if POINTS_FILE in contents:
+            with _naming(f"{root}/{POINTS_FILE}"):
+                points = decode_points(contents[POINTS_FILE])
+        if CORRECTION_FILE in contents:
+            with _naming(f"{root}/{CORRECTION_FILE}"):
+                correction = decode_correction(contents[CORRECTION_FILE])
     name = regions_file(said.format_version)
     with _naming(f"{root}/{name}"):
-        return decode_regions(contents[name], said.manifest, points, before_4)
+        return decode_regions(contents[name], said.manifest, points, correction, before_4)
 
 
 def regions_file(format_version: int) -> str:

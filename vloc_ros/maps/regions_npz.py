@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correction import CorrectionField
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
@@ -45,10 +46,14 @@ def _renamed(arrays: Arrays) -> Arrays:
 
 
 def decode_regions(
-    content: bytes, manifest: Manifest, points: Points | None = None, before_4: bool = False
+    content: bytes,
+    manifest: Manifest,
+    points: Points | None = None,
+    correction: CorrectionField | None = None,
+    before_4: bool = False,
 ) -> LandmarkMap:
-    """The landmark map of an npz, with these points; `before_4`: of a landmarks.npz. Raises MapError for missing,
-    misshapen, mistyped, pickled or non-finite arrays."""
+    """The landmark map of an npz, with these points and corrections; `before_4`: of a landmarks.npz. Raises MapError
+    for missing, misshapen, mistyped, pickled or non-finite arrays."""
     arrays = decode_npz(content)
     if before_4:
         for name in BEFORE_4 if len(manifest.places) > 1 else ():
@@ -81,6 +86,7 @@ def decode_regions(
             places=arrays["places"],
             view_places=arrays["view_places"],
             points=points,
+            correction=correction,
         )
     except ConfigError as error:
         raise MapError(str(error)) from error

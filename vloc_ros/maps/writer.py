@@ -16,9 +16,11 @@ from vloc_ros.core.model_spec import Precision, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError, reason_of
 from vloc_ros.files import atomic_path
+from vloc_ros.maps.correction_npz import decode_correction, encode_correction
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
 from vloc_ros.maps.names import (
     ALL_FILES,
+    CORRECTION_FILE,
     MANIFEST_FILE,
     MAPPING_FILE,
     POINTS_FILE,
@@ -74,10 +76,11 @@ def _encode(
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
         raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    points = landmark_map.points
+    points, correction = landmark_map.points, landmark_map.correction
     contents = {
         REGIONS_FILE: encode_regions(landmark_map),
         **({POINTS_FILE: encode_points(points)} if points else {}),
+        **({CORRECTION_FILE: encode_correction(correction)} if correction else {}),
         **{network_file(role, name): file for role, files in networks.items() for name, file in files.items()},
         PREVIEW_FILE: png,
         MAPPING_FILE: json.dumps(dict(mapping), separators=(",", ":"), allow_nan=False).encode(),
@@ -91,7 +94,8 @@ def sealed(manifest: Manifest, contents: Mapping[str, bytes]) -> dict[str, bytes
     manifest_bytes = encode_manifest(manifest, records)
     said = decode_manifest(manifest_bytes).manifest
     points = decode_points(contents[POINTS_FILE]) if POINTS_FILE in contents else None
-    decode_regions(contents[REGIONS_FILE], said, points)
+    correction = decode_correction(contents[CORRECTION_FILE]) if CORRECTION_FILE in contents else None
+    decode_regions(contents[REGIONS_FILE], said, points, correction)
     return {**contents, MANIFEST_FILE: manifest_bytes}
 
 

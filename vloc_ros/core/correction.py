@@ -1,0 +1,106 @@
+"""The correction field: what a map's poses are off by, as far as that varies smoothly with the viewpoint."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.arrays import require_finite
+from vloc_ros.core.manifest import MAX_COORDINATE_M
+from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.pose_refinement import perturb
+from vloc_ros.geometry.rig import RigCamera, camera_step_from_rig_step
+from vloc_ros.geometry.transforms import first_not_rigid, pose_distances, rigid_fault
+
+if TYPE_CHECKING:
+    from vloc_ros.core.types import PoseEstimate  # whose module has `LandmarkMap`, which has a field
+
+Float = NDArray[np.float64]
+
+MAX_CORRECTION = 1.0  # metres and radians: what is farther off is no small error
+
+
+@dataclass(frozen=True)
+class CorrectionKernel:
+    """How far what was measured at one view counts: a Gaussian of `distance_m` and `angle_rad` (standard deviations).
+
+    `shrinkage`: the weight of no correction at all, in views at no distance; it makes corrections fade where mapping
+    views are far or few. Raises ConfigError for what makes no sense.
+    """
+
+    distance_m: float
+    angle_rad: float
+    shrinkage: float
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < math.inf:  # not `<=`: NaN has to fail too
+                raise ConfigError(f"correction: {name} is {value}, must be positive")
+
+    def weights(self, views: Float, map_from_camera: Float) -> Float:
+        """(V,) of views (V, 4, 4) for a pose (4, 4), 0 to 1."""
+        distances, angles = pose_distances(views, map_from_camera)
+        weights: Float = np.exp(-((distances / self.distance_m) ** 2 + (angles / self.angle_rad) ** 2) / 2)
+        return weights
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectionField:
+    """Corrections (V, 6) of the poses that the map gives near V views: steps as `pose_refinement.perturb` has them,
+    metres and radians along the axes of the place. `poses` (V, 4, 4): map_from_camera of the views, each in the frame
+    of its place; `places` (V,) int32: an index into `Manifest.places`. Raises ConfigError."""
+
+    poses: Float
+    corrections: Float
+    places: NDArray[np.int32]
+    kernel: CorrectionKernel
+
+    def __post_init__(self) -> None:
+        n = len(self.corrections)
+        require_finite("correction: poses", self.poses, (n, 4, 4))
+        require_finite("correction: corrections", self.corrections, (n, 6))
+        require_finite("correction: places", self.places, (n,))
+        if n == 0:
+            raise ConfigError("correction: it has no views")
+        if (view := first_not_rigid(self.poses)) is not None:
+            raise ConfigError(f"correction: view {view} has {rigid_fault(self.poses[view])}")
+        if (np.abs(self.poses[:, :3, 3]) > MAX_COORDINATE_M).any():
+            raise ConfigError(f"correction: a view is more than {MAX_COORDINATE_M:g} m from the map's origin")
+        if (large := np.abs(self.corrections).max(axis=1) > MAX_CORRECTION).any():
+            row = int(np.argmax(large))
+            raise ConfigError(f"correction: row {row} is {self.corrections[row].tolist()}, more than {MAX_CORRECTION}")
+
+    def __len__(self) -> int:
+        return len(self.corrections)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "CorrectionField":
+        return CorrectionField(self.poses[rows], self.corrections[rows], self.places[rows], self.kernel)
+
+    def step(self, map_from_camera: Float) -> Float:
+        """The step (6,) that corrects a camera's pose (4, 4): sum w c / (sum w + shrinkage), w by the kernel; next to
+        nothing where no view is near. All views count, of whatever place."""
+        weights = self.kernel.weights(self.poses, map_from_camera)
+        step: Float = weights @ self.corrections / (weights.sum() + self.kernel.shrinkage)
+        return step
+
+
+def corrected(
+    estimate: "PoseEstimate", field: CorrectionField | None, cameras: tuple[RigCamera, ...]
+) -> "PoseEstimate":
+    """The estimate with its pose corrected by the `field` of its place, itself without one. All else stays: inliers and
+    their error are those of the pose that was solved.
+
+    Of several `cameras` each says how it would move the rig, weighted by its inliers.
+    """
+    if field is None:
+        return estimate
+    rig = estimate.map_from_camera
+    counts = np.bincount(estimate.correspondences.views[estimate.inliers], minlength=len(cameras))
+    shares = counts / max(1, counts.sum())
+    step = np.zeros(6)
+    for each, share in zip(cameras, shares, strict=True):
+        pose = each.map_from_camera(rig)
+        step += share * (camera_step_from_rig_step(pose, rig) @ field.step(pose))
+    return replace(estimate, map_from_camera=perturb(rig, step))
