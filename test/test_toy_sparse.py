@@ -52,7 +52,7 @@ def make_map() -> LandmarkMap:
         directions=np.tile([0.0, 0.0, -1.0], (15, 1)),
         distances=np.tile([0.5, 5.0], (15, 1)),
     )
-    gate = GateThresholds(8, 0.5, 8.0, 0.0)
+    gate = GateThresholds(5, 0.9, 8.0, 0.0)
     created = "2026-01-02T03:04:05Z"
     manifest = Manifest("toy_sparse", "map", created, (WIDTH, HEIGHT), MODELS, gate=gate, features=features())
     return LandmarkMap(
@@ -118,18 +118,25 @@ def test_the_decoy_is_proposed_first_and_refused_and_the_next_proposal_holds(loc
 
 
 def test_refinement_finds_the_points_beside(localizer: Localizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pose of five points finds the other five by guided matching: that makes it precise, and believed."""
+    """The pose of five points finds the other five by guided matching: that makes it precise, but only the five that
+    were found without it speak for it."""
     image = picture(localizer.landmark_map, CAMERA, POSE)
     refined = localizer.localize(image)
     monkeypatch.setattr(type(localizer.method), "refine", lambda *_: None)
     plain = localizer.localize(image)
     assert isinstance(refined, PoseEstimate)
-    assert refined.inlier_count == 10
-    assert isinstance(plain, Rejection)
-    assert plain.reason is RejectionReason.TOO_FEW_INLIERS
-    assert plain.refused is not None
-    assert plain.refused.inlier_count == 5
-    assert refined.position_sigma_m < plain.refused.position_sigma_m
+    assert isinstance(plain, PoseEstimate)
+    assert (refined.inliers.sum(), refined.inlier_count, refined.inlier_ratio) == (10, 5, 1.0)
+    assert (plain.inliers.sum(), plain.inlier_count, plain.inlier_ratio) == (5, 5, 1.0)
+    assert refined.position_sigma_m < plain.position_sigma_m
+
+
+def test_guided_inliers_do_not_decide(localizer: Localizer) -> None:
+    refused = localizer.gated(min_inliers=6).localize(picture(localizer.landmark_map, CAMERA, POSE))
+    assert isinstance(refused, Rejection)
+    assert refused.detail == "5 inliers, below 6"
+    assert refused.refused is not None
+    assert refused.refused.inliers.sum() == 10
 
 
 def test_where_no_proposal_holds_the_nearest_is_the_rejection(localizer: Localizer) -> None:
@@ -139,7 +146,7 @@ def test_where_no_proposal_holds_the_nearest_is_the_rejection(localizer: Localiz
     assert isinstance(result, Rejection)
     assert result.reason is RejectionReason.TOO_FEW_INLIERS
     assert result.refused is not None
-    assert result.refused.inlier_count == 10  # that of the region that is there, not the decoy's
+    assert result.refused.inlier_count == 5  # that of the region that is there, not the decoy's
     dark = CameraImage(np.zeros_like(image.rgb), CAMERA)
     nothing = localizer.localize(dark)
     assert isinstance(nothing, Rejection)

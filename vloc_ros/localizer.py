@@ -120,7 +120,7 @@ def open_localizer(
     except ConfigError as error:
         raise MapError(f"{where}: {error}") from error
     try:
-        method.check(manifest.models)
+        method.check(stored.landmark_map)
     except ConfigError as error:
         raise MapError(f"{where}: method {manifest.method!r} {error}") from error
     try:

@@ -49,7 +49,8 @@ class ToySparseMethod:
     def preload(self) -> None:
         """Nothing of it is compiled."""
 
-    def check(self, models: Mapping[Role, ModelSpec]) -> None:
+    def check(self, landmark_map: LandmarkMap) -> None:
+        models = landmark_map.manifest.models
         if dict(models) != dict(MODELS):
             raise ConfigError(f"needs an extractor and a recognizer of its own, the map has {', '.join(models)}")
 

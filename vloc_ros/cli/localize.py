@@ -121,7 +121,7 @@ def _to_text(result: PoseEstimate | Rejection, frame_id: str) -> str:
         f"  sigma     {_numbers(sigmas[:3] * 100, 2)} cm",
         f"quaternion  {_numbers(to_quaternion(result.map_from_camera[:3, :3]), 5)} (x y z w)",
         f"  sigma     {_numbers(np.rad2deg(sigmas[3:]), 3)} deg, about X Y Z of the map",
-        f"inliers     {result.inlier_count} of {len(result.correspondences)} landmarks, "
+        f"inliers     {result.inlier_count} of {result.evidence.correspondences} landmarks, "
         f"reprojection RMSE {result.reprojection_rmse_px:.2f} px",
         f"confidence  {result.confidence:.3f} to be within {RIGHT_POSE}",
         latency,

@@ -20,8 +20,8 @@ def gate(estimate: PoseEstimate, thresholds: GateThresholds, extent: Extent | No
     if estimate.inlier_ratio < thresholds.min_inlier_ratio:
         return refuse(
             RejectionReason.LOW_INLIER_RATIO,
-            f"inlier ratio {estimate.inlier_ratio:.2f} ({estimate.inlier_count} of {len(estimate.inliers)}), "
-            f"below {thresholds.min_inlier_ratio:.2f}",
+            f"inlier ratio {estimate.inlier_ratio:.2f} ({estimate.inlier_count} of "
+            f"{estimate.evidence.correspondences}), below {thresholds.min_inlier_ratio:.2f}",
         )
     if estimate.reprojection_rmse_px > thresholds.max_reprojection_rmse_px:
         return refuse(

@@ -4,12 +4,11 @@
 never see how a pose is solved, nor whether it is believed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.model_spec import ModelSpec, Role
 from vloc_ros.core.query import Query
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
@@ -38,8 +37,8 @@ class Method(Protocol):
         """Load what it will need, whatever the map: compiled code, which takes a while."""
         ...
 
-    def check(self, models: Mapping[Role, ModelSpec]) -> None:
-        """Raise ConfigError, without the method's name, unless these are models that it can use."""
+    def check(self, landmark_map: LandmarkMap) -> None:
+        """Raise ConfigError, without the method's name, unless the map has the models that it needs, and what else."""
         ...
 
     def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
@@ -65,8 +64,8 @@ class Method(Protocol):
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences | None:
         """All correspondences that the map's points have near this pose, by guided matching: the pose is refined over
-        them, and the gate judges that pose. None, of a method whose maps have no points with descriptors, leaves the
-        pose as it is."""
+        them, but it is believed only for those of the proposal. None, of a map without points, leaves the pose as it
+        is."""
         ...
 
     def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:

@@ -1,5 +1,7 @@
 """From correspondences to a pose, or to the reason why there is none. The numbers are `geometry.pnp`'s."""
 
+from dataclasses import replace
+
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.pnp import FEW_PRECISE, MIN_POINTS, Float, Matches, PnpSettings, ransac, settle
 from vloc_ros.geometry.rig import RigCamera
@@ -29,10 +31,12 @@ def solve_near(
     cameras: tuple[RigCamera, ...],
     settings: PnpSettings = FEW_PRECISE,
 ) -> PoseEstimate:
-    """The same from a pose that is known nearly; the estimate itself where that has more inliers."""
+    """The estimate refined over the correspondences that guided matching found around it, with the evidence that it had
+    before; the estimate itself where it has more inliers."""
     result = _settled(estimate.map_from_camera, correspondences, cameras, settings)
-    better = isinstance(result, PoseEstimate) and result.inlier_count >= estimate.inlier_count
-    return result if isinstance(result, PoseEstimate) and better else estimate
+    if isinstance(result, Rejection) or result.inliers.sum() < estimate.inliers.sum():
+        return estimate
+    return replace(result, unguided=estimate.evidence)
 
 
 def _settled(

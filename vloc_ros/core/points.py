@@ -1,6 +1,7 @@
 """Points of a map that can be matched with the key points of an image by their descriptors."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,3 +56,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @cached_property
+    def unit_descriptors(self) -> NDArray[np.float32]:
+        """The descriptors (P, D) as they are compared, of length 1; those of zero length stay as they are."""
+        real = self.descriptors.astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", real, real))[:, np.newaxis]
+        unit: NDArray[np.float32] = real / np.where(lengths > 0, lengths, np.float32(1))
+        return unit

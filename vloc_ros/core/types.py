@@ -222,13 +222,22 @@ class Correspondences:
         return Correspondences(np.empty((0, 2)), np.empty((0, 3)), np.empty(0), np.empty(0, dtype=np.int32))
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """How many of how many correspondences that were found without a pose are inliers of one."""
+
+    inliers: int
+    correspondences: int
+
+
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
     """A pose: `map_from_camera` 4x4 (metres), of the rig where the query has one, with covariance 6x6 in ROS order,
     that is x y z then rotation about the map's X Y Z axes (m^2, rad^2), from `inliers` (N,) bool over the
     correspondences. `confidence`: the probability that it is within 5 cm and 5 deg of the truth; None before the map's
     calibration was applied. `place`: in the frame of which of the map's places the pose is; None where it
-    has one only."""
+    has one only. `unguided`: what a pose from guided matching was found with; only this decides whether it is believed,
+    because a wrong pose finds correspondences around itself too. None where the correspondences are no guided ones."""
 
     map_from_camera: Float
     covariance: Float
@@ -238,6 +247,7 @@ class PoseEstimate:
     confidence: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     place: str | None = None
+    unguided: Evidence | None = None
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -246,12 +256,19 @@ class PoseEstimate:
         require_finite("pose: inliers", self.inliers, (len(self.correspondences),))
 
     @property
+    def evidence(self) -> Evidence:
+        """What speaks for the pose: `unguided`, where there is that, the inliers otherwise."""
+        return self.unguided or Evidence(int(self.inliers.sum()), len(self.inliers))
+
+    @property
     def inlier_count(self) -> int:
-        return int(self.inliers.sum())
+        """Of the evidence."""
+        return self.evidence.inliers
 
     @property
     def inlier_ratio(self) -> float:
-        return self.inlier_count / max(1, len(self.inliers))
+        """Of the evidence."""
+        return self.evidence.inliers / max(1, self.evidence.correspondences)
 
     @property
     def position_sigma_m(self) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
-from vloc_ros.core.model_spec import NETWORK, GridSpec, ModelSpec, Role
+from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
@@ -30,8 +30,9 @@ class DenseGridMethod(ABC):
     ) -> Correspondences:
         """What one view's tensors say of the map. Raises ModelError for tensors that are not what the map promises."""
 
-    def check(self, models: Mapping[Role, ModelSpec]) -> None:
+    def check(self, landmark_map: LandmarkMap) -> None:
         """As `Method.check`."""
+        models = landmark_map.manifest.models
         if NETWORK not in models:
             raise ConfigError(f"needs a {NETWORK}, the map has {', '.join(models) or 'none'}")
         found = models[NETWORK].grid.outputs

@@ -1,0 +1,85 @@
+"""Guided matching: the points of a map that a pose puts near a key point of similar descriptor.
+
+A wrong pose finds many of these too, because key points are everywhere: they make a pose precise, but they never decide
+whether it is believed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.points import Float, Points
+from vloc_ros.core.visibility import VisiblePoints
+from vloc_ros.errors import ConfigError
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class GuidedSettings:
+    """`window_px`: how far from where it is expected a point is looked for, in pixels of the image that key points are
+    found in; tight windows beat wide ones. `min_similarity`: the least cosine of the descriptors. Raises ConfigError
+    for what makes no sense."""
+
+    window_px: float = 4.0
+    min_similarity: float = 0.7
+
+    def __post_init__(self) -> None:
+        if not self.window_px > 0:
+            raise ConfigError(f"guided matching: window_px is {self.window_px}, must be positive")
+        if not -1 <= self.min_similarity <= 1:
+            raise ConfigError(f"guided matching: min_similarity is {self.min_similarity}, must be in -1 .. 1")
+
+
+def guided_matches(
+    pixels: Float,
+    descriptors: NDArray[np.float32],
+    points: Points,
+    visible: VisiblePoints,
+    window_px: float,
+    min_similarity: float,
+) -> tuple[Rows, Rows]:
+    """Rows (M,) of key points and (M,) of points: pairs that are each other's most similar one within the window, with
+    a cosine of at least `min_similarity`. The key points have `pixels` (K, 2), of the same image as `visible.pixels`,
+    and `descriptors` (K, D) of length 1."""
+    key_points, expected = pairs_within(pixels, visible.pixels, window_px)
+    rows = visible.rows[expected]
+    similarities = np.einsum("ij,ij->i", descriptors[key_points], points.unit_descriptors[rows])
+    order = np.flatnonzero(similarities >= min_similarity)
+    order = order[np.argsort(-similarities[order], kind="stable")]  # the first of each is then its best one
+    first_of_key_point, first_of_point = (_firsts(taken[order]) for taken in (key_points, rows))
+    mutual = order[first_of_key_point & first_of_point]
+    return key_points[mutual], rows[mutual]
+
+
+def pairs_within(pixels: Float, others: Float, radius: float) -> tuple[Rows, Rows]:
+    """All pairs of rows of `pixels` (N, 2) and `others` (M, 2) that are no farther apart than `radius`.
+
+    `pixels` are sorted into square cells as wide as the radius: what is near lies in three cells of three rows of them,
+    each of which is one range of the sorted ones.
+    """
+    if not len(pixels) or not len(others):
+        nothing = np.empty(0, dtype=np.intp)
+        return nothing, nothing
+    corner = np.minimum(pixels.min(axis=0), others.min(axis=0))
+    cells, around = (np.floor((each - corner) / radius).astype(np.int64) for each in (pixels, others))
+    across = int(max(cells[:, 0].max(), around[:, 0].max())) + 3  # an empty cell between one row's end and the next
+    numbers = cells[:, 1] * across + cells[:, 0]
+    order = np.argsort(numbers, kind="stable")
+    middles = (around[:, 1, None] + np.array([-1, 0, 1])) * across + around[:, 0, None]
+    starts = np.searchsorted(numbers[order], middles.ravel() - 1, side="left")
+    counts = np.searchsorted(numbers[order], middles.ravel() + 1, side="right") - starts
+    steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    near = order[np.repeat(starts, counts) + steps]
+    other = np.repeat(np.repeat(np.arange(len(others)), 3), counts)
+    offsets = pixels[near] - others[other]
+    within = (offsets**2).sum(axis=1) <= radius**2
+    return near[within], other[within]
+
+
+def _firsts(values: Rows) -> NDArray[np.bool_]:
+    """Which of the values (N,) are the first ones of their kind."""
+    first = np.zeros(len(values), dtype=np.bool_)
+    first[np.unique(values, return_index=True)[1]] = True
+    return first

@@ -1,0 +1,36 @@
+"""Which point of a map each key point of an image shows, by their descriptors alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+BLOCK = 256  # points at once: the similarities of 1024 key points with them stay in a core's cache
+
+
+def mutual_nearest(
+    descriptors: Float32, references: Float32, min_similarity: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs (M,), (M,) of rows of `descriptors` (K, D) and of `references` (P, D) that are each other's most similar
+    one, with a cosine of at least `min_similarity`. All have length 1; the pairs are in the order of `descriptors`.
+
+    The way back is only looked up from the references that were found: K of them instead of all.
+    """
+    nearest, similarities = _nearest(descriptors, references)
+    rows = np.flatnonzero(similarities >= min_similarity)
+    back = (references[nearest[rows]] @ descriptors.T).argmax(axis=1) if len(rows) else rows
+    mutual = back == rows
+    return rows[mutual], nearest[rows[mutual]]
+
+
+def _nearest(descriptors: Float32, references: Float32) -> tuple[NDArray[np.intp], Float32]:
+    """The row of `references` that is most similar to each of `descriptors`, and how similar."""
+    rows = np.arange(len(descriptors))
+    nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)
+    for start in range(0, len(references), BLOCK):
+        similarities = descriptors @ references[start : start + BLOCK].T
+        within = similarities.argmax(axis=1)
+        similar = similarities[rows, within]
+        better = similar > best
+        nearest[better], best[better] = start + within[better], similar[better]
+    return nearest, best

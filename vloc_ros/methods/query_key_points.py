@@ -1,0 +1,51 @@
+"""The key points of a query's views, in the pixels that correspondences are in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.method import Observation
+from vloc_ros.core.points import Float, Points
+from vloc_ros.core.types import Correspondences, LandmarkMap
+from vloc_ros.features.types import KeyPoints
+from vloc_ros.geometry.rig import RigCamera
+from vloc_ros.methods.network_input import image_pixels
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewKeyPoints:
+    """The key points of the query's view number `view`, best first: `pixels` (K, 2) of its undistorted image, of which
+    `scale` are one pixel of the image that they were found in; `descriptors` (K, D) of length 1."""
+
+    view: int
+    camera: RigCamera
+    pixels: Float
+    scale: float
+    descriptors: NDArray[np.float32]
+
+    def correspondences(
+        self, rows: Rows, points: Points, matched: Rows, landmark_map: LandmarkMap, sigma_px: float
+    ) -> Correspondences:
+        """Key points `rows` (M,) that show the points `matched` (M,); `sigma_px` in the image they were found in."""
+        return Correspondences(
+            pixels=self.pixels[rows],
+            points=points.positions[matched],
+            sigmas=np.full(len(rows), sigma_px * self.scale),
+            landmark_ids=landmark_map.ids[points.regions[matched]],
+            views=np.full(len(rows), self.view, dtype=np.int32),
+            places=points.places[matched],
+        )
+
+
+def query_key_points(observation: Observation, landmark_map: LandmarkMap) -> list[ViewKeyPoints]:
+    """Those of each view. Raises ModelError for tensors that are no key points."""
+    views = zip(observation.query.views, observation.tensors, strict=True)
+    found = []
+    for index, (view, tensors) in enumerate(views):
+        key_points = KeyPoints.of(tensors)
+        pixels, scale = image_pixels(key_points.pixels, view.image, landmark_map.manifest.image_size)
+        found.append(ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors))
+    return found
