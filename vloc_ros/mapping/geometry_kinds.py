@@ -16,6 +16,7 @@ from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views
 from vloc_ros.mapping.place_geometry import Place, PlaceGeometry, Shape, figures_of
+from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.sparse import SparsePoints, sparsified_depth
 from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
 from vloc_ros.progress import Progress
@@ -145,6 +146,8 @@ def make_place_geometry(kind: GeometryKind, place: Place, source: str, progress:
     shape = kind.make(frames, progress)
     if isinstance(shape, SparsePoints):
         used = len(shape.seen)
+    elif isinstance(shape, Reconstruction):
+        used = shape.frames_used
     else:
         used = min(len(frames), MAX_FRAMES) if isinstance(kind, DepthSurface) else 0
     return PlaceGeometry(place.name, shape, depth, figures_of(shape, used, len(frames), share))

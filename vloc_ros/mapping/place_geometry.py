@@ -1,4 +1,5 @@
-"""The shape of places, before anything is learned of them: a surface or sparse points, and how depth is corrected."""
+"""The shape of places, before anything is learned of them: a surface, sparse points or a reconstruction, and how depth
+is corrected."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +16,11 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.files import write_text
 from vloc_ros.mapping.array_files import group, grouped, loaded_arrays, save_arrays
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection
+from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.sparse import SparsePoints
 from vloc_ros.mapping.surface import Surface
 
-Shape: TypeAlias = Surface | SparsePoints
+Shape: TypeAlias = Surface | SparsePoints | Reconstruction
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ def save_geometry(directory: Path, geometry: Geometry) -> None:
     arrays: dict[str, Any] = {"names": np.array([place.name for place in geometry])}
     for number, place in enumerate(geometry):
         kind, shape = type(place.shape).__name__, place.shape
-        values = shape.as_arrays() if isinstance(shape, SparsePoints) else vars(shape)
+        values = vars(shape) if isinstance(shape, Surface) else shape.as_arrays()
         arrays |= grouped(f"{number}/{kind}", values)
     for name, depth in geometry.depth_corrections.items():
         depth.save(place_file(directory, "depth", name, "json"))
@@ -141,6 +143,8 @@ def load_geometry(directory: Path) -> Geometry:
 def _shape(arrays: Mapping[str, NDArray[Any]], number: int) -> Shape:
     if points := group(arrays, f"{number}/SparsePoints"):
         return SparsePoints.from_arrays(points)
+    if points := group(arrays, f"{number}/Reconstruction"):
+        return Reconstruction.from_arrays(points)
     surface = group(arrays, f"{number}/Surface")
     return Surface(**{**surface, "voxel_size": float(surface["voxel_size"])})
 

@@ -15,7 +15,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.array_files import group, grouped
 from vloc_ros.mapping.geometry_kinds import ColmapPoints, DepthCorners, GeometryKind, surface_kind
 from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarchies
-from vloc_ros.mapping.place_geometry import Geometry, Place, Shape
+from vloc_ros.mapping.place_geometry import Geometry, Place, Shape, points_of
 from vloc_ros.mapping.place_regions import PlaceRegions, Regions
 from vloc_ros.mapping.regions import RegionLabeller, leaf_landmarks
 from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparse_landmarks
@@ -77,9 +77,10 @@ class HSCNetRecipe:
 
     def _labeller(self, geometry: Geometry, place: PlaceRegions) -> "RegionLabeller | SparseLabeller":
         shape = geometry.of(place.name).shape
-        if isinstance(shape, Surface):
-            return RegionLabeller(shape, place.landmarks)
-        return SparseLabeller(shape, self._reach)
+        if isinstance(shape, SparsePoints):
+            return SparseLabeller(shape, self._reach)
+        assert isinstance(shape, Surface)
+        return RegionLabeller(shape, place.landmarks)
 
     @property
     def _reach(self) -> int:
@@ -128,6 +129,7 @@ def _divide(place: Place, shape: Shape, hierarchy: Hierarchy, number: int, progr
         landmarks = sparse_landmarks(shape, hierarchy, place.frames, number)
         progress.say(f"{shape.summary(place.frames)}; {len(landmarks)} regions")
         return PlaceRegions(place.name, landmarks)
+    assert isinstance(shape, Surface)
     with progress.bar("regions") as advance:
         landmarks = leaf_landmarks(shape, hierarchy, place.frames, number, advance)
     progress.say(f"{len(shape)} surface points, {len(landmarks)} regions of {np.median(landmarks.extents):.2f} m")
@@ -135,7 +137,7 @@ def _divide(place: Place, shape: Shape, hierarchy: Hierarchy, number: int, progr
 
 
 def _cloud(shape: Shape) -> NDArray[np.float64]:
-    return shape.points if isinstance(shape, Surface) else point_cloud(shape)
+    return point_cloud(shape) if isinstance(shape, SparsePoints) else points_of(shape)
 
 
 def _as_arrays(hierarchy: Hierarchy) -> dict[str, NDArray[Any]]:
