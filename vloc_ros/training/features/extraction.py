@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Dataset
-from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.errors import ConfigError, DatasetError, ModelError
 from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, open_features, shapes
 from vloc_ros.features.extractor import Extractor
 from vloc_ros.files import write_errors, write_text
@@ -28,6 +29,7 @@ from vloc_ros.training.memory_maps import MemoryMap, memory_map, require_room
 
 THREADS = min(4, os.cpu_count() or 1)  # that decode images
 KEPT_EVERY = 50  # frames, after which an interrupted extraction need not begin anew
+UNIT_TOLERANCE = 0.01  # of the length of descriptors, which may have been computed in 16 bits
 MAX_RELATIVE_STEP = 0.04  # of depth from one pixel to the next: more is an edge
 
 
@@ -67,7 +69,10 @@ def extract_features(frames: Dataset, extractor: Extractor, directory: Path, pro
 
 def _content(frames: Dataset, extractor: Extractor) -> Mapping[str, Any]:
     """What is extracted from what, in JSON's types: the same content gives the same arrays."""
-    digest = hashlib.sha256(frames.frame(0).image.rgb.tobytes())  # of images, this one stands for all
+    first = frames.frame(0)
+    with _naming(first.name):
+        try_extractor(extractor, network_input(first.image, extractor.image_size))
+    digest = hashlib.sha256(first.image.rgb.tobytes())  # of images, this one stands for all
     for index in range(len(frames)):
         digest.update(f"{frames.camera(index)}".encode())
     return {
@@ -77,6 +82,34 @@ def _content(frames: Dataset, extractor: Extractor) -> Mapping[str, Any]:
         "depth": frames.has_depth,
         "digest": digest.hexdigest(),
     }
+
+
+def try_extractor(extractor: Extractor, rgb: NDArray[np.uint8]) -> None:
+    """Run it once on an image. Raises ModelError for key points that are outside the image, scores that are not in
+    order and descriptors that have not the length 1."""
+    tensors, (width, height) = extractor.tensors(extractor.inputs(rgb)), extractor.image_size
+    scores, found = tensors[SCORES], tensors[SCORES] > 0
+    pixels, descriptors = tensors[KEY_POINTS][found], tensors[DESCRIPTORS][found]
+    lengths = np.linalg.norm(descriptors, axis=1)
+    inside = ((pixels >= -0.5) & (pixels <= np.array([width, height]) - 0.5)).all(axis=1)  # NaN is not
+    for fault, faulty in (
+        ("scores are not finite", ~np.isfinite(scores)),
+        ("scores are below 0", scores < 0),
+        ("scores do not fall: the best key points come first", np.diff(scores) > 0),
+        ("key points are outside the image", ~inside),
+        ("descriptors have not the length 1", ~(np.abs(lengths - 1) <= UNIT_TOLERANCE)),
+    ):
+        if faulty.any():
+            raise ModelError(f"extractor: tried on an image, {int(faulty.sum())} of its {fault}")
+
+
+@contextmanager
+def _naming(frame: str) -> Iterator[None]:
+    """Put the frame in front of messages on its image."""
+    try:
+        yield
+    except (ConfigError, ModelError) as error:
+        raise DatasetError(f"{frame}: {error}") from error
 
 
 def _frames_done(directory: Path, content: Mapping[str, Any]) -> int | None:
@@ -109,10 +142,8 @@ def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[tuple[
     def prepare(index: int) -> _Prepared:
         frame = frames.frame(index, depth=frames.has_depth)
         camera, (width, height) = frame.image.camera, extractor.image_size
-        try:
+        with _naming(frame.name):
             inputs = extractor.inputs(network_input(frame.image, (width, height)))
-        except ConfigError as error:
-            raise DatasetError(f"{frame.name}: {error}") from error
         return _Prepared(inputs, None if frame.depth is None else undistorted_depth(camera, frame.depth, width, height))
 
     for prepared in prefetch(iter(range(start, len(frames))), prepare, THREADS, 2 * THREADS):

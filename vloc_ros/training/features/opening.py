@@ -1,12 +1,14 @@
 """Opens local features by what `vloc map --features` calls them, for finding key points offline and for the map."""
 
 import hashlib
+from pathlib import Path
 
-from vloc_ros.core.feature_spec import EXTRACTOR, SIFT, SIFT_DIMENSIONS, XFEAT, FeatureSpec
+from vloc_ros.core.feature_spec import EXTRACTOR, ONNX, SIFT, SIFT_DIMENSIONS, XFEAT, FeatureSpec
 from vloc_ros.core.model_spec import ModelSpec
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.features.extractor import Extractor
 from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.training.features.user_network import image_size_of, read_extractor
 
 CPU = SessionOptions("onnxruntime")
 
@@ -17,16 +19,32 @@ def open_extractor(
     """The extractor for undistorted images of this width and height, which finds `key_points` in each at most.
 
     `features`: `xfeat`, `sift`, or the path of an ONNX file that keeps the contract of `extractor_spec`. Raises
-    ConfigError for another name, ModelError for a network that cannot be had or used.
+    ConfigError for another name, and for a file that does not keep it; ModelError where XFeat cannot be had. Of a file,
+    it is the file that says how many key points it finds.
     """
     if features == SIFT:
         return Extractor(FeatureSpec(SIFT, key_points, SIFT_DIMENSIONS), image_size)
-    if features != XFEAT:
-        raise ConfigError(f"features: {features!r} is unknown, known are {XFEAT}, {SIFT} and FILE.onnx")
-    from vloc_ros.training.features.xfeat import export_xfeat  # loads PyTorch
+    if features == XFEAT:
+        from vloc_ros.training.features.xfeat import export_xfeat  # loads PyTorch
 
-    network, spec = export_xfeat(*image_size, key_points)
-    return _extractor(XFEAT, network, spec, image_size, options)
+        network, spec = export_xfeat(*image_size, key_points)
+        return _extractor(XFEAT, network, spec, image_size, options)
+    if not features.endswith(".onnx"):
+        raise ConfigError(f"features: {features!r} is unknown, known are {XFEAT}, {SIFT} and FILE.onnx")
+    network, spec = read_extractor(Path(features))
+    if (found := image_size_of(spec)) != image_size:
+        width, height = image_size
+        raise ConfigError(f"{features}: takes images of {found[0]}x{found[1]} pixels, the map's are {width}x{height}")
+    try:
+        return _extractor(ONNX, network, spec, image_size, options)
+    except (ModelError, ConfigError) as error:
+        raise ConfigError(f"{features}: {error}") from error
+
+
+def image_size_for(features: str, image_size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the images that an extractor is opened for: those wanted, or the ones that a user's network
+    takes. Raises ConfigError."""
+    return image_size_of(read_extractor(Path(features))[1]) if features.endswith(".onnx") else image_size
 
 
 def _extractor(
