@@ -95,7 +95,7 @@ def test_a_key_that_is_missing(tmp_path: Path, name: str) -> None:
         (FEATURES, {}, "'xfeat' needs a network of the role 'extractor'"),
         (SIFT, MODELS, "'sift' has no network, there is an extractor"),
         (
-            replace(FEATURES, dimensions=32),
+            replace(FEATURES, dimensions=8),
             MODELS,
             r"'descriptors' is float32\[256, 64\] instead of float32\[256, 8\]",
         ),
