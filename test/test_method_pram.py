@@ -14,6 +14,7 @@ from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.pram.method import PRAMMethod
+from vloc_ros.methods.pram.search import SearchSettings
 
 
 def localize(
@@ -36,7 +37,7 @@ def test_the_pose_of_a_room() -> None:
 
 def test_guided_matching_adds_what_was_not_matched_but_not_evidence() -> None:
     landmark_map = room()
-    method = PRAMMethod(matched_key_points=120)
+    method = PRAMMethod(SearchSettings(key_points=120))
     localizer = Localizer(landmark_map, method, {"extractor": SeenSession([Sight().tensors(landmark_map, POSE)])})
     result = localizer.localize(blank())
     assert isinstance(result, PoseEstimate)
@@ -51,7 +52,9 @@ def test_guided_matching_adds_what_was_not_matched_but_not_evidence() -> None:
 def test_an_image_of_another_place_is_refused() -> None:
     """Many key points, all of them of a room that the map does not know."""
     seen = Sight().tensors(room(seed=7), POSE)
-    result = Localizer(room(), PRAMMethod(min_similarity=0.3), {"extractor": SeenSession([seen])}).localize(blank())
+    result = Localizer(
+        room(), PRAMMethod(SearchSettings(min_similarity=0.3)), {"extractor": SeenSession([seen])}
+    ).localize(blank())
     assert isinstance(result, Rejection)
     assert result.reason is not RejectionReason.TOO_FEW_LANDMARKS
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.points import Float, Points
-from vloc_ros.core.visibility import VisiblePoints
 from vloc_ros.errors import ConfigError
 
 Rows = NDArray[np.intp]
@@ -36,15 +35,16 @@ def guided_matches(
     pixels: Float,
     descriptors: NDArray[np.float32],
     points: Points,
-    visible: VisiblePoints,
+    visible: Rows,
+    expected: Float,
     window_px: float,
     min_similarity: float,
 ) -> tuple[Rows, Rows]:
     """Rows (M,) of key points and (M,) of points: pairs that are each other's most similar one within the window, with
-    a cosine of at least `min_similarity`. The key points have `pixels` (K, 2), of the same image as `visible.pixels`,
-    and `descriptors` (K, D) of length 1."""
-    key_points, expected = pairs_within(pixels, visible.pixels, window_px)
-    rows = visible.rows[expected]
+    a cosine of at least `min_similarity`. The key points have `pixels` (K, 2) and `descriptors` (K, D) of length 1;
+    `visible` (V,): rows of the points that may be there, `expected` (V, 2): their pixels."""
+    key_points, near = pairs_within(pixels, expected, window_px)
+    rows = visible[near]
     similarities = np.einsum("ij,ij->i", descriptors[key_points], points.unit_descriptors[rows])
     order = np.flatnonzero(similarities >= min_similarity)
     order = order[np.argsort(-similarities[order], kind="stable")]  # the first of each is then its best one
@@ -62,14 +62,15 @@ def pairs_within(pixels: Float, others: Float, radius: float) -> tuple[Rows, Row
     if not len(pixels) or not len(others):
         nothing = np.empty(0, dtype=np.intp)
         return nothing, nothing
-    corner = np.minimum(pixels.min(axis=0), others.min(axis=0))
+    corner = np.minimum(pixels.min(axis=0), others.min(axis=0)) - radius  # so that the first row and column are empty
     cells, around = (np.floor((each - corner) / radius).astype(np.int64) for each in (pixels, others))
-    across = int(max(cells[:, 0].max(), around[:, 0].max())) + 3  # an empty cell between one row's end and the next
+    across, down = np.maximum(cells.max(axis=0), around.max(axis=0)) + 1
     numbers = cells[:, 1] * across + cells[:, 0]
     order = np.argsort(numbers, kind="stable")
-    middles = (around[:, 1, None] + np.array([-1, 0, 1])) * across + around[:, 0, None]
-    starts = np.searchsorted(numbers[order], middles.ravel() - 1, side="left")
-    counts = np.searchsorted(numbers[order], middles.ravel() + 1, side="right") - starts
+    before = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=(down + 1) * across + 2))])  # each cell
+    middles = ((around[:, 1, None] + np.array([-1, 0, 1])) * across + around[:, 0, None]).ravel()
+    starts = before[middles - 1]
+    counts = before[middles + 2] - starts
     steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     near = order[np.repeat(starts, counts) + steps]
     other = np.repeat(np.repeat(np.arange(len(others)), 3), counts)

@@ -64,3 +64,25 @@ class Points:
         lengths = np.sqrt(np.einsum("ij,ij->i", real, real))[:, np.newaxis]
         unit: NDArray[np.float32] = real / np.where(lengths > 0, lengths, np.float32(1))
         return unit
+
+    def rows_of(self, place: int) -> NDArray[np.intp]:
+        """The points of a place, as an index into `Manifest.places`; none of one that has no points."""
+        return self._rows_by_place.get(place, np.empty(0, dtype=np.intp))
+
+    def rows_in(self, region: int) -> NDArray[np.intp]:
+        """The points of a region: a row of the map's landmarks."""
+        return self._rows_by_region.get(region, np.empty(0, dtype=np.intp))
+
+    @cached_property
+    def _rows_by_place(self) -> dict[int, NDArray[np.intp]]:
+        return _rows_by_value(self.places)
+
+    @cached_property
+    def _rows_by_region(self) -> dict[int, NDArray[np.intp]]:
+        return _rows_by_value(self.regions)
+
+
+def _rows_by_value(values: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
+    order = np.argsort(values, kind="stable")
+    found, starts = np.unique(values[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True))

@@ -1,4 +1,4 @@
-"""Which points of a map a camera can see from a pose."""
+"""Which points of a map a camera can see from a pose, or from one that is not known well."""
 
 from dataclasses import dataclass
 
@@ -6,35 +6,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.points import Float, Points
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
-from vloc_ros.geometry.transforms import apply, invert
 
-MAX_TURN_DEG = 60.0  # between the mean direction that a point was seen from and the camera's
+MAX_TURN_RAD = float(np.radians(60))  # between the mean direction that a point was seen from and the camera's
 RANGE_FACTOR = 2.0  # how much nearer or farther than it was ever seen a point may be
 
 
-@dataclass(frozen=True, eq=False)
-class VisiblePoints:
-    """Rows (V,) of the points, and where (V, 2) in the camera's undistorted image they are expected."""
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far a rig may be from where it is thought to be, and be turned."""
 
-    rows: NDArray[np.intp]
-    pixels: Float
+    metres: float = 0.0
+    radians: float = 0.0
+
+    def at(self, camera: RigCamera) -> "Uncertainty":
+        """That of a camera on the rig: a turn of the rig moves it."""
+        lever = float(np.linalg.norm(camera.rig_from_camera[:3, 3]))
+        return Uncertainty(self.metres + self.radians * lever, self.radians)
+
+
+CERTAIN = Uncertainty()
 
 
 def visible_points(
-    points: Points, place: int, camera: RigCamera, map_from_rig: Float, margin_px: float = 0.0
-) -> VisiblePoints:
-    """The points of a place that are in front of the camera, in its image or at most `margin_px` beside it, and in a
-    direction and at a distance that they have been seen from."""
-    pose = camera.map_from_camera(map_from_rig)
-    pixels, _ = camera.camera.project(apply(invert(pose), points.positions))
-    size = np.array([camera.camera.width, camera.camera.height])
-    inside = ((pixels >= -0.5 - margin_px) & (pixels <= size - 0.5 + margin_px)).all(axis=1)  # false where NaN
-    rows = np.flatnonzero(inside & (points.places == place))
+    points: Points, place: int, camera: RigCamera, map_from_rig: Float, uncertainty: Uncertainty = CERTAIN
+) -> NDArray[np.intp]:
+    """Rows of the points of a place that lie in the camera's view, in a direction and at a distance that they have been
+    seen from, if the rig is no farther off than it may be."""
+    off, pose = uncertainty.at(camera), camera.map_from_camera(map_from_rig)
+    rows = points.rows_of(place)
     towards = pose[:3, 3] - points.positions[rows]
-    distances = np.linalg.norm(towards, axis=1)
-    cosines = np.einsum("ij,ij->i", towards, points.directions[rows]) / np.maximum(distances, 1e-9)
+    distances = np.sqrt(np.einsum("ij,ij->i", towards, towards))
+    depths_in_view = (towards @ (-pose[:3, :3] @ _inward_normals(camera.camera).T)).min(axis=1)
+    inside = depths_in_view >= -off.metres - off.radians * distances
+    rows, towards, distances = rows[inside], towards[inside], distances[inside]
     nearest, farthest = points.distances[rows].T
-    seen = cosines >= np.cos(np.radians(MAX_TURN_DEG))
-    seen &= (distances >= nearest / RANGE_FACTOR) & (distances <= farthest * RANGE_FACTOR)
-    return VisiblePoints(rows[seen], pixels[rows[seen]])
+    cosines = np.einsum("ij,ij->i", towards, points.directions[rows]) / np.maximum(distances, 1e-9)
+    turns = MAX_TURN_RAD + np.arcsin(np.minimum(off.metres / np.maximum(distances, 1e-9), 1.0))
+    seen = cosines >= np.cos(np.minimum(turns, np.pi))
+    seen &= distances + off.metres >= nearest / RANGE_FACTOR
+    seen &= distances - off.metres <= farthest * RANGE_FACTOR
+    visible: NDArray[np.intp] = rows[seen]
+    return visible
+
+
+def _inward_normals(camera: Camera) -> Float:
+    """Unit normals (4, 3) of the planes through the camera and its image's borders; what is in view is on the positive
+    side of all of them."""
+    left, right = camera.cx + 0.5, camera.width - 0.5 - camera.cx
+    top, bottom = camera.cy + 0.5, camera.height - 0.5 - camera.cy
+    normals = np.array(
+        [[camera.fx, 0.0, left], [-camera.fx, 0.0, right], [0.0, camera.fy, top], [0.0, -camera.fy, bottom]]
+    )
+    unit: Float = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    return unit

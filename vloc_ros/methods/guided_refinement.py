@@ -4,9 +4,8 @@ from vloc_ros.core.guided_matching import GuidedSettings, guided_matches
 from vloc_ros.core.method import Observation
 from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.core.visibility import visible_points
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.methods.query_key_points import query_key_points
-
-SIGMA_PX = 1.0  # of a key point and of where its point is projected, an axis, in the image that it was found in
 
 
 def guided_correspondences(
@@ -19,9 +18,15 @@ def guided_correspondences(
     found = []
     for seen in query_key_points(observation, landmark_map):
         visible = visible_points(points, place, seen.camera, estimate.map_from_camera)
+        camera_from_map = invert(seen.camera.map_from_camera(estimate.map_from_camera))
+        expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
         window_px = settings.window_px * seen.scale
-        rows, matched = guided_matches(
-            seen.pixels, seen.descriptors, points, visible, window_px, settings.min_similarity
+        found.append(
+            seen.correspondences(
+                *guided_matches(
+                    seen.pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
+                ),
+                landmark_map,
+            )
         )
-        found.append(seen.correspondences(rows, points, matched, landmark_map, SIGMA_PX))
     return Correspondences.joined(found)

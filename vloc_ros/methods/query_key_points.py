@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.method import Observation
-from vloc_ros.core.points import Float, Points
+from vloc_ros.core.points import Float
 from vloc_ros.core.types import Correspondences, LandmarkMap
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.methods.network_input import image_pixels
+
+SIGMA_PX = 1.0  # of a key point that shows a point, an axis, in the image that it was found in
 
 Rows = NDArray[np.intp]
 
@@ -26,14 +28,14 @@ class ViewKeyPoints:
     scale: float
     descriptors: NDArray[np.float32]
 
-    def correspondences(
-        self, rows: Rows, points: Points, matched: Rows, landmark_map: LandmarkMap, sigma_px: float
-    ) -> Correspondences:
-        """Key points `rows` (M,) that show the points `matched` (M,); `sigma_px` in the image they were found in."""
+    def correspondences(self, rows: Rows, matched: Rows, landmark_map: LandmarkMap) -> Correspondences:
+        """Key points `rows` (M,) that show the points `matched` (M,) of a map that has points."""
+        points = landmark_map.points
+        assert points is not None
         return Correspondences(
             pixels=self.pixels[rows],
             points=points.positions[matched],
-            sigmas=np.full(len(rows), sigma_px * self.scale),
+            sigmas=np.full(len(rows), SIGMA_PX * self.scale),
             landmark_ids=landmark_map.ids[points.regions[matched]],
             views=np.full(len(rows), self.view, dtype=np.int32),
             places=points.places[matched],
@@ -41,10 +43,9 @@ class ViewKeyPoints:
 
 
 def query_key_points(observation: Observation, landmark_map: LandmarkMap) -> list[ViewKeyPoints]:
-    """Those of each view. Raises ModelError for tensors that are no key points."""
-    views = zip(observation.query.views, observation.tensors, strict=True)
+    """Those of each view."""
     found = []
-    for index, (view, tensors) in enumerate(views):
+    for index, (view, tensors) in enumerate(zip(observation.query.views, observation.tensors, strict=True)):
         key_points = KeyPoints.of(tensors)
         pixels, scale = image_pixels(key_points.pixels, view.image, landmark_map.manifest.image_size)
         found.append(ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors))

@@ -1,5 +1,7 @@
 """Which point of a map each key point of an image shows, by their descriptors alone."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,3 +36,25 @@ def _nearest(descriptors: Float32, references: Float32) -> tuple[NDArray[np.intp
         better = similar > best
         nearest[better], best[better] = start + within[better], similar[better]
     return nearest, best
+
+
+def mutual_nearest_within(
+    descriptors: Float32,
+    references: Float32,
+    groups: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    min_similarity: float,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """As `mutual_nearest`, but only within groups: rows of `descriptors` and those rows of `references` that they may
+    be. A reference is in one group at most, a descriptor may be in several."""
+    nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)
+    back = np.full(len(references), -1, dtype=np.intp)
+    for asked, among in groups:
+        similarities = descriptors[asked] @ references[among].T
+        back[among] = asked[similarities.argmax(axis=0)]
+        within = similarities.argmax(axis=1)
+        similar = similarities[np.arange(len(asked)), within]
+        better = similar > best[asked]
+        nearest[asked[better]], best[asked[better]] = among[within[better]], similar[better]
+    rows = np.flatnonzero(best >= min_similarity)
+    mutual = back[nearest[rows]] == rows
+    return rows[mutual], nearest[rows[mutual]]
