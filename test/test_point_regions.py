@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.points_on_a_wall import CAMERA, wall
 
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.point_regions import (
     ENOUGH,
@@ -19,37 +19,6 @@ from vloc_ros.mapping.point_regions import (
     virtual_reference_frames,
 )
 from vloc_ros.mapping.reconstruction import Reconstruction
-
-CAMERA = Camera(640, 480, 500.0, 500.0, 319.5, 239.5)
-LOOKING_ALONG_X = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-
-
-def wall(points: int = 600, frames: int = 12, seed: int = 0, share: float = 0.8) -> Reconstruction:
-    """Points on a wall 3 m in front of a path along it, each seen by most frames whose image it is in."""
-    rng = np.random.default_rng(seed)
-    positions = np.column_stack([np.full(points, 3.0), rng.uniform(-4, 4, points), rng.uniform(0, 2, points)])
-    poses = np.tile(np.eye(4), (frames, 1, 1))
-    poses[:, :3, :3] = LOOKING_ALONG_X
-    poses[:, :3, 3] = np.column_stack([np.zeros(frames), np.linspace(-3, 3, frames), np.ones(frames)])
-    observations = []
-    for frame, pose in enumerate(poses):
-        pixels, _ = CAMERA.project(apply(invert(pose), positions))
-        inside = ((pixels >= 0) & (pixels <= [639, 479])).all(axis=1) & (rng.random(points) < share)
-        observations += [(point, frame, *pixels[point]) for point in np.flatnonzero(inside)]
-    found = np.array(sorted(observations))
-    seen, numbers = np.unique(found[:, 0].astype(int), return_inverse=True)
-    return Reconstruction(
-        positions=positions[seen],
-        sigmas=np.full(len(seen), 0.01),
-        frames=found[:, 1].astype(np.int32),
-        points=numbers.astype(np.int32),
-        rows=np.arange(len(found), dtype=np.int32),
-        pixels=found[:, 2:],
-        names=tuple(f"{k}" for k in range(frames)),
-        map_from_camera=poses,
-        recorded=poses,
-        camera=CAMERA,
-    )
 
 
 def test_landmarks_are_clusters_on_the_ground_with_all_of_their_points() -> None:

@@ -1,10 +1,10 @@
 """Batches of augmented frames, made while the network works on the one before."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -65,6 +65,29 @@ class BatchSettings:
     batch_size: int
     augmentation: Augmentation
     seed: int
+
+
+class HasBatchSize(Protocol):
+    @property
+    def batch_size(self) -> int: ...
+
+
+class Source(Protocol):
+    """Endless batches by number, of whatever a method learns from: all that a Trainer knows of them."""
+
+    @property
+    def frames(self) -> Sized: ...
+
+    @property
+    def settings(self) -> HasBatchSize: ...
+
+    def batches(self, numbers: Iterable[int], workers: int) -> Generator[Any, None, None]:
+        """The batches of these numbers, `workers` of them being prepared ahead."""
+        ...
+
+    def batch(self, number: int) -> Any:
+        """One batch, with a method `to(device)`."""
+        ...
 
 
 Prepared: TypeAlias = Callable[[], Batch]  # what is left to do, in the thread that trains

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vloc_ros.errors import ModelError
 from vloc_ros.files import write_bytes
-from vloc_ros.training.batches import Batch, BatchSource
+from vloc_ros.training.batches import Source
 from vloc_ros.training.curves import CurveWriter
 from vloc_ros.training.device import Workers, choose_device, precision, set_up, uninterrupted
 from vloc_ros.training.map_options import TrainingOptions
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(
         self,
         objective: Objective,
-        source: BatchSource,
+        source: Source,
         options: TrainingOptions,
         directory: Path,
         workers: Workers,
@@ -207,7 +207,7 @@ class Trainer:
             warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 has another name for what 2.4 calls so
             return DistributedDataParallel(self.objective, broadcast_buffers=False, gradient_as_bucket_view=True)
 
-    def step(self, model: nn.Module, batches: Iterator[Batch]) -> tuple[list[Losses], Tensor]:
+    def step(self, model: nn.Module, batches: Iterator[Any]) -> tuple[list[Losses], Tensor]:
         """One step; the losses of each batch and the norm of the gradient, which nobody has waited for."""
         rate = self._rate()
         for group, base in zip(self._optimizer.param_groups, self._base_rates, strict=True):
@@ -219,7 +219,7 @@ class Trainer:
         self._optimizer.step()
         return losses, norm.detach()
 
-    def _pass(self, model: nn.Module, batches: Iterator[Batch], place: int) -> Losses:
+    def _pass(self, model: nn.Module, batches: Iterator[Any], place: int) -> Losses:
         """Add the gradient of one of the step's batches, the `place`-th of this process."""
         number = self._numbers_of(self.progress.iteration)[place]
         torch.manual_seed((self.options.seed * SEED_STEP + number) % 2**63)

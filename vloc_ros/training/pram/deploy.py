@@ -1,0 +1,94 @@
+"""The recognizer as the robot runs it, as an ONNX file, and whether that does what was learned."""
+
+import copy
+import io
+import warnings
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
+from vloc_ros.core.model_spec import ModelSpec
+from vloc_ros.core.session import Tensors
+from vloc_ros.errors import ModelError
+from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.methods.pram.recognizer import CANDIDATES, CONFIDENCES, LANDMARKS, recognizer_spec
+from vloc_ros.training.export import BATCH_AXIS, OPSET, halve_weights
+from vloc_ros.training.pram.network import Recognizer
+from vloc_ros.training.pram.recognition_frames import RecognitionFrames
+
+CHECKED_FRAMES = 4
+LEAST_AGREEMENT, MOST_APART = 0.99, 0.02  # share of equal landmarks, difference of their confidences
+
+
+class DeployedRecognizer(nn.Module):
+    """A copy of what was learned, for evaluation: what `recognizer_spec` says, for B images."""
+
+    def __init__(self, network: Recognizer) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).cpu().float().eval()
+
+    def forward(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = self.network(key_points, scores, descriptors).softmax(-1)
+        confidences, landmarks = probabilities.topk(CANDIDATES, dim=-1)
+        there = (scores > 0).unsqueeze(-1)
+        certain = torch.tensor([1.0] + [0.0] * (CANDIDATES - 1))
+        return torch.where(there, landmarks, 0).to(torch.int32), torch.where(there, confidences, certain)
+
+
+def export_recognizer(network: Recognizer, key_points: int) -> tuple[bytes, ModelSpec]:
+    """The recognizer for so many key points an image as one ONNX file, its weights in 16 bits, and what it takes and
+    gives."""
+    spec = recognizer_spec(key_points, network.dimensions)
+    buffer = io.BytesIO()
+    example = tuple(torch.ones(1, *tensor.shape) for tensor in spec.inputs.values())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are constants
+        torch.onnx.export(
+            DeployedRecognizer(network),
+            example,
+            buffer,  # type: ignore[arg-type]
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            dynamic_axes={name: {0: BATCH_AXIS} for name in (*spec.inputs, *spec.outputs)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    halve_weights(model.graph)
+    return bytes(model.SerializeToString()), spec
+
+
+def check_recognizer(content: bytes, spec: ModelSpec, network: Recognizer, frames: RecognitionFrames) -> None:
+    """Raise ModelError unless an exported recognizer says of some of the frames what was learned."""
+    rows = np.linspace(0, len(frames) - 1, min(CHECKED_FRAMES, len(frames))).astype(np.intp)
+    given = network_inputs(frames[rows], spec)
+    with torch.no_grad():
+        expected = DeployedRecognizer(network)(*(torch.from_numpy(tensor) for tensor in given.values()))
+    options = SessionOptions("onnxruntime", "float32", max_batch=len(rows))
+    found = open_session({"float32": content}, spec, options).run(given)
+    agreement = float((found[LANDMARKS][..., 0] == expected[0][..., 0].numpy()).mean())
+    apart = float(np.abs(found[CONFIDENCES] - expected[1].numpy()).max())
+    if not (agreement >= LEAST_AGREEMENT and apart <= MOST_APART):  # NaN has to fail too
+        raise ModelError(
+            f"export: recognizer: {100 * agreement:.1f} % of the landmarks agree with what was learned, confidences "
+            f"are up to {apart:.3f} apart; at least {100 * LEAST_AGREEMENT:.0f} % and at most {MOST_APART} are wanted"
+        )
+
+
+def network_inputs(frames: RecognitionFrames, spec: ModelSpec) -> Tensors:
+    """What a recognizer is given of frames: so many of their key points as it takes."""
+    count = spec.inputs[SCORES].shape[0]
+
+    def fitted(values: np.ndarray) -> np.ndarray:
+        missing = max(0, count - values.shape[1])
+        padding = [(0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)]
+        return np.pad(values[:, :count], padding).astype(np.float32)
+
+    return {
+        KEY_POINTS: fitted(frames.key_points),
+        SCORES: fitted(frames.scores),
+        DESCRIPTORS: fitted(frames.descriptors),
+    }
