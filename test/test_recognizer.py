@@ -10,7 +10,7 @@ import torch
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.inference import SessionOptions, open_session
-from vloc_ros.methods.pram.recognizer import CONFIDENCES, LANDMARKS, recognizer_spec
+from vloc_ros.methods.pram.recognition import CONFIDENCES, LANDMARKS, recognizer_spec
 from vloc_ros.progress import Silent
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions

@@ -14,7 +14,7 @@ from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
-from vloc_ros.methods.pram.recognizer import CANDIDATES, CONFIDENCES, LANDMARKS, recognizer_spec
+from vloc_ros.methods.pram.recognition import CONFIDENCES, LANDMARKS, TOP, recognizer_spec
 from vloc_ros.training.export import BATCH_AXIS, OPSET, halve_weights
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames
@@ -32,9 +32,9 @@ class DeployedRecognizer(nn.Module):
 
     def forward(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
         probabilities = self.network(key_points, scores, descriptors).softmax(-1)
-        confidences, landmarks = probabilities.topk(CANDIDATES, dim=-1)
+        confidences, landmarks = probabilities.topk(TOP, dim=-1)
         there = (scores > 0).unsqueeze(-1)
-        certain = torch.tensor([1.0] + [0.0] * (CANDIDATES - 1))
+        certain = torch.tensor([1.0] + [0.0] * (TOP - 1))
         return torch.where(there, landmarks, 0).to(torch.int32), torch.where(there, confidences, certain)
 
 

@@ -22,7 +22,7 @@ class KeyPointAugmentation:
     to each number of a descriptor, before it has length 1 again. `hidden`: probability that what is on one side of a
     line through the image is hidden."""
 
-    share: float = 0.5
+    share: float = 0.25
     roll_deg: float = 10.0
     scale: float = 1.25
     shift: float = 0.15

@@ -33,7 +33,7 @@ class RecognizerSettings:
 
 
 PRESETS: Mapping[Preset, RecognizerSettings] = {
-    "small": RecognizerSettings("pooled", 2, 192, 2e-3),
+    "small": RecognizerSettings("pooled", 2, 128, 4e-3),
     "paper": RecognizerSettings("attention", 15, 256, 1e-4),
 }
 
