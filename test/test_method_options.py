@@ -84,11 +84,12 @@ def test_methods_that_nobody_knows() -> None:
         ({"landmarks": 0}, "positive"),
         ({"patch_size": float("nan")}, "positive"),
         ({"patch_size": float("inf")}, "finite"),
-        ({"preset": "huge"}, "known are mobile, resnet50"),
+        ({"preset": "huge"}, "known are mobile, resnet50, xfeat"),
         ({"loss": "hinge"}, "loss 'hinge' is unknown"),
         ({"pretrained": Path("w.pth")}, "preset resnet50"),
         ({"stride": 3}, r"stride 3 is not one of mobile's, \(1, 2, 4, 8\)"),
         ({"preset": "resnet50", "stride": 8}, "stride 8 is not one of resnet50's"),
+        ({"preset": "xfeat", "stride": 4}, r"stride 4 is not one of xfeat's, \(8,\)"),
     ],
 )
 def test_vsnet_options_that_make_no_sense(values: dict[str, object], message: str) -> None:

@@ -74,7 +74,10 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
         TrainingOptions,
     )
 
-    _add(group, "--width", MapOptions.width, "of the network's input", type=int, metavar="PIXELS")
+    group.add_argument(
+        "--width", type=int, metavar="PIXELS",
+        help="of the network's input (default: 320; of vsnet's preset xfeat 640)",
+    )  # fmt: skip
     novel_views = group.add_argument(
         "--novel-views", type=float, metavar="COUNT",
         help="so many views from beside the path for each frame, rendered from the frames' depth "

@@ -28,6 +28,7 @@ def export_onnx(objective: Objective, spec: GridSpec, precision: Precision = "fl
     with torch.no_grad(), warnings.catch_warnings():
         # sizes are meant to become constants
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", ".*instance_norm.*")  # an image's own statistics are meant
         torch.onnx.export(
             network,
             (image,),

@@ -62,11 +62,12 @@ class MapOptions:
     """How a map is made by `training/stages/build_map.py`; `settings.py` beside it has what each stage is told of it.
 
     `method`: the method's own options. `mesh`: a surface to use instead of fusing depth. `width`: of the network's
-    input; its height follows the first image's aspect ratio. `novel_views`: so many views from beside the path for each
-    frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images that lose their colours,
-    1 for a map for grey cameras alone. The gate is set so that at most the share `false_positive_rate` of wrong poses
-    passes. `precisions`: of more networks than the one in float32. `workdir` keeps what a continued run needs; `fresh`
-    empties it before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
+    input, None: the method's; its height follows the first image's aspect ratio. `novel_views`: so many views from
+    beside the path for each frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images
+    that lose their colours, 1 for a map for grey cameras alone. The gate is set so that at most the share
+    `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
+    what a continued run needs; `fresh` empties it before. `until`: the stage to stop behind. Raises ConfigError for
+    values that make no sense.
     """
 
     dataset: str
@@ -77,7 +78,7 @@ class MapOptions:
     method: MethodOptions
     poses: str | None = None
     mesh: Path | None = None
-    width: int = 320
+    width: int | None = None
     novel_views: float | None = None
     grey: float = 0.0
     frame_id: str = "map"
@@ -97,7 +98,7 @@ class MapOptions:
             raise ConfigError(f"until {self.until}: a map of {self.method.method} is made in {', '.join(stages)}")
         if not 0 <= self.false_positive_rate <= 1:
             raise ConfigError(f"gate: a false positive rate of {self.false_positive_rate} must be in 0 .. 1")
-        if self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE:
+        if self.width is not None and (self.width < MIN_WIDTH or self.width % SIZE_MULTIPLE):
             raise ConfigError(
                 f"network: input width {self.width} must be a multiple of {SIZE_MULTIPLE}, at least {MIN_WIDTH}"
             )

@@ -8,9 +8,13 @@ from typing import Any, Literal, Protocol, get_args
 from vloc_ros.errors import ConfigError
 from vloc_ros.methods import METHODS, load, method_entry
 
-StageName = Literal["sources", "features", "geometry", "regions", "samples", "training", "export", "calibration"]
+StageName = Literal[
+    "sources", "features", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
+]
 STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
-DENSE_STAGES = tuple(stage for stage in STAGES if stage != "features")  # of methods whose network fills a grid
+# Of methods whose network fills a grid; if its encoder does not learn, then FROZEN_STAGES.
+DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "buffer"))
+FROZEN_STAGES = tuple(stage for stage in STAGES if stage != "features")
 
 
 class MethodOptions(Protocol):
@@ -29,6 +33,11 @@ class MethodOptions(Protocol):
     @property
     def stride(self) -> int:
         """Network input pixels per output cell."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Of the network's input, where nobody says another."""
         ...
 
 

@@ -38,7 +38,7 @@ class Objective(nn.Module):
 
     def __init__(self, network: nn.Module, learning_rate: float):
         super().__init__()
-        self.normalize = Normalize()
+        self.normalize: nn.Module = Normalize()
         self.network = network
         self.learning_rate = learning_rate
         self.run_network: Callable[..., Any] = self.apply_network

@@ -11,6 +11,7 @@ from vloc_ros.mapping.place_geometry import Geometry, Place
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.objective import Objective
 
@@ -38,6 +39,11 @@ class DenseRecipe(Recipe, Protocol):
 
     @property
     def augmentation(self) -> Augmentation: ...
+
+    def encoder(self) -> FrozenEncoder | None:
+        """A pretrained encoder that does not learn: then its features are computed once, before the training. Raises
+        ModelError where it is not installed."""
+        ...
 
     def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
         """Regions of the places and their landmarks. Raises VlocError for places that cannot be mapped."""

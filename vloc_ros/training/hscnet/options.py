@@ -43,6 +43,7 @@ class HSCNetOptions:
     method: ClassVar[str] = "hscnet"
     stages: ClassVar[tuple[StageName, ...]] = DENSE_STAGES
     stride: ClassVar[int] = STRIDE
+    width: ClassVar[int] = 320
 
     preset: Preset = option(
         "small", "small is for CPUs, paper the paper's, ++ with transformers", choices=get_args(Preset)

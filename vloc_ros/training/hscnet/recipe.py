@@ -48,6 +48,9 @@ class HSCNetRecipe:
     outputs = HSCNetMethod.outputs
     augmentation = PAPERS
 
+    def encoder(self) -> None:
+        """None: the whole network learns."""
+
     def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
         """Sparse points, where the options say so, else a surface. Raises ConfigError for a mesh of sparse points, and
         for several places that could not be told apart."""

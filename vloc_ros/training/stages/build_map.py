@@ -15,6 +15,7 @@ from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.recipe import DenseRecipe
+from vloc_ros.training.stages.buffer_stage import BufferStage
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
 from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
@@ -59,6 +60,7 @@ def dense_map(
     work: WorkDirectory, options: MapOptions, recipe: DenseRecipe, kind: GeometryKind, opened: Sources, workers: Workers
 ) -> None:
     """The stages of a method whose network has learned the place."""
+    encoder = recipe.encoder()
     gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
     settings = settings_of(options, work.records, novel_views, gpu, workers.count)
     method, training, samples = options.method, settings.training, settings.samples
@@ -69,8 +71,11 @@ def dense_map(
     geometry = work.run(GeometryStage(kind, sources))
     regions = work.run(RegionStage(method, recipe, sources, geometry))
     frames = work.run(SampleStage(samples, method, recipe, kind, sources, geometry, regions))
+    buffer = None
+    if encoder is not None:
+        buffer = work.run(BufferStage(encoder, frames, recipe.augmentation, method.stride, samples.seed))
     untrained = untrained_map(method, recipe, options.frame_id, training.grey, sources, regions, frames)
-    trainer = work.run(TrainingStage(training, method, recipe, regions, frames, held_out, untrained, workers))
+    trainer = work.run(TrainingStage(training, method, recipe, regions, frames, buffer, held_out, untrained, workers))
     networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
     summary = {**depth_summary(geometry), **training_summary(settings, recipe, trainer)}
     beside = calibration_views(held_out, kind, geometry, untrained.manifest.image_size, samples.seed)

@@ -1,4 +1,4 @@
-"""Stage 7, calibration: how far the map's poses can be believed, its accuracy, and the map itself."""
+"""Stage 8, calibration: how far the map's poses can be believed, its accuracy, and the map itself."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Stage 6, export: what was learned as network files, each compared with what was learned."""
+"""Stage 7, export: what was learned as network files, each compared with what was learned."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

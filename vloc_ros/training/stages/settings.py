@@ -111,7 +111,7 @@ def settings_of(options: MapOptions, earlier: Records, novel_views: float, gpu: 
     assert options.novel_views is not None
     return Settings(
         sources=source_settings(options),
-        samples=SampleSettings(options.width, options.novel_views, training.seed),
+        samples=SampleSettings(options.width or options.method.width, options.novel_views, training.seed),
         training=TrainingSettings(training, options.grey),
         export=ExportSettings(tuple(dict.fromkeys(("float32", *options.precisions)))),
         calibration=CalibrationSettings(options.out, options.frame_id, options.false_positive_rate),

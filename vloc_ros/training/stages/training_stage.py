@@ -1,4 +1,4 @@
-"""Stage 5, training: the network learns, all processes together; what it has learned is kept in a checkpoint."""
+"""Stage 6, training: the network learns, all processes together; what it has learned is kept in a checkpoint."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ from vloc_ros.training.batches import BatchSettings
 from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
+from vloc_ros.training.feature_buffer import CellSource, FeatureBuffer
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.method_options import MethodOptions, options_of_stage
 from vloc_ros.training.recipe import DenseRecipe
@@ -36,14 +37,16 @@ PARTS = 1000  # of the budget, that the bar shows
 
 @dataclass(frozen=True, eq=False)
 class TrainingStage(Stage[Trainer]):
-    """Trains until the budget is spent, from the checkpoint on, if there is one. `untrained`: the map that held-out
-    frames are localized in meanwhile."""
+    """Trains until the budget is spent, from the checkpoint on, if there is one. `buffer`: where a frozen encoder's
+    features are; else the network learns from the images of `frames`. `untrained`: the map that held-out frames are
+    localized in meanwhile."""
 
     settings: TrainingSettings
     method: MethodOptions
     recipe: DenseRecipe
     regions: Regions
     frames: TrainingFrames
+    buffer: FeatureBuffer | None
     held_out: Dataset
     untrained: LandmarkMap
     workers: Workers
@@ -79,7 +82,10 @@ class TrainingStage(Stage[Trainer]):
         torch.manual_seed(options.seed)
         augmentation = replace(self.recipe.augmentation, grey=self.settings.grey)
         batches = BatchSettings(self.method.stride, options.batch_size, augmentation, options.seed)
-        source = make_source(self.frames, batches, choose_device())
+        if self.buffer is None:
+            source = make_source(self.frames, batches, choose_device())
+        else:
+            source = CellSource(self.frames, self.buffer, batches)
         trainer = Trainer(self.recipe.objective(self.regions), source, options, directory, self.workers)
         if trainer.resume() and trainer.fraction < 1:
             progress.say(f"going on from iteration {trainer.progress.iteration}, {100 * trainer.fraction:.0f} % done")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vloc_ros.core.model_spec import GridSpec, Precision
-from vloc_ros.training.deploy import DTYPES, Preprocess
+from vloc_ros.training.deploy import DTYPES
 from vloc_ros.training.fuse import fused
 from vloc_ros.training.vsnet.network import VSNet
 
@@ -26,7 +26,7 @@ class DeployedVSNet(nn.Module):
         super().__init__()
         self.dtype = DTYPES[precision]
         self.shrink = spec.stride // network.stride
-        self.preprocess = Preprocess(spec.width, spec.height, self.shrink)
+        self.preprocess = network.preprocess(spec.width, spec.height, self.shrink)
         self.network: VSNet = fused(network).to(self.dtype)
         self.count = len(prototypes)
         self.prototypes: Tensor

@@ -61,6 +61,21 @@ class GlobalContext(nn.Module):
         return torch.cat([x, self.project(x).expand(-1, -1, *x.shape[-2:])], dim=1)
 
 
+class Neighbourhoods(nn.Module):
+    """The features (B, C, h, w) of each cell and its neighbours, `across` x `across` of them, row by row and 0 outside
+    of the image: (B, across^2 * C, h, w)."""
+
+    def __init__(self, across: int):
+        super().__init__()
+        self.across = across
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        padded = F.pad(x, (self.across // 2,) * 4)
+        steps = [(i, j) for i in range(self.across) for j in range(self.across)]
+        return torch.cat([padded[..., i : i + height, j : j + width] for i, j in steps], dim=1)
+
+
 def upsample(x: Tensor, factor: int) -> Tensor:
     """Bilinear. By a factor, not to a size: what is exported then has no shapes to compute when it runs."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vloc_ros.training.deploy import Preprocess
 from vloc_ros.training.vsnet.layers import GlobalContext, InvertedResidual, Residual, conv_bn_relu, upsample
 from vloc_ros.training.vsnet.losses import OFFSET_UNIT
 from vloc_ros.training.vsnet.options import Preset
@@ -39,8 +40,15 @@ class VSNet(nn.Module):
         """The part that ImageNet weights can be loaded into, if there is one."""
         return self.features.backbone if isinstance(self.features, DeepLabFeatures) else None
 
+    def preprocess(self, width: int, height: int, shrink: int) -> nn.Module:
+        """What makes its input of uint8 RGB images (B, height, width, 3) that are `shrink` times as large."""
+        return Preprocess(width, height, shrink)
+
     def forward(self, images: Tensor) -> VSNetOutput:
-        features = self.features(images)
+        return self.decode(self.features(images))
+
+    def decode(self, features: Tensor) -> VSNetOutput:
+        """What cells of these features (B, C, h, w) say."""
         votes = self.voting(features)
         scales = votes[:, 2].clamp(*LOG_SCALE_RANGE)
         return VSNetOutput(self.segmentation(features), OFFSET_UNIT * votes[:, :2], scales)
@@ -126,5 +134,5 @@ def resnet50(embedding: int, stride: int) -> VSNet:
     return VSNet(DeepLabFeatures(), decoder(embedding), decoder(VOTE_CHANNELS), stride)
 
 
-# Each makes a network of so many embedding channels and that output stride.
+# Those that learn as a whole: each makes a network of so many embedding channels and that output stride.
 PRESETS: Mapping[Preset, Callable[[int, int], VSNet]] = {"mobile": mobile, "resnet50": resnet50}

@@ -25,7 +25,7 @@ class VSNetObjective(Objective):
 
     def __init__(self, options: VSNetOptions, positions: NDArray[np.float64], weights: LossWeights):
         prototypes = torch.randn(len(positions), options.embedding)
-        super().__init__(PRESETS[options.preset](options.embedding, options.stride), options.learning_rate)
+        super().__init__(self.make_network(options), options.learning_rate)
         self.prototypes = nn.Parameter(prototypes)
         self.positions: Tensor
         self.register_buffer("positions", torch.from_numpy(positions.astype(np.float64)), persistent=False)
@@ -33,6 +33,11 @@ class VSNetObjective(Objective):
         self.pretrained = options.pretrained is not None
         if options.pretrained is not None and self.network.backbone is not None:
             load_torchvision_weights(self.network.backbone, options.pretrained)
+
+    @staticmethod
+    def make_network(options: VSNetOptions) -> VSNet:
+        """The untrained network."""
+        return PRESETS[options.preset](options.embedding, options.stride)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """A backbone that starts from learned weights moves at a tenth of the heads' rate."""

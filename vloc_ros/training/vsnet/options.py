@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import DENSE_STAGES, StageName, option, require_known
+from vloc_ros.training.method_options import DENSE_STAGES, FROZEN_STAGES, StageName, option, require_known
 
-Preset = Literal["mobile", "resnet50"]
+Preset = Literal["mobile", "resnet50", "xfeat"]
 SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
 
 DEFAULT_LANDMARKS = 1000
-STRIDES: Mapping[Preset, tuple[int, ...]] = {"mobile": (1, 2, 4, 8), "resnet50": (1, 2, 4)}
+# Of each preset: the output strides that it can have, the one that it has by default, and its input's width.
+STRIDES: Mapping[Preset, tuple[int, ...]] = {"mobile": (1, 2, 4, 8), "resnet50": (1, 2, 4), "xfeat": (8,)}
+DEFAULT_STRIDES: Mapping[Preset, int] = {"mobile": 4, "resnet50": 4, "xfeat": 8}
+WIDTHS: Mapping[Preset, int] = {"mobile": 320, "resnet50": 320, "xfeat": 640}
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,18 @@ class VSNetOptions:
     """How a map of VS-Net is made.
 
     Patches number about `landmarks` (DEFAULT_LANDMARKS) or measure `patch_size` metres: one of the two may be given.
-    `stride`: a power of two up to 8 (mobile) or 4 (resnet50). `pretrained`: torchvision ResNet-50 weights for the
-    resnet50 preset; its backbone then learns at a tenth of the rate. Raises ConfigError for values that make no sense.
+    `stride`: a power of two up to 8 (mobile) or 4 (resnet50), 8 (xfeat); by default the preset's. `pretrained`:
+    torchvision ResNet-50 weights for the resnet50 preset; its backbone then learns at a tenth of the rate. Raises
+    ConfigError for values that make no sense.
     """
 
     method: ClassVar[str] = "vsnet"
-    stages: ClassVar[tuple[StageName, ...]] = DENSE_STAGES
 
-    preset: Preset = option("mobile", "mobile is for CPUs, resnet50 the paper's", choices=get_args(Preset))
+    preset: Preset = option(
+        "mobile",
+        "mobile is for CPUs, resnet50 the paper's, xfeat has a pretrained encoder and learns in minutes",
+        choices=get_args(Preset),
+    )
     landmarks: int | None = option(
         None,
         "make about this many landmarks",
@@ -73,7 +80,9 @@ class VSNetOptions:
     loss: SegmentationLossName = option(
         "softmax", "of the labels; triplet is the paper's", choices=get_args(SegmentationLossName)
     )
-    stride: int = option(4, "network input pixels per output cell", parse=int, metavar="PIXELS")
+    stride: int = option(
+        None, "network input pixels per output cell", parse=int, metavar="PIXELS", shown="4; 8 with preset xfeat"
+    )
     pretrained: Path | None = option(None, "torchvision's ResNet-50 weights, for resnet50", parse=Path, metavar="FILE")
     direction: float = 1.0
     embedding: int = 32
@@ -89,8 +98,18 @@ class VSNetOptions:
                 raise ConfigError(f"patches: {size} must be positive and finite")
         if self.pretrained is not None and self.preset != "resnet50":
             raise ConfigError(f"training: pretrained weights are for preset resnet50, not {self.preset}")
+        if self.stride is None:  # as nobody sees it: what is not given is the preset's
+            object.__setattr__(self, "stride", DEFAULT_STRIDES[self.preset])
         if self.stride not in STRIDES[self.preset]:
             raise ConfigError(f"training: stride {self.stride} is not one of {self.preset}'s, {STRIDES[self.preset]}")
+
+    @property
+    def stages(self) -> tuple[StageName, ...]:
+        return FROZEN_STAGES if self.preset == "xfeat" else DENSE_STAGES
+
+    @property
+    def width(self) -> int:
+        return WIDTHS[self.preset]
 
     @property
     def weights(self) -> LossWeights:

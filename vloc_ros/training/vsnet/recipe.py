@@ -22,6 +22,9 @@ from vloc_ros.mapping.surface import Surface
 from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
+from vloc_ros.training.feature_buffer import FrozenEncoder
+from vloc_ros.training.vsnet.cell_objective import CellObjective
+from vloc_ros.training.vsnet.frozen import xfeat_encoder
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import DEFAULT_LANDMARKS, VSNetOptions
 
@@ -43,6 +46,10 @@ class VSNetRecipe:
 
     outputs = VSNetMethod.outputs
     augmentation = Augmentation()
+
+    def encoder(self) -> FrozenEncoder | None:
+        """XFeat's of the preset xfeat."""
+        return xfeat_encoder() if self.options.preset == "xfeat" else None
 
     def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
         """A surface."""
@@ -71,7 +78,8 @@ class VSNetRecipe:
         return LandmarkLabeller(geometry, regions)
 
     def objective(self, regions: Regions) -> VSNetObjective:
-        return VSNetObjective(self.options, regions.positions, self.options.weights)
+        kind = CellObjective if self.options.preset == "xfeat" else VSNetObjective
+        return kind(self.options, regions.positions, self.options.weights)
 
     def disagreement(self, expected: Tensors, found: Tensors, spec: GridSpec, precision: Precision) -> str | None:
         agreement, degrees = parity(expected, found, spec)
