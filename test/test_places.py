@@ -164,6 +164,14 @@ def test_a_map_of_one_place_has_no_place() -> None:
     assert (result.place, len(result.correspondences)) == (None, 2 * COUNT)
 
 
+@pytest.mark.parametrize(("places", "names"), [([0, 2, 1], PLACES), ([0, 1, 0], ())])
+def test_a_place_that_the_map_has_not_is_one_clear_error(places: list[int], names: tuple[str, ...]) -> None:
+    landmark_map = joined_map(places=names)
+    faulty = replace(seen(landmark_map, HALL[:3], 1.0), places=np.array(places, np.int32))
+    with pytest.raises(ConfigError, match=rf"^correspondences: place {max(places)}, of {len(names) or 1} from 0$"):
+        likeliest_place(faulty, landmark_map)
+
+
 def test_rejections_say_the_place_as_far_as_it_is_known() -> None:
     landmark_map = joined_map(min_confidence=1.0)
     refused = located(landmark_map, seen(landmark_map, ATTIC, 1.0))

@@ -137,6 +137,12 @@ def test_wrong_correspondences_of_either_view_are_found() -> None:
     np.testing.assert_allclose(found.map_from_camera, again.map_from_camera, atol=1e-12)
 
 
+def test_a_view_without_a_camera_is_one_clear_error() -> None:
+    both = seen(RIG, pose_of_rig())
+    with pytest.raises(ConfigError, match=r"^correspondences: view 1, of 1 from 0$"):
+        solve_pnp(both, RIG[:1])
+
+
 def test_nonsense_of_all_views_is_rejected() -> None:
     both = seen(RIG, pose_of_rig())
     pixels = np.random.default_rng(4).uniform(0, 240, both.pixels.shape)

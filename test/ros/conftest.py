@@ -59,21 +59,29 @@ def annex_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], "Graph"]]:
     """Makes graphs, each in a domain of its own; all their programs end with the tests at the latest."""
     from support.graph import Graph, isolated_environment
+    from support.program_server import ProgramServer
 
     from vloc_ros.ros.domains import reserve_domain
 
     made: list[Graph] = []
 
-    def make() -> Graph:
-        made.append(Graph(reserve_domain(), tmp_path_factory.mktemp("logs")))
-        return made[-1]
+    def domain() -> int:
+        """One of a graph that is closed, for there are only so many for all tests that run on this computer."""
+        left = {graph.domain_id for graph in made} - {graph.domain_id for graph in made if not graph.is_closed}
+        return left.pop() if left else reserve_domain()
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in isolated_environment().items():
             environment.delenv(name, raising=False) if value is None else environment.setenv(name, value)
-        yield make
-        for graph in made:
-            graph.close()
+        with ProgramServer() as server:
+
+            def make() -> Graph:
+                made.append(Graph(domain(), tmp_path_factory.mktemp("logs"), server))
+                return made[-1]
+
+            yield make
+            for graph in made:
+                graph.close()
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +113,21 @@ def shared_robot(make_graph: Callable[[], "Graph"], frames: list[Frame]) -> "Rob
     return robot
 
 
-@pytest.fixture
-def robot(shared_robot: "Robot") -> Iterator["Robot"]:
-    """The shared robot as new: localizing, its relocalizer with the parameters that it started with."""
+@pytest.fixture(scope="module")
+def active_robot(shared_robot: "Robot") -> Iterator["Robot"]:
+    """The shared robot, whose relocalizer does nothing while other files are tested."""
+    from support.graph import ACTIVATE, DEACTIVATE
+
+    graph, node = shared_robot.graph, shared_robot.relocalizer
+    if graph.state(node) == "inactive":
+        assert graph.change_state(node, ACTIVATE)
+        shared_robot.wait_for_relocalizer()
     yield shared_robot
-    shared_robot.restore()
+    assert graph.change_state(node, DEACTIVATE)
+
+
+@pytest.fixture
+def robot(active_robot: "Robot") -> Iterator["Robot"]:
+    """The shared robot as new: localizing, its relocalizer with the parameters that it started with."""
+    yield active_robot
+    active_robot.restore()

@@ -258,6 +258,7 @@ import logging, os, signal, sys
 
 moment, arguments = sys.argv[1], sys.argv[2:]
 create_lock, kept = logging.Handler.createLock, []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background do without
 
 def create_lock_late(handler):
     rclpy = sys.modules.get("rclpy")

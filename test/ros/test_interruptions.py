@@ -30,7 +30,7 @@ MOMENTS: dict[str, Callable[[Graph, Program], bool]] = {
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_interrupted_while_it_starts(graph: Graph, shipped_map: Path, moment: str, times: int) -> None:
-    program = graph.start("relocalizer", map=shipped_map, threads=1)
+    program = graph.start_interpreter("relocalizer", map=shipped_map, threads=1)
     graph.wait_for(lambda: MOMENTS[moment](graph, program))
     program.interrupt(times)
     assert program.ended() == 0, program.log
@@ -39,7 +39,7 @@ def test_interrupted_while_it_starts(graph: Graph, shipped_map: Path, moment: st
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_map_server_interrupted_while_it_starts(graph: Graph, shipped_map: Path, times: int) -> None:
-    program = graph.start("map_server", map=shipped_map)
+    program = graph.start_interpreter("map_server", map=shipped_map)
     graph.wait_for(lambda: MOMENTS["imports rclpy"](graph, program))
     program.interrupt(times)
     assert program.ended() == 0, program.log
@@ -71,5 +71,5 @@ def test_interrupted_while_it_waits_for_tf_or_an_image(graph: Graph, frames: lis
 
 def test_shut_down_without_being_woken(graph: Graph) -> None:
     """As it happens when the executor goes to sleep between a signal's waking it and the end of the context."""
-    program = graph.start(str(SUPPORT / "shut_down_asleep.py"), autostart=False)
+    program = graph.start_interpreter(str(SUPPORT / "shut_down_asleep.py"), autostart=False)
     assert program.ended() == 0, program.log

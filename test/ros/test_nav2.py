@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rclpy.node import Node
 from support.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, Graph, Program
 
 SERVER, RELOCALIZER = "/vloc_map_server", "/relocalizer"
@@ -30,11 +31,15 @@ def programs(module_graph: Graph, shipped_map: Path) -> Iterator[list[Program]]:
         program.stop()
 
 
+def services_of(node: Node) -> set[str]:
+    return {name for name, _ in node.get_service_names_and_types()}
+
+
 def test_no_name_is_one_of_nav2s(module_graph: Graph, programs: list[Program]) -> None:
     node = module_graph.node
     assert not NAV2_NODES & set(node.get_node_names())
-    services = {name for name, _ in node.get_service_names_and_types()}
-    assert "/relocalizer/reinitialize_global_localization" in services
+    module_graph.wait_for(lambda: "/relocalizer/reinitialize_global_localization" in services_of(node), "its services")
+    services = services_of(node)
     assert not NAV2_SERVICES & services
     assert not [name for name in services if name.startswith("/map_server/")]
 

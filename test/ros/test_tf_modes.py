@@ -67,7 +67,8 @@ def test_each_broadcast_is_dated_later_than_the_one_before(
     robot.wait_for_relocalizer()
     with graph.listening_to_tf("map") as heard:
         for _ in range(30):
-            assert robot.localize().is_fix
+            answer = robot.localize()
+            assert answer.is_fix, answer["rejection"]
         stamps = [to_stamp_ns(transform.header.stamp) for transform in heard]
     assert len(stamps) > 100
     assert (np.diff(stamps) > 0).all()

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
 from support import ROOT
+from support.program_server import ProgramServer
 from vloc_ros.demo import processes
 from vloc_ros.demo.processes import DISCOVERY_VARIABLES
 from vloc_ros.ros.programs import as_arguments
@@ -43,6 +44,23 @@ SHUTDOWN = {
 
 class Program(processes.Program):
     """A node in a process of its own, whose end must be a clean one."""
+
+    def __init__(
+        self,
+        name: str,
+        ros_arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        server: ProgramServer | None,
+    ) -> None:
+        """Without a server it is started as users start it, in a new interpreter."""
+        self._server = server
+        super().__init__(name, ros_arguments, log, environment)
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> processes.Process:
+        if self._server is None:
+            return super()._start(arguments, environment)
+        return self._server.start([self.name, *arguments], self._log, environment)
 
     def lines(self, *words: str) -> list[str]:
         """The lines of the log with all these words in them."""
@@ -74,8 +92,8 @@ class Graph:
     Everything waits long, for the computer may be busy, and goes on as soon as it can.
     """
 
-    def __init__(self, domain_id: int, folder: Path) -> None:
-        self.domain_id, self.folder = domain_id, folder
+    def __init__(self, domain_id: int, folder: Path, server: ProgramServer) -> None:
+        self.domain_id, self.folder, self._server = domain_id, folder, server
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain_id)
         self.node = Node("test_client", context=self._context)
@@ -84,8 +102,12 @@ class Graph:
         self._programs: list[Program] = []
         self._clients: dict[str, Any] = {}
 
+    @property
+    def is_closed(self) -> bool:
+        return not self._context.ok()
+
     def close(self) -> None:
-        if not self._context.ok():
+        if self.is_closed:
             return
         for program in self._programs:
             program.kill()
@@ -95,11 +117,17 @@ class Graph:
 
     def start(self, name: str, *ros_arguments: str, **parameters: object) -> Program:
         """Start a program with these parameters: one of `vloc_ros.ros.programs`, or a Python file that runs one."""
+        return self._started(name, [*ros_arguments, *as_arguments(parameters)], self._server)
+
+    def start_interpreter(self, name: str, **parameters: object) -> Program:
+        """The same as users do it, imports included."""
+        return self._started(name, as_arguments(parameters), None)
+
+    def _started(self, name: str, ros_arguments: list[str], server: ProgramServer | None) -> Program:
         log = self.folder / f"{Path(name).stem}_{len(self._programs)}.log"
         environment = {"ROS_DOMAIN_ID": str(self.domain_id), "PYTHONFAULTHANDLER": "1"}
-        program = Program(name, [*ros_arguments, *as_arguments(parameters)], log, environment)
-        self._programs.append(program)
-        return program
+        self._programs.append(Program(name, ros_arguments, log, environment, server))
+        return self._programs[-1]
 
     def lines(self, *words: str) -> list[str]:
         """The lines in the logs of the programs with all these words in them."""

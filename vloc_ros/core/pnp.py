@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import FEW_PRECISE, MIN_POINTS, Float, Matches, PnpSettings, ransac, settle
 from vloc_ros.geometry.rig import RigCamera
 
@@ -14,10 +15,11 @@ def solve_pnp(
     is not applied.
 
     Rejects fewer than MIN_POINTS correspondences and those that no single pose explains or that leave it undetermined.
+    Raises ConfigError for a correspondence of a view that there is no camera of.
     """
     if len(correspondences) < MIN_POINTS:
         return too_few(len(correspondences))
-    return _settled(ransac(_matches(correspondences), cameras, settings), correspondences, cameras, settings)
+    return _refined(ransac(_matches(correspondences, cameras), cameras, settings), correspondences, cameras, settings)
 
 
 def too_few(count: int) -> Rejection:
@@ -33,16 +35,17 @@ def solve_near(
 ) -> PoseEstimate:
     """The estimate refined over the correspondences that guided matching found around it, with the evidence that it had
     before; the estimate itself where it has more inliers."""
-    result = _settled(estimate.map_from_camera, correspondences, cameras, settings)
+    result = _refined(estimate.map_from_camera, correspondences, cameras, settings)
     if isinstance(result, Rejection) or result.inliers.sum() < estimate.inliers.sum():
         return estimate
     return replace(result, unguided=estimate.evidence)
 
 
-def _settled(
+def _refined(
     start: Float, correspondences: Correspondences, cameras: tuple[RigCamera, ...], settings: PnpSettings
 ) -> PoseEstimate | Rejection:
-    found = settle(start, _matches(correspondences), cameras, settings)
+    """The pose that the start leads to, or why that is none."""
+    found = settle(start, _matches(correspondences, cameras), cameras, settings)
     if found.covariance is not None:
         return PoseEstimate(found.map_from_rig, found.covariance, correspondences, found.inliers, found.rmse_px)
     count = int(found.inliers.sum())
@@ -53,5 +56,7 @@ def _settled(
     return Rejection(RejectionReason.NO_POSE, why)
 
 
-def _matches(found: Correspondences) -> Matches:
+def _matches(found: Correspondences, cameras: tuple[RigCamera, ...]) -> Matches:
+    if len(found) and (last := int(found.views.max())) >= len(cameras):
+        raise ConfigError(f"correspondences: view {last}, of {len(cameras)} from 0")
     return Matches(found.pixels, found.points, found.sigmas, found.views)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from vloc_ros.errors import VlocError
 from vloc_ros.files import write_errors
@@ -33,6 +34,15 @@ def isolate() -> None:
     os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(shipped("config/fastdds.xml"))
 
 
+class Process(Protocol):
+    """What a program needs of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 class Program:
     """A program in a process group of its own: the demo, tests and benchmarks start and end nodes with it."""
 
@@ -42,20 +52,26 @@ class Program:
         """`name`: one of `vloc_ros.ros.programs`, or a Python file that runs one. What it says goes to the file `log`;
         `environment` is added to that of this process. Raises ConfigError when the log cannot be written."""
         self.name, self._log = name, log
-        program = [name] if name.endswith(".py") else ["-m", "vloc_ros.ros.programs", name]
         with write_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("wb") as output:
-                self._process = subprocess.Popen(
-                    [sys.executable, *program, "--ros-args", "--disable-external-lib-logs", *ros_arguments],
-                    env={**os.environ, **(environment or {})},
-                    # Where Python is started it looks for modules, and takes a check-out of this name for the package.
-                    cwd=log.parent,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C is for whoever started it, and then stops its programs in order
-                )
+            log.touch()
+            self._process: Process = self._start(
+                ["--ros-args", "--disable-external-lib-logs", *ros_arguments], environment or {}
+            )
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+        program = [self.name] if self.name.endswith(".py") else ["-m", "vloc_ros.ros.programs", self.name]
+        with self._log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, *program, *arguments],
+                env={**os.environ, **environment},
+                # Where Python is started it looks for modules, and takes a check-out of this name for the package.
+                cwd=self._log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for whoever started it, and then stops its programs in order
+            )
 
     @property
     def pid(self) -> int:
