@@ -75,9 +75,9 @@ def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
     views = stored.landmark_map.mapping_views[:20]
     correction = CorrectionField(
         poses=views,
-        corrections=rng.normal(0, 1e-3, (len(views), 6)),
+        coefficients=rng.normal(0, 1e-3, (len(views), 6)),
         places=np.zeros(len(views), np.int32),
-        kernel=CorrectionKernel(0.15, 0.2, 1.0),
+        kernel=CorrectionKernel(0.15, 0.2),
     )
     landmark_map = replace(stored.landmark_map, points=points, correction=correction)
     mapping = json.loads(stored.files["mapping.json"])

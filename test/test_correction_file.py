@@ -30,7 +30,7 @@ def make_field(offset: float = 0.0) -> CorrectionField:
     rng = np.random.default_rng(1)
     poses = np.stack([random_pose(rng) for _ in range(COUNT)])
     poses[:, :3, 3] += offset
-    kernel = CorrectionKernel(0.15, 0.2, 0.5)
+    kernel = CorrectionKernel(0.15, 0.2)
     return CorrectionField(poses, rng.normal(0, 0.01, (COUNT, 6)), np.zeros(COUNT, np.int32), kernel)
 
 
@@ -55,7 +55,7 @@ def test_fields_come_back(tmp_path: Path, offset: float) -> None:
         assert len(found) == COUNT
         for pose, expected in zip(found.poses, field.poses, strict=True):
             assert np.abs(error_vector(pose, expected)).max() < 1e-4
-        np.testing.assert_allclose(found.corrections, field.corrections, rtol=1e-3)
+        np.testing.assert_allclose(found.coefficients, field.coefficients, rtol=1e-3)
         np.testing.assert_array_equal(found.places, field.places)
         np.testing.assert_allclose(list(vars(found.kernel).values()), list(vars(field.kernel).values()), rtol=1e-6)
     assert stored.map_id == read_map(tmp_path / "again").map_id
@@ -93,7 +93,7 @@ def test_poses_move_by_it_and_stay_the_same_to_the_last_bit_without_it(tmp_path:
     assert isinstance(before, PoseEstimate)
     step = np.array([0.01, -0.02, 0.005, 0.004, 0.001, -0.003])
     near, far = before.map_from_camera, perturb(before.map_from_camera, np.array([9.0, 0, 0, 0, 0, 0]))
-    kernel, place = CorrectionKernel(0.1, 0.1, 1e-6), np.zeros(1, np.int32)
+    kernel, place = CorrectionKernel(0.1, 0.1), np.zeros(1, np.int32)
 
     def localized(view: np.ndarray) -> PoseEstimate:
         field = CorrectionField(view[np.newaxis], step[np.newaxis], place, kernel)
@@ -161,9 +161,9 @@ def changed(name: str, value: float) -> bytes:
     [
         ("poses", 3.0, "not of length 1"),
         ("poses", np.nan, "not finite"),
-        ("corrections", 2.0, "more than 1"),
-        ("corrections", np.inf, "not finite"),
-        ("kernel", 0.0, "shrinkage is 0.0, must be positive"),
+        ("coefficients", 2.0, "more than 1"),
+        ("coefficients", np.inf, "not finite"),
+        ("kernel", 0.0, "angle_rad is 0.0, must be positive"),
         ("places", 1, "correction: places: indices are 0 to 1, the map has 0 to 0"),
     ],
 )

@@ -116,14 +116,16 @@ def _points(points: Points | None) -> dict[str, Mapping[str, object]]:
 def _correction(field: CorrectionField | None) -> dict[str, Mapping[str, object]]:
     if field is None:
         return {}
+    steps = np.array(
+        [field[field.places == place].step(pose) for pose, place in zip(field.poses, field.places, strict=True)]
+    )
     reach = f"{100 * field.kernel.distance_m:.3g} cm, {math.degrees(field.kernel.angle_rad):.3g} deg"
     return {
         "correction": {
             "views": len(field),
             "reach": reach,
-            "shrinkage": field.kernel.shrinkage,
-            "moves by": f"{_quantiles(100 * np.linalg.norm(field.corrections[:, :3], axis=1))} cm",
-            "turns by": f"{_quantiles(np.degrees(np.linalg.norm(field.corrections[:, 3:], axis=1)))} deg",
+            "moves by": f"{_quantiles(100 * np.linalg.norm(steps[:, :3], axis=1))} cm",
+            "turns by": f"{_quantiles(np.degrees(np.linalg.norm(steps[:, 3:], axis=1)))} deg",
         }
     }
 

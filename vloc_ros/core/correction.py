@@ -19,48 +19,47 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
-MAX_CORRECTION = 1.0  # metres and radians: what is farther off is no small error
+MAX_COEFFICIENT = 1.0  # metres and radians: what is farther off is no small error
 
 
 @dataclass(frozen=True)
 class CorrectionKernel:
-    """How far what was measured at one view counts: a Gaussian of `distance_m` and `angle_rad` (standard deviations).
-
-    `shrinkage`: the weight of no correction at all, in views at no distance; it makes corrections fade where mapping
-    views are far or few. Raises ConfigError for what makes no sense.
-    """
+    """How much what is known at one pose says of another: exp(-(d^2 / distance_m^2 + a^2 / angle_rad^2) / 2), d metres
+    and a radians apart. Raises ConfigError for what makes no sense."""
 
     distance_m: float
     angle_rad: float
-    shrinkage: float
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not 0 < value < math.inf:  # not `<=`: NaN has to fail too
                 raise ConfigError(f"correction: {name} is {value}, must be positive")
 
-    def weights(self, views: Float, map_from_camera: Float) -> Float:
-        """(V,) of views (V, 4, 4) for a pose (4, 4), 0 to 1."""
-        distances, angles = pose_distances(views, map_from_camera)
-        weights: Float = np.exp(-((distances / self.distance_m) ** 2 + (angles / self.angle_rad) ** 2) / 2)
-        return weights
+    def __call__(self, distances: Float, angles: Float) -> Float:
+        """0 to 1, of any shape, for such distances (metres) and angles (radians)."""
+        values: Float = np.exp(-((distances / self.distance_m) ** 2 + (angles / self.angle_rad) ** 2) / 2)
+        return values
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectionField:
-    """Corrections (V, 6) of the poses that the map gives near V views: steps as `pose_refinement.perturb` has them,
-    metres and radians along the axes of the place. `poses` (V, 4, 4): map_from_camera of the views, each in the frame
-    of its place; `places` (V,) int32: an index into `Manifest.places`. Raises ConfigError."""
+    """A smooth function of the viewpoint, the mean of a Gaussian process (simple kriging), that says by which step a
+    pose near V views has to be moved: sum of k(pose, view) times the view's `coefficients` (V, 6).
+
+    A step is as `pose_refinement.perturb` has it: metres and radians along the axes of the place. `poses` (V, 4, 4):
+    map_from_camera of the views, each in the frame of its place; `places` (V,) int32: an index into `Manifest.places`.
+    Raises ConfigError.
+    """
 
     poses: Float
-    corrections: Float
+    coefficients: Float
     places: NDArray[np.int32]
     kernel: CorrectionKernel
 
     def __post_init__(self) -> None:
-        n = len(self.corrections)
+        n = len(self.coefficients)
         require_finite("correction: poses", self.poses, (n, 4, 4))
-        require_finite("correction: corrections", self.corrections, (n, 6))
+        require_finite("correction: coefficients", self.coefficients, (n, 6))
         require_finite("correction: places", self.places, (n,))
         if n == 0:
             raise ConfigError("correction: it has no views")
@@ -68,21 +67,21 @@ class CorrectionField:
             raise ConfigError(f"correction: view {view} has {rigid_fault(self.poses[view])}")
         if (np.abs(self.poses[:, :3, 3]) > MAX_COORDINATE_M).any():
             raise ConfigError(f"correction: a view is more than {MAX_COORDINATE_M:g} m from the map's origin")
-        if (large := np.abs(self.corrections).max(axis=1) > MAX_CORRECTION).any():
+        if (large := np.abs(self.coefficients).max(axis=1) > MAX_COEFFICIENT).any():
             row = int(np.argmax(large))
-            raise ConfigError(f"correction: row {row} is {self.corrections[row].tolist()}, more than {MAX_CORRECTION}")
+            values = self.coefficients[row].tolist()
+            raise ConfigError(f"correction: row {row} has the coefficients {values}, more than {MAX_COEFFICIENT:g}")
 
     def __len__(self) -> int:
-        return len(self.corrections)
+        return len(self.coefficients)
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "CorrectionField":
-        return CorrectionField(self.poses[rows], self.corrections[rows], self.places[rows], self.kernel)
+        return CorrectionField(self.poses[rows], self.coefficients[rows], self.places[rows], self.kernel)
 
     def step(self, map_from_camera: Float) -> Float:
-        """The step (6,) that corrects a camera's pose (4, 4): sum w c / (sum w + shrinkage), w by the kernel; next to
-        nothing where no view is near. All views count, of whatever place."""
-        weights = self.kernel.weights(self.poses, map_from_camera)
-        step: Float = weights @ self.corrections / (weights.sum() + self.kernel.shrinkage)
+        """The step (6,) that corrects a camera's pose (4, 4); next to nothing where no view is near. All views count,
+        of whatever place."""
+        step: Float = self.kernel(*pose_distances(self.poses, map_from_camera)) @ self.coefficients
         return step
 
 

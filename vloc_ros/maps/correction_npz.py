@@ -11,16 +11,16 @@ from vloc_ros.maps.names import CORRECTION_FILE
 from vloc_ros.maps.npz import COUNT, REAL, decode_npz, encode_npz, require_arrays, rounded
 
 SHORT = (np.dtype(np.float16), *REAL)
-KINDS = {"poses": REAL, "corrections": SHORT, "places": COUNT, "kernel": REAL}
-PARAMETERS = ("distance_m", "angle_rad", "shrinkage")  # of `kernel`, in this order
+KINDS = {"poses": REAL, "coefficients": SHORT, "places": COUNT, "kernel": REAL}
+PARAMETERS = ("distance_m", "angle_rad")  # of `kernel`, in this order
 
 
 def encode_correction(field: CorrectionField) -> bytes:
-    """The arrays as a compressed npz: poses as seven numbers, float32 unless that moves one by 0.1 mm, and corrections
-    in float16, which keeps a thousandth of each."""
+    """The arrays as a compressed npz: poses as seven numbers, float32 unless that moves one by 0.1 mm, and
+    coefficients in float16, which keeps a thousandth of each."""
     arrays = {
         "poses": rounded(np.stack([pose_vector(pose) for pose in field.poses])),
-        "corrections": field.corrections.astype(np.float16),
+        "coefficients": field.coefficients.astype(np.float16),
         "places": field.places,
         "kernel": np.array([getattr(field.kernel, name) for name in PARAMETERS], np.float32),
     }
@@ -38,7 +38,7 @@ def decode_correction(content: bytes) -> CorrectionField:
     try:
         return CorrectionField(
             poses=_matrices(arrays["poses"].astype(np.float64)),
-            corrections=arrays["corrections"].astype(np.float64),
+            coefficients=arrays["coefficients"].astype(np.float64),
             places=arrays["places"],
             kernel=CorrectionKernel(*arrays["kernel"].astype(np.float64).tolist()),
         )

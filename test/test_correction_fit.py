@@ -1,0 +1,128 @@
+"""Fitting a correction field: it finds smooth errors near the views, and is not kept where there is only noise."""
+
+import math
+
+import numpy as np
+import pytest
+
+from vloc_ros.core.correction import CorrectionField
+from vloc_ros.geometry.pose_error import error_vector
+from vloc_ros.geometry.pose_refinement import perturb
+from vloc_ros.geometry.transforms import from_quaternion, invert
+from vloc_ros.training.correction import PosePairs, fit_correction, predictions
+
+SIZES = np.repeat([0.01, 0.004], 3)  # metres, radians
+FRAMES, BLOCK = 250, 10
+
+
+def true_pose(at: float, place: int = 0) -> np.ndarray:
+    """On a path of 6 m, `at` from 0 to 1, that looks around; another one in each place."""
+    yaw = 2.5 * math.sin(5 * at + place)
+    position = [3 * math.cos(2 * at), 3 * math.sin(2 * at) + 50 * place, 0.2 * math.sin(20 * at)]
+    return from_quaternion([0, math.sin(yaw / 2), 0, math.cos(yaw / 2)], position)
+
+
+def smooth_error(pose: np.ndarray) -> np.ndarray:
+    """A step that varies over half a metre or so, and with the direction of view."""
+    x, y, _ = pose[:3, 3]
+    waves = np.sin([3 * x + 1, 2 * y, 3 * x - y, 2 * x + 2 * y, 3 * y + 1, x - 3 * y])
+    return np.asarray(SIZES * (waves + pose[0, 2]))
+
+
+def make_pairs(
+    rng: np.random.Generator, rows: np.ndarray, smooth: float = 1.0, noise: float = 0.2, places: int = 1
+) -> PosePairs:
+    indices = (rows // BLOCK % places).astype(np.int32)
+    true = np.stack([true_pose(row / FRAMES, place) for row, place in zip(rows, indices, strict=True)])
+    steps = [smooth * smooth_error(pose) + noise * SIZES * rng.normal(size=6) for pose in true]
+    estimated = np.stack([perturb(pose, -step) for pose, step in zip(true, steps, strict=True)])
+    return PosePairs(estimated, true, indices, rows // BLOCK)
+
+
+def split() -> tuple[np.ndarray, np.ndarray]:
+    """Mapping and held-out frames: every fifth block of ten."""
+    rows = np.arange(FRAMES)
+    held = rows // BLOCK % 5 == 2
+    return rows[~held], rows[held]
+
+
+def errors(pairs: PosePairs, field: CorrectionField | None) -> np.ndarray:
+    steps = pairs.steps - (0 if field is None else predictions(field, pairs))
+    return np.asarray(np.linalg.norm(steps.reshape(-1, 2, 3), axis=2))
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_smooth_errors_are_found_near_the_views(places: int) -> None:
+    rng = np.random.default_rng(0)
+    mapping, held_out = split()
+    fit = make_pairs(rng, mapping, places=places), make_pairs(rng, held_out, places=places)
+    field, report = fit_correction(*fit)
+    assert field is not None
+    assert report is not None
+    assert report.kept
+    before, after = np.median(errors(fit[1], None), axis=0), np.median(errors(fit[1], field), axis=0)
+    assert (after < 0.6 * before).all()
+    np.testing.assert_allclose(before, (report.before_m, report.before_rad))
+    np.testing.assert_allclose(after, (report.after_m, report.after_rad))
+    assert "not kept" not in report.describe()
+    fresh = make_pairs(np.random.default_rng(9), held_out, noise=0.0, places=places)
+    assert (np.median(errors(fresh, field), axis=0) < 0.5 * np.median(errors(fresh, None), axis=0)).all()
+
+
+def test_nothing_is_said_far_from_the_views() -> None:
+    mapping, held_out = split()
+    rng = np.random.default_rng(1)
+    field, _ = fit_correction(make_pairs(rng, mapping), make_pairs(rng, held_out))
+    assert field is not None
+    far = true_pose(0.5)
+    far[:3, 3] += [0, 0, 3.0]
+    turned = true_pose(0.5) @ from_quaternion([1, 0, 0, 0], [0, 0, 0])  # upside down
+    for pose in (far, turned):
+        assert np.abs(field.step(pose)).max() < 1e-6
+
+
+def test_wrong_poses_do_no_harm() -> None:
+    """A tenth of the frames, as if they had not been there."""
+    mapping, held_out = split()
+    rng = np.random.default_rng(2)
+    pairs, queries = make_pairs(rng, mapping), make_pairs(rng, held_out)
+    wrong = rng.random(len(pairs)) < 0.1
+    estimated = pairs.estimated.copy()
+    for row in np.flatnonzero(wrong):
+        estimated[row] = perturb(estimated[row], rng.normal(0, rng.choice([0.05, 1.0]), 6))
+    bad = PosePairs(estimated, pairs.true, pairs.places, pairs.blocks)
+    (without, _), (with_bad, _) = fit_correction(pairs[~wrong], queries), fit_correction(bad, queries)
+    assert (np.median(errors(queries, with_bad), axis=0) < 1.1 * np.median(errors(queries, without), axis=0)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_field_of_noise_is_not_kept(seed: int) -> None:
+    mapping, held_out = split()
+    rng = np.random.default_rng(seed)
+    field, report = fit_correction(make_pairs(rng, mapping, 0.0, 1.0), make_pairs(rng, held_out, 0.0, 1.0))
+    assert field is None
+    assert report is not None
+    assert not report.kept
+    assert report.describe().endswith("not kept")
+
+
+def test_errors_that_other_frames_do_not_have_are_not_kept() -> None:
+    """The mapping frames are off smoothly, the held-out ones are not."""
+    mapping, held_out = split()
+    rng = np.random.default_rng(3)
+    field, _ = fit_correction(make_pairs(rng, mapping), make_pairs(rng, held_out, smooth=0.0, noise=1.0))
+    assert field is None
+
+
+def test_too_few_poses_tell_nothing() -> None:
+    rng = np.random.default_rng(4)
+    few, many = make_pairs(rng, np.arange(15)), make_pairs(rng, np.arange(100))
+    assert fit_correction(few, many) == (None, None)
+    assert fit_correction(many, few) == (None, None)
+
+
+def test_steps_lead_from_the_estimate_to_the_truth() -> None:
+    pairs = make_pairs(np.random.default_rng(5), np.arange(30))
+    for estimated, true, step in zip(pairs.estimated, pairs.true, pairs.steps, strict=True):
+        assert np.abs(error_vector(perturb(estimated, step), true)).max() < 1e-12
+        assert np.abs(invert(perturb(estimated, step)) @ true - np.eye(4)).max() < 1e-12

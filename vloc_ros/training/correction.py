@@ -1,0 +1,188 @@
+"""The correction field of a finished map, from where it places frames whose poses are known.
+
+Frames that the map was made from say how its errors vary with the viewpoint. Whether they say it of other frames too is
+measured on those that were kept back: there the gain is chosen, and whether the map gets a field at all. Consecutive
+frames see nearly the same, so that nothing is ever measured with a field of the frame's own block.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
+from vloc_ros.geometry.transforms import pose_distances
+
+Float = NDArray[np.float64]
+
+DISTANCES_M = (0.1, 0.2, 0.4)
+ANGLES_DEG = (8.0, 16.0, 32.0)
+NOISES = (0.3, 1.0, 3.0)  # variance of what varies from frame to frame, over that of what varies with the viewpoint
+GAINS = (0.5, 0.75, 1.0, 1.25, 1.5)  # of frames that the map was not made from: their errors are larger
+FEWEST_PAIRS = 20  # of each kind; fewer tell nothing
+ROUNDS = 5  # of finding outliers
+OUTLIER = 3.0  # so many times the usual difference from what the views around say
+LEAST_GAIN = 0.05  # share of the error that a field has to take away to be worth its bytes
+
+
+@dataclass(frozen=True, eq=False)
+class PosePairs:
+    """Where a map placed N frames, `estimated` (N, 4, 4), and where they were, `true` (N, 4, 4); their `places` (N,),
+    and `blocks` (N,): frames that follow each other have the same."""
+
+    estimated: Float
+    true: Float
+    places: NDArray[np.int32]
+    blocks: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.estimated)
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "PosePairs":
+        return PosePairs(self.estimated[rows], self.true[rows], self.places[rows], self.blocks[rows])
+
+    @cached_property
+    def steps(self) -> Float:
+        """The steps (N, 6) from the estimated to the true poses."""
+        return np.array([error_vector(*pair) for pair in zip(self.true, self.estimated, strict=True)]).reshape(-1, 6)
+
+    def not_wrong(self) -> "PosePairs":
+        """Without those that are in quite another place."""
+        steps = self.steps
+        near = np.linalg.norm(steps[:, :3], axis=1) <= NOT_WRONG_POSE.metres
+        return self[near & (np.linalg.norm(steps[:, 3:], axis=1) <= math.radians(NOT_WRONG_POSE.degrees))]
+
+
+@dataclass(frozen=True)
+class CorrectionReport:
+    """Medians of the held-out frames without and with the field; `kept`: whether the map gets it."""
+
+    kept: bool
+    frames: int
+    before_m: float
+    before_rad: float
+    after_m: float
+    after_rad: float
+
+    def describe(self) -> str:
+        """A person's line."""
+        before = f"{100 * self.before_m:.2f} cm, {math.degrees(self.before_rad):.2f} deg"
+        after = f"{100 * self.after_m:.2f} cm, {math.degrees(self.after_rad):.2f} deg"
+        return f"correction field: {before} -> {after} on {self.frames} held-out frames" + (
+            "" if self.kept else ", not kept"
+        )
+
+
+def fit_correction(mapping: PosePairs, held_out: PosePairs) -> tuple[CorrectionField | None, CorrectionReport | None]:
+    """The field that moves the held-out poses nearest to the truth, from the errors of those of mapping frames; None
+    where it does not help them. No report where there are too few poses to tell."""
+    mapping, held_out = mapping.not_wrong(), held_out.not_wrong()
+    if min(len(mapping), len(held_out)) < FEWEST_PAIRS:
+        return None, None
+    field = _likeliest(mapping[_agreeing(mapping)]).field()
+    steps, found, units = held_out.steps, predictions(field, held_out), _units(held_out.steps)
+    gain = min(GAINS, key=lambda gain: float(_sizes(steps - gain * found, units).mean()))
+    left = steps - gain * found
+    kept = _is_less(_sizes(left, units), _sizes(steps, units), held_out.blocks)
+    report = CorrectionReport(kept, len(steps), *_medians(steps), *_medians(left))
+    return (replace(field, coefficients=gain * field.coefficients) if kept else None), report
+
+
+def predictions(field: CorrectionField, pairs: PosePairs) -> Float:
+    """The steps (N, 6) by which the field would move the estimated poses."""
+    steps = np.zeros((len(pairs), 6))
+    for place in np.unique(pairs.places):
+        views, rows = field.places == place, np.flatnonzero(pairs.places == place)
+        if views.any():
+            steps[rows] = [field[views].step(pose) for pose in pairs.estimated[rows]]
+    return steps
+
+
+@dataclass(frozen=True, eq=False)
+class _Process:
+    """A Gaussian process over the true poses of pairs, which it was told the steps of."""
+
+    pairs: PosePairs
+    kernel: CorrectionKernel
+    inverse: Float  # (N, N) of the covariance of the steps, over the variance of the process
+
+    @staticmethod
+    def of(pairs: PosePairs, apart: tuple[Float, Float], kernel: CorrectionKernel, noise: Float | float) -> "_Process":
+        """`apart`: as `_apart` has it; `noise`: of all, or of each (N,)."""
+        inverse: Float = np.linalg.inv(kernel(*apart) + noise * np.eye(len(pairs))).astype(np.float64)
+        return _Process(pairs, kernel, inverse)
+
+    def field(self) -> CorrectionField:
+        return CorrectionField(self.pairs.true, self.inverse @ self.pairs.steps, self.pairs.places, self.kernel)
+
+    def left_out(self, groups: NDArray[np.int64]) -> Float:
+        """What (N, 6) is left of the steps when each is predicted from those of other groups (N,) only: Q_GG^-1 (Q s)_G
+        with Q the inverse covariance (Rasmussen and Williams 2006, equation 5.12, for groups)."""
+        coefficients = self.inverse @ self.pairs.steps
+        left = np.empty_like(coefficients)
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            left[rows] = np.linalg.solve(self.inverse[np.ix_(rows, rows)], coefficients[rows])
+        return left
+
+
+def _apart(pairs: PosePairs) -> tuple[Float, Float]:
+    """How far the true poses are from each other: metres and radians (N, N), infinitely in different places."""
+    found = [pose_distances(pairs.true, pose) for pose in pairs.true]
+    same = pairs.places[:, None] == pairs.places
+    return np.where(same, [each for each, _ in found], np.inf), np.array([each for _, each in found])
+
+
+def _agreeing(pairs: PosePairs) -> NDArray[np.bool_]:
+    """Which (N,) pairs are not far off what the views around them say. Pairs that are off have the less of a say in
+    that the more they are off (Cauchy), so that they do not discredit those beside them."""
+    around, apart, units = (
+        CorrectionKernel(DISTANCES_M[1], math.radians(ANGLES_DEG[1])),
+        _apart(pairs),
+        _units(pairs.steps),
+    )
+    sizes = np.zeros(len(pairs))
+    for _ in range(ROUNDS):
+        noise = NOISES[1] * (1 + (sizes / max(1e-9, float(np.median(sizes)))) ** 2)
+        sizes = _sizes(_Process.of(pairs, apart, around, noise).left_out(np.arange(len(pairs))), units)
+    agreeing: NDArray[np.bool_] = sizes <= OUTLIER * np.median(sizes)
+    return agreeing
+
+
+def _likeliest(pairs: PosePairs) -> _Process:
+    """The one with which the other blocks say best what the pairs of a block are off by."""
+    apart, units = _apart(pairs), _units(pairs.steps)
+    kernels = [CorrectionKernel(distance, math.radians(angle)) for distance, angle in product(DISTANCES_M, ANGLES_DEG)]
+    processes = (_Process.of(pairs, apart, kernel, noise) for kernel, noise in product(kernels, NOISES))
+    return min(processes, key=lambda process: float(_sizes(process.left_out(pairs.blocks), units).mean()))
+
+
+def _units(steps: Float) -> Float:
+    """(6,) What a metre and a radian of error count: their medians one each."""
+    return np.repeat(np.maximum(_medians(steps), 1e-9), 3)
+
+
+def _medians(steps: Float) -> tuple[float, float]:
+    """Of steps (N, 6): metres, radians."""
+    lengths = np.linalg.norm(steps.reshape(-1, 2, 3), axis=2)
+    metres, radians = np.median(lengths, axis=0).tolist()
+    return metres, radians
+
+
+def _sizes(steps: Float, units: Float) -> Float:
+    """(N,) The sizes of steps (N, 6) in these units."""
+    sizes: Float = np.linalg.norm(steps / units, axis=1)
+    return sizes
+
+
+def _is_less(after: Float, before: Float, blocks: NDArray[np.int64]) -> bool:
+    """Whether errors are less by LEAST_GAIN at least, and by more than chance: two standard errors, of blocks."""
+    shares = np.array(
+        [1 - after[blocks == block].mean() / before[blocks == block].mean() for block in np.unique(blocks)]
+    )
+    least = 2 * shares.std(ddof=1) / math.sqrt(len(shares)) if len(shares) > 1 else math.inf
+    return bool(shares.mean() > max(LEAST_GAIN, least))
