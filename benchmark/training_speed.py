@@ -90,7 +90,7 @@ def main() -> None:
     recipe: DenseRecipe = load_recipe(method)
     frames, regions = open_frames(options.workdir / "frames"), load_regions(options.workdir / "regions.npz")
     objective = recipe.objective(regions)
-    settings = BatchSettings(method.stride, batch_size, recipe.augmentation, training.seed)
+    settings = BatchSettings(recipe.options.stride, batch_size, recipe.augmentation, training.seed)
     source = make_source(frames, settings, device)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(objective, source, training, Path(directory), Workers())

@@ -85,8 +85,8 @@ def test_a_surface_is_the_mesh_or_the_depth_fused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(geometry_kinds, "fuse_depth", lambda dataset, advance: dataset)
     fused, given, frames = surface_kind(None), surface_kind(Path("hall.ply")), WallAndBox(views(3))
     assert (fused, given) == (DepthSurface(), MeshSurface(Path("hall.ply")))
-    assert fused.make(frames, Silent()) is frames  # type: ignore[comparison-overlap]
-    assert given.make(frames, Silent()) == Path("hall.ply")  # type: ignore[comparison-overlap]
+    assert fused.make(Place("", frames), Silent()) is frames  # type: ignore[comparison-overlap]
+    assert given.make(Place("", frames), Silent()) == Path("hall.ply")  # type: ignore[comparison-overlap]
 
 
 def test_parity_sees_wrong_labels_and_turned_votes(objective: VSNetObjective, images: np.ndarray) -> None:

@@ -76,7 +76,7 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
 
     group.add_argument(
         "--width", type=int, metavar="PIXELS",
-        help="of the network's input (default: 320; of vsnet's preset xfeat 640)",
+        help="of the network's input (default: 320; of vsnet's preset xfeat 640, of pram at most 640)",
     )  # fmt: skip
     novel_views = group.add_argument(
         "--novel-views", type=float, metavar="COUNT",
@@ -163,8 +163,9 @@ def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
 
 
 COMMAND = Command(
-    "Make a map from posed images, in stages: sources, geometry, regions, samples, training, export, calibration. "
-    "Interrupted, the same command continues where it was; a stage whose inputs have not changed is not repeated.",
+    "Make a map from posed images, in stages: sources, geometry, regions, samples, training, export, calibration; with "
+    "the method pram sources, features, geometry, regions, export, calibration. Interrupted, the same command goes on "
+    "where it was; a stage whose inputs have not changed is not repeated.",
     add_arguments,
     run,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.feature_spec import FeatureSpec
+from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.camera import Camera
@@ -73,6 +73,12 @@ def shapes(frames: int, features: FeatureSpec) -> dict[str, tuple[type[np.generi
         "depths": (np.float32, (frames, k)),
         "intrinsics": (np.float64, (frames, 4)),
     }
+
+
+def cache_files(directory: Path) -> tuple[Path, ...]:
+    """What `extract_features` writes."""
+    arrays = (array_file(name) for name in shapes(0, FeatureSpec(SIFT, 1, SIFT_DIMENSIONS)))
+    return directory / CONTENT, directory / DONE, *(directory / name for name in arrays)
 
 
 def open_features(directory: Path) -> FeatureCache:

@@ -3,23 +3,27 @@
 The fields of a kind are its options; what it reads besides frames is in `files`.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from vloc_ros.datasets.types import Dataset
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views
+from vloc_ros.mapping.frame_features import read_frame_features
 from vloc_ros.mapping.place_geometry import Place, PlaceGeometry, Shape, figures_of
+from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.sparse import SparsePoints, sparsified_depth
 from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
 from vloc_ros.progress import Progress
+
+THREADS = min(4, os.cpu_count() or 1)
 
 
 class GeometryKind(Protocol):
@@ -44,7 +48,7 @@ class GeometryKind(Protocol):
         """Raise ConfigError if it cannot be of so many places."""
         ...
 
-    def make(self, frames: Dataset, progress: Progress) -> Shape:
+    def make(self, place: Place, progress: Progress) -> Shape:
         """The shape of one place, metres, in its own map frame. Raises VlocError for a place that it cannot be of."""
         ...
 
@@ -60,9 +64,9 @@ class DepthSurface:
     def require_places(self, count: int) -> None:
         pass
 
-    def make(self, frames: Dataset, progress: Progress) -> Shape:
+    def make(self, place: Place, progress: Progress) -> Shape:
         with progress.bar("surface") as advance:
-            return fuse_depth(frames, advance=advance)
+            return fuse_depth(place.frames, advance=advance)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class MeshSurface:
         if count > 1:
             raise ConfigError(f"{self.path}: one mesh for {count} places")
 
-    def make(self, frames: Dataset, progress: Progress) -> Shape:
+    def make(self, place: Place, progress: Progress) -> Shape:
         return surface_from_mesh(self.path)
 
 
@@ -103,8 +107,8 @@ class ColmapPoints:
         if count > 1:
             raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
 
-    def make(self, frames: Dataset, progress: Progress) -> Shape:
-        return read_colmap(self.directory, frames)
+    def make(self, place: Place, progress: Progress) -> Shape:
+        return read_colmap(self.directory, place.frames)
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,30 @@ class DepthCorners:
     def require_places(self, count: int) -> None:
         pass
 
-    def make(self, frames: Dataset, progress: Progress) -> Shape:
+    def make(self, place: Place, progress: Progress) -> Shape:
         with progress.bar("points") as advance:
-            return sparsified_depth(frames, self.count, advance)
+            return sparsified_depth(place.frames, self.count, advance)
+
+
+@dataclass(frozen=True)
+class DepthTracks:
+    """Key points of several frames that show the same point, by their descriptors, the poses and the depth."""
+
+    reads_depth: ClassVar[bool] = True
+    labels_any_view: ClassVar[bool] = False
+    files: ClassVar[tuple[Path, ...]] = ()
+
+    def require_places(self, count: int) -> None:
+        pass
+
+    def make(self, place: Place, progress: Progress) -> Shape:
+        if not place.frames.has_depth:
+            where = f"place '{place.name}': " if place.name else ""
+            raise DatasetError(f"points: {where}the frames have no depth to make points of")
+        assert place.features is not None
+        with progress.bar("depth of key points") as advance:
+            read = read_frame_features(place.frames, place.features, place.features.size, THREADS, advance)
+        return reconstruct(read, threads=THREADS, progress=progress)
 
 
 def surface_kind(mesh: Path | None) -> DepthSurface | MeshSurface:
@@ -143,11 +168,12 @@ def make_place_geometry(kind: GeometryKind, place: Place, source: str, progress:
     if kind.reads_depth and frames.has_depth:
         depth, share = _read_depth(place, source, progress)
         frames = CorrectedDepth(frames, depth)
-    shape = kind.make(frames, progress)
+    shape = kind.make(replace(place, frames=frames), progress)
     if isinstance(shape, SparsePoints):
         used = len(shape.seen)
     elif isinstance(shape, Reconstruction):
         used = shape.frames_used
+        progress.say(shape.describe())
     else:
         used = min(len(frames), MAX_FRAMES) if isinstance(kind, DepthSurface) else 0
     return PlaceGeometry(place.name, shape, depth, figures_of(shape, used, len(frames), share))

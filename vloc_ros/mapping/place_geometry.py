@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vloc_ros.datasets.subset import WithoutDepth
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
+from vloc_ros.features.cache import FeatureCache
 from vloc_ros.files import write_text
 from vloc_ros.mapping.array_files import group, grouped, loaded_arrays, save_arrays
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection
@@ -25,10 +26,12 @@ Shape: TypeAlias = Surface | SparsePoints | Reconstruction
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """One place that is to be mapped: its name, and its frames as they were recorded."""
+    """One place that is to be mapped: its name, and its frames as they were recorded; `features`: their key points, of
+    sparse methods."""
 
     name: str
     frames: Dataset
+    features: FeatureCache | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a method divides places into, and keeps of that: landmarks of each place, and arrays of its own."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.points import Points
 from vloc_ros.mapping.array_files import group, grouped, loaded_arrays, save_arrays
 from vloc_ros.mapping.landmarks import Landmarks
 
@@ -23,10 +24,12 @@ class PlaceRegions:
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Of all places of a map, in their order, and what else the method has to remember of them, as arrays by name."""
+    """Of all places of a map, in their order, and what else the method has to remember of them, as arrays by name.
+    `points`: those of a sparse method's map, whose `regions` are rows of these landmarks."""
 
     places: tuple[PlaceRegions, ...]
     extras: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    points: Points | None = None
 
     def __iter__(self) -> Iterator[PlaceRegions]:
         return iter(self.places)
@@ -54,7 +57,8 @@ class Regions:
     def describe(self) -> str:
         """In one line."""
         extents = self.of_landmarks("extents")
-        return f"{len(extents)} regions, up to {np.median(extents):.2f} m from their centres (median)"
+        points = "" if self.points is None else f"{len(self.points)} points in "
+        return f"{points}{len(extents)} regions, up to {np.median(extents):.2f} m from their centres (median)"
 
 
 def save_regions(path: Path, regions: Regions) -> None:
@@ -62,6 +66,8 @@ def save_regions(path: Path, regions: Regions) -> None:
     arrays: dict[str, Any] = {"names": np.array(regions.names), **grouped("extras", regions.extras)}
     for number, place in enumerate(regions):
         arrays |= grouped(f"{number}", vars(place.landmarks))
+    if (points := regions.points) is not None:
+        arrays |= grouped("points", {each.name: getattr(points, each.name) for each in fields(points)})
     save_arrays(path, arrays)
 
 
@@ -70,4 +76,5 @@ def load_regions(path: Path) -> Regions:
     with loaded_arrays(path, "set of regions") as arrays:
         names = arrays["names"].tolist()
         places = (PlaceRegions(name, Landmarks(**group(arrays, str(number)))) for number, name in enumerate(names))
-        return Regions(tuple(places), group(arrays, "extras"))
+        points = group(arrays, "points")
+        return Regions(tuple(places), group(arrays, "extras"), Points(**points) if points else None)

@@ -37,6 +37,11 @@ METHODS = {
         "vloc_ros.training.hscnet.options:HSCNetOptions",
         "vloc_ros.training.hscnet.recipe:HSCNetRecipe",
     ),
+    "pram": MethodEntry(
+        "vloc_ros.methods.pram.method:PRAMMethod",
+        "vloc_ros.training.pram.options:PRAMOptions",
+        "vloc_ros.training.pram.recipe:PRAMRecipe",
+    ),
 }
 DEFAULT_METHOD = next(iter(METHODS))
 

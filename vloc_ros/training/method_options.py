@@ -15,11 +15,13 @@ STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their
 # Of methods whose network fills a grid; if its encoder does not learn, then FROZEN_STAGES.
 DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "buffer"))
 FROZEN_STAGES = tuple(stage for stage in STAGES if stage != "features")
+# Of methods that match key points.
+SPARSE_STAGES = tuple(stage for stage in STAGES if stage not in ("samples", "buffer"))
 
 
 class MethodOptions(Protocol):
     """Plain values; importing them loads nothing heavy. `stages`: those that its maps are made in, in their order.
-    `preset` is the network's size."""
+    `preset` is the network's size, `width` that of its images, where nobody says another."""
 
     @property
     def method(self) -> str: ...
@@ -31,14 +33,27 @@ class MethodOptions(Protocol):
     def preset(self) -> str: ...
 
     @property
+    def width(self) -> int: ...
+
+
+class DenseOptions(MethodOptions, Protocol):
+    """Of a method whose network fills a grid of cells."""
+
+    @property
     def stride(self) -> int:
         """Network input pixels per output cell."""
         ...
 
+
+class SparseOptions(MethodOptions, Protocol):
+    """Of a method that matches key points with points. `features`: which, as `open_extractor` has it; `key_points`: how
+    many of an image at most."""
+
     @property
-    def width(self) -> int:
-        """Of the network's input, where nobody says another."""
-        ...
+    def features(self) -> str | Path: ...
+
+    @property
+    def key_points(self) -> int: ...
 
 
 @dataclass(frozen=True)

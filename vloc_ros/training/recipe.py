@@ -13,6 +13,7 @@ from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.frames import FrameLabeller
+from vloc_ros.training.method_options import DenseOptions, SparseOptions
 from vloc_ros.training.objective import Objective
 
 
@@ -24,13 +25,28 @@ class Recipe(Protocol):
         ConfigError for what does not go together."""
         ...
 
+    def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
+        """Regions of the places and their landmarks. Raises VlocError for places that cannot be mapped."""
+        ...
+
     def summary(self) -> Mapping[str, Any]:
         """Settings, for people who look at the map."""
         ...
 
 
+class SparseRecipe(Recipe, Protocol):
+    """A method that matches key points with points: `PRAMRecipe` in training/pram/recipe.py. The places that it is
+    given have features, its regions have points."""
+
+    @property
+    def options(self) -> SparseOptions: ...
+
+
 class DenseRecipe(Recipe, Protocol):
     """A method whose network fills a grid of cells: `VSNetRecipe` in training/vsnet/recipe.py and so on."""
+
+    @property
+    def options(self) -> DenseOptions: ...
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -43,10 +59,6 @@ class DenseRecipe(Recipe, Protocol):
     def encoder(self) -> FrozenEncoder | None:
         """A pretrained encoder that does not learn: then its features are computed once, before the training. Raises
         ModelError where it is not installed."""
-        ...
-
-    def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
-        """Regions of the places and their landmarks. Raises VlocError for places that cannot be mapped."""
         ...
 
     def labeller(self, geometry: Geometry, regions: Regions) -> FrameLabeller:

@@ -19,7 +19,7 @@ from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.session import Tensors
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError, ModelError
-from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, open_features, shapes
+from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, cache_files, open_features, shapes
 from vloc_ros.features.extractor import Extractor
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.mapping.labels import undistorted_depth
@@ -113,7 +113,9 @@ def _naming(frame: str) -> Iterator[None]:
 
 
 def _frames_done(directory: Path, content: Mapping[str, Any]) -> int | None:
-    """How far an earlier extraction of the same content has come; None where there is none."""
+    """How far an earlier extraction of the same content has come; None where there is none, or not all of it."""
+    if not all(path.is_file() for path in cache_files(directory)):
+        return None
     try:
         if json.loads((directory / CONTENT).read_text()) != content:
             return None

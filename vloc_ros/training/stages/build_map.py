@@ -14,11 +14,13 @@ from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.method_options import load_recipe
-from vloc_ros.training.recipe import DenseRecipe
+from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
 from vloc_ros.training.stages.buffer_stage import BufferStage
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
 from vloc_ros.training.stages.export_stage import ExportStage
+from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
+from vloc_ros.training.stages.point_map import point_map
 from vloc_ros.training.stages.region_stage import RegionStage
 from vloc_ros.training.stages.sample_stage import (
     SampleStage,
@@ -26,9 +28,16 @@ from vloc_ros.training.stages.sample_stage import (
     default_novel_views,
     require_novel_views,
 )
-from vloc_ros.training.stages.settings import settings_of, source_settings
+from vloc_ros.training.stages.settings import (
+    calibration_settings,
+    feature_settings,
+    require_for_sparse,
+    settings_of,
+    source_settings,
+)
 from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources
-from vloc_ros.training.stages.summary import depth_summary, training_summary
+from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
+from vloc_ros.training.stages.summary import depth_summary, point_summary, training_summary
 from vloc_ros.training.stages.training_stage import TrainingStage
 from vloc_ros.training.stages.untrained_map import untrained_map
 from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
@@ -45,7 +54,11 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
     kind.require_places(len(opened.places))
-    require_novel_views(options.novel_views, kind, opened)
+    is_sparse = "features" in options.method.stages
+    if is_sparse:
+        require_for_sparse(options)
+    else:
+        require_novel_views(options.novel_views, kind, opened)
     if workers.rank == 0:
         require_replaceable(options.out)
     progress = progress if progress is not None and workers.rank == 0 else Silent()
@@ -53,17 +66,20 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
         suppress(Stopped),
         work_directory(options.workdir, options.fresh, workers, progress, options.until) as work,
     ):
-        dense_map(work, options, recipe, kind, opened, workers)
+        if is_sparse:
+            sparse_map(work, options, recipe, kind, opened)
+        else:
+            dense_map(work, options, recipe, kind, opened, workers)
 
 
 def dense_map(
     work: WorkDirectory, options: MapOptions, recipe: DenseRecipe, kind: GeometryKind, opened: Sources, workers: Workers
 ) -> None:
-    """The stages of a method whose network has learned the place."""
+    """The stages of a method whose network fills a grid of cells, and has learned the place."""
     encoder = recipe.encoder()
     gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
     settings = settings_of(options, work.records, novel_views, gpu, workers.count)
-    method, training, samples = options.method, settings.training, settings.samples
+    method, training, samples = recipe.options, settings.training, settings.samples
     workers.share_of(training.options.accumulate)
     held_out = PartlyGrayscale(opened.held_out, training.grey) if training.grey else opened.held_out
 
@@ -80,3 +96,19 @@ def dense_map(
     summary = {**depth_summary(geometry), **training_summary(settings, recipe, trainer)}
     beside = calibration_views(held_out, kind, geometry, untrained.manifest.image_size, samples.seed)
     work.run(CalibrationStage(settings.calibration, untrained, {NETWORK: networks}, held_out, beside, summary))
+
+
+def sparse_map(
+    work: WorkDirectory, options: MapOptions, recipe: SparseRecipe, kind: GeometryKind, opened: Sources
+) -> None:
+    """The stages of a method that matches key points with the points of the place."""
+    method, wanted = recipe.options, feature_settings(options)
+
+    sources = work.run(SourceStage(source_settings(options), opened))
+    sources = work.run(FeatureStage(wanted, method, sources))
+    geometry = work.run(GeometryStage(kind, sources))
+    regions = work.run(RegionStage(method, recipe, sources, geometry))
+    networks = work.run(SparseExportStage(method, wanted.size(sources.training.camera(0))))
+    uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
+    summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
+    work.run(CalibrationStage(calibration_settings(options), uncalibrated, networks, opened.held_out, (), summary))

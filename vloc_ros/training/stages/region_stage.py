@@ -9,7 +9,7 @@ from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.place_regions import Regions, load_regions, save_regions
 from vloc_ros.progress import Progress
 from vloc_ros.training.method_options import MethodOptions, options_of_stage
-from vloc_ros.training.recipe import DenseRecipe
+from vloc_ros.training.recipe import Recipe
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
@@ -21,7 +21,7 @@ class RegionStage(Stage[Regions]):
     """Has the method's recipe divide the places."""
 
     method: MethodOptions
-    recipe: DenseRecipe
+    recipe: Recipe
     sources: Sources
     geometry: Geometry
 

@@ -16,7 +16,7 @@ from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.progress import Progress
 from vloc_ros.training.frames import FRAME_FILES, FrameReader, TrainingFrames, build_frames, open_frames
 from vloc_ros.training.map_options import NOVEL_VIEWS
-from vloc_ros.training.method_options import MethodOptions, options_of_stage
+from vloc_ros.training.method_options import DenseOptions, options_of_stage
 from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import SampleSettings
 from vloc_ros.training.stages.source_stage import Sources
@@ -59,7 +59,7 @@ class SampleStage(Stage[TrainingFrames]):
     """Reads or renders, shrinks and labels every image once."""
 
     settings: SampleSettings
-    method: MethodOptions
+    method: DenseOptions
     recipe: DenseRecipe
     kind: GeometryKind
     sources: Sources

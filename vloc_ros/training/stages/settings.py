@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from vloc_ros.core.model_spec import Precision
+from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, SIZE_MULTIPLE, MapOptions, TrainingOptions
 from vloc_ros.training.stages.stage_records import Records
 
+EXTRACTOR_MULTIPLE = 4  # pixels: of both sides of the images that key points are found in
 # What a training may be changed in while it is continued: a map that is not good enough yet can be trained for longer.
 MAY_CHANGE = ("minutes", "epochs", "compile")
 
@@ -49,6 +51,21 @@ class SampleSettings:
 
 
 @dataclass(frozen=True)
+class FeatureSettings:
+    """In which images key points are found: of that `width`, or as wide as they were recorded, if that is less."""
+
+    width: int
+
+    def size(self, camera: Camera) -> tuple[int, int]:
+        """Width and height of these images for those of that camera."""
+        width = min(self.width, camera.width) // EXTRACTOR_MULTIPLE * EXTRACTOR_MULTIPLE
+        return width, EXTRACTOR_MULTIPLE * max(1, round(width * camera.height / camera.width / EXTRACTOR_MULTIPLE))
+
+    def inputs(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """How the network learns: `options` with nothing left open; `grey` is the share of images without colours."""
 
@@ -84,7 +101,8 @@ class CalibrationSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of all stages that have some; those of geometry and regions are the method's (`training.recipe`)."""
+    """Of all stages of a dense method that have some; those of geometry and regions are the method's
+    (`training.recipe`)."""
 
     sources: SourceSettings
     samples: SampleSettings
@@ -114,8 +132,28 @@ def settings_of(options: MapOptions, earlier: Records, novel_views: float, gpu: 
         samples=SampleSettings(options.width or options.method.width, options.novel_views, training.seed),
         training=TrainingSettings(training, options.grey),
         export=ExportSettings(tuple(dict.fromkeys(("float32", *options.precisions)))),
-        calibration=CalibrationSettings(options.out, options.frame_id, options.false_positive_rate),
+        calibration=calibration_settings(options),
     )
+
+
+def require_for_sparse(options: MapOptions) -> None:
+    """Raise ConfigError for an option that sparse methods have no use for."""
+    for name, given in (
+        ("novel-views", options.novel_views),
+        ("grey", options.grey),
+        ("precision", options.precisions),
+        ("mesh", options.mesh),
+    ):
+        if given:
+            raise ConfigError(f"--{name} {given}: has no effect on a map of {options.method.method}")
+
+
+def feature_settings(options: MapOptions) -> FeatureSettings:
+    return FeatureSettings(options.width or options.method.width)
+
+
+def calibration_settings(options: MapOptions) -> CalibrationSettings:
+    return CalibrationSettings(options.out, options.frame_id, options.false_positive_rate)
 
 
 def source_settings(options: MapOptions) -> SourceSettings:

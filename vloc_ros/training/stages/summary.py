@@ -3,10 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from vloc_ros.mapping.place_geometry import Geometry
+from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.training.device import arithmetic
-from vloc_ros.training.recipe import DenseRecipe
-from vloc_ros.training.stages.settings import Settings
+from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
+from vloc_ros.training.stages.settings import Settings, SourceSettings
 from vloc_ros.training.trainer import Trainer
 
 
@@ -14,6 +17,28 @@ def depth_summary(geometry: Geometry) -> dict[str, Any]:
     """How the depth of each place was corrected, in JSON's types."""
     corrections = geometry.depth_corrections.items()
     return {f"depth_correction_{name}" if name else "depth_correction": asdict(each) for name, each in corrections}
+
+
+def point_summary(settings: SourceSettings, recipe: SparseRecipe, geometry: Geometry) -> dict[str, Any]:
+    """The same of a map of points: how many observations they have, and by how much poses were adjusted."""
+    shapes = [place.shape for place in geometry if isinstance(place.shape, Reconstruction)]
+    moved, turned = (np.concatenate(each) for each in zip(*(shape.pose_changes() for shape in shapes), strict=True))
+    return {
+        "dataset": settings.dataset,
+        "split": settings.split,
+        **recipe.summary(),
+        "reconstructed_points": sum(map(len, shapes)),
+        "observations": sum(len(shape.frames) for shape in shapes),
+        "poses_moved_m": {"median": _rounded(np.median(moved)), "most": _rounded(moved.max())},
+        "poses_turned_deg": {
+            "median": _rounded(np.degrees(np.median(turned))),
+            "most": _rounded(np.degrees(turned.max())),
+        },
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def training_summary(settings: Settings, recipe: DenseRecipe, trainer: Trainer) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.feature_buffer import CellSource, FeatureBuffer
 from vloc_ros.training.frames import TrainingFrames
-from vloc_ros.training.method_options import MethodOptions, options_of_stage
+from vloc_ros.training.method_options import DenseOptions, options_of_stage
 from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import TrainingSettings
 from vloc_ros.training.stages.stage import Stage
@@ -42,7 +42,7 @@ class TrainingStage(Stage[Trainer]):
     localized in meanwhile."""
 
     settings: TrainingSettings
-    method: MethodOptions
+    method: DenseOptions
     recipe: DenseRecipe
     regions: Regions
     frames: TrainingFrames

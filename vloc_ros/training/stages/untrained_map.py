@@ -1,17 +1,20 @@
 """A map as it is before anything was learned: what measures a network while it learns starts from it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vloc_ros.core.grey import IMAGES, kind_of_images
 from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest, places_apart
 from vloc_ros.core.types import LandmarkMap
+from vloc_ros.mapping.place_geometry import Place
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.training.calibrate import OPEN_GATE
 from vloc_ros.training.deploy import deployed_spec
 from vloc_ros.training.frames import TrainingFrames
-from vloc_ros.training.method_options import MethodOptions
+from vloc_ros.training.method_options import DenseOptions
 from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.source_stage import Sources
 
@@ -19,7 +22,7 @@ CHECKED_COLORS = 50  # of the training images, whether they have any
 
 
 def untrained_map(
-    method: MethodOptions,
+    method: DenseOptions,
     recipe: DenseRecipe,
     frame_id: str,
     grey: float,
@@ -28,24 +31,38 @@ def untrained_map(
     frames: TrainingFrames,
 ) -> LandmarkMap:
     """With a gate that lets everything through. `grey`: the share of images that lose their colours in training."""
-    name, parts = method.method, [place.frames for place in sources.places]
-    views = [part.map_from_camera(index) for part in parts for index in range(len(part))]
-    fields_of_view = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
     camera = sources.training.camera(0)
     grid = deployed_spec(frames.camera(0), method.stride, camera, recipe.outputs)
     manifest = Manifest(
-        method=name,
+        method=method.method,
         frame_id=frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         image_size=grid.image_size,
         models=grid.models,
         gate=OPEN_GATE,
         training={
-            FIELD_OF_VIEW: [min(fields_of_view), max(fields_of_view)],
+            FIELD_OF_VIEW: fields_of_view(sources),
             IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], grey),
         },
         places=places_apart([name for name in regions.names if name], frame_id),
     )
+    return landmark_map_of(regions, manifest, [poses_of(place) for place in sources.places])
+
+
+def poses_of(place: Place) -> NDArray[np.float64]:
+    """Of the frames of a place (F, 4, 4), as they were recorded."""
+    return np.stack([place.frames.map_from_camera(index) for index in range(len(place.frames))])
+
+
+def fields_of_view(sources: Sources) -> list[float]:
+    """The smallest and the largest, for the manifest."""
+    parts = [place.frames for place in sources.places]
+    found = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
+    return [min(found), max(found)]
+
+
+def landmark_map_of(regions: Regions, manifest: Manifest, views: Sequence[NDArray[np.float64]]) -> LandmarkMap:
+    """The map of some regions; `views`: poses (F, 4, 4) of the mapping images of each place."""
     return LandmarkMap(
         ids=np.arange(len(regions.positions), dtype=np.int32),
         positions=regions.positions,
@@ -53,7 +70,8 @@ def untrained_map(
         extents=regions.of_landmarks("extents"),
         observations=regions.of_landmarks("observations"),
         manifest=manifest,
-        mapping_views=np.stack(views),
+        mapping_views=np.concatenate(views),
         places=regions.place_of_landmark,
-        view_places=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+        view_places=np.repeat(np.arange(len(views), dtype=np.int32), [len(each) for each in views]),
+        points=regions.points,
     )

@@ -1,0 +1,249 @@
+"""`vloc map --method pram` end to end on some views of the rendered rooms: made, continued, refused."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.map_scenes import Told, options_in, quick
+
+from vloc_ros.core.feature_spec import FeatureSpec
+from vloc_ros.core.manifest import Place
+from vloc_ros.core.types import PoseEstimate
+from vloc_ros.datasets import Dataset, Frame, open_dataset
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.datasets.wrapper import DatasetWrapper
+from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.features.cache import open_features
+from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping.place_geometry import load_geometry
+from vloc_ros.mapping.place_regions import load_regions
+from vloc_ros.mapping.reconstruction import Reconstruction
+from vloc_ros.maps import read_map
+from vloc_ros.maps.names import MAPPING_FILE
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.stages import feature_stage, source_stage
+from vloc_ros.training.stages.build_map import build_map
+
+PRAM = PRAMOptions(features="sift", points=1200, landmarks=12)
+VIEWS = range(0, 60, 3)  # of the training path: neighbours see the same
+STAGES = PRAM.stages
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    with quick():
+        yield
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A split of these views."""
+    path = tmp_path_factory.mktemp("split") / "names.txt"
+    path.write_text("\n".join(f"train/{index:06d}" for index in VIEWS))
+    return path
+
+
+def pram_in(directory: Path, names: Path, **changes: Any) -> MapOptions:
+    return options_in(directory, **{"method": PRAM, "split": str(names), "width": 320, "novel_views": None, **changes})
+
+
+@pytest.fixture(scope="module")
+def made(names: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map and its work directory."""
+    directory = tmp_path_factory.mktemp("pram")
+    build_map(pram_in(directory, names))
+    return directory
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of the work directory, whose map is written anew."""
+    shutil.copytree(made / "work", tmp_path / "work")
+    return tmp_path
+
+
+def made_by(options: MapOptions) -> set[str]:
+    """The stages that were made, not just read again; all of them were run."""
+    told = Told()
+    build_map(options, told)
+    assert tuple(told.stages()) == STAGES[: STAGES.index(options.until or "calibration") + 1]
+    return {name for name, was_made in told.stages().items() if was_made}
+
+
+def refusal(options: MapOptions, kind: type[VlocError]) -> str:
+    with pytest.raises(kind) as error:
+        build_map(options)
+    assert "\n" not in str(error.value)
+    assert not options.out.exists()
+    return str(error.value)
+
+
+def of_frames(monkeypatch: pytest.MonkeyPatch, frames: Dataset) -> None:
+    """A data set of these frames, whatever is asked for."""
+    monkeypatch.setattr(source_stage, "open_dataset", lambda *_: frames)
+
+
+def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> None:
+    stored = read_map(made / "map")
+    landmark_map, manifest = stored.landmark_map, stored.landmark_map.manifest
+    assert manifest.method == "pram"
+    assert manifest.image_size == (320, 240)
+    assert manifest.features == FeatureSpec("sift", 1024, 128)
+    assert not manifest.models
+    assert landmark_map.points is not None
+    assert len(landmark_map) == 12
+    assert 500 < len(landmark_map.points) <= 1200
+    assert landmark_map.points.descriptors.dtype == np.int8
+    assert set(landmark_map.points.regions.tolist()) <= set(range(12))
+    assert manifest.accuracy["held_out_frames"] == 2
+    assert manifest.accuracy["median_translation_m"] < 0.02
+    assert manifest.training["recognition"] == "none"
+    assert not {"iterations", "minutes", "novel_views"} & manifest.training.keys()
+    assert not json.loads(stored.files[MAPPING_FILE])["curves"]
+    frames, localizer = open_dataset("synthetic_room", None, str(names)), load_localizer(made / "map")
+    frame = frames.frame(7)
+    result = localizer.localize(frame.image)
+    assert isinstance(result, PoseEstimate)
+    assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
+
+
+def test_mapping_views_are_where_the_reconstruction_has_put_them(made: Path) -> None:
+    landmark_map = read_map(made / "map").landmark_map
+    (place,) = load_geometry(made / "work")
+    assert isinstance(place.shape, Reconstruction)
+    np.testing.assert_allclose(landmark_map.mapping_views, place.shape.map_from_camera, atol=1e-5)
+    moved, _ = place.shape.pose_changes()
+    assert landmark_map.manifest.training["poses_moved_m"]["most"] == pytest.approx(moved.max(), rel=0.01)
+    assert 0 < moved.max() < 0.02  # poses of a rendered room are exact
+
+
+def test_only_what_follows_a_change_is_made_again(run: Path, names: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(*_: object) -> None:
+        raise AssertionError("key points were looked for again")
+
+    monkeypatch.setattr(feature_stage, "extract_features", twice)
+    options = pram_in(run, names)
+    fewer = replace(options, method=replace(PRAM, points=700))
+    assert made_by(replace(fewer, until="regions")) == {"regions"}
+    assert len(load_regions(run / "work" / "regions.npz").points or ()) == 700
+    assert made_by(fewer) == {"export", "calibration"}
+    assert made_by(fewer) == set()
+    with_fewer_key_points = replace(fewer, method=replace(PRAM, points=700, key_points=600))
+    assert made_by(with_fewer_key_points) == {"export", "calibration"}
+    manifest = read_map(options.out).landmark_map.manifest
+    assert manifest.features is not None
+    assert manifest.features.key_points == 600
+
+
+@pytest.mark.parametrize(
+    ("stage", "artefact"),
+    [
+        ("features", "features/descriptors.npy"),
+        ("geometry", "geometry.npz"),
+        ("regions", "regions.npz"),
+        ("calibration", "calibration.json"),
+    ],
+)
+def test_what_somebody_deleted_is_made_again(stage: str, artefact: str, run: Path, names: Path) -> None:
+    (run / "work" / artefact).unlink()
+    assert made_by(pram_in(run, names)) == {stage, "calibration"}  # there was no map
+    assert (run / "work" / artefact).is_file()
+
+
+def test_ctrl_c_anywhere_leaves_what_is_done(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(Told):
+        def say(self, line: str) -> None:
+            if line.startswith("depth"):  # in the geometry
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_map(pram_in(tmp_path, names), Interrupting())
+    assert len(open_features(tmp_path / "work" / "features")) == 18
+    monkeypatch.setattr(feature_stage, "extract_features", None)
+    assert made_by(pram_in(tmp_path, names)) == {"geometry", "regions", "export", "calibration"}
+
+
+def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:
+    rooms = tmp_path / "rooms.yaml"
+    rooms.write_text("[{name: living_room, dataset: synthetic_room}, {name: office, dataset: synthetic_office}]")
+    joined = open_dataset("joined", rooms, "train")
+    chosen = [*VIEWS, *(400 + index for index in VIEWS)]
+    with pytest.MonkeyPatch.context() as patch:
+        of_frames(patch, Subset(joined, chosen))
+        build_map(pram_in(tmp_path, names, dataset="joined", root=rooms))
+    landmark_map = read_map(tmp_path / "map").landmark_map
+    assert landmark_map.manifest.places == (Place("living_room", "map_living_room"), Place("office", "map_office"))
+    points = landmark_map.points
+    assert points is not None
+    assert set(points.places.tolist()) == {0, 1}
+    np.testing.assert_array_equal(landmark_map.places[points.regions], points.places)
+    localizer = load_localizer(tmp_path / "map")
+    for index, place in ((7, "living_room"), (407, "office")):
+        frame = joined.frame(VIEWS[7] if place == "living_room" else 400 + VIEWS[7])
+        result = localizer.localize(frame.image)
+        assert isinstance(result, PoseEstimate), index
+        assert result.place == place
+        assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.03
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"novel_views": 0.5}, r"--novel-views 0.5: has no effect on a map of pram"),
+        ({"grey": 0.25}, r"--grey 0.25: has no effect on a map of pram"),
+        ({"mesh": Path("hall.ply")}, r"--mesh hall.ply: has no effect on a map of pram"),
+    ],
+    ids=["novel views", "grey", "mesh"],
+)
+def test_options_of_dense_methods_are_refused(
+    changes: dict[str, Any], reason: str, names: Path, tmp_path: Path
+) -> None:
+    assert reason in refusal(pram_in(tmp_path, names, **changes), ConfigError)
+
+
+def test_a_map_without_recognition_has_no_training_to_stop_behind(names: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"until training: a map of pram is made in sources, features, geometry, "):
+        pram_in(tmp_path, names, until="training")
+
+
+@dataclass(frozen=True, eq=False)
+class Changed(DatasetWrapper):
+    """Frames with depth that is so many times too large, or none at 0."""
+
+    depth: float
+
+    @property
+    def has_depth(self) -> bool:
+        return self.depth > 0
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        frame = self.parent.frame(index, depth=depth)
+        scaled = None if frame.depth is None else np.asarray(self.depth * frame.depth, np.float32)
+        return replace(frame, depth=scaled)
+
+
+@pytest.mark.parametrize(
+    ("depth", "line"),
+    [
+        (0.0, "points: the frames have no depth to make points of"),
+        (1.4, "poses and depth contradict each other"),
+    ],
+    ids=["no depth", "depth that contradicts the poses"],
+)
+def test_frames_that_no_points_can_be_made_of(
+    depth: float, line: str, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), depth))
+    assert line in refusal(pram_in(tmp_path, names), DatasetError)
+
+
+def test_one_frame_is_too_few(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_frames(monkeypatch, Subset(open_dataset("synthetic_room", None, str(names)), [3]))
+    assert "1 frames are too few to learn a map from, at least 10" in refusal(pram_in(tmp_path, names), DatasetError)

@@ -1,0 +1,70 @@
+"""Stage 2 of sparse methods, features: the key points of every frame, found once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vloc_ros.core.feature_spec import MAX_KEY_POINTS
+from vloc_ros.features.cache import FeatureCache, cache_files, open_features
+from vloc_ros.progress import Progress
+from vloc_ros.training.features.extraction import extract_features
+from vloc_ros.training.features.opening import open_extractor
+from vloc_ros.training.method_options import SparseOptions, options_of_stage
+from vloc_ros.training.stages.settings import FeatureSettings
+from vloc_ros.training.stages.source_stage import Sources
+from vloc_ros.training.stages.stage import Stage
+
+FEATURES = "features"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStage(Stage[Sources]):
+    """The sources with the key points of their frames, of which a map's points are made: more than are used at run
+    time."""
+
+    settings: FeatureSettings
+    method: SparseOptions
+    sources: Sources
+
+    name = "features"
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {**self.settings.inputs(), **options_of_stage(self.method, "features")}
+
+    def files(self) -> Mapping[str, Path]:
+        features = self.method.features
+        return {"the extractor": features} if isinstance(features, Path) else {}
+
+    def make(self, directory: Path, progress: Progress) -> Sources:
+        size = self.settings.size(self.sources.training.camera(0))
+        extractor = open_extractor(str(self.method.features), size, MAX_KEY_POINTS)
+        for place in self.sources.places:
+            extract_features(place.frames, extractor, _folder(directory, place.name), progress)
+        return self.load(directory)
+
+    def load(self, directory: Path) -> Sources:
+        places = tuple(
+            replace(place, features=open_features(_folder(directory, place.name))) for place in self.sources.places
+        )
+        return replace(self.sources, places=places)
+
+    def artefact(self, directory: Path) -> Iterable[Path]:
+        return (path for place in self.sources.places for path in cache_files(_folder(directory, place.name)))
+
+    def describe(self, directory: Path, product: Sources) -> str:
+        caches = [place.features for place in product.places if place.features is not None]
+        counts = [cache.count(index) for cache in caches for index in range(len(cache))]
+        width, height = caches[0].size
+        return f"{np.median(counts):.0f} key points (median) in each of {len(counts)} images of {width}x{height} pixels"
+
+
+def features_of(sources: Sources) -> list[FeatureCache]:
+    """Of each place, behind the stage."""
+    return [place.features for place in sources.places if place.features is not None]
+
+
+def _folder(directory: Path, place: str) -> Path:
+    return directory / (f"{FEATURES}_{place}" if place else FEATURES)

@@ -1,0 +1,61 @@
+"""The map of a sparse method before it is calibrated."""
+
+import hashlib
+from datetime import datetime, timezone
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
+from vloc_ros.core.grey import BOTH, IMAGES
+from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest, places_apart
+from vloc_ros.core.model_spec import ModelSpec, Role
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.mapping.place_geometry import Geometry
+from vloc_ros.mapping.place_regions import Regions
+from vloc_ros.mapping.reconstruction import Reconstruction
+from vloc_ros.training.calibrate import OPEN_GATE
+from vloc_ros.training.method_options import SparseOptions
+from vloc_ros.training.stages.feature_stage import features_of
+from vloc_ros.training.stages.source_stage import Sources
+from vloc_ros.training.stages.sparse_export_stage import RoleNetworks
+from vloc_ros.training.stages.untrained_map import fields_of_view, landmark_map_of
+
+
+def point_map(
+    method: SparseOptions,
+    frame_id: str,
+    sources: Sources,
+    geometry: Geometry,
+    regions: Regions,
+    networks: RoleNetworks,
+) -> LandmarkMap:
+    """With a gate that lets everything through; its mapping views are where the reconstruction has put them."""
+    found = features_of(sources)[0]
+    features = feature_spec(found.features, method.key_points, networks)
+    models: dict[Role, ModelSpec] = {EXTRACTOR: features.model(*found.size)} if EXTRACTOR in networks else {}
+    manifest = Manifest(
+        method=method.method,
+        frame_id=frame_id,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        image_size=found.size,
+        models=models,
+        features=features,
+        gate=OPEN_GATE,
+        training={FIELD_OF_VIEW: fields_of_view(sources), IMAGES: BOTH},  # local features see no colours
+        places=places_apart([name for name in regions.names if name], frame_id),
+    )
+    return landmark_map_of(regions, manifest, [_poses(geometry, name) for name in regions.names])
+
+
+def feature_spec(found: FeatureSpec, key_points: int, networks: RoleNetworks) -> FeatureSpec:
+    """Features as the map's own extractor finds them: so many `key_points`."""
+    network = networks[EXTRACTOR]["float32"] if EXTRACTOR in networks else None
+    digest = None if network is None else hashlib.sha256(network).hexdigest()
+    return FeatureSpec(found.name, key_points, found.dimensions, digest)
+
+
+def _poses(geometry: Geometry, place: str) -> NDArray[np.float64]:
+    shape = geometry.of(place).shape
+    assert isinstance(shape, Reconstruction)
+    return shape.map_from_camera
