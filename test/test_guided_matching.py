@@ -39,7 +39,9 @@ def matched(pose: np.ndarray, sight: Sight, window_px: float = 4.0) -> tuple[np.
     visible = visible_points(points, 0, RigCamera(CAMERA), pose)
     pixels = tensors["key_points"][:count].astype(np.float64)
     expected = projected(points, pose)[visible]
-    key_points, rows = guided_matches(pixels, tensors["descriptors"][:count], points, visible, expected, window_px, 0.7)
+    key_points, rows, _ = guided_matches(
+        pixels, tensors["descriptors"][:count], points, visible, expected, window_px, 0.7
+    )
     return pixels[key_points], rows, projected(points, POSE)
 
 

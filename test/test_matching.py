@@ -19,7 +19,8 @@ def test_as_a_slow_reference(count: int, references: int, least: float) -> None:
     rng = np.random.default_rng(count + references)
     a, b = unit(rng, count, 16), unit(rng, references, 16)
     b[: min(count, references) // 2] = a[: min(count, references) // 2]
-    rows, matched = mutual_nearest(a, b, least)
+    rows, matched, similarities = mutual_nearest(a, b, least)
+    assert similarities == pytest.approx((a[rows] * b[matched]).sum(axis=1), abs=1e-5)
     assert set(zip(rows.tolist(), matched.tolist(), strict=True)) == slow_mutual_nearest(a, b, least)
     assert rows.tolist() == sorted(rows.tolist())
     assert len(set(matched.tolist())) == len(matched)
@@ -28,5 +29,5 @@ def test_as_a_slow_reference(count: int, references: int, least: float) -> None:
 def test_nothing_to_match() -> None:
     some, none = unit(np.random.default_rng(0), 5, 16), np.empty((0, 16), np.float32)
     for a, b in ((some, none), (none, some), (none, none)):
-        rows, matched = mutual_nearest(a, b, -1.0)
+        rows, matched, _ = mutual_nearest(a, b, -1.0)
         assert (len(rows), len(matched)) == (0, 0)

@@ -44,7 +44,7 @@ def test_guided_matching_adds_what_was_not_matched_but_not_evidence() -> None:
     assert result.inliers.sum() > 220
     assert result.unguided is not None
     assert result.inlier_count == result.unguided.inliers <= result.unguided.correspondences <= 120
-    refused = localizer.gated(min_inliers=121).localize(blank())
+    refused = localizer.gated(min_inliers=251).localize(blank())
     assert isinstance(refused, Rejection)
     assert refused.reason is RejectionReason.TOO_FEW_INLIERS
 
@@ -85,7 +85,11 @@ def test_an_image_of_20_megapixels() -> None:
     assert isinstance(result, PoseEstimate)
     assert pose_error(result.map_from_camera, POSE).translation_m < 0.005
     assert result.correspondences.pixels.max() > 4000
-    assert result.correspondences.sigmas == pytest.approx(8.1)
+    small = localize(landmark_map, Sight())
+    assert isinstance(small, PoseEstimate)
+    assert np.median(result.correspondences.sigmas) == pytest.approx(
+        8.1 * np.median(small.correspondences.sigmas), rel=0.01
+    )
 
 
 def test_a_rig_of_two_cameras() -> None:

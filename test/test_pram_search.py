@@ -171,3 +171,14 @@ def test_a_recognizer_with_another_contract() -> None:
 def test_settings_that_make_no_sense(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"search: {name} is {value}"):
         SearchSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_all_key_points_are_asked_only_where_the_best_do_not_do() -> None:
+    localizer = replace(localizer_of(room(), Sight()), method=PRAMMethod(SearchSettings(key_points=100)))
+    some, all_of_them = proposals(localizer, Query.of(blank()))
+    assert 50 < len(some) <= 100
+    assert len(all_of_them) >= 240
+    easy, hard = localizer.localize(blank()), localizer.gated(min_inliers=101).localize(blank())
+    assert isinstance(easy, PoseEstimate)
+    assert isinstance(hard, PoseEstimate)
+    assert (easy.evidence.correspondences, hard.evidence.correspondences) == (len(some), len(all_of_them))

@@ -39,9 +39,9 @@ def guided_matches(
     expected: Float,
     window_px: float,
     min_similarity: float,
-) -> tuple[Rows, Rows]:
-    """Rows (M,) of key points and (M,) of points: pairs that are each other's most similar one within the window, with
-    a cosine of at least `min_similarity`. The key points have `pixels` (K, 2) and `descriptors` (K, D) of length 1;
+) -> tuple[Rows, Rows, NDArray[np.float32]]:
+    """Rows (M,) of key points and (M,) of points that are each other's most similar one within the window, and their
+    cosines (M,), at least `min_similarity`. The key points have `pixels` (K, 2) and `descriptors` (K, D) of length 1;
     `visible` (V,): rows of the points that may be there, `expected` (V, 2): their pixels."""
     key_points, near = pairs_within(pixels, expected, window_px)
     rows = visible[near]
@@ -50,7 +50,7 @@ def guided_matches(
     order = order[np.argsort(-similarities[order], kind="stable")]  # the first of each is then its best one
     first_of_key_point, first_of_point = (_firsts(taken[order]) for taken in (key_points, rows))
     mutual = order[first_of_key_point & first_of_point]
-    return key_points[mutual], rows[mutual]
+    return key_points[mutual], rows[mutual], similarities[mutual]
 
 
 def pairs_within(pixels: Float, others: Float, radius: float) -> tuple[Rows, Rows]:

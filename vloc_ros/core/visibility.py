@@ -10,7 +10,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
 
 MAX_TURN_RAD = float(np.radians(60))  # between the mean direction that a point was seen from and the camera's
-RANGE_FACTOR = 2.0  # how much nearer or farther than it was ever seen a point may be
+RANGE_FACTOR = 1.6  # how much nearer or farther than it was ever seen a point may be
 
 
 @dataclass(frozen=True)

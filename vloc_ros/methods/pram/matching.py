@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+Rows = NDArray[np.intp]
 
 BLOCK = 256  # points at once: the similarities of 1024 key points with them stay in a core's cache
 
 
-def mutual_nearest(
-    descriptors: Float32, references: Float32, min_similarity: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs (M,), (M,) of rows of `descriptors` (K, D) and of `references` (P, D) that are each other's most similar
-    one, with a cosine of at least `min_similarity`. All have length 1; the pairs are in the order of `descriptors`.
+def mutual_nearest(descriptors: Float32, references: Float32, min_similarity: float) -> tuple[Rows, Rows, Float32]:
+    """Rows (M,) of `descriptors` (K, D) and (M,) of `references` (P, D) that are each other's most similar one, and
+    their cosines (M,), at least `min_similarity`. All have length 1; the pairs are in the order of `descriptors`.
 
     The way back is only looked up from the references that were found: K of them instead of all.
     """
@@ -22,10 +21,11 @@ def mutual_nearest(
     rows = np.flatnonzero(similarities >= min_similarity)
     back = (references[nearest[rows]] @ descriptors.T).argmax(axis=1) if len(rows) else rows
     mutual = back == rows
-    return rows[mutual], nearest[rows[mutual]]
+    rows = rows[mutual]
+    return rows, nearest[rows], similarities[rows]
 
 
-def _nearest(descriptors: Float32, references: Float32) -> tuple[NDArray[np.intp], Float32]:
+def _nearest(descriptors: Float32, references: Float32) -> tuple[Rows, Float32]:
     """The row of `references` that is most similar to each of `descriptors`, and how similar."""
     rows = np.arange(len(descriptors))
     nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)
@@ -41,9 +41,9 @@ def _nearest(descriptors: Float32, references: Float32) -> tuple[NDArray[np.intp
 def mutual_nearest_within(
     descriptors: Float32,
     references: Float32,
-    groups: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    groups: Iterable[tuple[Rows, Rows]],
     min_similarity: float,
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+) -> tuple[Rows, Rows, Float32]:
     """As `mutual_nearest`, but only within groups: rows of `descriptors` and those rows of `references` that they may
     be. A reference is in one group at most, a descriptor may be in several."""
     nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)
@@ -57,4 +57,5 @@ def mutual_nearest_within(
         nearest[asked[better]], best[asked[better]] = among[within[better]], similar[better]
     rows = np.flatnonzero(best >= min_similarity)
     mutual = back[nearest[rows]] == rows
-    return rows[mutual], nearest[rows[mutual]]
+    rows = rows[mutual]
+    return rows, nearest[rows], best[rows]

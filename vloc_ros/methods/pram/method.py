@@ -22,13 +22,13 @@ from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.network_input import image_pixels, network_input
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
-from vloc_ros.methods.pram.search import SearchSettings, by_landmarks, everywhere, near_prior
+from vloc_ros.methods.pram.search import Search, SearchSettings
 from vloc_ros.methods.query_key_points import query_key_points
 
 RECOGNIZER: Role = "recognizer"
-# Hundreds of matches, of which a third or more are right: more than a thousand hypotheses only cost time where nothing
-# can be found. Inliers are within 5 px of a Kinect image.
-MANY_MATCHES = PnpSettings(max_inlier_angle_rad=0.01, ransac_points=200, min_iterations=20, max_iterations=1000)
+# Hundreds of matches, of which the most similar ones, which make the hypotheses, are mostly right: more than a thousand
+# hypotheses only cost time where nothing can be found. Inliers are within 8 px of a Kinect image.
+MANY_MATCHES = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=200, min_iterations=20, max_iterations=1000)
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class PRAMMethod:
             yield found
 
     def _searched(self, observation: Observation, landmark_map: LandmarkMap) -> Iterator[Correspondences]:
-        views = query_key_points(observation, landmark_map)
+        search = Search(query_key_points(observation, landmark_map), landmark_map, self.search)
         if observation.query.prior is not None:
-            yield near_prior(views, observation.query.prior, landmark_map, self.search)
+            yield search.near(observation.query.prior)
         if all(LANDMARKS in tensors for tensors in observation.tensors):
             recognized = [Recognized.of(tensors, len(landmark_map)) for tensors in observation.tensors]
-            yield from by_landmarks(views, recognized, landmark_map, self.search)
-        yield from everywhere(views, landmark_map, self.search)
+            yield from search.by_landmarks(recognized)
+        yield from search.everywhere()
 
     def refine(
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch

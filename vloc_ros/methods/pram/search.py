@@ -20,13 +20,14 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """`key_points`: so many of a view's best ones are matched with points that nothing but descriptors tell apart;
-    `min_similarity`: the least cosine of descriptors. `landmarks`: so many of the likeliest are tried together, and
-    `max_places` of the likeliest places. `prior_sigmas`: how far a pose may be from the prior. Raises ConfigError for
-    what makes no sense."""
+    """key_points: so many of a view's best ones are matched with points that only descriptors tell apart; all of them
+    only where these do not do. min_similarity: the least cosine of descriptors. landmarks: so many of the likeliest are
+    tried together, and max_places of the likeliest places. prior_sigmas: how far the pose may be from the prior. Raises
+    ConfigError for what makes no sense.
+    """
 
     key_points: int = 512
-    min_similarity: float = 0.8
+    min_similarity: float = 0.85
     landmarks: int = 16
     max_places: int = 2
     prior_sigmas: float = 1.5
@@ -41,84 +42,79 @@ class SearchSettings:
             raise ConfigError(f"search: prior_sigmas is {self.prior_sigmas}, must not be negative")
 
 
-def near_prior(
-    views: Sequence[ViewKeyPoints], prior: Prior, landmark_map: LandmarkMap, settings: SearchSettings
-) -> Correspondences:
-    """Matches with the points that can be seen from where the prior may be.
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Looks for the key points of a query's views among the points of a map, which has some.
 
-    By descriptors alone, wherever in the image they are: a pose from them has the same evidence as one without a prior.
+    By descriptors alone, wherever in the image they are. So all poses are found with the same kind of evidence, near a
+    prior or not.
     """
-    points, place = _points(landmark_map), landmark_map.manifest.index_of(prior.place or None)
-    if place is None:
-        return Correspondences.empty()
-    sigmas = worst_sigma(prior.covariance[:3, :3]), worst_sigma(prior.covariance[3:, 3:])
-    uncertainty = Uncertainty(*(settings.prior_sigmas * sigma for sigma in sigmas))
-    found = []
-    for seen in views:
-        visible = visible_points(points, place, seen.camera, prior.map_from_rig, uncertainty)
-        found.append(_matched(seen, visible, landmark_map, settings))
-    return Correspondences.joined(found)
 
+    views: Sequence[ViewKeyPoints]
+    landmark_map: LandmarkMap
+    settings: SearchSettings
 
-def by_landmarks(
-    views: Sequence[ViewKeyPoints],
-    recognized: Sequence[Recognized],
-    landmark_map: LandmarkMap,
-    settings: SearchSettings,
-) -> Iterator[Correspondences]:
-    """Matches inside recognised landmarks (algorithm 1): of the likeliest places, the likeliest landmarks together,
-    then all of them."""
-    confidences = landmark_confidences(recognized, len(landmark_map))
-    of_places = np.bincount(landmark_map.places, weights=confidences)
-    for place in np.argsort(-of_places, kind="stable")[: settings.max_places]:
-        here = np.flatnonzero((landmark_map.places == place) & (confidences > 0))
-        here = here[np.argsort(-confidences[here], kind="stable")]
-        for count in sorted({min(settings.landmarks, len(here)), len(here)} - {0}):
-            yield _matched_within(views, recognized, here[:count], landmark_map, settings)
+    @property
+    def points(self) -> Points:
+        assert self.landmark_map.points is not None
+        return self.landmark_map.points
 
+    def near(self, prior: Prior) -> Correspondences:
+        """Matches with the points that can be seen from where the prior may be; none of a place that the map lacks."""
+        place = self.landmark_map.manifest.index_of(prior.place or None)
+        if place is None:
+            return Correspondences.empty()
+        sigmas = worst_sigma(prior.covariance[:3, :3]), worst_sigma(prior.covariance[3:, 3:])
+        uncertainty = Uncertainty(*(self.settings.prior_sigmas * sigma for sigma in sigmas))
+        found = []
+        for seen in self.views:
+            visible = visible_points(self.points, place, seen.camera, prior.map_from_rig, uncertainty)
+            found.append(self._matched(seen, self.points.unit_descriptors[visible], self.settings.key_points, visible))
+        return Correspondences.joined(found)
 
-def everywhere(
-    views: Sequence[ViewKeyPoints], landmark_map: LandmarkMap, settings: SearchSettings
-) -> Iterator[Correspondences]:
-    """Matches with all points, by place, that of most matches first."""
-    rows = np.arange(len(_points(landmark_map)))
-    found = Correspondences.joined([_matched(seen, rows, landmark_map, settings) for seen in views])
-    counts = np.bincount(found.places, minlength=1)
-    for place in np.argsort(-counts, kind="stable")[: settings.max_places]:
-        yield found[found.places == place]
+    def by_landmarks(self, recognized: Sequence[Recognized]) -> Iterator[Correspondences]:
+        """Matches inside recognised landmarks (algorithm 1), `recognized` by view: of the likeliest places, the
+        likeliest landmarks together, then all of them."""
+        confidences = landmark_confidences(recognized, len(self.landmark_map))
+        of_places = np.bincount(self.landmark_map.places, weights=confidences)
+        for place in np.argsort(-of_places, kind="stable")[: self.settings.max_places]:
+            here = np.flatnonzero((self.landmark_map.places == place) & (confidences > 0))
+            here = here[np.argsort(-confidences[here], kind="stable")]
+            for count in sorted({min(self.settings.landmarks, len(here)), len(here)} - {0}):
+                yield self._matched_within(recognized, here[:count])
 
+    def everywhere(self) -> Iterator[Correspondences]:
+        """Matches with all points, by place, that of most matches first: of the best key points, then of all."""
+        most = max(len(seen.descriptors) for seen in self.views)
+        for count in sorted({min(self.settings.key_points, most), most}):
+            found = Correspondences.joined(
+                [self._matched(seen, self.points.unit_descriptors, count) for seen in self.views]
+            )
+            counts = np.bincount(found.places, minlength=1)
+            for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
+                yield found[found.places == place]
 
-def _matched(seen: ViewKeyPoints, among: Rows, landmark_map: LandmarkMap, settings: SearchSettings) -> Correspondences:
-    references = _points(landmark_map).unit_descriptors
-    if len(among) < len(references):
-        references = references[among]
-    rows, matched = mutual_nearest(seen.descriptors[: settings.key_points], references, settings.min_similarity)
-    return seen.correspondences(rows, among[matched], landmark_map)
+    def _matched(
+        self, seen: ViewKeyPoints, descriptors: NDArray[np.float32], count: int, rows: Rows | None = None
+    ) -> Correspondences:
+        """Of the `count` best key points with points of these descriptors, those of `rows`, or all."""
+        best = seen.descriptors[:count]
+        key_points, matched, similarities = mutual_nearest(best, descriptors, self.settings.min_similarity)
+        matched = matched if rows is None else rows[matched]
+        return seen.correspondences(key_points, matched, similarities, self.landmark_map)
 
-
-def _matched_within(
-    views: Sequence[ViewKeyPoints],
-    recognized: Sequence[Recognized],
-    landmarks: Rows,
-    landmark_map: LandmarkMap,
-    settings: SearchSettings,
-) -> Correspondences:
-    points = _points(landmark_map)
-    found = []
-    for seen, said in zip(views, recognized, strict=True):
-        groups = (
-            (asked, among)
-            for landmark in landmarks.tolist()
-            if len(asked := np.flatnonzero((said.landmarks == landmark).any(axis=1)))
-            and len(among := points.rows_in(landmark))
-        )
-        rows, matched = mutual_nearest_within(
-            seen.descriptors, points.unit_descriptors, groups, settings.min_similarity
-        )
-        found.append(seen.correspondences(rows, matched, landmark_map))
-    return Correspondences.joined(found)
-
-
-def _points(landmark_map: LandmarkMap) -> Points:
-    assert landmark_map.points is not None  # `PRAMMethod.check` has seen them
-    return landmark_map.points
+    def _matched_within(self, recognized: Sequence[Recognized], landmarks: Rows) -> Correspondences:
+        """Of all key points with the points of those of these landmarks that they may belong to."""
+        found = []
+        for seen, said in zip(self.views, recognized, strict=True):
+            groups = (
+                (asked, among)
+                for landmark in landmarks.tolist()
+                if len(asked := np.flatnonzero((said.landmarks == landmark).any(axis=1)))
+                and len(among := self.points.rows_in(landmark))
+            )
+            pairs = mutual_nearest_within(
+                seen.descriptors, self.points.unit_descriptors, groups, self.settings.min_similarity
+            )
+            found.append(seen.correspondences(*pairs, self.landmark_map))
+        return Correspondences.joined(found)
