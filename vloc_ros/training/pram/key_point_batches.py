@@ -23,13 +23,13 @@ class KeyPointAugmentation:
     line through the image is hidden."""
 
     share: float = 0.25
-    roll_deg: float = 10.0
-    scale: float = 1.25
-    shift: float = 0.15
-    tilt: float = 0.1
+    roll_deg: float = 5.0
+    scale: float = 1.15
+    shift: float = 0.1
+    tilt: float = 0.05
     jitter_px: float = 1.0
-    noise: float = 0.05
-    hidden: float = 0.3
+    noise: float = 0.03
+    hidden: float = 0.1
 
 
 @dataclass(frozen=True)

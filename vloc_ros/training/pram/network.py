@@ -92,7 +92,8 @@ class PooledLayer(nn.Module):
     def forward(self, features: Tensor, there: Tensor) -> Tensor:
         normalized = self.norm(features) * there
         mean = normalized.sum(1) / there.sum(1).clamp_min(1)
-        pooled = torch.cat([mean, normalized.amax(1)], dim=-1)
+        highest = normalized.amax(1).clamp_min(0)  # the 0 of those that are not there counts in any case
+        pooled = torch.cat([mean, highest], dim=-1)
         hidden = self.own(normalized) + self.context(pooled).unsqueeze(1)
         updated: Tensor = features + self.out(F.relu(hidden))
         return updated
