@@ -91,6 +91,34 @@ def test_a_prior_makes_no_wrong_pose_acceptable() -> None:
         assert result.refused is None or result.refused.inlier_count < 20
 
 
+def test_what_looks_the_same_elsewhere_is_not_taken_for_it() -> None:
+    """A corridor of two doors that look almost the same, and a prior at the wrong one: whole-map search can tell them
+    apart, and so does the search near the prior."""
+    one = room(points=1000)
+    assert one.points is not None
+    positions = np.concatenate([one.points.positions, one.points.positions + np.array([40.0, 0.0, 0.0])])
+    unlike = np.random.default_rng(6).integers(-9, 10, one.points.descriptors.shape)
+    other = np.clip(one.points.descriptors + unlike, -127, 127).astype(np.int8)
+    doubled = replace(
+        one.points,
+        positions=positions,
+        descriptors=np.concatenate([one.points.descriptors, other]),
+        **{name: np.tile(getattr(one.points, name), 2) for name in ("regions", "places")},
+        **{name: np.tile(getattr(one.points, name), (2, 1)) for name in ("directions", "distances")},
+    )
+    corridor = replace(one, points=doubled)
+    localizer = localizer_of(one, Sight())
+    wrong = POSE.copy()
+    wrong[0, 3] += 40.0
+    alone = replace(one, points=replace(one.points, positions=positions[1000:], descriptors=other))
+    assert isinstance(
+        replace(localizer, landmark_map=alone).localize(prior_at(wrong)), PoseEstimate
+    )  # as alike as that
+    result = replace(localizer, landmark_map=corridor).localize(prior_at(wrong))
+    assert isinstance(result, PoseEstimate)
+    assert pose_error(result.map_from_camera, POSE).translation_m < 0.005
+
+
 def test_a_prior_of_another_place_or_of_none() -> None:
     localizer = localizer_of(room(places=2), Sight(place=1))
     for name in ("place0", "place1", "nowhere", ""):

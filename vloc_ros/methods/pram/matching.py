@@ -17,7 +17,7 @@ def mutual_nearest(descriptors: Float32, references: Float32, min_similarity: fl
 
     The way back is only looked up from the references that were found: K of them instead of all.
     """
-    nearest, similarities = _nearest(descriptors, references)
+    nearest, similarities = nearest_of(descriptors, references)
     rows = np.flatnonzero(similarities >= min_similarity)
     back = (references[nearest[rows]] @ descriptors.T).argmax(axis=1) if len(rows) else rows
     mutual = back == rows
@@ -25,7 +25,7 @@ def mutual_nearest(descriptors: Float32, references: Float32, min_similarity: fl
     return rows, nearest[rows], similarities[rows]
 
 
-def _nearest(descriptors: Float32, references: Float32) -> tuple[Rows, Float32]:
+def nearest_of(descriptors: Float32, references: Float32) -> tuple[Rows, Float32]:
     """The row of `references` that is most similar to each of `descriptors`, and how similar."""
     rows = np.arange(len(descriptors))
     nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)

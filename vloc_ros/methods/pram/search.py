@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
 from vloc_ros.core.query import Prior
 from vloc_ros.core.types import Correspondences, LandmarkMap, worst_sigma
 from vloc_ros.core.visibility import Uncertainty, visible_points
 from vloc_ros.errors import ConfigError
-from vloc_ros.methods.pram.matching import mutual_nearest, mutual_nearest_within
+from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest, mutual_nearest_within, nearest_of
 from vloc_ros.methods.pram.recognition import Recognized, landmark_confidences
 from vloc_ros.methods.query_key_points import ViewKeyPoints
 
-Rows = NDArray[np.intp]
+CONFIRMED = 64  # of the matches near a prior, so many are compared with the whole map
+MIN_CONFIRMED = 0.6  # of these; measured: above 0.8 with right priors, below 0.35 at wrong doors of a corridor
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,27 @@ class Search:
         return self.landmark_map.points
 
     def near(self, prior: Prior) -> Correspondences:
-        """Matches with the points that can be seen from where the prior may be; none of a place that the map lacks."""
+        """Matches with the points that can be seen from where the prior may be; none of a place that the map lacks.
+
+        None either where too few of a sample of them are the best ones of the whole map: what can be seen from a wrong
+        prior may look like what the image shows, such as another door of a corridor.
+        """
         place = self.landmark_map.manifest.index_of(prior.place or None)
         if place is None:
             return Correspondences.empty()
         sigmas = worst_sigma(prior.covariance[:3, :3]), worst_sigma(prior.covariance[3:, 3:])
         uncertainty = Uncertainty(*(self.settings.prior_sigmas * sigma for sigma in sigmas))
-        found = []
+        found, best_of_all = [], []
         for seen in self.views:
             visible = visible_points(self.points, place, seen.camera, prior.map_from_rig, uncertainty)
-            found.append(self._matched(seen, self.points.unit_descriptors[visible], self.settings.key_points, visible))
-        return Correspondences.joined(found)
+            descriptors = seen.descriptors[: self.settings.key_points]
+            key_points, matched, similarities = self._mutual_nearest(descriptors, visible)
+            found.append(seen.correspondences(key_points, visible[matched], similarities, self.landmark_map))
+            sample = np.linspace(0, len(matched) - 1, min(CONFIRMED, len(matched))).astype(np.intp)
+            best, _ = nearest_of(descriptors[key_points[sample]], self.points.unit_descriptors)
+            best_of_all.append(best == visible[matched[sample]])
+        ambiguous = np.concatenate(best_of_all).sum() < MIN_CONFIRMED * sum(map(len, best_of_all))
+        return Correspondences.empty() if ambiguous else Correspondences.joined(found)
 
     def by_landmarks(self, recognized: Sequence[Recognized]) -> Iterator[Correspondences]:
         """Matches inside recognised landmarks (algorithm 1), `recognized` by view: of the likeliest places, the
@@ -87,21 +97,18 @@ class Search:
         """Matches with all points, by place, that of most matches first: of the best key points, then of all."""
         most = max(len(seen.descriptors) for seen in self.views)
         for count in sorted({min(self.settings.key_points, most), most}):
-            found = Correspondences.joined(
-                [self._matched(seen, self.points.unit_descriptors, count) for seen in self.views]
-            )
+            parts = [(seen, self._mutual_nearest(seen.descriptors[:count])) for seen in self.views]
+            found = Correspondences.joined([seen.correspondences(*pairs, self.landmark_map) for seen, pairs in parts])
             counts = np.bincount(found.places, minlength=1)
             for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
                 yield found[found.places == place]
 
-    def _matched(
-        self, seen: ViewKeyPoints, descriptors: NDArray[np.float32], count: int, rows: Rows | None = None
-    ) -> Correspondences:
-        """Of the `count` best key points with points of these descriptors, those of `rows`, or all."""
-        best = seen.descriptors[:count]
-        key_points, matched, similarities = mutual_nearest(best, descriptors, self.settings.min_similarity)
-        matched = matched if rows is None else rows[matched]
-        return seen.correspondences(key_points, matched, similarities, self.landmark_map)
+    def _mutual_nearest(self, descriptors: Float32, rows: Rows | None = None) -> tuple[Rows, Rows, Float32]:
+        """`mutual_nearest` with all points, or with those in these rows, as indices into them."""
+        references = self.points.unit_descriptors
+        return mutual_nearest(
+            descriptors, references if rows is None else references[rows], self.settings.min_similarity
+        )
 
     def _matched_within(self, recognized: Sequence[Recognized], landmarks: Rows) -> Correspondences:
         """Of all key points with the points of those of these landmarks that they may belong to."""
