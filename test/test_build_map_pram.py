@@ -26,14 +26,13 @@ from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps import read_map
 from vloc_ros.maps.names import MAPPING_FILE
-from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.pram.options import PRAMOptions
 from vloc_ros.training.stages import feature_stage, source_stage
 from vloc_ros.training.stages.build_map import build_map
 
 PRAM = PRAMOptions(features="sift", points=1200, landmarks=12)
 VIEWS = range(0, 60, 3)  # of the training path: neighbours see the same
-STAGES = PRAM.stages
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -73,8 +72,16 @@ def made_by(options: MapOptions) -> set[str]:
     """The stages that were made, not just read again; all of them were run."""
     told = Told()
     build_map(options, told)
-    assert tuple(told.stages()) == STAGES[: STAGES.index(options.until or "calibration") + 1]
+    stages = options.method.stages
+    assert tuple(told.stages()) == stages[: stages.index(options.until or "calibration") + 1]
     return {name for name, was_made in told.stages().items() if was_made}
+
+
+def localizes(map_dir: Path, names: Path) -> None:
+    frame = open_dataset("synthetic_room", None, str(names)).frame(7)
+    result = load_localizer(map_dir).localize(frame.image)
+    assert isinstance(result, PoseEstimate)
+    assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
 
 
 def refusal(options: MapOptions, kind: type[VlocError]) -> str:
@@ -107,11 +114,7 @@ def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> N
     assert manifest.training["recognition"] == "none"
     assert not {"iterations", "minutes", "novel_views"} & manifest.training.keys()
     assert not json.loads(stored.files[MAPPING_FILE])["curves"]
-    frames, localizer = open_dataset("synthetic_room", None, str(names)), load_localizer(made / "map")
-    frame = frames.frame(7)
-    result = localizer.localize(frame.image)
-    assert isinstance(result, PoseEstimate)
-    assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
+    localizes(made / "map", names)
 
 
 def test_mapping_views_are_where_the_reconstruction_has_put_them(made: Path) -> None:
@@ -168,6 +171,26 @@ def test_ctrl_c_anywhere_leaves_what_is_done(names: Path, tmp_path: Path, monkey
     assert len(open_features(tmp_path / "work" / "features")) == 18
     monkeypatch.setattr(feature_stage, "extract_features", None)
     assert made_by(pram_in(tmp_path, names)) == {"geometry", "regions", "export", "calibration"}
+
+
+def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
+    """From cached key points; a longer training goes on, and other landmarks are learned anew."""
+    trained = replace(PRAM, recognition="trained")
+    options = pram_in(run, names, method=trained, training=TrainingOptions(epochs=30))
+    assert made_by(options) == {"training", "export", "calibration"}
+    stored = read_map(options.out)
+    assert set(stored.networks) == {"recognizer"}
+    assert stored.landmark_map.manifest.training["recognition"] == "trained"
+    localizes(options.out, names)
+    longer = replace(options, training=TrainingOptions(epochs=40), until="training")
+    told = Told()
+    build_map(longer, told)
+    assert "going on from iteration 30, 75 % done" in told.lines
+    assert made_by(longer) == set()
+    fewer = replace(longer, method=replace(trained, landmarks=9))
+    assert made_by(fewer) == {"regions", "training"}
+    (run / "work" / "recognizer.pt").unlink()
+    assert made_by(fewer) == {"training"}
 
 
 def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:

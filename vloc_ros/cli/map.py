@@ -67,12 +67,12 @@ def _add_methods(parser: argparse.ArgumentParser) -> None:
 def _add_training(group: "argparse._ArgumentGroup") -> None:
     from vloc_ros.training.map_options import (
         BASE_BATCH,
-        DEFAULT_MINUTES,
         GPU_BATCH,
         NOVEL_VIEWS,
         MapOptions,
         TrainingOptions,
     )
+    from vloc_ros.training.method_options import DENSE_MINUTES
 
     group.add_argument(
         "--width", type=int, metavar="PIXELS",
@@ -89,7 +89,9 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
         "that grey cameras can use too; 1 for grey cameras alone", type=float, metavar="SHARE",
     )  # fmt: skip
     length = group.add_mutually_exclusive_group()
-    _add(length, "--minutes", DEFAULT_MINUTES, "train for this time", type=float)
+    length.add_argument(
+        "--minutes", type=float, help=f"train for this time (default: {DENSE_MINUTES:g}; pram's recognizer 2)"
+    )
     length.add_argument("--epochs", type=int, help="train for this many passes over the images")
     group.add_argument(
         "--batch-size", type=int, default=0, metavar="COUNT",
@@ -118,13 +120,14 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--workdir {workdir}: is inside --out {options.out}, which holds the map and nothing else")
     _require_no_other_map(options, workdir)
     methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
+    method = make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own})
     map_options = MapOptions(
         dataset=options.dataset,
         root=options.root,
         split=options.split,
         out=options.out,
         workdir=workdir,
-        method=make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own}),
+        method=method,
         poses=options.poses,
         mesh=options.mesh,
         width=options.width,
@@ -136,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
         until=options.until,
         precisions=tuple(dict.fromkeys(options.precision)),
         training=TrainingOptions(
-            minutes=options.minutes if options.epochs is None else None,
+            minutes=_minutes(options, method.minutes),
             epochs=options.epochs,
             batch_size=options.batch_size,
             accumulate=options.accumulate,
@@ -148,6 +151,11 @@ def run(options: argparse.Namespace) -> int:
         from vloc_ros.training.stages.build_map import build_map
     build_map(map_options, TerminalProgress())
     return 0
+
+
+def _minutes(options: argparse.Namespace, default: float) -> float | None:
+    """None where epochs are given."""
+    return options.minutes if options.minutes is not None or options.epochs is not None else default
 
 
 def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:

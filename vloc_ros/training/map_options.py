@@ -7,9 +7,8 @@ from pathlib import Path
 from vloc_ros.core.manifest import require_frame_id
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import MethodOptions, StageName
+from vloc_ros.training.method_options import DENSE_MINUTES, MethodOptions, StageName
 
-DEFAULT_MINUTES = 40.0
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
@@ -86,7 +85,7 @@ class MapOptions:
     fresh: bool = False
     until: StageName | None = None
     precisions: tuple[Precision, ...] = ()
-    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DEFAULT_MINUTES))
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DENSE_MINUTES))
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

@@ -12,6 +12,7 @@ StageName = Literal[
     "sources", "features", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
+DENSE_MINUTES = 40.0  # of training, of methods whose network fills a grid
 # Of methods whose network fills a grid; if its encoder does not learn, then FROZEN_STAGES.
 DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "buffer"))
 FROZEN_STAGES = tuple(stage for stage in STAGES if stage != "features")
@@ -35,6 +36,11 @@ class MethodOptions(Protocol):
     @property
     def width(self) -> int: ...
 
+    @property
+    def minutes(self) -> float:
+        """How long is trained, where nobody says how long."""
+        ...
+
 
 class DenseOptions(MethodOptions, Protocol):
     """Of a method whose network fills a grid of cells."""
@@ -54,6 +60,9 @@ class SparseOptions(MethodOptions, Protocol):
 
     @property
     def key_points(self) -> int: ...
+
+    @property
+    def preset(self) -> Literal["small", "paper"]: ...
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.method_options import DenseOptions, SparseOptions
 from vloc_ros.training.objective import Objective
+from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 
 
 class Recipe(Protocol):
@@ -40,6 +41,10 @@ class SparseRecipe(Recipe, Protocol):
 
     @property
     def options(self) -> SparseOptions: ...
+
+    def recognition_frames(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> RecognitionFrames:
+        """What a recognizer of the landmarks of `make_regions` learns from."""
+        ...
 
 
 class DenseRecipe(Recipe, Protocol):

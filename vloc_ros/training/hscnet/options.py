@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import DENSE_STAGES, StageName, option, require_known
+from vloc_ros.training.method_options import DENSE_MINUTES, DENSE_STAGES, StageName, option, require_known
 
 Preset = Literal["small", "compact", "paper", "joined", "small++", "paper++", "joined++"]
 Variant = Literal["full", "unconditioned", "classification"]
@@ -41,6 +41,7 @@ class HSCNetOptions:
     """
 
     method: ClassVar[str] = "hscnet"
+    minutes: ClassVar[float] = DENSE_MINUTES
     stages: ClassVar[tuple[StageName, ...]] = DENSE_STAGES
     stride: ClassVar[int] = STRIDE
     width: ClassVar[int] = 320

@@ -44,7 +44,7 @@ class Recognizer(nn.Module):
 
     def __init__(self, landmarks: int, dimensions: int, size: tuple[int, int], settings: RecognizerSettings) -> None:
         super().__init__()
-        self.landmarks, self.dimensions = landmarks, dimensions
+        self.landmarks, self.dimensions, self.size = landmarks, dimensions, size
         width, height = size
         self.center: Tensor
         self.register_buffer("center", torch.tensor([(width - 1) / 2, (height - 1) / 2]))

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
 from vloc_ros.mapping.geometry_kinds import DepthTracks, GeometryKind
-from vloc_ros.mapping.place_geometry import Geometry, Place
+from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry
 from vloc_ros.mapping.place_regions import PlaceRegions, Regions
-from vloc_ros.mapping.point_regions import divide_points, joined_points, of_points
+from vloc_ros.mapping.point_regions import PointRegions, divide_points, joined_points, of_points
 from vloc_ros.mapping.point_selection import chosen_points, select_points
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Progress
 from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.pram.recognition_frames import RecognitionFrames, recognition_frames
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,28 @@ class PRAMRecipe:
 
     def _divide(self, place: Place, geometry: Geometry) -> tuple[PlaceRegions, Points, NDArray[np.int32]]:
         """Landmarks, points, and the row (P,) of the landmark of each point."""
-        reconstruction = geometry.of(place.name).shape
-        assert isinstance(reconstruction, Reconstruction)
         assert place.features is not None
-        divided = divide_points(reconstruction, self.options.landmarks)
+        divided = self._landmarks(geometry.of(place.name))
         chosen = np.zeros(len(divided.reconstruction), dtype=np.bool_)
         chosen[chosen_points(divided.reconstruction, self.options.points)] = True
         kept = of_points(divided.reconstruction, chosen)
         points = select_points(kept, place.features, len(kept))
         return PlaceRegions(place.name, divided.landmarks), points, divided.regions[chosen]
+
+    def recognition_frames(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> RecognitionFrames:
+        """As many key points of each frame as are found at run time, with the landmark of each."""
+        divided = [(self._landmarks(geometry.of(place.name)), place.features) for place in places]
+        with progress.bar("labels") as advance:
+            return recognition_frames(
+                [(regions, features) for regions, features in divided if features is not None],
+                self.options.key_points,
+                advance,
+            )
+
+    def _landmarks(self, place: PlaceGeometry) -> PointRegions:
+        """Of all of a place's points."""
+        assert isinstance(place.shape, Reconstruction)
+        return divide_points(place.shape, self.options.landmarks)
 
     def summary(self) -> Mapping[str, Any]:
         return {"recognition": self.options.recognition}

@@ -18,7 +18,6 @@ from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 from vloc_ros.training.trainer import Trainer
 
 BATCH = 32  # frames, as in the paper; some of each one's key points
-DEFAULT_MINUTES: Mapping[Preset, float] = {"small": 2.0, "paper": 120.0}
 VALIDATIONS = 4  # on held-out frames
 PARTS = 1000  # of the budget, that the bar shows
 RANKS = 3

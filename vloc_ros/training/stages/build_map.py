@@ -21,6 +21,7 @@ from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
 from vloc_ros.training.stages.point_map import point_map
+from vloc_ros.training.stages.recognition_stage import RecognitionStage
 from vloc_ros.training.stages.region_stage import RegionStage
 from vloc_ros.training.stages.sample_stage import (
     SampleStage,
@@ -57,6 +58,10 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     is_sparse = "features" in options.method.stages
     if is_sparse:
         require_for_sparse(options)
+        workers.leave()  # there is nothing that several could share
+        if workers.rank:
+            return
+        workers = Workers()
     else:
         require_novel_views(options.novel_views, kind, opened)
     if workers.rank == 0:
@@ -102,13 +107,16 @@ def sparse_map(
     work: WorkDirectory, options: MapOptions, recipe: SparseRecipe, kind: GeometryKind, opened: Sources
 ) -> None:
     """The stages of a method that matches key points with the points of the place."""
-    method, wanted = recipe.options, feature_settings(options)
+    method = recipe.options
 
     sources = work.run(SourceStage(source_settings(options), opened))
-    sources = work.run(FeatureStage(wanted, method, sources))
+    sources = work.run(FeatureStage(feature_settings(options), method, sources))
     geometry = work.run(GeometryStage(kind, sources))
     regions = work.run(RegionStage(method, recipe, sources, geometry))
-    networks = work.run(SparseExportStage(method, wanted.size(sources.training.camera(0))))
+    recognizer = None
+    if "training" in method.stages:
+        recognizer = work.run(RecognitionStage(options.training, recipe, sources, geometry))
+    networks = work.run(SparseExportStage(method, sources, recognizer))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
     summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
     work.run(CalibrationStage(calibration_settings(options), uncalibrated, networks, opened.held_out, (), summary))

@@ -14,6 +14,8 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.mapping.reconstruction import Reconstruction
+from vloc_ros.methods.pram.method import RECOGNIZER
+from vloc_ros.methods.pram.recognition import recognizer_spec
 from vloc_ros.training.calibrate import OPEN_GATE
 from vloc_ros.training.method_options import SparseOptions
 from vloc_ros.training.stages.feature_stage import features_of
@@ -33,13 +35,16 @@ def point_map(
     """With a gate that lets everything through; its mapping views are where the reconstruction has put them."""
     found = features_of(sources)[0]
     features = feature_spec(found.features, method.key_points, networks)
-    models: dict[Role, ModelSpec] = {EXTRACTOR: features.model(*found.size)} if EXTRACTOR in networks else {}
+    specs: dict[Role, ModelSpec] = {
+        EXTRACTOR: features.model(*found.size),
+        RECOGNIZER: recognizer_spec(features.key_points, features.dimensions),
+    }
     manifest = Manifest(
         method=method.method,
         frame_id=frame_id,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         image_size=found.size,
-        models=models,
+        models={role: specs[role] for role in networks},
         features=features,
         gate=OPEN_GATE,
         training={FIELD_OF_VIEW: fields_of_view(sources), IMAGES: BOTH},  # local features see no colours

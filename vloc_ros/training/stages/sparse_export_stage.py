@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT
 from vloc_ros.core.model_spec import Role
 from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
 from vloc_ros.maps.names import network_file
+from vloc_ros.methods.pram.method import RECOGNIZER
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.opening import open_extractor
 from vloc_ros.training.method_options import SparseOptions, options_of_stage
+from vloc_ros.training.pram.deploy import CHECKED_FRAMES, check_recognizer, export_recognizer
+from vloc_ros.training.pram.network import Recognizer
+from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
 from vloc_ros.training.stages.export_stage import Networks
+from vloc_ros.training.stages.feature_stage import features_of
+from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
 RoleNetworks = Mapping[Role, Networks]
@@ -21,10 +29,12 @@ RoleNetworks = Mapping[Role, Networks]
 
 @dataclass(frozen=True, eq=False)
 class SparseExportStage(Stage[RoleNetworks]):
-    """Writes the extractor for images of `size` (width, height); SIFT has none."""
+    """Writes the extractor, for images of the size that key points were found in; SIFT has none. And the recognizer, if
+    one was trained."""
 
     method: SparseOptions
-    size: tuple[int, int]
+    sources: Sources
+    recognizer: Recognizer | None
 
     name = "export"
 
@@ -32,10 +42,29 @@ class SparseExportStage(Stage[RoleNetworks]):
         return options_of_stage(self.method, "export")
 
     def make(self, directory: Path, progress: Progress) -> RoleNetworks:
-        networks = open_extractor(str(self.method.features), self.size, self.method.key_points).networks
+        networks = open_extractor(
+            str(self.method.features), features_of(self.sources)[0].size, self.method.key_points
+        ).networks
+        if self.recognizer is not None:
+            networks = {**networks, RECOGNIZER: {"float32": self._recognizer(self.recognizer)}}
         for role, files in networks.items():
             write_bytes(_file(directory, role), files["float32"])
         return networks
+
+    def _recognizer(self, network: Recognizer) -> bytes:
+        """The file, which says what was learned."""
+        content, spec = export_recognizer(network, self.method.key_points)
+        check_recognizer(content, spec, network, self._checked(network))
+        return content
+
+    def _checked(self, network: Recognizer) -> RecognitionFrames:
+        """Some frames, whose labels do not matter."""
+        features = features_of(self.sources)[0]
+        rows = range(0, len(features), max(1, len(features) // CHECKED_FRAMES))
+        found = [features.key_points(row) for row in rows]
+        parts = [(each, np.zeros(len(each), np.int32), 0) for each in found]
+        places = np.zeros(network.landmarks, np.int32)
+        return stacked(parts, self.method.key_points, places, features.size)
 
     def load(self, directory: Path) -> RoleNetworks:
         try:
@@ -47,7 +76,8 @@ class SparseExportStage(Stage[RoleNetworks]):
         return (_file(directory, role) for role in self._roles())
 
     def _roles(self) -> tuple[Role, ...]:
-        return () if self.method.features == SIFT else (EXTRACTOR,)
+        extractor: tuple[Role, ...] = () if self.method.features == SIFT else (EXTRACTOR,)
+        return extractor if self.recognizer is None else (*extractor, RECOGNIZER)
 
     def describe(self, directory: Path, product: RoleNetworks) -> str:
         sizes = (f"{role} of {len(files['float32']) / 1e6:.1f} MB" for role, files in product.items())

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import DENSE_STAGES, FROZEN_STAGES, StageName, option, require_known
+from vloc_ros.training.method_options import (
+    DENSE_MINUTES,
+    DENSE_STAGES,
+    FROZEN_STAGES,
+    StageName,
+    option,
+    require_known,
+)
 
 Preset = Literal["mobile", "resnet50", "xfeat"]
 SegmentationLossName = Literal["softmax", "triplet", "triplet_random", "cross_entropy"]
@@ -60,6 +67,7 @@ class VSNetOptions:
     """
 
     method: ClassVar[str] = "vsnet"
+    minutes: ClassVar[float] = DENSE_MINUTES
 
     preset: Preset = option(
         "mobile",
