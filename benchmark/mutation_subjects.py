@@ -40,7 +40,7 @@ from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.datasets.dataset_files import read_depth, read_image
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.errors import VlocError
-from vloc_ros.evaluation.report.map_report import write_map_report
+from vloc_ros.evaluation.report.map_report import preview_section, write_map_report
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, read_tum, to_tum_line
 from vloc_ros.images import to_rgb
@@ -108,7 +108,9 @@ class Maps:
         if name in ("map.yaml", "network.onnx", "correction.npz") or rng.random() < 0.1:
             localizer = open_localizer(stored, "map")
             localizer.localize(self._image)
-        if name in ("mapping.json", "preview.png") or rng.random() < 0.02:
+        if name == "preview.png":  # without the report's plots, which take seconds and are of the other files
+            preview_section(stored)
+        if name == "mapping.json" or rng.random() < 0.02:
             write_map_report(self._folder / "report.html", "map", stored)
         pack_map(stored)
 

@@ -174,6 +174,19 @@ def test_only_like_replaces_like(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+def test_a_directory_that_nobody_may_write_to_is_replaced_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "map"
+    make_directory(target, "old")
+    (target / "below").chmod(0o755)
+    target.chmod(0o555)
+    make_directory(target, "new")
+    assert list(tmp_path.iterdir()) == [target]
+    assert (target / "one").read_text() == "new"
+    assert not (target / "below" / "only in old").exists()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o555
+    target.chmod(0o755)
+
+
 def test_what_killed_writers_leave_can_be_removed(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from vloc_ros.files import atomic_file\n"

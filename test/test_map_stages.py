@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,38 @@ def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
     longer = replace(stricter, training=TrainingOptions(epochs=2, batch_size=4))
     assert made_by(longer) == only("training", "export", "calibration")  # it went on
     assert read_map(options.out).landmark_map.manifest.training["iterations"] == 10
-    (options.out / "map.yaml").unlink()
-    assert made_by(longer) == only("calibration")
+    whole = read_map(options.out).files
+    for file in ("map.yaml", "network.onnx"):  # not only what tells whose map it is
+        (options.out / file).unlink()
+        assert made_by(longer) == only("calibration"), file
+        assert read_map(options.out).files.keys() == whole.keys()
+
+
+@pytest.mark.parametrize("entry", ["frames", "sources.json"])
+def test_a_fresh_start_that_was_interrupted_can_be_repeated_or_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    """Ctrl-C while that entry of the run before was to be removed."""
+    options = options_in(tmp_path, until="sources")
+    remove: dict[str, Callable[..., None]] = {"rmtree": shutil.rmtree, "unlink": Path.unlink}
+
+    def interrupted(name: str) -> Callable[..., None]:
+        def removing(path: Path, **flags: Any) -> None:
+            if path.name == entry:
+                raise KeyboardInterrupt
+            remove[name](path, **flags)
+
+        return removing
+
+    for fresh in (True, False):
+        build_map(options)
+        (tmp_path / "work" / "frames").mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", interrupted("rmtree"))
+            patch.setattr(Path, "unlink", interrupted("unlink"))
+            with pytest.raises(KeyboardInterrupt):
+                build_map(replace(options, fresh=True))
+        assert made_by(replace(options, fresh=fresh)) == {"sources": True}
 
 
 def test_what_somebody_deleted_is_made_again(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_triplet_does_not_go_backward_twice(sample: tuple[Tensor, ...]) -> None:
     embeddings, labels, _, prototypes = sample
     loss = prototype_triplet(embeddings, labels, (labels + 1) % CLASSES, prototypes, 0.5)
     torch.autograd.grad(2 * loss, embeddings, retain_graph=True)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="has been modified by an inplace operation"):
         torch.autograd.grad(loss, embeddings)
 
 

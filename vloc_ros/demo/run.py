@@ -122,7 +122,7 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     write_picture(picture, draw_plan(plan_of(heard.answers, heard.landmarks), "vloc demo", notes(result)))
     print(f"picture: {picture}")
     bad = faults(result, limits)
-    print(f"result: BAD, because {'; '.join(bad)}" if bad else _praise(result.has_truth))
+    print(f"result: BAD, because {'; '.join(bad)}" if bad else _good_result(result.has_truth))
     return not bad
 
 
@@ -268,5 +268,5 @@ def _interruptible() -> Iterator[_Interruption]:
             signal.signal(number, handler)
 
 
-def _praise(has_truth: bool) -> str:
+def _good_result(has_truth: bool) -> str:
     return "result: good" if has_truth else "result: no ground truth, so no verdict"

@@ -22,7 +22,7 @@ from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.initialpose import HintInput
 from vloc_ros.ros.map_input import MapInput
 from vloc_ros.ros.map_slot import MapSlot
-from vloc_ros.ros.memory import give_back
+from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.node import VlocNode, resolve_map
 from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import RelocalizerParameters
@@ -71,7 +71,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self.create_service(Trigger, "~/trigger", self._on_trigger, callback_group=ReentrantCallbackGroup())
 
     def configure(self, scope: ExitStack) -> None:
-        scope.callback(give_back)  # last of all
+        scope.callback(trim_heap)  # last of all
         buffer, tracker = Buffer(), PoseTracker()
         scope.enter_context(self._transforms.filling(buffer))
         slot = MapSlot(self._open_map, partial(self._on_map, tracker))

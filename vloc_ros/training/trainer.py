@@ -168,7 +168,7 @@ class Trainer:
                 seconds = self._workers.of_first(time.monotonic() - since, self._device)
                 self.progress = replace(self.progress, seconds=self.progress.seconds + seconds)
                 if log is not None:
-                    self._attend(log, unchecked[-1][0], report, validate, marks)
+                    self._log_and_save(log, unchecked[-1][0], report, validate, marks)
                 since, unchecked = time.monotonic(), []
         finally:
             with uninterrupted():
@@ -178,7 +178,7 @@ class Trainer:
                     if self._is_finite():
                         self.save()
 
-    def _attend(
+    def _log_and_save(
         self, log: CurveWriter, losses: list[Losses], report: Report, validate: Validate, marks: "_Marks"
     ) -> None:
         """What the first process does between steps: log, measure, save."""

@@ -42,7 +42,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
         sections = [
             tiles(_tiles(stored, held_out)),
             *(_landmarks(place, landmark_map.of_place(place)) for place in places),
-            _preview(stored),
+            preview_section(stored),
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
@@ -82,7 +82,8 @@ def _titled(title: str, place: str | None) -> str:
     return f"{title}: place {place}" if place else title
 
 
-def _preview(stored: StoredMap) -> str:
+def preview_section(stored: StoredMap) -> str:
+    """The map's preview; nothing where it cannot be decoded."""
     rgb = decode_preview(stored)
     return "" if rgb is None else section("Preview", picture(rgb, "The preview in the map's directory."))
 
