@@ -163,7 +163,7 @@ def test_network_input_is_undistorted_and_scaled() -> None:
 
 def test_methods_load_by_name() -> None:
     for name in METHODS:
-        assert hasattr(get_method(name), "correspond")
+        assert hasattr(get_method(name), "propose")
     with pytest.raises(ConfigError, match="known are vsnet"):
         get_method("magic")
 

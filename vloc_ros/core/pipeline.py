@@ -76,7 +76,8 @@ def _judge(
         place, found = likeliest_place(proposal, landmark_map)
         result = replace(solve_pnp(found, cameras, method.pnp), place=place)
     if isinstance(result, PoseEstimate):
-        more = method.refine(result, observation, landmark_map, stopwatch)
+        enough = result.inlier_count >= thresholds.min_inliers  # or else it is refused, however it is refined
+        more = method.refine(result, observation, landmark_map, stopwatch) if enough else None
         with stopwatch.stage("pnp"):
             if more is not None:
                 result = replace(solve_near(result, more, cameras, method.pnp), place=place)

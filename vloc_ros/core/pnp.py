@@ -7,6 +7,8 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import FEW_PRECISE, MIN_POINTS, Float, Matches, PnpSettings, ransac, settle
 from vloc_ros.geometry.rig import RigCamera
 
+ENOUGH = 64  # guided inliers: a dense method's own ones may be a thousand, and are no better for that
+
 
 def solve_pnp(
     correspondences: Correspondences, cameras: tuple[RigCamera, ...], settings: PnpSettings = FEW_PRECISE
@@ -34,9 +36,9 @@ def solve_near(
     settings: PnpSettings = FEW_PRECISE,
 ) -> PoseEstimate:
     """The estimate refined over the correspondences that guided matching found around it, with the evidence that it had
-    before; the estimate itself where it has more inliers."""
+    before; the estimate itself where fewer of them are inliers than it has, and fewer than ENOUGH."""
     result = _refined(estimate.map_from_camera, correspondences, cameras, settings)
-    if isinstance(result, Rejection) or result.inliers.sum() < estimate.inliers.sum():
+    if isinstance(result, Rejection) or result.inliers.sum() < min(ENOUGH, estimate.inliers.sum()):
         return estimate
     return replace(result, unguided=estimate.evidence)
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.feature_spec import DESCRIPTORS, EXTRACTOR, IMAGE, KEY_POINTS, SCORES
+from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.model_spec import NETWORK, GridSpec
@@ -14,7 +16,11 @@ from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
+from vloc_ros.features.extractor import extracted, extractor_inputs
+from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.network_input import network_input
+
+FOR_EXTRACTOR = (IMAGE, KEY_POINTS, SCORES, DESCRIPTORS)
 
 
 class DenseGridMethod(ABC):
@@ -23,6 +29,7 @@ class DenseGridMethod(ABC):
 
     outputs: ClassVar[Mapping[str, str]]
     stage: ClassVar[str]
+    guided: ClassVar[GuidedSettings] = GuidedSettings()
 
     @abstractmethod
     def correspond(
@@ -41,12 +48,19 @@ class DenseGridMethod(ABC):
                 raise ConfigError(f"needs the network output {name!r} to be {cell}, it is {found.get(name)}")
 
     def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        """`network_input`."""
-        return {grid_of(manifest).input_name: network_input(image, manifest.image_size)}
+        """`network_input`, and what the extractor of the map's points is given, if it has any."""
+        rgb = network_input(image, manifest.image_size)
+        for_extractor = extractor_inputs(rgb, manifest.features) if manifest.features else {}
+        return {grid_of(manifest).input_name: rgb, **for_extractor}
 
     def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:
-        """What the network says."""
-        return sessions[NETWORK].run(inputs)
+        """What the network says, and the key points for guided matching, if the map has points."""
+        network = sessions[NETWORK]
+        found = network.run({name: inputs[name] for name in network.spec.inputs})
+        if EXTRACTOR not in sessions and KEY_POINTS not in inputs:
+            return found
+        for_extractor = {name: value for name, value in inputs.items() if name in FOR_EXTRACTOR}
+        return {**found, **extracted(for_extractor, sessions)}
 
     def propose(
         self, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
@@ -60,8 +74,11 @@ class DenseGridMethod(ABC):
     def refine(
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences | None:
-        """None: there are no points with descriptors."""
-        return None
+        """`guided_correspondences`."""
+        if landmark_map.points is None:
+            return None
+        with stopwatch.stage("guided_matching"):
+            return guided_correspondences(estimate, observation, landmark_map, self.guided)
 
 
 def grid_of(manifest: Manifest) -> GridSpec:

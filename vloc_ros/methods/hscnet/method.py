@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.session import Tensors
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
 from vloc_ros.core.visualization import Visualization
@@ -36,6 +37,7 @@ class HSCNetMethod(DenseGridMethod):
 
     outputs: ClassVar[Mapping[str, str]] = OUTPUTS
     stage: ClassVar[str] = "coordinates"
+    guided: ClassVar[GuidedSettings] = GuidedSettings(window_px=8.0)  # its poses are rough
 
     min_confidence: float = 0.05
     max_correspondences: int = 1600

@@ -1,0 +1,70 @@
+"""A dense method whose map has points too: its pose is refined with these, and believed for what the network said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.sparse_scenes import CAMERA, EXTRACTOR, HEIGHT, POSE, WIDTH, SeenSession, Sight, blank, room
+
+from vloc_ros.core.model_spec import NETWORK, GridSpec
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.transforms import apply
+from vloc_ros.localizer import Localizer
+from vloc_ros.methods.hscnet.method import HSCNetMethod
+
+GRID = GridSpec(WIDTH, HEIGHT, 8, HSCNetMethod.outputs)
+OFF = np.array([0.015, -0.01, 0.01])  # metres: all coordinates of the image alike, as far from the mapping views
+
+
+class Coordinates:
+    """A network that sees a wall 3 m away from the camera, and is wrong by OFF."""
+
+    spec, backend, max_batch = GRID.model, "fake", 8
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        assert set(inputs) == {"image"}
+        rows, columns = HEIGHT // 8, WIDTH // 8
+        pixels = (np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1) + 0.5) * 8 - 0.5
+        depths = np.random.default_rng(0).uniform(2.0, 4.0, (rows, columns, 1))
+        rays = np.concatenate(
+            [(pixels - (CAMERA.cx, CAMERA.cy)) / (CAMERA.fx, CAMERA.fy), np.ones_like(depths)], axis=2
+        )
+        points = apply(POSE, (rays * depths).reshape(-1, 3)) + OFF
+        return {
+            "coordinates": points.reshape(1, rows, columns, 3).astype(np.float32),
+            "confidences": np.full((1, rows, columns), 0.8, np.float32),
+            "regions": np.ones((1, rows, columns), np.int32),
+        }
+
+
+@pytest.fixture
+def landmark_map() -> LandmarkMap:
+    found = room()
+    return replace(found, manifest=replace(found.manifest, method="hscnet", models={NETWORK: GRID.model, **EXTRACTOR}))
+
+
+def localizer_of(landmark_map: LandmarkMap) -> Localizer:
+    seen = SeenSession([Sight().tensors(landmark_map, POSE)])
+    return Localizer(landmark_map, HSCNetMethod(), {NETWORK: Coordinates(), "extractor": seen})  # type: ignore[dict-item]
+
+
+def test_points_make_the_pose_of_a_dense_method_precise(landmark_map: LandmarkMap) -> None:
+    plain = replace(
+        landmark_map, points=None, manifest=replace(landmark_map.manifest, features=None, models=GRID.models)
+    )
+    alone = Localizer(plain, HSCNetMethod(), {NETWORK: Coordinates()}).localize(blank())  # type: ignore[dict-item]
+    refined = localizer_of(landmark_map).localize(blank())
+    assert isinstance(alone, PoseEstimate)
+    assert isinstance(refined, PoseEstimate)
+    assert pose_error(alone.map_from_camera, POSE).translation_m == pytest.approx(np.linalg.norm(OFF), abs=0.002)
+    assert pose_error(refined.map_from_camera, POSE).translation_m < 0.004
+    assert "guided_matching" in refined.timings_ms
+    assert refined.evidence.correspondences == len(alone.correspondences)
+    assert refined.inlier_count == alone.inlier_count
+
+
+def test_a_pose_that_is_refused_in_any_case_is_not_refined(landmark_map: LandmarkMap) -> None:
+    refused = localizer_of(landmark_map).gated(min_inliers=5000).localize(blank())
+    assert isinstance(refused, Rejection)
+    assert "guided_matching" not in refused.timings_ms
