@@ -33,6 +33,7 @@ from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
@@ -66,7 +67,7 @@ def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
     positions = stored.landmark_map.positions[:50]
     points = Points(
         positions=positions,
-        descriptors=rng.integers(-127, 128, (50, 64)).astype(np.int8),
+        descriptors=rng.integers(-127, 128, (50, SIFT_DIMENSIONS)).astype(np.int8),
         regions=np.arange(50, dtype=np.int32),
         places=np.zeros(50, np.int32),
         directions=np.tile([0.0, 0.0, 1.0], (50, 1)),
@@ -79,7 +80,8 @@ def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
         places=np.zeros(len(views), np.int32),
         kernel=CorrectionKernel(0.15, 0.2),
     )
-    landmark_map = replace(stored.landmark_map, points=points, correction=correction)
+    manifest = replace(stored.landmark_map.manifest, features=FeatureSpec(SIFT, 500, SIFT_DIMENSIONS))
+    landmark_map = replace(stored.landmark_map, manifest=manifest, points=points, correction=correction)
     mapping = json.loads(stored.files["mapping.json"])
     write_map(folder, landmark_map, stored.networks, np.zeros((48, 64, 3), np.uint8), mapping)
     return dict(read_map(folder).files)
