@@ -13,7 +13,7 @@ from vloc_ros.geometry.transforms import invert
 from vloc_ros.mapping.bundle_adjustment import PosePrior, adjust, cost, pose_prior
 from vloc_ros.mapping.covisibility import covisible_pairs
 from vloc_ros.mapping.frame_features import FrameFeatures
-from vloc_ros.mapping.observations import CAUCHY, Observations, depth_weights, observations_of
+from vloc_ros.mapping.observations import CAUCHY, Observations, observations_of
 from vloc_ros.mapping.pair_matching import match_pairs
 from vloc_ros.mapping.tracks import unite
 from vloc_ros.mapping.triangulation import triangulate
@@ -31,7 +31,7 @@ def cauchy_residuals(observations: Observations, poses: np.ndarray, positions: n
     x, y, z = (np.einsum("oij,oj->oi", poses[:, :3, :3], positions[observations.points]) + poses[:, :3, 3]).T
     fx, fy, cx, cy = observations.intrinsics
     off = np.column_stack([fx * x / z + cx, fy * y / z + cy]) - observations.pixels
-    deeper = depth_weights(observations.depths) * (z - observations.depths)
+    deeper = observations.weights * (z - observations.depths)
     return CAUCHY * np.sqrt(np.log1p(np.append((off**2).sum(axis=1), deeper**2) / CAUCHY**2))
 
 

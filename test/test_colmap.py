@@ -17,7 +17,10 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping import colmap_model
 from vloc_ros.mapping.colmap import match_images, read_colmap
+from vloc_ros.mapping.colmap_depth import with_model_depths
 from vloc_ros.mapping.colmap_model import read_model
+from vloc_ros.mapping.frame_features import FrameFeatures, quantized
+from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.sparse import SparsePoints
 
 DATASET = WallAndBox(views(6))
@@ -98,6 +101,40 @@ def test_the_data_sets_lens_is_what_counts(tmp_path: Path) -> None:
     assert rows_of(read_colmap(model, ThroughLens(DATASET.poses)))
     with pytest.raises(DatasetError, match=r"pixels \(median\)"):
         read_colmap(model, DATASET)
+
+
+def features_of(dataset: WallAndBox, points: np.ndarray) -> FrameFeatures:
+    """Key points of frames at some of POINTS, without depth."""
+    rng = np.random.default_rng(1)
+    descriptors = quantized(np.eye(len(POINTS), dtype=np.float32))
+    parts = []
+    for index in range(len(dataset)):
+        pixels, _ = CAMERA.project(apply(invert(dataset.map_from_camera(index)), POINTS[points]))
+        parts.append((pixels + rng.uniform(-0.3, 0.3, pixels.shape), np.zeros(len(points)), descriptors[points]))
+    pixels, depths, described = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    starts = np.arange(len(dataset) + 1, dtype=np.int64) * len(points)
+    return FrameFeatures(dataset.names, np.stack(dataset.poses), CAMERA, starts, pixels, depths, described)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_key_points_near_the_models_have_its_points_depth(tmp_path: Path, scale: float) -> None:
+    shown = np.arange(2, 40)
+    features = features_of(DATASET, shown)
+    found = with_model_depths(features, write_model(tmp_path / "model", scale=scale), DATASET)
+    true = np.concatenate([apply(invert(pose), POINTS[shown])[:, 2] for pose in DATASET.poses])
+    near = np.abs(found.depths - true) < 0.01
+    assert near.mean() > 0.9  # others of the model's may be nearer in the image
+    tracks = reconstruct(found)
+    apart = np.linalg.norm(tracks.positions[:, None] - POINTS[shown], axis=2).min(axis=1)
+    assert len(tracks) > 0.9 * len(shown)
+    assert np.median(apart) < 0.01
+
+
+def test_a_model_that_shows_other_things_than_the_key_points(tmp_path: Path) -> None:
+    features = features_of(DATASET, np.arange(2, 40))
+    aside = replace(features, pixels=features.pixels + 1000.0)
+    with pytest.raises(DatasetError, match="model: none of its points is within 3 pixels of a key point"):
+        with_model_depths(aside, write_model(tmp_path / "model"), DATASET)
 
 
 def moved_aside(points: np.ndarray) -> np.ndarray:

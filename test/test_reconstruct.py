@@ -11,7 +11,7 @@ from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.array_files import loaded_arrays, save_arrays
 from vloc_ros.mapping.covisibility import covisible_pairs
-from vloc_ros.mapping.frame_features import FrameFeatures, depth_at_pixels
+from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import observations_of
 from vloc_ros.mapping.pair_matching import KeyPointMatches, match_pairs
 from vloc_ros.mapping.reconstruct import reconstruct
@@ -198,11 +198,3 @@ def test_depth_that_contradicts_the_poses() -> None:
 def test_no_depth_at_all() -> None:
     with pytest.raises(DatasetError, match="points: no depth is known at any key point of the 12 frames"):
         reconstruct(replace(NOISY, depths=np.zeros_like(NOISY.depths)))
-
-
-def test_depth_at_edges_is_not_taken() -> None:
-    depth = np.full((40, 60), 2.0, dtype=np.float32)
-    depth[:, 30:] = 3.0
-    depth[:20, :10] = 0.0
-    pixels = np.array([[20.2, 30.0], [29.0, 30.0], [50.0, 10.0], [3.0, 3.0], [10.0, 25.0], [59.0, 39.0], [-5.0, 0.0]])
-    np.testing.assert_array_equal(depth_at_pixels(depth, pixels), [2.0, 0.0, 3.0, 0.0, 2.0, 0.0, 0.0])

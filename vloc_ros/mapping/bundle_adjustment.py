@@ -13,7 +13,7 @@ from vloc_ros.geometry.pose_error import error_vector
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.mapping.bundle_kernels import accumulate, back_substitute, cost_of, reduced_product, reduced_system
-from vloc_ros.mapping.observations import Observations, depth_weights
+from vloc_ros.mapping.observations import Observations
 from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
@@ -61,10 +61,9 @@ def adjust(
 
     The cost is that of `cost`: Cauchy on the length of a pixel's residual and on a depth's, squares of the prior's.
     """
-    weights = depth_weights(observations.depths)
     poses, damping, last = start.copy(), 1e-4, cost(observations, start, positions, prior)
     for step in range(max_steps):
-        equations = _equations(observations, weights, poses, positions, prior)
+        equations = _equations(observations, poses, positions, prior)
         moves, shifts = _solve(observations, equations, damping)
         candidate = np.stack([perturb(pose, move) for pose, move in zip(poses, moves, strict=True)])
         trial = cost(observations, candidate, positions + shifts, prior)
@@ -76,14 +75,14 @@ def adjust(
         advance(step + 1, max_steps)
         if 0 <= gain < MIN_DECREASE * last:
             break
-    return Bundle(poses, positions, _equations(observations, weights, poses, positions, prior).points, last)
+    return Bundle(poses, positions, _equations(observations, poses, positions, prior).points, last)
 
 
 def cost(observations: Observations, map_from_camera: Float, positions: Float, prior: PosePrior) -> float:
     """Half the sum of squared residuals in standard deviations, those of observations under a Cauchy loss."""
     observed = cost_of(
         observations.starts, observations.frames, observations.pixels, observations.depths,
-        depth_weights(observations.depths), np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics,
+        observations.weights, np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics,
         positions,
     )  # fmt: skip
     return float(observed + (_prior_residuals(map_from_camera, prior) ** 2).sum() / 2)
@@ -107,16 +106,14 @@ class _Equations:
     mixed: Float
 
 
-def _equations(
-    observations: Observations, weights: Float, map_from_camera: Float, positions: Float, prior: PosePrior
-) -> _Equations:
+def _equations(observations: Observations, map_from_camera: Float, positions: Float, prior: PosePrior) -> _Equations:
     frames, points = len(map_from_camera), len(positions)
     sums = _Equations(
         np.zeros((frames, 6, 6)), np.zeros((frames, 6)), np.zeros((points, 3, 3)), np.zeros((points, 3)),
         np.zeros((len(observations), 6, 3)),
     )  # fmt: skip
     accumulate(
-        observations.starts, observations.frames, observations.pixels, observations.depths, weights,
+        observations.starts, observations.frames, observations.pixels, observations.depths, observations.weights,
         np.ascontiguousarray(map_from_camera), np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics,
         positions, sums.poses, sums.pose_gradients, sums.points, sums.point_gradients, sums.mixed,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """Sparse points of a COLMAP model that was made of a data set's images and lies in its map's frame."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -24,8 +25,24 @@ MAX_MEDIAN_ERROR = 0.01  # of the image's width: the observations', with the dat
 SAME_ASPECT = 0.01  # relative difference up to which two images are scaled copies
 
 
+@dataclass(frozen=True, eq=False)
+class ModelViews:
+    """Points (P, 3) of a model, metres, and what the data set's frames see of the good ones: by the frame's index, rows
+    (n,) of points and where (n, 2) in the frame's image, with its distortion."""
+
+    positions: Float
+    seen: Mapping[int, tuple[Ints, Float]]
+
+
 def read_colmap(directory: Path, dataset: Dataset) -> SparsePoints:
-    """The points of the model in `directory` (see `read_model`) that the data set's frames see.
+    """The points of the model in `directory` that the data set's frames see; raises as `read_views`."""
+    views = read_views(directory, dataset)
+    seen = {dataset.names[index]: np.unique(rows).astype(np.int32) for index, (rows, _) in views.seen.items()}
+    return _without_unseen(views.positions, seen)
+
+
+def read_views(directory: Path, dataset: Dataset) -> ModelViews:
+    """The model in `directory` (see `read_model`) as the data set's frames see it.
 
     Points of short tracks or with large errors are left out, and so are frames without an image in the model (see
     `match_images`). The model may be of images of another size; their lens distortion is that of the data set's images.
@@ -50,9 +67,9 @@ def read_colmap(directory: Path, dataset: Dataset) -> SparsePoints:
         if len(rows):
             pixels = _pixels_in(camera, pixels, model.sizes[image], directory)
             errors.append(_errors(camera, dataset.map_from_camera(index), model.positions[rows], pixels) / camera.width)
-            seen[name] = np.unique(rows).astype(np.int32)
+            seen[index] = rows, pixels
     _check(np.concatenate(errors), dataset, directory)
-    return _without_unseen(model.positions, seen)
+    return ModelViews(model.positions, seen)
 
 
 def match_images(names: Iterable[str], images: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.colmap import read_colmap
+from vloc_ros.mapping.colmap_depth import with_model_depths
 from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views
@@ -145,9 +146,35 @@ class DepthTracks:
             where = f"place '{place.name}': " if place.name else ""
             raise DatasetError(f"points: {where}the frames have no depth to make points of")
         assert place.features is not None
-        with progress.bar("depth of key points") as advance:
-            read = read_frame_features(place.frames, place.features, place.features.size, THREADS, advance)
+        correction = place.frames.correction if isinstance(place.frames, CorrectedDepth) else DepthCorrection()
+        with progress.bar("key points") as advance:
+            read = read_frame_features(place.frames, place.features, correction, advance)
         return reconstruct(read, threads=THREADS, progress=progress)
+
+
+@dataclass(frozen=True)
+class ColmapTracks:
+    """The same where a COLMAP model of the frames tells how far away things are, in place of depth."""
+
+    directory: Path
+
+    reads_depth: ClassVar[bool] = False
+    labels_any_view: ClassVar[bool] = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.directory,)
+
+    def require_places(self, count: int) -> None:
+        if count > 1:
+            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
+
+    def make(self, place: Place, progress: Progress) -> Shape:
+        assert place.features is not None
+        with progress.bar("key points") as advance:
+            read = read_frame_features(place.frames, place.features, DepthCorrection(), advance)
+        features = with_model_depths(read, self.directory, place.frames)
+        return reconstruct(features, threads=THREADS, progress=progress)
 
 
 def surface_kind(mesh: Path | None) -> DepthSurface | MeshSurface:

@@ -23,7 +23,8 @@ class Observations:
     """O observations of P points, those of point p from starts[p] to starts[p + 1].
 
     starts (P + 1,); frames (O,) int32; rows (O,) of FrameFeatures' key points; pixels (O, 2); depths (O,) metres, 0
-    where unknown; intrinsics (4,): fx, fy, cx, cy.
+    where unknown, and `weights` (O,): by what a difference of depths is multiplied to be a residual; intrinsics (4,):
+    fx, fy, cx, cy.
     """
 
     starts: NDArray[np.int64]
@@ -31,6 +32,7 @@ class Observations:
     rows: NDArray[np.int64]
     pixels: Float
     depths: Float
+    weights: Float
     intrinsics: Float
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class Observations:
         starts = np.cumsum([0, *counts], dtype=np.int64)
         return replace(
             self, starts=starts, frames=self.frames[mask], rows=self.rows[mask], pixels=self.pixels[mask],
-            depths=self.depths[mask],
+            depths=self.depths[mask], weights=self.weights[mask],
         )  # fmt: skip
 
     def of_points(self, mask: NDArray[np.bool_]) -> "Observations":
@@ -61,17 +63,19 @@ class Observations:
         return replace(kept, starts=np.cumsum([0, *self.counts[mask]], dtype=np.int64))
 
 
-def observations_of(tracks: Tracks, features: FrameFeatures) -> Observations:
-    """The key points of tracks."""
+def observations_of(tracks: Tracks, features: FrameFeatures, noise: float = 1.0) -> Observations:
+    """The key points of tracks. `noise`: how many times as large as expected the errors of depths are."""
     rows = tracks.rows
+    depths = features.depths[rows]
+    weights = np.where(depths > 0, DEPTH_WEIGHT / (noise * depth_sigmas(depths)), 0.0)
     return Observations(
-        tracks.starts, features.frames[rows], rows, features.pixels[rows], features.depths[rows], features.intrinsics
+        tracks.starts, features.frames[rows], rows, features.pixels[rows], depths, weights, features.intrinsics
     )
 
 
-def depth_weights(depths: Float) -> Float:
-    """By what (O,) a difference of depths is multiplied to be a residual; 0 where the depth is unknown."""
-    return np.where(depths > 0, DEPTH_WEIGHT / (DEPTH_SIGMA + DISPARITY_SIGMA * depths**2), 0.0)
+def depth_sigmas(depths: Float) -> Float:
+    """The standard deviations (O,) that are expected of depths, metres."""
+    return DEPTH_SIGMA + DISPARITY_SIGMA * depths**2
 
 
 @compiled(error_model="numpy")

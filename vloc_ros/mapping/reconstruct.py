@@ -1,13 +1,16 @@
 """From key points, poses and depth of a place's frames to its points: pairs, matches, tracks, triangulation, bundle
 adjustment."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.mapping.bundle_adjustment import Bundle, PosePrior, adjust, pose_prior
+from vloc_ros.mapping.bundle_adjustment import adjust, pose_prior
 from vloc_ros.mapping.covisibility import covisible_pairs
+from vloc_ros.mapping.depth_scales import camera_depths, depth_scales
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import Observations, observations_of, reprojection_errors
 from vloc_ros.mapping.pair_matching import match_pairs
@@ -19,6 +22,7 @@ from vloc_ros.progress import Progress, Silent
 Float = NDArray[np.float64]
 
 MAX_ERROR_PX = 4.0
+RAYS_ALONE = 10.0  # times as much noise of depth: it decides only what rays leave open
 MAX_SIGMA_M = 0.08  # stricter limits empty small rooms
 
 
@@ -28,37 +32,56 @@ def reconstruct(
     """The points that the frames observe, and their poses adjusted within their uncertainty; as recorded without
     `bundle`. Raises DatasetError for frames that share no points."""
     progress = progress or Silent()
+    poses = features.map_from_camera
     pairs = covisible_pairs(features)
     _require_pairs(features, pairs)
     with progress.bar("matching") as advance:
-        matches = match_pairs(features, features.map_from_camera, pairs, threads=threads, advance=advance)
-    tracks = unite(matches, features.frames)
-    observations = observations_of(tracks, features)
-    poses = features.map_from_camera
-    positions, information = triangulate(observations, poses)
-    observations, positions, information = _pruned(observations, poses, positions, information)
-    _require_points(features, len(positions), len(matches))
+        matches = match_pairs(features, poses, pairs, threads=threads, advance=advance)
+    rough = _triangulated(observations_of(unite(matches, features.frames), features, RAYS_ALONE), poses)
+    _require_points(features, rough, len(matches))
+    scales = depth_scales(rough.observations, poses, rough.positions, rough.sigmas)
+    scaled = scales.applied(features)
+    progress.say(scales.describe())
+    with progress.bar("matching again") as advance:
+        matches = match_pairs(_with_depths_of(rough, scaled), poses, pairs, threads=threads, advance=advance)
+    points = _triangulated(observations_of(unite(matches, features.frames), scaled, scales.noise), poses)
     if bundle:
         with progress.bar("bundle adjustment") as advance:
-            adjusted = _adjust(observations, poses, positions, pose_prior(poses), advance)
-        poses, positions, information = adjusted.map_from_camera, adjusted.positions, adjusted.information
-        observations, positions, information = _pruned(observations, poses, positions, information)
-        _require_points(features, len(positions), len(matches))
-    return _reconstruction(features, observations, poses, positions, information)
+            prior = pose_prior(poses)
+            found = adjust(points.observations, poses, points.positions, prior, advance=advance)
+        poses = found.map_from_camera
+        points = _pruned(points.observations, poses, found.positions, found.information)
+    _require_points(features, points, len(matches))
+    return _reconstruction(features, points, poses)
 
 
-def _adjust(observations: Observations, poses: Float, positions: Float, prior: PosePrior, advance) -> Bundle:  # type: ignore[no-untyped-def]
-    return adjust(observations, poses, positions, prior, advance=advance)
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Positions (P, 3) and sigmas (P,) of the points of observations."""
+
+    observations: Observations
+    positions: Float
+    sigmas: Float
 
 
-def _pruned(
-    observations: Observations, poses: Float, positions: Float, information: Float
-) -> tuple[Observations, Float, Float]:
+def _triangulated(observations: Observations, poses: Float) -> _Points:
+    return _pruned(observations, poses, *triangulate(observations, poses))
+
+
+def _with_depths_of(points: _Points, features: FrameFeatures) -> FrameFeatures:
+    """Key points of known points have those points' depth: what is matched again is sought nearer to where it is."""
+    depths = features.depths.copy()
+    observations = points.observations
+    depths[observations.rows] = camera_depths(observations, features.map_from_camera, points.positions)
+    return replace(features, depths=depths)
+
+
+def _pruned(observations: Observations, poses: Float, positions: Float, information: Float) -> _Points:
     """Without observations that are off, and without points that are left with too few, or uncertain."""
     errors = reprojection_errors(observations, invert(poses), positions)
-    kept = observations.kept(errors <= MAX_ERROR_PX)
-    good = (kept.counts >= MIN_LENGTH) & (sigmas(information) <= MAX_SIGMA_M) & np.isfinite(positions).all(axis=1)
-    return kept.of_points(good), positions[good], information[good]
+    kept, uncertain = observations.kept(errors <= MAX_ERROR_PX), sigmas(information)
+    good = (kept.counts >= MIN_LENGTH) & (uncertain <= MAX_SIGMA_M) & np.isfinite(positions).all(axis=1)
+    return _Points(kept.of_points(good), positions[good], uncertain[good])
 
 
 def _require_pairs(features: FrameFeatures, pairs: NDArray[np.int32]) -> None:
@@ -70,20 +93,19 @@ def _require_pairs(features: FrameFeatures, pairs: NDArray[np.int32]) -> None:
         raise DatasetError(f"points: no two of the {len(features)} frames see the same part of the place")
 
 
-def _require_points(features: FrameFeatures, points: int, matches: int) -> None:
-    if not points:
+def _require_points(features: FrameFeatures, points: _Points, matches: int) -> None:
+    if not len(points.positions):
         raise DatasetError(
             f"points: none that {MIN_LENGTH} of the {len(features)} frames agree on, {matches} matches of pairs: "
             "do depth and poses belong together?"
         )
 
 
-def _reconstruction(
-    features: FrameFeatures, observations: Observations, poses: Float, positions: Float, information: Float
-) -> Reconstruction:
+def _reconstruction(features: FrameFeatures, points: _Points, poses: Float) -> Reconstruction:
+    observations = points.observations
     return Reconstruction(
-        positions=positions,
-        sigmas=sigmas(information),
+        positions=points.positions,
+        sigmas=points.sigmas,
         frames=observations.frames,
         points=observations.points.astype(np.int32),
         rows=(observations.rows - features.starts[observations.frames]).astype(np.int32),

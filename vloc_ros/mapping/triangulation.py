@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.compiled import compiled
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.mapping.observations import CAUCHY, Observations, depth_weights, residuals_of
+from vloc_ros.mapping.observations import CAUCHY, Observations, residuals_of
 
 Float = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ def triangulate(observations: Observations, map_from_camera: Float) -> tuple[Flo
     information = np.zeros((len(positions), 3, 3))
     _triangulate(
         observations.starts, observations.frames, observations.pixels, observations.depths,
-        depth_weights(observations.depths), np.ascontiguousarray(map_from_camera),
+        observations.weights, np.ascontiguousarray(map_from_camera),
         np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics, positions, information,
     )  # fmt: skip
     return positions, information
