@@ -6,6 +6,7 @@ frames see nearly the same, so that nothing is ever measured with a field of the
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -14,8 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
 from vloc_ros.geometry.transforms import pose_distances
+from vloc_ros.localizer import Localizer
+from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 
@@ -23,6 +32,9 @@ DISTANCES_M = (0.1, 0.2, 0.4)
 ANGLES_DEG = (8.0, 16.0, 32.0)
 NOISES = (0.3, 1.0, 3.0)  # variance of what varies from frame to frame, over that of what varies with the viewpoint
 GAINS = (0.5, 0.75, 1.0, 1.25, 1.5)  # of frames that the map was not made from: their errors are larger
+MOST_VIEWS = 300  # of a field: 12 kB
+BLOCK = 10  # frames; of held-out ones fewer, as `split_held_out` has them
+HELD_OUT_BLOCK = 5
 FEWEST_PAIRS = 20  # of each kind; fewer tell nothing
 ROUNDS = 5  # of finding outliers
 OUTLIER = 3.0  # so many times the usual difference from what the views around say
@@ -75,6 +87,40 @@ class CorrectionReport:
         return f"correction field: {before} -> {after} on {self.frames} held-out frames" + (
             "" if self.kept else ", not kept"
         )
+
+
+def with_correction(
+    localizer: Localizer, mapping: Dataset, held_out: Dataset, advance: Advance = no_advance
+) -> tuple[LandmarkMap, CorrectionReport | None]:
+    """The localizer's map, which has neither calibration nor gate, with a correction field if that helps held-out
+    frames. As many `mapping` frames as the field may have views are localized, and all that are held out."""
+    rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
+    count = len(rows) + len(held_out)
+    landmark_map = localizer.landmark_map
+
+    def pairs(frames: Dataset, blocks: NDArray[np.int64], done: int) -> PosePairs:
+        evaluation = evaluate(localizer, frames, lambda number, _: advance(done + number, count))
+        return _pairs_of(evaluation.records, blocks, landmark_map.manifest)
+
+    learned = pairs(Subset(mapping, rows), np.array(rows) // BLOCK, 0)
+    field, report = fit_correction(learned, pairs(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, len(rows)))
+    return replace(landmark_map, correction=field), report
+
+
+def _pairs_of(records: Sequence[FrameRecord], blocks: NDArray[np.int64], manifest: Manifest) -> PosePairs:
+    """Of those that were placed, and in the right one of several places."""
+    found = [
+        (record.solved.map_from_camera, record.true_map_from_camera, manifest.require_index(record.true_place), block)
+        for record, block in zip(records, blocks.tolist(), strict=True)
+        if record.solved is not None and record.solved.error.in_right_place
+    ]
+    estimated, true, places, own = zip(*found, strict=True) if found else ((),) * 4
+    return PosePairs(
+        np.array(estimated).reshape(-1, 4, 4),
+        np.array(true).reshape(-1, 4, 4),
+        np.array(places, dtype=np.int32),
+        np.array(own, dtype=np.int64),
+    )
 
 
 def fit_correction(mapping: PosePairs, held_out: PosePairs) -> tuple[CorrectionField | None, CorrectionReport | None]:
