@@ -112,7 +112,7 @@ class RetrievalPeer:
 
     def _matches(self, found: KeyPoints, reference: Reference) -> Correspondences:
         least = MIN_SIMILARITY[self.extractor.features.name]
-        rows, others = mutual_nearest(found.descriptors, reference.wide, least)
+        rows, others, _ = mutual_nearest(found.descriptors, reference.wide, least)
         positions = reference.positions[others].astype(np.float64)
         return Correspondences(found.pixels[rows], positions, np.ones(len(rows)), np.zeros(len(rows), np.int32))
 

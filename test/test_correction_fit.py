@@ -1,14 +1,22 @@
 """Fitting a correction field: it finds smooth errors near the views, and is not kept where there is only noise."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from support.map_files import make_map
 
 from vloc_ros.core.correction import CorrectionField
-from vloc_ros.geometry.pose_error import error_vector
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
+from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.geometry.transforms import from_quaternion, invert
+from vloc_ros.localizer import Localizer
+from vloc_ros.methods import get_method
+from vloc_ros.training import correction
 from vloc_ros.training.correction import PosePairs, fit_correction, predictions
 
 SIZES = np.repeat([0.01, 0.004], 3)  # metres, radians
@@ -126,3 +134,58 @@ def test_steps_lead_from_the_estimate_to_the_truth() -> None:
     for estimated, true, step in zip(pairs.estimated, pairs.true, pairs.steps, strict=True):
         assert np.abs(error_vector(perturb(estimated, step), true)).max() < 1e-12
         assert np.abs(invert(perturb(estimated, step)) @ true - np.eye(4)).max() < 1e-12
+
+
+class Frames:
+    """As much of a data set as `with_correction` looks at."""
+
+    def __init__(self, pairs: PosePairs) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+def evaluated(localizer: Any, frames: Any, progress: Any) -> Evaluation:
+    """Instead of localizing images. Every seventh frame has no pose at all."""
+    rows = frames.indices if isinstance(frames, Subset) else range(len(frames))
+    parent: Any = frames.parent if isinstance(frames, Subset) else frames
+    pairs: PosePairs = parent.pairs
+    records = []
+    for done, row in enumerate(rows, start=1):
+        estimated, true = pairs.estimated[row], pairs.true[row]
+        found = Estimated(estimated, np.eye(6), 1.0, pose_error(estimated, true), 50, 1.0, 1.0, 0.1, 0.1)
+        outcome = Rejected("no_pose", "") if done % 7 == 0 else found
+        records.append(FrameRecord(f"{row}", row, true, outcome, {}))
+        progress(done, len(frames))
+    return Evaluation(tuple(records))
+
+
+def test_a_map_gets_its_field_from_its_own_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correction, "evaluate", evaluated)
+    rng, (mapping, held_out) = np.random.default_rng(7), split()
+    learned: Any = Frames(make_pairs(rng, mapping))
+    asked: Any = Frames(make_pairs(rng, held_out))
+    localizer: Any = Localizer(make_map(), get_method("vsnet"), {})
+    steps = list[tuple[int, int]]()
+    found, report = correction.with_correction(localizer, learned, asked, lambda done, of: steps.append((done, of)))
+    assert report is not None
+    assert report.kept
+    assert found.correction is not None
+    assert found.manifest is localizer.landmark_map.manifest
+    assert steps[-1] == (250, 250)
+    assert steps == sorted(steps)
+    assert set(report.figures()) >= {"kept", "median_translation_m_with", "median_translation_m_without"}
+    few: Any = Frames(make_pairs(rng, held_out[:15]))
+    assert correction.with_correction(localizer, learned, few) == (localizer.landmark_map, None)
+
+
+def test_a_field_has_no_more_views_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correction, "evaluate", evaluated)
+    monkeypatch.setattr(correction, "MOST_VIEWS", 100)
+    rng, (mapping, held_out) = np.random.default_rng(8), split()
+    learned: Any = Frames(make_pairs(rng, mapping))
+    asked: Any = Frames(make_pairs(rng, held_out))
+    found, _ = correction.with_correction(Localizer(make_map(), get_method("vsnet"), {}), learned, asked)
+    assert found.correction is not None
+    assert 50 < len(found.correction) <= 100

@@ -80,6 +80,17 @@ class CorrectionReport:
     after_m: float
     after_rad: float
 
+    def figures(self) -> dict[str, float | int | bool]:
+        """For the map's accuracy, by the names that `Evaluation.summary` uses."""
+        return {
+            "kept": self.kept,
+            "frames": self.frames,
+            "median_translation_m_without": self.before_m,
+            "median_rotation_deg_without": math.degrees(self.before_rad),
+            "median_translation_m_with": self.after_m,
+            "median_rotation_deg_with": math.degrees(self.after_rad),
+        }
+
     def describe(self) -> str:
         """A person's line."""
         before = f"{100 * self.before_m:.2f} cm, {math.degrees(self.before_rad):.2f} deg"
@@ -93,17 +104,21 @@ def with_correction(
     localizer: Localizer, mapping: Dataset, held_out: Dataset, advance: Advance = no_advance
 ) -> tuple[LandmarkMap, CorrectionReport | None]:
     """The localizer's map, which has neither calibration nor gate, with a correction field if that helps held-out
-    frames. As many `mapping` frames as the field may have views are localized, and all that are held out."""
+    frames. As many `mapping` frames as the field may have views are localized, and all that are held out; no mapping
+    frame where these are too few to tell."""
     rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
-    count = len(rows) + len(held_out)
+    count = len(held_out) + len(rows)
     landmark_map = localizer.landmark_map
 
-    def pairs(frames: Dataset, blocks: NDArray[np.int64], done: int) -> PosePairs:
-        evaluation = evaluate(localizer, frames, lambda number, _: advance(done + number, count))
+    def pairs(frames: Dataset, blocks: NDArray[np.int64], before: int) -> PosePairs:
+        evaluation = evaluate(localizer, frames, lambda done, _: advance(before + done, count))
         return _pairs_of(evaluation.records, blocks, landmark_map.manifest)
 
-    learned = pairs(Subset(mapping, rows), np.array(rows) // BLOCK, 0)
-    field, report = fit_correction(learned, pairs(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, len(rows)))
+    tried = pairs(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, 0)
+    if len(tried.not_wrong()) < FEWEST_PAIRS:
+        return landmark_map, None
+    learned = pairs(Subset(mapping, rows), np.array(rows) // BLOCK, len(held_out))
+    field, report = fit_correction(learned, tried)
     return replace(landmark_map, correction=field), report
 
 

@@ -100,7 +100,10 @@ def dense_map(
     networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
     summary = {**depth_summary(geometry), **training_summary(settings, recipe, trainer)}
     beside = calibration_views(held_out, kind, geometry, untrained.manifest.image_size, samples.seed)
-    work.run(CalibrationStage(settings.calibration, untrained, {NETWORK: networks}, held_out, beside, summary))
+    stage = CalibrationStage(
+        settings.calibration, untrained, {NETWORK: networks}, sources.training, held_out, beside, summary
+    )
+    work.run(stage)
 
 
 def sparse_map(
@@ -119,4 +122,7 @@ def sparse_map(
     networks = work.run(SparseExportStage(method, sources, recognizer))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
     summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
-    work.run(CalibrationStage(calibration_settings(options), uncalibrated, networks, opened.held_out, (), summary))
+    stage = CalibrationStage(
+        calibration_settings(options), uncalibrated, networks, sources.training, opened.held_out, (), summary
+    )
+    work.run(stage)

@@ -21,6 +21,7 @@ from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.accuracy import accuracy_of, describe
 from vloc_ros.training.calibrate import collect_samples, fit_calibration, fit_gate
+from vloc_ros.training.correction import with_correction
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.stages.export_stage import Networks
@@ -34,12 +35,14 @@ Accuracy = Mapping[str, float]
 
 @dataclass(frozen=True, eq=False)
 class CalibrationStage(Stage[Accuracy]):
-    """Fits calibration and gate on held-out frames and on novel views from beside them, measures, and writes the map,
-    which is `uncalibrated` until then. `summary`: what the map tells of how it was made."""
+    """Fits the correction field on mapping frames, calibration and gate on held-out frames and on novel views from
+    beside them, measures, and writes the map, which is `uncalibrated` until then. `summary`: what the map tells of how
+    it was made."""
 
     settings: CalibrationSettings
     uncalibrated: LandmarkMap
     networks: Mapping[Role, Networks]
+    mapping: Dataset
     held_out: Dataset
     novel_views: Sequence[NovelViews]
     summary: Mapping[str, Any]
@@ -50,9 +53,14 @@ class CalibrationStage(Stage[Accuracy]):
         return self.settings.inputs()
 
     def make(self, directory: Path, progress: Progress) -> Accuracy:
-        found, held_out = self.uncalibrated, self.held_out
-        method = get_method(found.manifest.method)
-        sessions = open_sessions(self.networks, found.manifest.models, SessionOptions("onnxruntime"))
+        models, held_out = self.uncalibrated.manifest.models, self.held_out
+        method = get_method(self.uncalibrated.manifest.method)
+        sessions = open_sessions(self.networks, models, SessionOptions("onnxruntime"))
+        with progress.bar("correction") as advance:
+            as_made = Localizer(self.uncalibrated, method, sessions)
+            found, correction = with_correction(as_made, self.mapping, held_out, advance)
+        if correction is not None:
+            progress.say(correction.describe())
         with progress.bar("calibration") as advance:
             samples = collect_samples(Localizer(found, method, sessions), held_out, self.novel_views, advance)
         calibration = fit_calibration(samples)
@@ -63,7 +71,11 @@ class CalibrationStage(Stage[Accuracy]):
         accuracy = accuracy_of(evaluation)
         manifest = replace(
             gated.manifest,
-            accuracy={"held_out_frames": len(held_out), **accuracy},
+            accuracy={
+                "held_out_frames": len(held_out),
+                **accuracy,
+                **({"correction": correction.figures()} if correction else {}),
+            },
             training={**gated.manifest.training, **self.summary},
         )
         preview = draw_preview(localizer, held_out.frame(len(held_out) // 2).image)
