@@ -5,15 +5,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.sparse_scenes import CAMERA, POSE, SeenSession, Sight, blank, room
+from support.sparse_scenes import (
+    CAMERA,
+    DIMENSIONS,
+    EXTRACTOR,
+    KEY_POINTS,
+    POSE,
+    KnowingRecognizer,
+    SeenSession,
+    Sight,
+    blank,
+    room,
+)
 
 from vloc_ros.core.query import Query, View
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.visualization import Visualization
+from vloc_ros.drawing.overlay import draw_overlay
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.pram.method import PRAMMethod
+from vloc_ros.methods.pram.recognition import recognizer_spec
 from vloc_ros.methods.pram.search import SearchSettings
 
 
@@ -125,3 +139,25 @@ def test_key_points_are_drawn_where_they_are_in_the_image() -> None:
     seen = PRAMMethod().visualize(tensors, large, landmark_map)
     assert len(seen.key_points) == 350
     assert seen.key_points + 0.5 == pytest.approx(2 * (tensors["key_points"][:350] + 0.5))
+
+
+def test_recognised_landmarks_have_their_colours() -> None:
+    models = {**EXTRACTOR, "recognizer": recognizer_spec(KEY_POINTS, DIMENSIONS)}
+    landmark_map = room(models=models)
+    seen = SeenSession([Sight().tensors(landmark_map, POSE)])
+    localizer = Localizer(
+        landmark_map, PRAMMethod(), {"extractor": seen, "recognizer": KnowingRecognizer(landmark_map)}
+    )
+    image = blank()
+    tensors = localizer.observe(image).tensors[0]
+    drawn = localizer.method.visualize(tensors, image, landmark_map)
+    assert drawn.key_point_colors is not None
+    assert (drawn.key_point_colors.max(axis=1) > 200).sum() == 250  # what shows points; clutter is black
+    assert len(np.unique(drawn.key_point_colors, axis=0)) > 3
+    picture = draw_overlay(localizer, image, localizer.localize(image))
+    assert (picture != picture[..., :1]).any(axis=2).sum() > 1000  # coloured
+
+
+def test_colours_of_other_key_points_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"colors \(1, 3\) of 2 key points"):
+        Visualization(key_points=np.zeros((2, 2)), key_point_colors=np.zeros((1, 3), np.uint8))

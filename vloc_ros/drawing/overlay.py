@@ -31,9 +31,9 @@ SUBPIXEL_BITS = 4  # of cv2's drawing functions
 def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
     """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it.
 
-    Tints, strokes and white circles: what the method saw, its `Visualization`; discs: correspondences, green for
-    inliers of the pose and red for the others; white crosses, tied to the discs: where the pose projects their points.
-    Runs the networks again.
+    Tints, strokes and circles, in the landmarks' colours: what the method saw, its `Visualization`; discs:
+    correspondences, green for inliers of the pose and red for the others; white crosses, tied to the discs: where the
+    pose projects their points. Runs the networks again.
     """
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
@@ -99,9 +99,11 @@ def _draw_seen(picture: Picture, seen: Visualization, scale: int) -> None:
         _tint(picture, seen.colors)
         if seen.directions is not None:
             _draw_directions(picture, seen.colors, seen.directions)
-    for pixel in _scaled(seen.key_points, scale):
-        radius = round(2 * DOT * (1 << SUBPIXEL_BITS))
-        cv2.circle(picture, _fixed(pixel), radius, WHITE, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+    radius = round(2 * DOT * (1 << SUBPIXEL_BITS))
+    colors = np.full((len(seen.key_points), 3), 255) if seen.key_point_colors is None else seen.key_point_colors
+    for pixel, color in zip(_scaled(seen.key_points, scale), colors.tolist(), strict=True):
+        width = 2 if any(color) and seen.key_point_colors is not None else 1
+        cv2.circle(picture, _fixed(pixel), radius, color, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _draw_directions(picture: Picture, colors: Picture, directions: NDArray[np.float32]) -> None:

@@ -19,6 +19,7 @@ from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ConfigError
 from vloc_ros.features.extractor import extracted, extractor_inputs
 from vloc_ros.geometry.pnp import PnpSettings
+from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.network_input import image_pixels, network_input
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
@@ -94,9 +95,13 @@ class PRAMMethod:
             return guided_correspondences(estimate, observation, landmark_map, self.guided)
 
     def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:
-        """The key points."""
-        found = tensors[KEY_POINTS][tensors[SCORES] > 0]
-        return Visualization(key_points=image_pixels(found, image, landmark_map.manifest.image_size)[0])
+        """The key points, in the colours of the landmarks that they are recognised as."""
+        found = tensors[SCORES] > 0
+        pixels, _ = image_pixels(tensors[KEY_POINTS][found], image, landmark_map.manifest.image_size)
+        if LANDMARKS not in tensors:
+            return Visualization(key_points=pixels)
+        likeliest = Recognized.of(tensors, len(landmark_map)).landmarks[:, 0] + 1
+        return Visualization(key_points=pixels, key_point_colors=label_colors(likeliest))
 
 
 def _features(manifest: Manifest) -> FeatureSpec:
