@@ -26,7 +26,7 @@ help:
 demo: $(VENV)/.run-installed $(VENV)/.ros-installed
 	$(BIN)/vloc demo --out out
 
-test: $(VENV)/.dev-installed $(if $(HAS_ROS),$(VENV)/.ros-installed)
+test: $(VENV)/.dev-installed $(VENV)/.features-installed $(if $(HAS_ROS),$(VENV)/.ros-installed)
 	@$(if $(HAS_ROS),:,echo "$(NO_ROS): the tests of the nodes are skipped")
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -50,6 +50,12 @@ $(VENV)/.%-installed: requirements/%.txt setup.py setup.cfg | $(BIN)/python
 
 # Requirement files that include each other.
 $(VENV)/.dev-installed: requirements/run.txt requirements/offline.txt
+
+# Without what its metadata asks for besides: the file says why.
+$(VENV)/.features-installed: requirements/features.txt | $(BIN)/python
+	@echo "Installing $< into $(VENV)"
+	@$(PIP) --no-deps -r $< | $(BRIEFLY)
+	@touch $@
 
 $(VENV)/.ros-installed: requirements/ros.txt $(shell find ros_overlay -type f -not -name '*.pyc') | $(VENV)/.run-installed
 	@$(if $(HAS_ROS),:,echo "$(NO_ROS): install ROS 2 Jazzy and build with colcon" >&2; exit 1)

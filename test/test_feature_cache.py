@@ -1,5 +1,6 @@
 """Key points of a place's frames on disk: they are what the extractor finds, interrupted or not."""
 
+import tracemalloc
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vloc_ros.training.features.extraction import depth_at, extract_features
 from vloc_ros.training.features.opening import open_extractor
 
 CAMERA = Camera(200, 160, 150.0, 150.0, 99.5, 79.5, (0.1, -0.02, 0.001, 0.0))
+LARGE = Camera(5472, 3648, 4000.0, 4000.0, 2735.5, 1823.5)
 SIZE, K = (100, 80), 60
 EXTRACTOR = open_extractor("sift", SIZE, K)
 
@@ -126,6 +128,36 @@ def test_what_is_left_of_other_frames_or_another_extractor_is_not_gone_on_with(
         extract_features(Frames(breaks_at=5), EXTRACTOR, directory, Silent())
     found = extract_features(frames, extractor, directory, Silent())
     assert_same(found, extract_features(frames, extractor, tmp_path / "anew", Silent()))
+
+
+@dataclass
+class LargeFrames(Frames):
+    """20 megapixels each, and the same ones."""
+
+    count: int = 12
+    camera_: Camera = LARGE
+    has_depth: bool = False
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(1)
+        coarse = rng.integers(0, 256, (57, 86, 3), np.uint8)
+        self.rgb = np.ascontiguousarray(np.kron(coarse, np.ones((64, 64, 1), np.uint8))[:3648, :5472])
+
+    def frame(self, index: int, *, depth: bool = False) -> Frame:
+        return Frame(self.names[index], CameraImage(self.rgb, self.camera_), np.eye(4))
+
+
+def test_images_of_20_megapixels_are_scaled_and_none_is_kept(tmp_path: Path) -> None:
+    frames = LargeFrames()
+    tracemalloc.start()
+    cache = extract_features(frames, open_extractor("sift", (640, 428), 500), tmp_path / "features", Silent())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * frames.rgb.nbytes
+    found = cache.key_points(0)
+    assert len(found) > 100
+    assert (found.pixels < (640, 428)).all()
+    assert cache.camera(0).fx == pytest.approx(4000 * 640 / 5472)
 
 
 def test_frames_that_cannot_be_used_are_named(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def _content(frames: Dataset, extractor: Extractor) -> Mapping[str, Any]:
     first = frames.frame(0)
     with _naming(first.name):
         try_extractor(extractor, network_input(first.image, extractor.image_size))
-    digest = hashlib.sha256(first.image.rgb.tobytes())  # of images, this one stands for all
+    digest = hashlib.sha256(np.ascontiguousarray(first.image.rgb).data)  # of images, this one stands for all
     for index in range(len(frames)):
         digest.update(f"{frames.camera(index)}".encode())
     return {

