@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support import ROOT
 from support.map_files import NETWORK, PREVIEW, make_map
 
@@ -14,6 +16,8 @@ from vloc_ros.maps import write_map
 
 if TYPE_CHECKING:
     from support.fake_tensorrt import FakeTensorRt
+
+    from vloc_ros.training.vsnet.objective import VSNetObjective
 
 
 # Before anything loads PyTorch or a BLAS: on tensors as small as the tests', threads take twice the processor time,
@@ -91,6 +95,32 @@ def trt(request: pytest.FixtureRequest, engines: Path) -> "Iterator[FakeTensorRt
 
     with installed(request.param) as fake:
         yield fake
+
+
+@pytest.fixture(scope="module")
+def report_every_iteration() -> Iterator[None]:
+    """Trainings report each of their iterations."""
+    from vloc_ros.training import trainer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "LOG_EVERY", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def objective() -> "VSNetObjective":
+    """An untrained VS-Net for images of the size SMALL."""
+    from support.training_scenes import objective_with_statistics
+
+    return objective_with_statistics("mobile")
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    """Three for it."""
+    from support.training_scenes import SMALL, coarse_images
+
+    return coarse_images(3, SMALL.width, SMALL.height)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from support.bag_scenes import (
     write_truth,
     write_view,
 )
+from support.map_files import joined_map
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.camera_topics import choose_camera, read_calibrations
@@ -328,3 +330,23 @@ def test_the_command_line(drive: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     ]:
         assert main(["evaluate", "--map", "m", *arguments]) == 1
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--place: the map is of several places, hall, attic; say in which the bag was recorded"),
+        (["--place", "cellar"], "--place 'cellar': the map has no such place, it has hall, attic"),
+    ],
+)
+def test_a_bag_says_in_which_place_of_the_map_it_was_recorded(
+    drive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    localizer = SimpleNamespace(landmark_map=joined_map())
+    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: localizer)
+    assert main(["evaluate", "--map", "m", "--bag", str(drive), *arguments]) == 1
+    assert capsys.readouterr().err == f"vloc: error: {words}\n"

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.training_scenes import SMALL, coarse_images, objective_with_statistics
+from support.training_scenes import SMALL, objective_with_statistics
 
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.geometry.camera import Camera
@@ -15,16 +15,6 @@ from vloc_ros.training.fuse import fused
 from vloc_ros.training.objective import Normalize
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import Preset
-
-
-@pytest.fixture(scope="module")
-def objective() -> VSNetObjective:
-    return objective_with_statistics("mobile")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return coarse_images(3, SMALL.width, SMALL.height)
 
 
 def test_a_batch_is_as_good_as_one_after_the_other(objective: VSNetObjective, images: np.ndarray) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from support import ROOT, SUPPORT
 from support.distributed_run import HALF, STEPS, make_trainer, train
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.stages.settings import settings_of
@@ -21,14 +19,9 @@ from vloc_ros.training.stages.stage_records import Record, Records, load_records
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.options import VSNetOptions
 
+pytestmark = pytest.mark.usefixtures("report_every_iteration")
+
 State = dict[str, "torch.Tensor"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _report_every_iteration() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "LOG_EVERY", 1)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -30,10 +30,7 @@ from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss
 from vloc_ros.training.vsnet.resnet import ResNet50
 
-
-@pytest.fixture(autouse=True)
-def _report_every_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "LOG_EVERY", 1)
+pytestmark = pytest.mark.usefixtures("report_every_iteration")
 
 
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path) -> None:

@@ -31,10 +31,7 @@ from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.objective import VSNetObjective
 
-
-@pytest.fixture(autouse=True)
-def _report_every_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "LOG_EVERY", 1)
+pytestmark = pytest.mark.usefixtures("report_every_iteration")
 
 
 @pytest.fixture

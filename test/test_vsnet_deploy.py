@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.training_scenes import SMALL, coarse_images, objective_with_statistics
+from support.training_scenes import SMALL
 
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.methods.vsnet.method import VSNetMethod
@@ -11,16 +11,6 @@ from vloc_ros.training.deploy import TorchSession
 from vloc_ros.training.vsnet.deploy import DeployedVSNet
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import VSNetOptions
-
-
-@pytest.fixture(scope="module")
-def objective() -> VSNetObjective:
-    return objective_with_statistics("mobile")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return coarse_images(3, SMALL.width, SMALL.height)
 
 
 def test_outputs_mean_what_they_should(objective: VSNetObjective, images: np.ndarray) -> None:

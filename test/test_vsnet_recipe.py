@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.mapping_scenes import CAMERA, VOXEL, WallAndBox, plane, views
-from support.training_scenes import SMALL, coarse_images, objective_with_statistics
+from support.training_scenes import SMALL
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
@@ -22,16 +22,6 @@ from vloc_ros.training.vsnet.recipe import VSNetRecipe, parity
 
 WALL = plane((-1.501, 2.0, -1.501), (3, 0, 0), (0, 0, 3), (0, -1, 0))
 COARSE = VSNetRecipe(VSNetOptions(patch_size=0.8))
-
-
-@pytest.fixture(scope="module")
-def objective() -> VSNetObjective:
-    return objective_with_statistics("mobile")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return coarse_images(1, SMALL.width, SMALL.height)
 
 
 def place(name: str) -> Place:
