@@ -139,10 +139,13 @@ def _needed(
         points = reconstruction.points[of_frame]
         new = np.isin(points, seen, invert=True)  # one that was dropped before is as near as it was then
         for frame, pixels in anchors:
+            if not new.any():
+                break
             positions = apply(camera_from_map[frame], reconstruction.positions[points[new]])
             new[new] = ~_near(reconstruction.camera.project(positions)[0], pixels, radius_px)
-        anchors.append((int(frames[row]), reconstruction.pixels[of_frame[new]]))
-        needed = np.concatenate([needed, points[new]])
+        if new.any():
+            anchors.append((int(frames[row]), reconstruction.pixels[of_frame[new]]))
+            needed = np.concatenate([needed, points[new]])
         seen = np.union1d(seen, points)
     return needed
 
