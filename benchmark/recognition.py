@@ -92,7 +92,8 @@ def measured(frames: RecognitionFrames, preset: Preset, budget: TrainingOptions)
     cpu_minutes = (time.process_time() - since) / 60
     network, unseen = recognizer_of(trainer), frames[held_out]
     found = recognition_precision(network, unseen)
-    content, spec = export_recognizer(network, frames.scores.shape[1])
+    count = frames.scores.shape[1]
+    content, spec = export_recognizer(network, count, recognized=count)
     session = open_session({"float32": content}, spec, SessionOptions("onnxruntime", "float32", threads=1))
     given, times = network_inputs(unseen[np.zeros(1, dtype=np.intp)], spec), []
     for _ in range(RUNS):

@@ -194,6 +194,21 @@ def test_what_is_exported_says_what_was_learned(trained: Trainer) -> None:
         assert (found[CONFIDENCES][missing] == [1, 0, 0]).all()
 
 
+def test_only_the_best_key_points_are_recognised(trained: Trainer) -> None:
+    network, frames = recognizer_of(trained), toy_frames(3, seed=2)
+    content, spec = export_recognizer(network, KEY_POINTS, recognized=20)
+    session = open_session({"float32": content}, spec, SessionOptions("onnxruntime", "float32", max_batch=3))
+    found = session.run(network_inputs(frames, spec))
+    assert found[LANDMARKS].shape == found[CONFIDENCES].shape == (3, KEY_POINTS, 3)
+    assert found[LANDMARKS][:, :20].any()
+    assert not found[LANDMARKS][:, 20:].any()
+    assert (found[CONFIDENCES][:, 20:] == [1, 0, 0]).all()
+    fewer = network_inputs(frames, recognizer_spec(20, DIMENSIONS))
+    with torch.no_grad():
+        expected = DeployedRecognizer(network)(*(torch.from_numpy(value) for value in fewer.values()))
+    assert found[CONFIDENCES][:, :20] == pytest.approx(expected[1].numpy(), abs=5e-3)
+
+
 def test_a_foreign_export_is_refused(trained: Trainer) -> None:
     content, spec = export_recognizer(network_of(TINY), KEY_POINTS)
     with pytest.raises(ModelError, match="agree with what was learned"):

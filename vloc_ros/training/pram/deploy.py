@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.model_spec import ModelSpec
@@ -19,35 +20,43 @@ from vloc_ros.training.export import BATCH_AXIS, OPSET, halve_weights
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 
+RECOGNIZED = 512  # key points of an image, the best ones: as many as are matched with the whole map at first
 CHECKED_FRAMES = 4
 LEAST_AGREEMENT, MOST_APART = 0.99, 0.02  # share of equal landmarks, difference of their confidences
 
 
 class DeployedRecognizer(nn.Module):
-    """A copy of what was learned, for evaluation: what `recognizer_spec` says, for B images."""
+    """A copy of what was learned, for evaluation: what `recognizer_spec` says, for B images. Only the `recognized`
+    first key points of each, which are the best ones, are asked; the others belong to none, with certainty."""
 
-    def __init__(self, network: Recognizer) -> None:
+    def __init__(self, network: Recognizer, recognized: int = RECOGNIZED) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu().float().eval()
+        self.recognized = recognized
 
     def forward(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
-        probabilities = self.network(key_points, scores, descriptors).softmax(-1)
-        confidences, landmarks = probabilities.topk(TOP, dim=-1)
-        there = (scores > 0).unsqueeze(-1)
+        batch, count = scores.shape
+        asked = min(count, self.recognized)
+        logits = self.network(key_points[:, :asked], scores[:, :asked], descriptors[:, :asked])
+        confidences, landmarks = logits.softmax(-1).topk(TOP, dim=-1)
+        there = (scores[:, :asked] > 0).unsqueeze(-1)
         certain = torch.tensor([1.0] + [0.0] * (TOP - 1))
-        return torch.where(there, landmarks, 0).to(torch.int32), torch.where(there, confidences, certain)
+        confidences = torch.where(there, confidences, certain)
+        rest = certain.expand(batch, count - asked, TOP)
+        landmarks = F.pad(torch.where(there, landmarks, 0).to(torch.int32), (0, 0, 0, count - asked))
+        return landmarks, torch.cat([confidences, rest], dim=1)
 
 
-def export_recognizer(network: Recognizer, key_points: int) -> tuple[bytes, ModelSpec]:
-    """The recognizer for so many key points an image as one ONNX file, its weights in 16 bits, and what it takes and
-    gives."""
+def export_recognizer(network: Recognizer, key_points: int, recognized: int = RECOGNIZED) -> tuple[bytes, ModelSpec]:
+    """The recognizer for so many key points an image, of which the best are `recognized`, as one ONNX file, its weights
+    in 16 bits, and what it takes and gives."""
     spec = recognizer_spec(key_points, network.dimensions)
     buffer = io.BytesIO()
     example = tuple(torch.ones(1, *tensor.shape) for tensor in spec.inputs.values())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are constants
         torch.onnx.export(
-            DeployedRecognizer(network),
+            DeployedRecognizer(network, recognized),
             example,
             buffer,  # type: ignore[arg-type]
             input_names=list(spec.inputs),
