@@ -1,6 +1,7 @@
 """`vloc map --method pram` end to end on some views of the rendered rooms: made, continued, refused."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from support.map_scenes import Told, options_in, quick
 
+from vloc_ros.cli import main
 from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.types import PoseEstimate
@@ -115,6 +117,21 @@ def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> N
     assert not {"iterations", "minutes", "novel_views"} & manifest.training.keys()
     assert not json.loads(stored.files[MAPPING_FILE])["curves"]
     localizes(made / "map", names)
+
+
+def test_the_commands_work_with_it(made: Path, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = ["--dataset", "synthetic_room", "--split", str(names)]
+    map_dir, map_report, report = str(made / "map"), tmp_path / "map.html", tmp_path / "frames.html"
+    assert main(["inspect", map_dir, "--report", str(map_report)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"features\n  name +sift\n  key_points +1024\n", said)
+    assert re.search(r"\n  files +map.yaml [0-9.]+ kB, .*points.npz [0-9.]+ kB", said)
+    assert re.search(r"\n  poses_moved_m +median 0\.00\d+, most 0\.0", said)
+    assert "<h2>Points</h2>" in map_report.read_text()
+    assert "while it was trained" not in map_report.read_text()
+    assert main(["evaluate", "--map", map_dir, *frames, "--report", str(report)]) == 0
+    assert report.is_file()
+    assert main(["upgrade", map_dir]) == 0
 
 
 def test_mapping_views_are_where_the_reconstruction_has_put_them(made: Path) -> None:

@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
         str(options.map): _general(stored),
         **_models(stored),
         **_places(stored.landmark_map),
+        **({} if manifest.features is None else {"features": vars(manifest.features)}),
         **_points(stored.landmark_map.points),
         **_correction(stored.landmark_map.correction),
         "gate": vars(manifest.gate),
@@ -63,6 +64,7 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "created": manifest.created,
         "format version": _format(stored.format_version),
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
+        "files": {name: f"{len(content) / 1e3:.1f} kB" for name, content in stored.files.items()},
         "image": "{} x {}".format(*manifest.image_size),
     }
 
@@ -110,7 +112,9 @@ def _points(points: Points | None) -> dict[str, Mapping[str, object]]:
     if points is None:
         return {}
     kind, length = points.descriptors.dtype, points.descriptors.shape[1]
-    return {"points": {"count": len(points), "descriptors": f"{length} x {kind}"}}
+    with_points = len(np.unique(points.regions))
+    rows = {"count": len(points), "descriptors": f"{length} x {kind}", "regions that have some": with_points}
+    return {"points": {**rows, "seen from, up to": f"{_quantiles(points.distances[:, 1])} m"}}
 
 
 def _correction(field: CorrectionField | None) -> dict[str, Mapping[str, object]]:

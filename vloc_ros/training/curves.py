@@ -48,11 +48,11 @@ def read_curves(logs: Path) -> dict[str, Curve]:
 
     Empty without logs.
     """
+    if not logs.is_dir():
+        return {}
     # slow to import, and only the end of a training needs it
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    if not logs.is_dir():
-        return {}
     accumulator = EventAccumulator(str(logs), size_guidance={"scalars": 0})
     accumulator.Reload()
     curves = {}

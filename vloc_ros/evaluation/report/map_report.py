@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.evaluation.report import floor_plan, plots
@@ -45,6 +46,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
             preview_section(stored),
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
+            _points(stored),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
     write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
@@ -157,6 +159,26 @@ def _training(curves: Curves) -> str:
         if any(tag.startswith(prefix) and points for tag, points in curves.items())
     ]
     return section("Training", *cards) if cards else ""
+
+
+def _points(stored: StoredMap) -> str:
+    """Of a map that has points: their features, and what takes how much room."""
+    points, features = stored.landmark_map.points, stored.landmark_map.manifest.features
+    if points is None:
+        return ""
+    rows = [("points", str(len(points))), ("of them in a landmark (median)", _per_landmark(points))]
+    rows += [(name.replace("_", " "), str(value)) for name, value in vars(features).items()] if features else []
+    sizes = [(name, f"{len(content) / 1e3:.1f} kB") for name, content in stored.files.items()]
+    return section(
+        "Points",
+        plot(plots.histogram(points.distances[:, 1], "distance, m"), "The farthest from which they were seen."),
+        table((), rows),
+        table((), sizes),
+    )
+
+
+def _per_landmark(points: Points) -> str:
+    return f"{np.median(np.unique(points.regions, return_counts=True)[1]):.0f}"
 
 
 def _settings(stored: StoredMap) -> list[list[tuple[str, str]]]:

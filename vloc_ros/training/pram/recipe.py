@@ -63,4 +63,5 @@ class PRAMRecipe:
         return divide_points(place.shape, self.options.landmarks)
 
     def summary(self) -> Mapping[str, Any]:
-        return {"recognition": self.options.recognition}
+        preset = {} if self.options.recognition == "none" else {"preset": self.options.preset}
+        return {"recognition": self.options.recognition, **preset}

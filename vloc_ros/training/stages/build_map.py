@@ -21,7 +21,7 @@ from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
 from vloc_ros.training.stages.point_map import point_map
-from vloc_ros.training.stages.recognition_stage import RecognitionStage
+from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
 from vloc_ros.training.stages.region_stage import RegionStage
 from vloc_ros.training.stages.sample_stage import (
     SampleStage,
@@ -122,7 +122,5 @@ def sparse_map(
     networks = work.run(SparseExportStage(method, sources, recognizer))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
     summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
-    stage = CalibrationStage(
-        calibration_settings(options), uncalibrated, networks, sources.training, opened.held_out, (), summary
-    )
-    work.run(stage)
+    calibration, mapping, held_out = calibration_settings(options), sources.training, opened.held_out
+    work.run(CalibrationStage(calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS))

@@ -37,7 +37,7 @@ Accuracy = Mapping[str, float]
 class CalibrationStage(Stage[Accuracy]):
     """Fits the correction field on mapping frames, calibration and gate on held-out frames and on novel views from
     beside them, measures, and writes the map, which is `uncalibrated` until then. `summary`: what the map tells of how
-    it was made."""
+    it was made; `logs`: where in the work directory the curves of its training are, if there are any."""
 
     settings: CalibrationSettings
     uncalibrated: LandmarkMap
@@ -46,6 +46,7 @@ class CalibrationStage(Stage[Accuracy]):
     held_out: Dataset
     novel_views: Sequence[NovelViews]
     summary: Mapping[str, Any]
+    logs: str = LOGS
 
     name = "calibration"
 
@@ -80,7 +81,7 @@ class CalibrationStage(Stage[Accuracy]):
         )
         preview = draw_preview(localizer, held_out.frame(len(held_out) // 2).image)
         mapping = {
-            "curves": read_curves(directory / LOGS),
+            "curves": read_curves(directory / self.logs),
             "held_out": [record.to_json() for record in evaluation.records],
         }
         write_map(self.settings.out, replace(gated, manifest=manifest), self.networks, preview, mapping)

@@ -25,8 +25,10 @@ from vloc_ros.training.recipe import SparseRecipe
 from vloc_ros.training.stages.settings import MAY_CHANGE
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
+from vloc_ros.training.trainer import LOGS
 
 TRAINING = "recognition"  # its checkpoint and curves, in the work directory
+RECOGNITION_LOGS = f"{TRAINING}/{LOGS}"
 LEARNED_FROM = "learned_from.json"  # beside these
 RECOGNIZER = "recognizer.pt"
 
