@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycolmap
 import pytest
 from support.map_scenes import Told, options_in, quick
 
@@ -22,6 +23,7 @@ from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import ConfigError, DatasetError, VlocError
 from vloc_ros.features.cache import open_features
 from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.transforms import invert
 from vloc_ros.localizer import load_localizer
 from vloc_ros.mapping.place_geometry import load_geometry
 from vloc_ros.mapping.place_regions import load_regions
@@ -253,6 +255,39 @@ def test_a_map_without_recognition_has_no_training_to_stop_behind(names: Path, t
         pram_in(tmp_path, names, until="training")
 
 
+def write_model(directory: Path, points: Reconstruction) -> None:
+    """A COLMAP model with the points of a reconstruction and the poses that were recorded."""
+    camera, model = points.camera, pycolmap.Reconstruction()
+    parameters = [camera.fx, camera.fy, camera.cx + 0.5, camera.cy + 0.5]
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(model="PINHOLE", width=camera.width, height=camera.height, params=parameters, camera_id=1)
+    )
+    row_in_image = np.zeros(len(points.frames), dtype=np.int64)
+    for frame, name in enumerate(points.names):
+        of_frame = points.frames == frame
+        row_in_image[of_frame] = np.arange(of_frame.sum())
+        image = pycolmap.Image(
+            name=f"{name}.png", keypoints=points.pixels[of_frame] + 0.5, camera_id=1, image_id=frame + 1
+        )
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(invert(points.recorded[frame])[:3]))
+    for point, position in enumerate(points.positions):
+        track = pycolmap.Track()
+        for row in np.flatnonzero(points.points == point):
+            track.add_element(int(points.frames[row]) + 1, int(row_in_image[row]))
+        model.add_point3D(position, track, np.zeros(3, np.uint8))
+    directory.mkdir()
+    model.write(directory)
+
+
+def test_a_colmap_model_in_place_of_depth(made: Path, names: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place,) = load_geometry(made / "work")
+    assert isinstance(place.shape, Reconstruction)
+    write_model(run / "model", place.shape)
+    of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), 0.0))
+    build_map(pram_in(run, names, method=replace(PRAM, colmap=run / "model"), workdir=run / "without_depth"))
+    localizes(run / "map", names)
+
+
 @dataclass(frozen=True, eq=False)
 class Changed(DatasetWrapper):
     """Frames with depth that is so many times too large, or none at 0."""
@@ -272,7 +307,7 @@ class Changed(DatasetWrapper):
 @pytest.mark.parametrize(
     ("depth", "line"),
     [
-        (0.0, "points: the frames have no depth to make points of"),
+        (0.0, "points: the frames have no depth; --colmap takes a COLMAP model in its place"),
         (1.4, "poses and depth contradict each other"),
     ],
     ids=["no depth", "depth that contradicts the poses"],

@@ -144,7 +144,7 @@ class DepthTracks:
     def make(self, place: Place, progress: Progress) -> Shape:
         if not place.frames.has_depth:
             where = f"place '{place.name}': " if place.name else ""
-            raise DatasetError(f"points: {where}the frames have no depth to make points of")
+            raise DatasetError(f"points: {where}the frames have no depth; --colmap takes a COLMAP model in its place")
         assert place.features is not None
         correction = place.frames.correction if isinstance(place.frames, CorrectedDepth) else DepthCorrection()
         with progress.bar("key points") as advance:

@@ -28,7 +28,8 @@ class PRAMOptions:
     """How a map of PRAM is made.
 
     `features`: xfeat, sift, or the ONNX file of an extractor (`core.feature_spec.extractor_spec`). `key_points`: so
-    many of an image at most, at run time. `points` of a place and its `landmarks`, at most. `recognition`: trained, key
+    many of an image at most, at run time. `colmap`: the directory of a model of the frames. `points`
+    of a place and its `landmarks`, at most. `recognition`: trained, key
     points are matched with the points of the landmarks that a network recognises, whose size is the `preset`; none,
     with the whole map. Raises ConfigError for values that make no sense.
     """
@@ -42,6 +43,10 @@ class PRAMOptions:
         metavar="NAME|FILE.onnx", stage="features",
     )  # fmt: skip
     key_points: int = option(1024, "of an image, at most", parse=int, metavar="COUNT", stage="export")
+    colmap: Path | None = option(
+        None, "make points with this COLMAP model of the frames, in place of depth", parse=Path, metavar="DIR",
+        stage="geometry",
+    )  # fmt: skip
     points: int = option(10_000, "of a place, at most", parse=int, metavar="COUNT", stage="regions")
     landmarks: int = option(128, "of a place, at most", parse=int, metavar="COUNT", stage="regions")
     recognition: Recognition = option(

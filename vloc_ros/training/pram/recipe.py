@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
-from vloc_ros.mapping.geometry_kinds import DepthTracks, GeometryKind
+from vloc_ros.mapping.geometry_kinds import ColmapTracks, DepthTracks, GeometryKind
 from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry
 from vloc_ros.mapping.place_regions import PlaceRegions, Regions
 from vloc_ros.mapping.point_regions import PointRegions, divide_points, joined_points, of_points
@@ -27,8 +27,9 @@ class PRAMRecipe:
     options: PRAMOptions
 
     def geometry(self, mesh: Path | None, places: int) -> GeometryKind:
-        """Points of tracks."""
-        return DepthTracks()
+        """Points of tracks, started from depth or from a COLMAP model."""
+        model = self.options.colmap
+        return DepthTracks() if model is None else ColmapTracks(model)
 
     def make_regions(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> Regions:
         """Landmarks of each place, and the points that are kept of its reconstruction, in their landmarks."""
