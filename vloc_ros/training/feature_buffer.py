@@ -23,9 +23,9 @@ from vloc_ros.training.batches import Batch, BatchSettings, BatchSource, Prepare
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.memory_maps import memory_map, require_room
 
-CELLS = 1600  # of each image of a batch, on average
+CELLS = 256  # for each image of a batch: a small head learns more from many small steps than from few large ones
 MAX_BYTES = 1_500_000_000  # of a buffer: it should stay in memory while it is read in random order
-VERSIONS = 3  # of each frame, differently augmented, where there is room
+VERSIONS = 2  # of each frame, differently augmented, where there is room
 ENCODED_BATCH = 4  # images that are encoded together
 PREPARED_BATCHES = 2
 FEATURES, LABELS, CAMERAS = BUFFER_FILES = "features.npy", "labels.npy", "cameras.npz"

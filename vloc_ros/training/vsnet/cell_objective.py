@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vloc_ros.training.batches import Batch
 from vloc_ros.training.projection import project
 from vloc_ros.training.vsnet.frozen import FrozenVSNet
+from vloc_ros.training.vsnet.losses import chunked_cross_entropy
 from vloc_ros.training.vsnet.network import VSNetOutput
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import VSNetOptions
@@ -39,6 +40,15 @@ class CellObjective(VSNetObjective):
 
     def apply_network(self, images: Tensor, batch: Batch) -> VSNetOutput:
         return self.network.of_neighbourhoods(images)
+
+    def _segmentation(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Of embeddings (1, E, N, 1) against every prototype: N shuffled cells show most landmarks anyway."""
+        settings = self.weights.segmentation
+        if settings.name not in ("softmax", "cross_entropy"):
+            return super()._segmentation(embeddings, labels)
+        shown = labels.flatten() > 0
+        cells, landmarks = embeddings[0, :, :, 0].T[shown], labels.flatten()[shown] - 1
+        return chunked_cross_entropy(cells, landmarks, self.prototypes, settings.temperature)
 
     def _targets(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Each cell has its own camera, whose origin it is: where its landmark is seen is its offset."""

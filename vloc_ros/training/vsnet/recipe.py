@@ -36,6 +36,8 @@ LIMITS: Mapping[Precision, tuple[float, float]] = {
     "float16": (0.99, 1.0),
     "bfloat16": (0.97, 2.0),
 }
+# For XFeat's cells: those that an occluder covers teach nothing, and noise costs more than all else of an augmentation.
+WITHOUT_NOISE = Augmentation(noise=0.0, occlusion=0.0)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class VSNetRecipe:
     options: VSNetOptions
 
     outputs = VSNetMethod.outputs
-    augmentation = Augmentation()
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return WITHOUT_NOISE if self.options.preset == "xfeat" else Augmentation()
 
     def encoder(self) -> FrozenEncoder | None:
         """XFeat's of the preset xfeat."""
