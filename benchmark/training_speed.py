@@ -25,11 +25,13 @@ from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
 from vloc_ros.training.device import Workers, arithmetic, choose_device
 from vloc_ros.training.device_batches import make_source
+from vloc_ros.training.feature_buffer import CellSource, open_buffer
 from vloc_ros.training.frames import open_frames
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, TrainingOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.recipe import DenseRecipe
+from vloc_ros.training.stages.buffer_stage import BUFFER
 from vloc_ros.training.trainer import PREPARED_BATCHES, Losses, Trainer
 
 WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
@@ -91,7 +93,11 @@ def main() -> None:
     frames, regions = open_frames(options.workdir / "frames"), load_regions(options.workdir / "regions.npz")
     objective = recipe.objective(regions)
     settings = BatchSettings(recipe.options.stride, batch_size, recipe.augmentation, training.seed)
-    source = make_source(frames, settings, device)
+    source = (
+        make_source(frames, settings, device)
+        if recipe.encoder() is None
+        else CellSource(frames, open_buffer(options.workdir / BUFFER), settings)
+    )
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(objective, source, training, Path(directory), Workers())
     objective.train()

@@ -81,7 +81,7 @@ def test_a_map_of_vsnet_on_features_that_do_not_learn(tmp_path: Path) -> None:
     assert manifest.models["network"].grid.outputs == VSNetMethod.outputs
     buffer = open_buffer(tmp_path / "work" / "buffer")
     assert buffer.labels.shape == (VERSIONS * 22, HEIGHT // 8, WIDTH // 8)
-    assert (buffer.labels > 0).mean() > 0.5
+    assert (buffer.labels > 0).mean() > 0.3
     localizes(tmp_path, "synthetic_room")
 
 

@@ -60,6 +60,7 @@ def quick() -> Iterator[None]:
         patch.setattr(RoomFrames, "frame", rendered_once)
         patch.setattr(trainer_module, "LOG_EVERY", 1)
         patch.setattr(training_stage, "VALIDATIONS", 2)
+        patch.setattr(training_stage, "QUICK_VALIDATIONS", 2)
         for surface_maker in (fuse_depth, surface_from_mesh):
             patch.setattr(geometry_kinds, surface_maker.__name__, partial(surface_maker, voxel_size=VOXEL))
         yield

@@ -31,6 +31,7 @@ from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.trainer import Trainer
 
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
+QUICK_VALIDATIONS = 3  # where only a head learns, in minutes: eight would take a good part of them
 METHOD = "method.json"  # which network the checkpoint is of
 PARTS = 1000  # of the budget, that the bar shows
 
@@ -103,10 +104,11 @@ class TrainingStage(Stage[Trainer]):
             progress.say(f"{trainer.progress.seconds / 60:5.1f} min, held out: {describe(figures)}")
             return figures
 
+        validations = VALIDATIONS if self.buffer is None else QUICK_VALIDATIONS
         start = round(PARTS * trainer.fraction)
         with progress.bar("training", start) as bar:
             bar(start, PARTS)
-            trainer.train(lambda trainer, losses: _show(bar, trainer, losses), validate, VALIDATIONS)
+            trainer.train(lambda trainer, losses: _show(bar, trainer, losses), validate, validations)
 
     def describe(self, directory: Path, product: Trainer) -> str:
         done = product.progress
