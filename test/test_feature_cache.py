@@ -1,12 +1,12 @@
 """Key points of a place's frames on disk: they are what the extractor finds, interrupted or not."""
 
 import tracemalloc
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from support.feature_frames import CAMERA, Frames
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.types import CameraImage
@@ -21,49 +21,9 @@ from vloc_ros.training.features import extraction
 from vloc_ros.training.features.extraction import depth_at, extract_features
 from vloc_ros.training.features.opening import open_extractor
 
-CAMERA = Camera(200, 160, 150.0, 150.0, 99.5, 79.5, (0.1, -0.02, 0.001, 0.0))
 LARGE = Camera(5472, 3648, 4000.0, 4000.0, 2735.5, 1823.5)
 SIZE, K = (100, 80), 60
 EXTRACTOR = open_extractor("sift", SIZE, K)
-
-
-@dataclass
-class Frames:
-    """Noise with a wall behind it; counts how often an image was decoded; `breaks_at`: a frame that cannot be read."""
-
-    count: int = 7
-    breaks_at: int | None = None
-    camera_: Camera = CAMERA
-    seed: int = 1
-    decoded: list[int] = field(default_factory=list)
-    has_depth: bool = True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"frame-{index}" for index in range(self.count))
-
-    def __len__(self) -> int:
-        return self.count
-
-    def place(self, index: int) -> str:
-        return ""
-
-    def camera(self, index: int) -> Camera:
-        return self.camera_
-
-    def map_from_camera(self, index: int) -> NDArray[np.float64]:
-        return np.eye(4)
-
-    def frame(self, index: int, *, depth: bool = False) -> Frame:
-        if index == self.breaks_at:
-            raise KeyboardInterrupt
-        self.decoded.append(index)
-        height, width = self.camera_.height, self.camera_.width
-        rng = np.random.default_rng([self.seed, index])
-        coarse = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8) * (index != 3)  # frame 3 shows nothing
-        rgb = np.ascontiguousarray(np.kron(coarse, np.ones((8, 8, 1), np.uint8)))
-        wall = np.full((height, width), 2.0 + index, np.float32) if depth else None
-        return Frame(self.names[index], CameraImage(rgb, self.camera_), np.eye(4), wall)
 
 
 def assert_same(found: FeatureCache, expected: FeatureCache) -> None:

@@ -7,12 +7,22 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.feature_frames import Frames
 
 from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.features.extractor import Extractor
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.mapping.place_geometry import Place
+from vloc_ros.progress import Silent
 from vloc_ros.training.features.extraction import try_extractor
 from vloc_ros.training.features.opening import image_size_for, open_extractor
+from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.stages.feature_stage import FeatureStage, features_of, used_key_points
+from vloc_ros.training.stages.point_map import feature_spec
+from vloc_ros.training.stages.settings import FeatureSettings
+from vloc_ros.training.stages.source_stage import Sources
+from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
 
 WIDTH, HEIGHT, K, D = 32, 24, 10, 3
 
@@ -157,6 +167,23 @@ def test_descriptors_that_are_not_of_length_1_are_noticed_on_an_image(tmp_path: 
     extractor = open_extractor(written(tmp_path, brightest(scale=2.0)), (WIDTH, HEIGHT), K)
     with pytest.raises(ModelError, match=f"tried on an image, {K} of its descriptors have not the length 1"):
         try_extractor(extractor, picture())
+
+
+@pytest.mark.parametrize("features", ["mine.onnx", "sift"])
+def test_a_map_has_the_image_size_and_the_number_of_key_points_of_the_network(tmp_path: Path, features: str) -> None:
+    """Those that are asked for are for features that can have any."""
+    written(tmp_path, brightest())
+    method = PRAMOptions(features=tmp_path / features if features == "mine.onnx" else features, key_points=500)
+    camera = Camera(2 * WIDTH, 2 * HEIGHT, 50.0, 50.0, WIDTH - 0.5, HEIGHT - 0.5)
+    frames = Frames(camera_=camera)
+    sources = Sources("frames", frames, frames, (Place("", frames),))
+    found = FeatureStage(FeatureSettings(48), method, sources).make(tmp_path, Silent())
+    used = features_of(found)[0].size, used_key_points(method, found)
+    assert used == (((WIDTH, HEIGHT), K) if features == "mine.onnx" else ((48, 36), 500))
+    networks = SparseExportStage(method, found, None).make(tmp_path, Silent())
+    assert list(networks) == (["extractor"] if features == "mine.onnx" else [])
+    spec = feature_spec(features_of(found)[0].features, used[1], networks)
+    assert (spec.name, spec.key_points) == (("onnx", K) if features == "mine.onnx" else ("sift", 500))
 
 
 class Changed(Extractor):

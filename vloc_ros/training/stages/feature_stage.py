@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.core.feature_spec import MAX_KEY_POINTS
+from vloc_ros.core.feature_spec import MAX_KEY_POINTS, ONNX
 from vloc_ros.features.cache import FeatureCache, cache_files, open_features
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.extraction import extract_features
-from vloc_ros.training.features.opening import open_extractor
+from vloc_ros.training.features.opening import image_size_for, open_extractor
 from vloc_ros.training.method_options import SparseOptions, options_of_stage
 from vloc_ros.training.stages.settings import FeatureSettings
 from vloc_ros.training.stages.source_stage import Sources
@@ -39,8 +39,9 @@ class FeatureStage(Stage[Sources]):
         return {"the extractor": features} if isinstance(features, Path) else {}
 
     def make(self, directory: Path, progress: Progress) -> Sources:
-        size = self.settings.size(self.sources.training.camera(0))
-        extractor = open_extractor(str(self.method.features), size, MAX_KEY_POINTS)
+        features = str(self.method.features)
+        size = image_size_for(features, self.settings.size(self.sources.training.camera(0)))
+        extractor = open_extractor(features, size, MAX_KEY_POINTS)
         for place in self.sources.places:
             extract_features(place.frames, extractor, _folder(directory, place.name), progress)
         return self.load(directory)
@@ -64,6 +65,13 @@ class FeatureStage(Stage[Sources]):
 def features_of(sources: Sources) -> list[FeatureCache]:
     """Of each place, behind the stage."""
     return [place.features for place in sources.places if place.features is not None]
+
+
+def used_key_points(method: SparseOptions, sources: Sources) -> int:
+    """How many key points the map's extractor finds in an image: as many as were asked for, or as an image of that size
+    can have; of a user's network, as many as it says."""
+    found = features_of(sources)[0].features
+    return found.key_points if found.name == ONNX else min(method.key_points, found.key_points)
 
 
 def _folder(directory: Path, place: str) -> Path:

@@ -18,7 +18,7 @@ from vloc_ros.methods.pram.method import RECOGNIZER
 from vloc_ros.methods.pram.recognition import recognizer_spec
 from vloc_ros.training.calibrate import OPEN_GATE
 from vloc_ros.training.method_options import SparseOptions
-from vloc_ros.training.stages.feature_stage import features_of
+from vloc_ros.training.stages.feature_stage import features_of, used_key_points
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.sparse_export_stage import RoleNetworks
 from vloc_ros.training.stages.untrained_map import fields_of_view, landmark_map_of
@@ -34,7 +34,7 @@ def point_map(
 ) -> LandmarkMap:
     """With a gate that lets everything through; its mapping views are where the reconstruction has put them."""
     found = features_of(sources)[0]
-    features = feature_spec(found.features, method.key_points, networks)
+    features = feature_spec(found.features, used_key_points(method, sources), networks)
     specs: dict[Role, ModelSpec] = {
         EXTRACTOR: features.model(*found.size),
         RECOGNIZER: recognizer_spec(features.key_points, features.dimensions),

@@ -20,7 +20,7 @@ from vloc_ros.training.pram.deploy import CHECKED_FRAMES, check_recognizer, expo
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
 from vloc_ros.training.stages.export_stage import Networks
-from vloc_ros.training.stages.feature_stage import features_of
+from vloc_ros.training.stages.feature_stage import features_of, used_key_points
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
@@ -42,9 +42,8 @@ class SparseExportStage(Stage[RoleNetworks]):
         return options_of_stage(self.method, "export")
 
     def make(self, directory: Path, progress: Progress) -> RoleNetworks:
-        networks = open_extractor(
-            str(self.method.features), features_of(self.sources)[0].size, self.method.key_points
-        ).networks
+        size, key_points = features_of(self.sources)[0].size, used_key_points(self.method, self.sources)
+        networks = open_extractor(str(self.method.features), size, key_points).networks
         if self.recognizer is not None:
             networks = {**networks, RECOGNIZER: {"float32": self._recognizer(self.recognizer)}}
         for role, files in networks.items():
@@ -53,7 +52,7 @@ class SparseExportStage(Stage[RoleNetworks]):
 
     def _recognizer(self, network: Recognizer) -> bytes:
         """The file, which says what was learned."""
-        content, spec = export_recognizer(network, self.method.key_points)
+        content, spec = export_recognizer(network, used_key_points(self.method, self.sources))
         check_recognizer(content, spec, network, self._checked(network))
         return content
 
@@ -64,7 +63,7 @@ class SparseExportStage(Stage[RoleNetworks]):
         found = [features.key_points(row) for row in rows]
         parts = [(each, np.zeros(len(each), np.int32), 0) for each in found]
         places = np.zeros(network.landmarks, np.int32)
-        return stacked(parts, self.method.key_points, places, features.size)
+        return stacked(parts, used_key_points(self.method, self.sources), places, features.size)
 
     def load(self, directory: Path) -> RoleNetworks:
         try:
