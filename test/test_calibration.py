@@ -22,7 +22,7 @@ def test_covariance_is_scaled_and_floored_and_stays_positive_definite() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(6, 6)) * 0.01
     covariance = root @ root.T
-    result = calibrated_covariance(covariance, Calibration(2.0, 0.01, 3.0, 0.5, away_scale=7.0), away=0.0)
+    result = calibrated_covariance(covariance, Calibration(2.0, 0.01, 3.0, 0.5, away_scale=7.0), view_distance=0.0)
     np.testing.assert_allclose(result[:3, :3], 4 * covariance[:3, :3] + 1e-4 * np.eye(3))
     np.testing.assert_allclose(result[3:, 3:], 9 * covariance[3:, 3:] + math.radians(0.5) ** 2 * np.eye(3))
     np.testing.assert_allclose(result[:3, 3:], 6 * covariance[:3, 3:])
@@ -84,7 +84,7 @@ def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity
     estimated = Estimated(
         pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
     )
-    return calibrate.Sample(estimated, np.eye(4), severity, away=0.0, novel=False)
+    return calibrate.Sample(estimated, np.eye(4), severity, view_distance=0.0, novel=False)
 
 
 def test_fitting_finds_how_far_the_covariances_were_off() -> None:
@@ -98,7 +98,7 @@ def test_fitting_finds_how_far_the_covariances_were_off() -> None:
 def test_fitting_finds_how_errors_grow_away_from_the_mapping_views() -> None:
     rng = np.random.default_rng(5)
     away = rng.uniform(0, 1, 400)
-    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), away=metres, novel=True) for metres in away]
+    samples = [replace(sample(rng, 2.0 * (1 + 3.0 * metres)), view_distance=metres, novel=True) for metres in away]
     calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
     assert 2.0 < calibration.position_scale < 2.6
     assert 2.0 < calibration.away_scale < 3.5
@@ -107,7 +107,7 @@ def test_fitting_finds_how_errors_grow_away_from_the_mapping_views() -> None:
 def test_frames_beside_the_path_do_not_tell_how_errors_grow_away_from_it() -> None:
     rng = np.random.default_rng(6)
     away = rng.uniform(0, 0.2, 100)
-    samples = [replace(sample(rng, 2.0 * (1 + 10.0 * metres)), away=metres) for metres in away]
+    samples = [replace(sample(rng, 2.0 * (1 + 10.0 * metres)), view_distance=metres) for metres in away]
     calibration = calibrate.fit_calibration([s for s in samples if not s.wrong])
     assert calibration.away_scale == 1.0
     assert calibration.position_scale > 3.0

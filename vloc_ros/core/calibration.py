@@ -23,23 +23,23 @@ def calibrated(
     """The estimate as `solve_pnp` gives it with its covariance calibrated and its confidence set; mapping_views
     (V, 4, 4) of its place. Of several `cameras` the one that is nearest to these counts."""
     poses = [each.map_from_camera(estimate.map_from_camera) for each in cameras] or [estimate.map_from_camera]
-    away = min(distance_to_nearest_view(mapping_views, pose) for pose in poses)
-    covariance = calibrated_covariance(estimate.covariance, calibration, away)
+    view_distance = min(distance_to_nearest_view(mapping_views, pose) for pose in poses)
+    covariance = calibrated_covariance(estimate.covariance, calibration, view_distance)
     return replace(
         estimate, covariance=covariance, confidence=confidence(covariance, estimate.inlier_count, calibration)
     )
 
 
-def calibrated_covariance(covariance: Matrix, calibration: Calibration, away: float) -> Matrix:
+def calibrated_covariance(covariance: Matrix, calibration: Calibration, view_distance: float) -> Matrix:
     """a^2 (S C S + F) of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors, a what
-    the pose's distance from the nearest mapping view (`NearestView.away`) makes of them.
+    the pose's distance from the nearest mapping view (`NearestView.view_distance`) makes of them.
 
     Far from the views that it has learned from a network errs in all of an image alike, which the scatter of its
     correspondences cannot show.
     """
     scales = np.repeat([calibration.position_scale, calibration.rotation_scale], 3)
     floors = np.repeat([calibration.position_floor_m, math.radians(calibration.rotation_floor_deg)], 3)
-    growth = 1 + calibration.away_scale * away
+    growth = 1 + calibration.away_scale * view_distance
     return np.asarray(growth**2 * (covariance * np.outer(scales, scales) + np.diag(floors**2)), dtype=np.float64)
 
 

@@ -16,19 +16,19 @@ class NearestView:
     angle_deg: float
 
     @property
-    def away(self) -> float:
+    def view_distance(self) -> float:
         """Metres and radians in one: a radian away counts as much as a metre."""
         return self.distance_m + math.radians(self.angle_deg)
 
 
 def distance_to_nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> float:
-    """`NearestView.away`; 0 where no views (V, 4, 4) are known."""
+    """`NearestView.view_distance`; 0 where no views (V, 4, 4) are known."""
     nearest = nearest_view(mapping_views, map_from_camera)
-    return nearest.away if nearest else 0.0
+    return nearest.view_distance if nearest else 0.0
 
 
 def nearest_view(mapping_views: Matrix, map_from_camera: Matrix) -> NearestView | None:
-    """The view (V, 4, 4) that a camera is least `away` from; None of none."""
+    """The view (V, 4, 4) of the least `view_distance` from a camera; None of none."""
     if not len(mapping_views):
         return None
     distances, angles = pose_distances(mapping_views, map_from_camera)

@@ -38,18 +38,18 @@ RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfect
 
 @dataclass(frozen=True)
 class Sample:
-    """A pose from one image through one corruption, as solved: neither calibrated nor gated. `away`: from the nearest
-    mapping view, as `NearestView.away`. `novel`: of a view from beside the path, not of a frame."""
+    """A pose from one image through one corruption, as solved: neither calibrated nor gated. `view_distance`: that of
+    NearestView. `novel`: of a view from beside the path, not of a frame."""
 
     estimate: Estimated
     true_map_from_camera: NDArray[np.float64]
     severity: Severity
-    away: float
+    view_distance: float
     novel: bool
 
     def calibrated_covariance(self, calibration: Calibration) -> NDArray[np.float64]:
         """(6, 6), as at run time."""
-        return calibrated_covariance(self.estimate.covariance, calibration, self.away)
+        return calibrated_covariance(self.estimate.covariance, calibration, self.view_distance)
 
     def confidence(self, calibration: Calibration) -> float:
         """As at run time."""
@@ -87,8 +87,8 @@ def _samples(
 ) -> Iterator[Sample]:
     for record in records:
         if record.solved is not None:
-            away = distance_to_nearest_view(landmark_map.views_of(record.place), record.solved.map_from_camera)
-            yield Sample(record.solved, record.true_map_from_camera, severity, away, novel)
+            view_distance = distance_to_nearest_view(landmark_map.views_of(record.place), record.solved.map_from_camera)
+            yield Sample(record.solved, record.true_map_from_camera, severity, view_distance, novel)
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
