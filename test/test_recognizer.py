@@ -106,6 +106,18 @@ def test_the_presets_are_the_paper_s_and_a_small_one() -> None:
     assert sum(p.numel() for p in small.parameters()) < 0.1 * sum(p.numel() for p in paper.parameters())
 
 
+def test_probabilities_are_those_of_the_share_without_a_landmark() -> None:
+    """Bayes' rule: what a loss that weighs both alike has taught, times how many of each there are."""
+    even, rare = network_of(TINY), network_of(TINY)
+    rare.none_odds.fill_(np.log(0.1 / 0.9))
+    batch = KeyPointSource(toy_frames(), KeyPointSettings(2, 0)).batch(0)
+    with torch.no_grad():
+        balanced = even.probabilities(batch.key_points, batch.scores, batch.descriptors)
+        found = rare.probabilities(batch.key_points, batch.scores, batch.descriptors)
+    expected = balanced * torch.tensor([0.1] + [0.9] * sum(LANDMARKS_OF_PLACES))
+    assert torch.allclose(found, expected / expected.sum(-1, keepdim=True), atol=1e-6)
+
+
 @pytest.mark.parametrize("settings", [TINY, TINY_ATTENTION], ids=["pooled", "attention"])
 def test_key_points_that_are_not_there_change_nothing(settings: RecognizerSettings) -> None:
     network = network_of(settings)

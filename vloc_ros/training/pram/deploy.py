@@ -37,8 +37,8 @@ class DeployedRecognizer(nn.Module):
     def forward(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
         batch, count = scores.shape
         asked = min(count, self.recognized)
-        logits = self.network(key_points[:, :asked], scores[:, :asked], descriptors[:, :asked])
-        confidences, landmarks = logits.softmax(-1).topk(TOP, dim=-1)
+        given = key_points[:, :asked], scores[:, :asked], descriptors[:, :asked]
+        confidences, landmarks = self.network.probabilities(*given).topk(TOP, dim=-1)
         there = (scores[:, :asked] > 0).unsqueeze(-1)
         certain = torch.tensor([1.0] + [0.0] * (TOP - 1))
         confidences = torch.where(there, confidences, certain)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 Preset: TypeAlias = Literal["small", "paper"]
 Layer: TypeAlias = Literal["pooled", "attention"]
 
+LEAST_SHARE = 0.02  # of key points with a landmark and without: what is never seen may still be
 POSITION_CHANNELS = (32, 64, 128)  # of the position encoder's hidden layers, as in the paper
 
 
@@ -40,13 +41,25 @@ PRESETS: Mapping[Preset, RecognizerSettings] = {
 
 class Recognizer(nn.Module):
     """key points (B, K, 2), pixels of an image of `size` (width, height), their scores (B, K), 0 where there is none,
-    and descriptors (B, K, D) to logits (B, K, 1 + landmarks): column 0 is none, column k landmark k - 1."""
+    and descriptors (B, K, D) to logits (B, K, 1 + landmarks): column 0 is none, column k landmark k - 1. `none_share`:
+    of the key points that it learns from, those that show no landmark."""
 
-    def __init__(self, landmarks: int, dimensions: int, size: tuple[int, int], settings: RecognizerSettings) -> None:
+    def __init__(
+        self,
+        landmarks: int,
+        dimensions: int,
+        size: tuple[int, int],
+        settings: RecognizerSettings,
+        none_share: float = 0.5,
+    ) -> None:
         super().__init__()
         self.landmarks, self.dimensions, self.size = landmarks, dimensions, size
         width, height = size
         self.center: Tensor
+        # The loss weighs key points with and without a landmark alike, as if half of all had none.
+        self.none_odds: Tensor
+        odds = min(max(none_share, LEAST_SHARE), 1 - LEAST_SHARE)
+        self.register_buffer("none_odds", torch.tensor(math.log(odds / (1 - odds))))
         self.register_buffer("center", torch.tensor([(width - 1) / 2, (height - 1) / 2]))
         self.half_size = max(width, height) / 2
         self.position_encoder = position_encoder(settings.channels)
@@ -66,6 +79,11 @@ class Recognizer(nn.Module):
             features = layer(features, there)
         logits: Tensor = self.head(self.norm(features))
         return logits
+
+    def probabilities(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> Tensor:
+        """Of none and of each landmark (B, K, 1 + landmarks), with as many key points of none as were learned from."""
+        logits = self(key_points, scores, descriptors)
+        return torch.cat([logits[..., :1] + self.none_odds, logits[..., 1:]], dim=-1).softmax(-1)
 
 
 def position_encoder(channels: int) -> nn.Sequential:

@@ -16,7 +16,9 @@ class RecognitionObjective(Objective):
     network: Recognizer
 
     def __init__(self, frames: RecognitionFrames, settings: RecognizerSettings) -> None:
-        network = Recognizer(frames.landmarks, frames.descriptors.shape[2], frames.size, settings)
+        there = frames.scores > 0
+        none_share = float((there & (frames.labels == 0)).sum() / max(1, there.sum()))
+        network = Recognizer(frames.landmarks, frames.descriptors.shape[2], frames.size, settings, none_share)
         super().__init__(network, settings.learning_rate)
 
     def forward(self, batch: KeyPointBatch) -> dict[str, Tensor]:  # type: ignore[override]

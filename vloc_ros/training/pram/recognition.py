@@ -92,17 +92,17 @@ def recognition_precision(network: Recognizer, frames: RecognitionFrames, key_po
     for row in range(len(frames)):
         one, count = frames[np.array([row])], key_points or frames.scores.shape[1]
         arrays = one.key_points[:, :count], one.scores[:, :count], one.descriptors[:, :count].astype(np.float32)
-        logits = network(*(torch.from_numpy(array).to(device) for array in arrays))[0].cpu()
+        found = network.probabilities(*(torch.from_numpy(array).to(device) for array in arrays))[0].cpu()
         there = torch.from_numpy(one.scores[0, :count] > 0)
-        logits, labels = logits[there], torch.from_numpy(one.labels[0, :count]).long()[there]
-        ranked = logits[:, 1:].topk(min(RANKS, frames.landmarks), dim=1).indices + 1
+        found, labels = found[there], torch.from_numpy(one.labels[0, :count]).long()[there]
+        ranked = found[:, 1:].topk(min(RANKS, frames.landmarks), dim=1).indices + 1
         hits = (ranked == labels[:, None])[labels > 0]
         right[: hits.shape[1]] += hits.cumsum(1).sum(0).numpy()
         right[hits.shape[1] :] += int(hits.sum())
         shown += len(hits)
-        right_of_all += int((logits.argmax(1) == labels).sum())
+        right_of_all += int((found.argmax(1) == labels).sum())
         there_of_all += len(labels)
-        votes = torch.zeros(int(places.max()) + 1).index_add_(0, places, logits.softmax(1)[:, 1:].sum(0))
+        votes = torch.zeros(int(places.max()) + 1).index_add_(0, places, found[:, 1:].sum(0))
         right_places += int(votes.argmax()) == int(one.places[0])
     network.train(training)
     first, second, third = (right / max(1, shown)).tolist()
