@@ -58,7 +58,7 @@ def test_guided_matching_adds_what_was_not_matched_but_not_evidence() -> None:
     assert result.inliers.sum() > 220
     assert result.unguided is not None
     assert result.inlier_count == result.unguided.inliers <= result.unguided.correspondences <= 120
-    refused = localizer.gated(min_inliers=251).localize(blank())
+    refused = localizer.gated(min_inliers=121).localize(blank())
     assert isinstance(refused, Rejection)
     assert refused.reason is RejectionReason.TOO_FEW_INLIERS
 

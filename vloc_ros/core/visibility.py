@@ -38,8 +38,8 @@ def visible_points(
     rows = points.rows_of(place)
     towards = pose[:3, 3] - points.positions[rows]
     distances = np.sqrt(np.einsum("ij,ij->i", towards, towards))
-    depths_in_view = (towards @ (-pose[:3, :3] @ _inward_normals(camera.camera).T)).min(axis=1)
-    inside = depths_in_view >= -off.metres - off.radians * distances
+    beyond = ((_inward_normals(camera.camera) @ pose[:3, :3].T) @ towards.T).max(axis=0)  # of the view, if positive
+    inside = beyond <= off.metres + off.radians * distances
     rows, towards, distances = rows[inside], towards[inside], distances[inside]
     nearest, farthest = points.distances[rows].T
     cosines = np.einsum("ij,ij->i", towards, points.directions[rows]) / np.maximum(distances, 1e-9)

@@ -69,7 +69,7 @@ class PRAMMethod:
     def propose(
         self, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Iterator[Correspondences]:
-        """Matches near the prior, inside of the recognised landmarks, then with all points."""
+        """Matches inside of the recognised landmarks, which is the fastest, near the prior, then with all points."""
         proposals = self._searched(observation, landmark_map)
         while True:
             with stopwatch.stage("matching"):
@@ -80,11 +80,11 @@ class PRAMMethod:
 
     def _searched(self, observation: Observation, landmark_map: LandmarkMap) -> Iterator[Correspondences]:
         search = Search(query_key_points(observation, landmark_map), landmark_map, self.search)
-        if observation.query.prior is not None:
-            yield search.near(observation.query.prior)
         if all(LANDMARKS in tensors for tensors in observation.tensors):
             recognized = [Recognized.of(tensors, len(landmark_map)) for tensors in observation.tensors]
             yield from search.by_landmarks(recognized)
+        if observation.query.prior is not None:
+            yield search.near(observation.query.prior)
         yield from search.everywhere()
 
     def refine(

@@ -14,26 +14,27 @@ from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest, mutual
 from vloc_ros.methods.pram.recognition import Recognized, landmark_confidences
 from vloc_ros.methods.query_key_points import ViewKeyPoints
 
-CONFIRMED = 64  # of the matches near a prior, so many are compared with the whole map
+CONFIRMED = 32  # of the matches near a prior, so many are compared with the whole map
 MIN_CONFIRMED = 0.6  # of these; measured: above 0.8 with right priors, below 0.35 at wrong doors of a corridor
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """key_points: so many of a view's best ones are matched with points that only descriptors tell apart; all of them
-    only where these do not do. min_similarity: the least cosine of descriptors. landmarks: so many of the likeliest are
-    tried together, and max_places of the likeliest places. prior_sigmas: how far the pose may be from the prior. Raises
-    ConfigError for what makes no sense.
+    """key_points: so many of a view's best ones are matched with points that only descriptors tell apart: more cost
+    time, and tell right from wrong no better. min_similarity: the least cosine of descriptors. landmarks: so many are
+    tried together, the likeliest first, and groups of so many in each of the max_places likeliest places. prior_sigmas:
+    how far the pose may be from the prior. Raises ConfigError for what makes no sense.
     """
 
     key_points: int = 512
     min_similarity: float = 0.85
     landmarks: int = 16
+    groups: int = 2
     max_places: int = 2
     prior_sigmas: float = 1.5
 
     def __post_init__(self) -> None:
-        for name in ("key_points", "landmarks", "max_places"):
+        for name in ("key_points", "landmarks", "groups", "max_places"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"search: {name} is {getattr(self, name)}, must be positive")
         if not -1 <= self.min_similarity <= 1:
@@ -84,24 +85,23 @@ class Search:
 
     def by_landmarks(self, recognized: Sequence[Recognized]) -> Iterator[Correspondences]:
         """Matches inside recognised landmarks (algorithm 1), `recognized` by view: of the likeliest places, the
-        likeliest landmarks together, then all of them."""
+        likeliest landmarks together, then the next ones."""
         confidences = landmark_confidences(recognized, len(self.landmark_map))
         of_places = np.bincount(self.landmark_map.places, weights=confidences)
         for place in np.argsort(-of_places, kind="stable")[: self.settings.max_places]:
             here = np.flatnonzero((self.landmark_map.places == place) & (confidences > 0))
             here = here[np.argsort(-confidences[here], kind="stable")]
-            for count in sorted({min(self.settings.landmarks, len(here)), len(here)} - {0}):
-                yield self._matched_within(recognized, here[:count])
+            together = self.settings.landmarks
+            for start in range(0, min(len(here), self.settings.groups * together), together):
+                yield self._matched_within(recognized, here[start : start + together])
 
     def everywhere(self) -> Iterator[Correspondences]:
-        """Matches with all points, by place, that of most matches first: of the best key points, then of all."""
-        most = max(len(seen.descriptors) for seen in self.views)
-        for count in sorted({min(self.settings.key_points, most), most}):
-            parts = [(seen, self._mutual_nearest(seen.descriptors[:count])) for seen in self.views]
-            found = Correspondences.joined([seen.correspondences(*pairs, self.landmark_map) for seen, pairs in parts])
-            counts = np.bincount(found.places, minlength=1)
-            for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
-                yield found[found.places == place]
+        """Matches of the best key points with all points, by place, that of most matches first."""
+        parts = [(seen, self._mutual_nearest(seen.descriptors[: self.settings.key_points])) for seen in self.views]
+        found = Correspondences.joined([seen.correspondences(*pairs, self.landmark_map) for seen, pairs in parts])
+        counts = np.bincount(found.places, minlength=1)
+        for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
+            yield found[found.places == place]
 
     def _mutual_nearest(self, descriptors: Float32, rows: Rows | None = None) -> tuple[Rows, Rows, Float32]:
         """`mutual_nearest` with all points, or with those in these rows, as indices into them."""
