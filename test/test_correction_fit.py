@@ -103,9 +103,10 @@ def test_wrong_poses_do_no_harm() -> None:
     assert (np.median(errors(queries, with_bad), axis=0) < 1.1 * np.median(errors(queries, without), axis=0)).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_field_of_noise_is_not_kept(seed: int) -> None:
     mapping, held_out = split()
+    held_out = held_out[: None if seed % 2 else 2 * BLOCK]
     rng = np.random.default_rng(seed)
     field, report = fit_correction(make_pairs(rng, mapping, 0.0, 1.0), make_pairs(rng, held_out, 0.0, 1.0))
     assert field is None
@@ -124,7 +125,7 @@ def test_errors_that_other_frames_do_not_have_are_not_kept() -> None:
 
 def test_too_few_poses_tell_nothing() -> None:
     rng = np.random.default_rng(4)
-    few, many = make_pairs(rng, np.arange(15)), make_pairs(rng, np.arange(100))
+    few, many = make_pairs(rng, np.arange(9)), make_pairs(rng, np.arange(100))
     assert fit_correction(few, many) == (None, None)
     assert fit_correction(many, few) == (None, None)
 
@@ -176,7 +177,7 @@ def test_a_map_gets_its_field_from_its_own_frames(monkeypatch: pytest.MonkeyPatc
     assert steps[-1] == (250, 250)
     assert steps == sorted(steps)
     assert set(report.figures()) >= {"kept", "median_translation_m_with", "median_translation_m_without"}
-    few: Any = Frames(make_pairs(rng, held_out[:15]))
+    few: Any = Frames(make_pairs(rng, held_out[:9]))
     assert correction.with_correction(localizer, learned, few) == (localizer.landmark_map, None)
 
 

@@ -35,7 +35,7 @@ GAINS = (0.5, 0.75, 1.0, 1.25, 1.5)  # of frames that the map was not made from:
 MOST_VIEWS = 300  # of a field: 12 kB
 BLOCK = 10  # frames; of held-out ones fewer, as `split_held_out` has them
 HELD_OUT_BLOCK = 5
-FEWEST_PAIRS = 20  # of each kind; fewer tell nothing
+FEWEST_VIEWS, FEWEST_HELD_OUT = 20, 10  # fewer tell nothing
 ROUNDS = 5  # of finding outliers
 OUTLIER = 3.0  # so many times the usual difference from what the views around say
 LEAST_GAIN = 0.05  # share of the error that a field has to take away to be worth its bytes
@@ -115,7 +115,7 @@ def with_correction(
         return _pairs_of(evaluation.records, blocks, landmark_map.manifest)
 
     tried = pairs(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, 0)
-    if len(tried.not_wrong()) < FEWEST_PAIRS:
+    if len(tried.not_wrong()) < FEWEST_HELD_OUT:
         return landmark_map, None
     learned = pairs(Subset(mapping, rows), np.array(rows) // BLOCK, len(held_out))
     field, report = fit_correction(learned, tried)
@@ -140,15 +140,17 @@ def _pairs_of(records: Sequence[FrameRecord], blocks: NDArray[np.int64], manifes
 
 def fit_correction(mapping: PosePairs, held_out: PosePairs) -> tuple[CorrectionField | None, CorrectionReport | None]:
     """The field that moves the held-out poses nearest to the truth, from the errors of those of mapping frames; None
-    where it does not help them. No report where there are too few poses to tell."""
+    unless it helps both them and mapping frames whose block is left out. No report where there are too few poses to
+    tell."""
     mapping, held_out = mapping.not_wrong(), held_out.not_wrong()
-    if min(len(mapping), len(held_out)) < FEWEST_PAIRS:
+    if len(mapping) < FEWEST_VIEWS or len(held_out) < FEWEST_HELD_OUT:
         return None, None
-    field = _likeliest(mapping[_agreeing(mapping)]).field()
+    process = _likeliest(mapping[_agreeing(mapping)])
+    field = process.field()
     steps, found, units = held_out.steps, predictions(field, held_out), _units(held_out.steps)
     gain = min(GAINS, key=lambda gain: float(_sizes(steps - gain * found, units).mean()))
     left = steps - gain * found
-    kept = _is_less(_sizes(left, units), _sizes(steps, units), held_out.blocks)
+    kept = process.tells() and _is_less(_sizes(left, units), _sizes(steps, units), held_out.blocks)
     report = CorrectionReport(kept, len(steps), *_medians(steps), *_medians(left))
     return (replace(field, coefficients=gain * field.coefficients) if kept else None), report
 
@@ -189,6 +191,12 @@ class _Process:
             rows = np.flatnonzero(groups == group)
             left[rows] = np.linalg.solve(self.inverse[np.ix_(rows, rows)], coefficients[rows])
         return left
+
+    def tells(self) -> bool:
+        """Whether blocks of frames say what other blocks are off by."""
+        steps, blocks = self.pairs.steps, self.pairs.blocks
+        units = _units(steps)
+        return _is_less(_sizes(self.left_out(blocks), units), _sizes(steps, units), blocks)
 
 
 def _apart(pairs: PosePairs) -> tuple[Float, Float]:
