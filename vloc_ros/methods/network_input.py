@@ -24,10 +24,31 @@ def network_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8
     return np.asarray(cv2.resize(undistorted, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
+def scaled_size(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that an image of this width and height is scaled to for an input of that `size`: the same, or,
+    where the aspect ratios differ, the largest that fits into it."""
+    if abs(height * size[0] / width - size[1]) <= MAX_ROUNDING_PX:
+        return size
+    scale = min(size[0] / width, size[1] / height)
+    return max(1, round(scale * width)), max(1, round(scale * height))
+
+
+def padded_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """`network_input` of an image of any aspect ratio: where it is another than the input's, what is missing on the
+    right or below is filled with the pixels of the border."""
+    inner = scaled_size(image.camera.width, image.camera.height, size)
+    rgb = network_input(image, inner)
+    if inner == size:
+        return rgb
+    missing = size[1] - inner[1], size[0] - inner[0]
+    return np.asarray(cv2.copyMakeBorder(rgb, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
 def image_pixels(
     input_pixels: NDArray[np.floating], image: CameraImage, size: tuple[int, int]
 ) -> tuple[NDArray[np.float64], float]:
-    """From pixels (N, 2) of the scaled image of this width and height to those of the undistorted image, x' + 0.5 =
-    (x + 0.5) * scale, and how much larger a pixel's length is there."""
-    scale = np.array([image.camera.width / size[0], image.camera.height / size[1]])
+    """From pixels (N, 2) of an input of this width and height to those of the undistorted image, x' + 0.5 = (x + 0.5) *
+    scale, and how much larger a pixel's length is there."""
+    width, height = scaled_size(image.camera.width, image.camera.height, size)
+    scale = np.array([image.camera.width / width, image.camera.height / height])
     return (input_pixels + 0.5) * scale - 0.5, float(np.sqrt(scale.prod()))

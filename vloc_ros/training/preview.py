@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.types import CameraImage
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.network_input import network_input
+from vloc_ros.methods.network_input import padded_input
 
 HEIGHT = 120  # pixels; a map is to be small
 
@@ -14,7 +14,7 @@ HEIGHT = 120  # pixels; a map is to be small
 def draw_preview(localizer: Localizer, image: CameraImage) -> NDArray[np.uint8]:
     """The network's input and, beside it, the same with what each cell shows over it, uint8 (HEIGHT, W, 3)."""
     size = localizer.landmark_map.manifest.image_size
-    pixels = network_input(image, size)
+    pixels = padded_input(image, size)
     tensors = localizer.observe(image).tensors[0]
     colors = localizer.method.visualize(tensors, image, localizer.landmark_map).colors
     seen = pixels if colors is None else cv2.resize(colors, size, interpolation=cv2.INTER_NEAREST)

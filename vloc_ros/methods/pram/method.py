@@ -21,7 +21,7 @@ from vloc_ros.features.extractor import extracted, extractor_inputs
 from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.guided_refinement import guided_correspondences
-from vloc_ros.methods.network_input import image_pixels, network_input
+from vloc_ros.methods.network_input import image_pixels, padded_input
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
 from vloc_ros.methods.pram.search import Search, SearchSettings
 from vloc_ros.methods.query_key_points import query_key_points
@@ -55,8 +55,8 @@ class PRAMMethod:
             raise ConfigError(f"needs a recognizer of {expected}, the map has {found}")
 
     def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        """`extractor_inputs` of `network_input`."""
-        return extractor_inputs(network_input(image, manifest.image_size), _features(manifest))
+        """`extractor_inputs` of `padded_input`."""
+        return extractor_inputs(padded_input(image, manifest.image_size), _features(manifest))
 
     def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:
         """The key points and, where there is a recognizer, the landmarks that they may belong to."""

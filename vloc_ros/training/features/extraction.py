@@ -23,7 +23,7 @@ from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, cac
 from vloc_ros.features.extractor import Extractor
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.mapping.labels import undistorted_depth
-from vloc_ros.methods.network_input import network_input
+from vloc_ros.methods.network_input import padded_input, scaled_size
 from vloc_ros.progress import Progress
 from vloc_ros.training.memory_maps import MemoryMap, memory_map, require_room
 
@@ -35,9 +35,11 @@ MAX_RELATIVE_STEP = 0.04  # of depth from one pixel to the next: more is an edge
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """What is left of a frame when its image is decoded: `depth` (H, W) at the size of the extractor's images."""
+    """What is left of a frame when its image is decoded: `depth` (H, W) at the width and height, `size`, that the image
+    has in the extractor's input."""
 
     inputs: Tensors
+    size: tuple[int, int]
     depth: NDArray[np.float32] | None
 
 
@@ -71,7 +73,7 @@ def _content(frames: Dataset, extractor: Extractor) -> Mapping[str, Any]:
     """What is extracted from what, in JSON's types: the same content gives the same arrays."""
     first = frames.frame(0)
     with _naming(first.name):
-        try_extractor(extractor, network_input(first.image, extractor.image_size))
+        try_extractor(extractor, padded_input(first.image, extractor.image_size))
     digest = hashlib.sha256(np.ascontiguousarray(first.image.rgb).data)  # of images, this one stands for all
     for index in range(len(frames)):
         digest.update(f"{frames.camera(index)}".encode())
@@ -132,7 +134,8 @@ def _begin(directory: Path, content: Mapping[str, Any], frames: Dataset, extract
     require_room(directory, sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds.values()), "the features")
     arrays = {name: memory_map(directory / array_file(name), dtype, shape) for name, (dtype, shape) in kinds.items()}
     for index in range(len(frames)):
-        camera = frames.camera(index).undistorted().resized(*extractor.image_size)
+        camera = frames.camera(index)
+        camera = camera.undistorted().resized(*scaled_size(camera.width, camera.height, extractor.image_size))
         arrays["intrinsics"][index] = camera.fx, camera.fy, camera.cx, camera.cy
     _keep(directory, arrays, 0)
     write_text(directory / CONTENT, json.dumps(content))
@@ -143,15 +146,27 @@ def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[tuple[
 
     def prepare(index: int) -> _Prepared:
         frame = frames.frame(index, depth=frames.has_depth)
-        camera, (width, height) = frame.image.camera, extractor.image_size
+        camera = frame.image.camera
+        size = scaled_size(camera.width, camera.height, extractor.image_size)
         with _naming(frame.name):
-            inputs = extractor.inputs(network_input(frame.image, (width, height)))
-        return _Prepared(inputs, None if frame.depth is None else undistorted_depth(camera, frame.depth, width, height))
+            inputs = extractor.inputs(padded_input(frame.image, extractor.image_size))
+        return _Prepared(inputs, size, None if frame.depth is None else undistorted_depth(camera, frame.depth, *size))
 
     for prepared in prefetch(iter(range(start, len(frames))), prepare, THREADS, 2 * THREADS):
-        tensors = extractor.tensors(prepared.inputs)
+        tensors = within(extractor.tensors(prepared.inputs), prepared.size)
         pixels = tensors[KEY_POINTS]
         yield tensors, np.zeros(len(pixels)) if prepared.depth is None else depth_at(prepared.depth, pixels)
+
+
+def within(tensors: Tensors, size: tuple[int, int]) -> Tensors:
+    """An extractor's tensors of one image without the key points in what was added to it: it has this width and
+    height."""
+    inside = (tensors[KEY_POINTS] <= np.array(size) - 0.5).all(axis=1)
+    if inside.all():
+        return tensors
+    order = np.argsort(~inside, kind="stable")
+    scores = np.where(inside, tensors[SCORES], 0)
+    return {**{name: tensor[order] for name, tensor in tensors.items()}, SCORES: scores[order]}
 
 
 def depth_at(depth: NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float64]:
