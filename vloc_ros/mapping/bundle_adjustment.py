@@ -18,7 +18,7 @@ from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 
-POSITION_SIGMA_M, ROTATION_SIGMA_RAD = 0.003, np.radians(0.1)  # of the recorded poses; looser ones drift
+POSITION_SIGMA_M, ROTATION_SIGMA_RAD = 0.003, np.radians(0.03)  # of the recorded poses; looser ones drift
 MAX_STEPS = 10
 MIN_DECREASE = 1e-4  # of the cost: a step that gains less is the last
 CG_TOLERANCE, MAX_CG_STEPS = 1e-3, 60

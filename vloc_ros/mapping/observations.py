@@ -13,7 +13,7 @@ Float = NDArray[np.float64]
 
 PIXEL_SIGMA = 1.0
 DEPTH_SIGMA, DISPARITY_SIGMA = 0.005, 0.003  # of a depth: the former (m) + the latter (1/m) * depth^2
-DEPTH_WEIGHT = 0.3  # of a depth's residual: its errors go along with those of its neighbours
+DEPTH_WEIGHT = 0.03  # of a depth's residual, whose errors all points of a view share: it decides what rays leave open
 CAUCHY = 2.0  # residuals of so many standard deviations weigh half
 MIN_DEPTH_M = 0.05
 
@@ -63,19 +63,14 @@ class Observations:
         return replace(kept, starts=np.cumsum([0, *self.counts[mask]], dtype=np.int64))
 
 
-def observations_of(tracks: Tracks, features: FrameFeatures, noise: float = 1.0) -> Observations:
-    """The key points of tracks. `noise`: how many times as large as expected the errors of depths are."""
+def observations_of(tracks: Tracks, features: FrameFeatures) -> Observations:
+    """The key points of tracks."""
     rows = tracks.rows
     depths = features.depths[rows]
-    weights = np.where(depths > 0, DEPTH_WEIGHT / (noise * depth_sigmas(depths)), 0.0)
+    weights = np.where(depths > 0, DEPTH_WEIGHT / (DEPTH_SIGMA + DISPARITY_SIGMA * depths**2), 0.0)
     return Observations(
         tracks.starts, features.frames[rows], rows, features.pixels[rows], depths, weights, features.intrinsics
     )
-
-
-def depth_sigmas(depths: Float) -> Float:
-    """The standard deviations (O,) that are expected of depths, metres."""
-    return DEPTH_SIGMA + DISPARITY_SIGMA * depths**2
 
 
 @compiled(error_model="numpy")

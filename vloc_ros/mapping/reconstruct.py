@@ -1,7 +1,7 @@
 """From key points, poses and depth of a place's frames to its points: pairs, matches, tracks, triangulation, bundle
 adjustment."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.mapping.bundle_adjustment import adjust, pose_prior
 from vloc_ros.mapping.covisibility import covisible_pairs
-from vloc_ros.mapping.depth_scales import camera_depths, depth_scales
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import Observations, observations_of, reprojection_errors
 from vloc_ros.mapping.pair_matching import match_pairs
@@ -22,8 +21,7 @@ from vloc_ros.progress import Progress, Silent
 Float = NDArray[np.float64]
 
 MAX_ERROR_PX = 4.0
-RAYS_ALONE = 10.0  # times as much noise of depth: it decides only what rays leave open
-MAX_SIGMA_M = 0.08  # stricter limits empty small rooms
+MAX_SIGMA_M = 0.3  # stricter limits empty small rooms
 
 
 def reconstruct(
@@ -37,14 +35,8 @@ def reconstruct(
     _require_pairs(features, pairs)
     with progress.bar("matching") as advance:
         matches = match_pairs(features, poses, pairs, threads=threads, advance=advance)
-    rough = _triangulated(observations_of(unite(matches, features.frames), features, RAYS_ALONE), poses)
-    _require_points(features, rough, len(matches))
-    scales = depth_scales(rough.observations, poses, rough.positions, rough.sigmas)
-    scaled = scales.applied(features)
-    progress.say(scales.describe())
-    with progress.bar("matching again") as advance:
-        matches = match_pairs(_with_depths_of(rough, scaled), poses, pairs, threads=threads, advance=advance)
-    points = _triangulated(observations_of(unite(matches, features.frames), scaled, scales.noise), poses)
+    points = _triangulated(observations_of(unite(matches, features.frames), features), poses)
+    _require_points(features, points, len(matches))
     if bundle:
         with progress.bar("bundle adjustment") as advance:
             prior = pose_prior(poses)
@@ -66,14 +58,6 @@ class _Points:
 
 def _triangulated(observations: Observations, poses: Float) -> _Points:
     return _pruned(observations, poses, *triangulate(observations, poses))
-
-
-def _with_depths_of(points: _Points, features: FrameFeatures) -> FrameFeatures:
-    """Key points of known points have those points' depth: what is matched again is sought nearer to where it is."""
-    depths = features.depths.copy()
-    observations = points.observations
-    depths[observations.rows] = camera_depths(observations, features.map_from_camera, points.positions)
-    return replace(features, depths=depths)
 
 
 def _pruned(observations: Observations, poses: Float, positions: Float, information: Float) -> _Points:
