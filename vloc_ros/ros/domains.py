@@ -22,14 +22,14 @@ def reserve_domain() -> int:
             lock.acquire()
         except (Timeout, OSError):  # another process's, or another user's
             continue
-        if _is_quiet(domain):
+        if is_quiet(domain):
             _reserved.append(lock)
             return domain
         lock.release()
     raise ConfigError("every ROS domain of this computer is taken")
 
 
-def _is_quiet(domain: int) -> bool:
+def is_quiet(domain: int) -> bool:
     """Whether no participant listens at the domain's first unicast port (DDSI-RTPS 2.2, 9.6.1.1)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
