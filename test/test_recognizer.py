@@ -62,7 +62,7 @@ def network_of(settings: RecognizerSettings) -> Recognizer:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recognition, "PRESETS", {"small": TINY})
-        options = TrainingOptions(epochs=120, batch_size=8, warmup_iterations=10)
+        options = TrainingOptions(epochs=120, batch_size=8)
         return train_recognizer(toy_frames(), "small", options, tmp_path_factory.mktemp("toy"), Workers(), Silent())
 
 
@@ -181,7 +181,7 @@ def test_training_goes_on_from_its_checkpoint(trained: Trainer, monkeypatch: pyt
     monkeypatch.setattr(recognition, "PRESETS", {"small": TINY})
     iterations = trained.progress.iteration
     directory = trained.checkpoint_path.parent
-    options = TrainingOptions(epochs=121, batch_size=8, warmup_iterations=10)
+    options = TrainingOptions(epochs=121, batch_size=8)
     again = train_recognizer(toy_frames(), "small", options, directory, Workers(), Silent(), held_out=toy_frames(4, 2))
     assert again.progress.iteration == iterations + 3
 

@@ -18,6 +18,7 @@ from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 from vloc_ros.training.trainer import Trainer
 
 BATCH = 32  # frames, as in the paper; some of each one's key points
+WARMUP = 30  # iterations; two minutes of a CPU are some hundred
 VALIDATIONS = 4  # on held-out frames
 PARTS = 1000  # of the budget, that the bar shows
 RANKS = 3
@@ -56,7 +57,7 @@ def train_recognizer(
     `objective.network` is the Recognizer. A batch size of 0 is BATCH. Raises ConfigError for a map of one landmark."""
     if frames.landmarks < 2:
         raise ConfigError(f"recognition: the map has {frames.landmarks} landmark, there is nothing to tell apart")
-    options = replace(options.with_defaults(BATCH, workers.count))
+    options = replace(options.with_defaults(BATCH, workers.count), warmup_iterations=WARMUP)
     torch.manual_seed(options.seed)
     source = KeyPointSource(frames, KeyPointSettings(options.batch_size, options.seed))
     trainer = Trainer(RecognitionObjective(frames, PRESETS[preset]), source, options, directory, workers)
