@@ -18,7 +18,7 @@ from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.files import write_text
 from vloc_ros.localizer import Localizer
 
-NAMES = {"vsnet": "VS-Net", "hscnet": "HSCNet"}
+NAMES = {"vsnet": "VS-Net", "hscnet": "HSCNet", "pram": "PRAM"}
 SAME = ("method", "data", "training")  # of one row
 
 
@@ -46,9 +46,13 @@ def main() -> None:
 def described(localizer: Localizer) -> dict[str, Any]:
     """Which method it is, and how long it was trained."""
     manifest = localizer.landmark_map.manifest
-    training = manifest.training
+    training, features = manifest.training, manifest.features
+    kind = training.get("preset", "") if features is None else f"{features.name}, recognition {training['recognition']}"
     length = f"{training.get('minutes', 0):.0f} min, {training.get('iterations', 0):,} iterations"
-    return {"method": f"{NAMES[manifest.method]} `{training.get('preset', '')}`", "training": length}
+    return {
+        "method": f"{NAMES[manifest.method]} `{kind}`",
+        "training": length if training.get("iterations") else "none",
+    }
 
 
 if __name__ == "__main__":
