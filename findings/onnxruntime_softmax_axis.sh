@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # onnxruntime 1.31.1 (PyPI; 28 November 2026, run with Python 3.11 on Linux, one thread): on a CPU, Softmax along the axis of
 # channels of an image takes more than ten times as long as the same written out: Exp, a MatMul with ones, Div. XFeat's key
-# points need it of 65 channels of 60x80 cells, where it took 15 of the 62 ms of the whole network, and about 1 ms now
+# points need it of 65 channels of 60x80 cells, where it took a fifth to a third of the network's time
 # (vloc_ros/training/features/xfeat.py, _heat).
 #
 # Seen (on a busy machine):
