@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.map_files import make_map, refusal, replace_file
+from support.map_files import make_map, npz, refusal, replace_file
 
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import MapError
@@ -20,12 +20,6 @@ from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 
 def arrays_of(landmark_map: LandmarkMap) -> dict[str, np.ndarray]:
     return dict(np.load(io.BytesIO(encode_regions(landmark_map))))
-
-
-def npz(**arrays: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=True, **arrays)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["positions", "normals", "extents", "method_radii"])

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.brightest_pixels import brightest_pixels
 from support.feature_frames import Frames
 
 from vloc_ros.core.session import Tensors
@@ -29,27 +30,10 @@ WIDTH, HEIGHT, K, D = 32, 24, 10, 3
 
 def brightest(count: int = K, scale: float = 1.0) -> onnx.ModelProto:
     """The brightest pixels and their colours, as long as `scale` says."""
-    constants = {
-        "shape": np.array([0, HEIGHT * WIDTH, 3]),
-        "last": np.array([2]),
-        "count": np.array([count]),
-        "width": np.array(WIDTH),
-        "scale": np.array(scale, np.float32),
-    }
-    nodes = [
-        helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["real", "shape"], ["pixels"]),
-        helper.make_node("ReduceSum", ["pixels", "last"], ["brightness"], keepdims=0),
-        helper.make_node("TopK", ["brightness", "count"], ["scores", "indices"]),
-        helper.make_node("Unsqueeze", ["indices", "last"], ["rows"]),
-        helper.make_node("Mod", ["rows", "width"], ["x"]),
-        helper.make_node("Div", ["rows", "width"], ["y"]),
-        helper.make_node("Concat", ["x", "y"], ["xy"], axis=2),
-        helper.make_node("Cast", ["xy"], ["key_points"], to=TensorProto.FLOAT),
-        helper.make_node("GatherND", ["pixels", "rows"], ["colors"], batch_dims=1),
-        helper.make_node("LpNormalization", ["colors"], ["unit"], axis=2, p=2),
-        helper.make_node("Mul", ["unit", "scale"], ["descriptors"]),
-    ]
+    nodes, constants = brightest_pixels(WIDTH, HEIGHT, count)
+    nodes.append(helper.make_node("LpNormalization", ["colors"], ["unit"], axis=2, p=2))
+    nodes.append(helper.make_node("Mul", ["unit", "scale"], ["descriptors"]))
+    constants = {**constants, "scale": np.array(scale, np.float32)}
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ("batch", HEIGHT, WIDTH, 3))
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", *shape))

@@ -1,7 +1,9 @@
 """Map directories, and what reading them says: for the tests of the map format."""
 
 import hashlib
+import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,3 +117,38 @@ def replace_file(directory: Path, name: str, content: bytes) -> None:
     (directory / name).write_bytes(content)
     record = record_of(content)
     edit_manifest(directory, lambda d: d["files"].update({name: {"sha256": record.sha256, "bytes": record.bytes}}))
+
+
+def npz(**arrays: Any) -> bytes:
+    """The arrays as an npz, whatever they are."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def assert_no_npz_is_named(directory: Path, name: str, good: bytes) -> None:
+    """What is no npz, or only the beginning of one, is refused with the file's name."""
+    for content in (b"", b"garbage", good[:-40], bytes(1000)):
+        replace_file(directory, name, content)
+        assert name in refusal(directory)
+
+
+def assert_only_map_errors(decode: Callable[[bytes], object], good: bytes) -> None:
+    """Any byte of a file may be another: nothing but MapError comes of that."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(good)
+        damaged[int(rng.integers(len(good)))] ^= int(rng.integers(1, 256))
+        with suppress(MapError):
+            decode(bytes(damaged))
+
+
+def assert_other_files_are_named(directory: Path, name: str) -> None:
+    """A file of other bits, none, and a link to what is no file."""
+    good = (directory / name).read_bytes()
+    (directory / name).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert f"{name}: damaged" in refusal(directory)
+    (directory / name).unlink()
+    assert f"{name}: missing" in refusal(directory)
+    (directory / name).symlink_to("/dev/zero")
+    assert f"{name}: not a regular file" in refusal(directory)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from support.brightest_pixels import brightest_pixels
 from vloc_ros.core.feature_spec import FeatureSpec, extractor_spec
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
@@ -124,27 +125,9 @@ def points_of(landmark_map: LandmarkMap) -> Points:
 
 def extractor() -> bytes:
     """The KEY_POINTS brightest pixels, x and y, their brightness, and their colours."""
-    constants = {
-        "shape": np.array([0, HEIGHT * WIDTH, 3]),
-        "last": np.array([2]),
-        "count": np.array([KEY_POINTS]),
-        "width": np.array(WIDTH),
-        "scale": np.array(255, np.float32),
-    }
-    nodes = [
-        helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["real", "shape"], ["pixels"]),
-        helper.make_node("ReduceSum", ["pixels", "last"], ["brightness"], keepdims=0),
-        helper.make_node("TopK", ["brightness", "count"], ["scores", "indices"]),
-        helper.make_node("Unsqueeze", ["indices", "last"], ["rows"]),
-        helper.make_node("Mod", ["rows", "width"], ["x"]),
-        helper.make_node("Div", ["rows", "width"], ["y"]),
-        helper.make_node("Concat", ["x", "y"], ["xy"], axis=2),
-        helper.make_node("Cast", ["xy"], ["key_points"], to=TensorProto.FLOAT),
-        helper.make_node("GatherND", ["pixels", "rows"], ["colors"], batch_dims=1),
-        helper.make_node("Div", ["colors", "scale"], ["descriptors"]),
-    ]
-    return _model("extractor", nodes, constants)
+    nodes, constants = brightest_pixels(WIDTH, HEIGHT, KEY_POINTS)
+    nodes.append(helper.make_node("Div", ["colors", "scale"], ["descriptors"]))
+    return _model("extractor", nodes, {**constants, "scale": np.array(255, np.float32)})
 
 
 def features() -> FeatureSpec:

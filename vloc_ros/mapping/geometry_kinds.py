@@ -54,16 +54,39 @@ class GeometryKind(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class DepthSurface:
-    """The frames' depth images fused."""
+class _OfFrames:
+    """Kinds that read nothing but frames, of as many places as there are."""
 
-    reads_depth: ClassVar[bool] = True
-    labels_any_view: ClassVar[bool] = True
     files: ClassVar[tuple[Path, ...]] = ()
 
     def require_places(self, count: int) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class _OfColmapModel:
+    """Kinds that read a COLMAP model, which is of one place."""
+
+    directory: Path
+
+    reads_depth: ClassVar[bool] = False
+    labels_any_view: ClassVar[bool] = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.directory,)
+
+    def require_places(self, count: int) -> None:
+        if count > 1:
+            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
+
+
+@dataclass(frozen=True)
+class DepthSurface(_OfFrames):
+    """The frames' depth images fused."""
+
+    reads_depth: ClassVar[bool] = True
+    labels_any_view: ClassVar[bool] = True
 
     def make(self, place: Place, progress: Progress) -> Shape:
         with progress.bar("surface") as advance:
@@ -92,38 +115,21 @@ class MeshSurface:
 
 
 @dataclass(frozen=True)
-class ColmapPoints:
+class ColmapPoints(_OfColmapModel):
     """The points of a COLMAP model of the frames."""
-
-    directory: Path
-
-    reads_depth: ClassVar[bool] = False
-    labels_any_view: ClassVar[bool] = False
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.directory,)
-
-    def require_places(self, count: int) -> None:
-        if count > 1:
-            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
 
     def make(self, place: Place, progress: Progress) -> Shape:
         return read_colmap(self.directory, place.frames)
 
 
 @dataclass(frozen=True)
-class DepthCorners:
+class DepthCorners(_OfFrames):
     """Depth at the corners of each image alone, at most `count` of them."""
 
     count: int
 
     reads_depth: ClassVar[bool] = True
     labels_any_view: ClassVar[bool] = False
-    files: ClassVar[tuple[Path, ...]] = ()
-
-    def require_places(self, count: int) -> None:
-        pass
 
     def make(self, place: Place, progress: Progress) -> Shape:
         with progress.bar("points") as advance:
@@ -131,15 +137,11 @@ class DepthCorners:
 
 
 @dataclass(frozen=True)
-class DepthTracks:
+class DepthTracks(_OfFrames):
     """Key points of several frames that show the same point, by their descriptors, the poses and the depth."""
 
     reads_depth: ClassVar[bool] = True
     labels_any_view: ClassVar[bool] = False
-    files: ClassVar[tuple[Path, ...]] = ()
-
-    def require_places(self, count: int) -> None:
-        pass
 
     def make(self, place: Place, progress: Progress) -> Shape:
         if not place.frames.has_depth:
@@ -153,21 +155,8 @@ class DepthTracks:
 
 
 @dataclass(frozen=True)
-class ColmapTracks:
+class ColmapTracks(_OfColmapModel):
     """The same where a COLMAP model of the frames tells how far away things are, in place of depth."""
-
-    directory: Path
-
-    reads_depth: ClassVar[bool] = False
-    labels_any_view: ClassVar[bool] = False
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.directory,)
-
-    def require_places(self, count: int) -> None:
-        if count > 1:
-            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
 
     def make(self, place: Place, progress: Progress) -> Shape:
         assert place.features is not None

@@ -8,7 +8,7 @@ from vloc_ros.core.manifest import UNIT_TOLERANCE
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.geometry.transforms import from_pose_vector, pose_vector
 from vloc_ros.maps.names import CORRECTION_FILE
-from vloc_ros.maps.npz import COUNT, REAL, decode_npz, encode_npz, require_arrays, rounded
+from vloc_ros.maps.npz import COUNT, REAL, decode_known, encode_npz, rounded
 
 SHORT = (np.dtype(np.float16), *REAL)
 KINDS = {"poses": REAL, "coefficients": SHORT, "places": COUNT, "kernel": REAL}
@@ -29,10 +29,7 @@ def encode_correction(field: CorrectionField) -> bytes:
 
 def decode_correction(content: bytes) -> CorrectionField:
     """The field of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
-    arrays = decode_npz(content)
-    if unknown := [name for name in arrays if name not in KINDS]:
-        raise MapError(f"array {unknown[0]!r} is unknown, known are {', '.join(KINDS)}")
-    require_arrays(arrays, KINDS)
+    arrays = decode_known(content, KINDS)
     if arrays["kernel"].shape != (len(PARAMETERS),):
         raise MapError(f"array 'kernel' has the shape {arrays['kernel'].shape}, expected ({len(PARAMETERS)},)")
     try:

@@ -43,6 +43,15 @@ def decode_npz(content: bytes) -> Arrays:
     return {name.removesuffix(NPY): decode_npy(member, name) for name, member in members.items()}
 
 
+def decode_known(content: bytes, kinds: Mapping[str, Kinds]) -> Arrays:
+    """The arrays of an npz that has these and no others, as `require_arrays` wants them. Raises MapError."""
+    arrays = decode_npz(content)
+    if unknown := [name for name in arrays if name not in kinds]:
+        raise MapError(f"array {unknown[0]!r} is unknown, known are {', '.join(kinds)}")
+    require_arrays(arrays, kinds)
+    return arrays
+
+
 def require_arrays(arrays: Arrays, kinds: Mapping[str, Kinds]) -> None:
     """Raise MapError where an array is missing, of another type, a single value, or has values that are not finite."""
     for name, expected in kinds.items():

@@ -5,7 +5,7 @@ import numpy as np
 from vloc_ros.core.points import DESCRIPTORS, Points
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps.names import POINTS_FILE
-from vloc_ros.maps.npz import COUNT, REAL, decode_npz, encode_npz, require_arrays, rounded
+from vloc_ros.maps.npz import COUNT, REAL, decode_known, encode_npz, rounded
 
 KINDS = {
     "positions": REAL,
@@ -26,10 +26,7 @@ def encode_points(points: Points) -> bytes:
 
 def decode_points(content: bytes) -> Points:
     """The points of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
-    arrays = decode_npz(content)
-    if unknown := [name for name in arrays if name not in KINDS]:
-        raise MapError(f"array {unknown[0]!r} is unknown, known are {', '.join(KINDS)}")
-    require_arrays(arrays, KINDS)
+    arrays = decode_known(content, KINDS)
     reals = {name: arrays[name].astype(np.float64) for name, kinds in KINDS.items() if kinds is REAL}
     try:
         return Points(**{**arrays, **reals})  # type: ignore[arg-type]

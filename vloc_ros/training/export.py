@@ -23,11 +23,13 @@ def export_onnx(objective: Objective, spec: GridSpec, precision: Precision = "fl
     """One self-contained ONNX file for any number of images at once, weights kept in 16 bits in every precision."""
     # Where the network is: float16 on a CPU is slow, and what is exported is the same.
     image = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device=objective.device)
-    return export_network(objective.deployed(spec, precision), image, spec.model, precision)
+    return export_network(objective.deployed(spec, precision), (image,), spec.model, precision)
 
 
-def export_network(network: nn.Module, example: Tensor, spec: ModelSpec, precision: Precision = "float32") -> bytes:
-    """The same of any network with one input, such as `example`. `precision`: the one that it computes in."""
+def export_network(
+    network: nn.Module, example: tuple[Tensor, ...], spec: ModelSpec, precision: Precision = "float32"
+) -> bytes:
+    """The same of any network, whose inputs are such as `example`. `precision`: the one that it computes in."""
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         # sizes are meant to become constants
@@ -37,7 +39,7 @@ def export_network(network: nn.Module, example: Tensor, spec: ModelSpec, precisi
         )  # such as on statistics of an image
         torch.onnx.export(
             network.eval(),
-            (example,),
+            example,
             buffer,  # type: ignore[arg-type]  # without dynamo it may be a buffer
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),

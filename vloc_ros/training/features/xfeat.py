@@ -195,4 +195,4 @@ def export_xfeat(width: int, height: int, key_points: int, precision: Precision 
     spec = extractor_spec(width, height, min(key_points, width * height // BLOCK**2), DIMENSIONS)
     extractor = XFeatExtractor(width, height, spec.outputs[SCORES].shape[0], precision)
     image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    return export_network(extractor, image, spec, precision), spec
+    return export_network(extractor, (image,), spec, precision), spec

@@ -1,11 +1,8 @@
 """The recognizer as the robot runs it, as an ONNX file, and whether that does what was learned."""
 
 import copy
-import io
-import warnings
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +13,7 @@ from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.methods.pram.recognition import CONFIDENCES, LANDMARKS, TOP, recognizer_spec
-from vloc_ros.training.export import BATCH_AXIS, OPSET, halve_weights
+from vloc_ros.training.export import export_network
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 
@@ -51,23 +48,8 @@ def export_recognizer(network: Recognizer, key_points: int, recognized: int = RE
     """The recognizer for so many key points an image, of which the best are `recognized`, as one ONNX file, its weights
     in 16 bits, and what it takes and gives."""
     spec = recognizer_spec(key_points, network.dimensions)
-    buffer = io.BytesIO()
     example = tuple(torch.ones(1, *tensor.shape) for tensor in spec.inputs.values())
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are constants
-        torch.onnx.export(
-            DeployedRecognizer(network, recognized),
-            example,
-            buffer,  # type: ignore[arg-type]
-            input_names=list(spec.inputs),
-            output_names=list(spec.outputs),
-            dynamic_axes={name: {0: BATCH_AXIS} for name in (*spec.inputs, *spec.outputs)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    halve_weights(model.graph)
-    return bytes(model.SerializeToString()), spec
+    return export_network(DeployedRecognizer(network, recognized), example, spec), spec
 
 
 def check_recognizer(content: bytes, spec: ModelSpec, network: Recognizer, frames: RecognitionFrames) -> None:
