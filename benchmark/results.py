@@ -30,6 +30,10 @@ FOLDER = ROOT / "docs/benchmarks/results"
 Row: TypeAlias = Mapping[str, Any]
 MEDIAN = "{median_cm:.2f} cm, {median_deg:.2f} deg"
 RECALL_5CM = "{recall_5cm_5deg_percent:.1f} %"
+RECALLS = {  # a column
+    "within 2 cm 1 deg / 5 cm 5 deg / 10 cm 5 deg": "{recall_2cm_1deg_percent:.1f} / {recall_5cm_5deg_percent:.1f} / "
+    "{recall_10cm_5deg_percent:.1f} %"
+}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
+from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.feature_spec import SIFT, XFEAT
 from vloc_ros.core.pnp import solve_near, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
@@ -29,11 +30,11 @@ from vloc_ros.geometry.transforms import apply
 from vloc_ros.inference import SessionOptions
 from vloc_ros.methods.network_input import network_input
 from vloc_ros.methods.pram.matching import mutual_nearest
-from vloc_ros.progress import Silent
 from vloc_ros.training.features.extraction import extract_features
 from vloc_ros.training.features.opening import open_extractor
+from vloc_ros.training.stages.settings import input_size
 
-KEY_POINTS, RETRIEVED = 2048, 10
+KEY_POINTS, RETRIEVED, WIDTH = 2048, 10, 640
 WORDS, LEARNED_FROM = 64, 100_000  # of VLAD, and descriptors that they are learned from
 MIN_SIMILARITY: Mapping[str, float] = {XFEAT: 0.82, SIFT: 0.8}
 FIRST = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=100_000, min_iterations=100)
@@ -131,10 +132,12 @@ class RetrievalPeer:
         return sum(arrays) + self.global_descriptors.nbytes // 2 + self.vlad.words.nbytes
 
 
-def retrieval_peer(features: str, frames: Dataset, image_size: tuple[int, int], workdir: Path) -> RetrievalPeer:
+def retrieval_peer(features: str, frames: Dataset, workdir: Path) -> RetrievalPeer:
     """Of mapping frames with depth and one thread; key points are kept in `workdir` for the next time."""
-    extractor = open_extractor(features, image_size, KEY_POINTS, SessionOptions("onnxruntime", threads=1))
-    cache = extract_features(frames, extractor, workdir, Silent())
+    camera = frames.camera(0)
+    size = input_size(min(WIDTH, camera.width), camera.width, camera.height)
+    extractor = open_extractor(features, size, KEY_POINTS, SessionOptions("onnxruntime", threads=1))
+    cache = extract_features(frames, extractor, workdir / features, TerminalProgress())
     every = max(1, len(cache) * KEY_POINTS // (2 * LEARNED_FROM))
     some = [cache.key_points(index).descriptors for index in range(0, len(cache), every)]
     vlad = Vlad.learned(np.concatenate(some))
