@@ -28,6 +28,7 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.shipped import shipped
 from vloc_ros.training.hscnet.options import HSCNetOptions
 from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.pram.options import PRAMOptions
 from vloc_ros.training.stages.stage_records import content_of
 from vloc_ros.training.vsnet.options import VSNetOptions
 
@@ -394,11 +395,14 @@ def test_map_hands_its_options_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(build_map, "build_map", lambda options, progress: seen.append(options))
     arguments = ["map", "--dataset", "synthetic_room", "--out", str(tmp_path / "room")]
     assert main(arguments) == 0
+    arguments += ["--method", "vsnet"]
+    assert main(arguments) == 0
     assert main([*arguments, "--epochs", "2", "--patch-size", "0.3", "--workdir", str(tmp_path / "w"), "--fresh"]) == 0
-    default, chosen = seen
+    default, dense, chosen = seen
     assert default.workdir == tmp_path / "room.work"
-    assert default.method == VSNetOptions()
-    assert (default.training.minutes, default.training.epochs) == (40.0, None)
+    assert default.method == PRAMOptions()
+    assert dense.method == VSNetOptions()
+    assert (dense.training.minutes, dense.training.epochs) == (40.0, None)
     assert chosen.method == VSNetOptions(patch_size=0.3)
     assert (chosen.training.minutes, chosen.training.epochs, chosen.fresh) == (None, 2, True)
 
@@ -436,16 +440,21 @@ def test_help_of_map_says_whose_an_option_is(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("--minutes -1", "positive"),
-        ("--epochs 0", "positive"),
-        ("--landmarks 0", "positive"),
+        ("--minutes -1 --method vsnet", "positive"),
+        ("--epochs 0 --method vsnet", "positive"),
+        ("--landmarks 0 --method vsnet", "positive"),
+        ("--minutes 40", "--minutes 40.0: nothing is trained, the method is pram (--method chooses)"),
+        ("--batch-size 8", "--batch-size 8: nothing is trained, the method is pram (--method chooses)"),
+        ("--preset mobile", "known are small, paper; the method is pram (--method chooses)"),
+        ("--novel-views 1", "--novel-views 1.0: has no effect on a map of pram (--method chooses)"),
         ("--minutes 1 --epochs 1", "not allowed with"),
         ("--method orbslam", "'orbslam'"),
-        ("--branching 9x9", "--branching is an option of hscnet, the method is vsnet"),
+        ("--branching 9x9", "--branching is an option of hscnet, the method is pram (--method chooses)"),
+        ("--method vsnet --branching 9x9", "--branching is an option of hscnet, the method is vsnet"),
         ("--method hscnet --landmarks 500", "--landmarks is an option of vsnet, pram, the method is hscnet"),
         ("--method hscnet --branching 9by9", "branching '9by9' is not like 25x25"),
         ("--method hscnet --preset mobile", "preset 'mobile' is unknown, known are small, "),
-        ("--patch-size wide", "invalid float value: 'wide'"),
+        ("--method vsnet --patch-size wide", "invalid float value: 'wide'"),
     ],
 )
 @pytest.mark.needs("torch")

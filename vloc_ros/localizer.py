@@ -21,7 +21,7 @@ from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_sessions
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.methods import DEFAULT_METHOD, get_method
+from vloc_ros.methods import METHODS, get_method
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +87,12 @@ def _query(asked: Query | CameraImage) -> Query:
 
 
 def preload(method: Method | None = None) -> None:
-    """Load, or compile where that has never been done, what a method needs, by default the usual one; and PnP.
+    """Load, or compile where that has never been done, what a method needs, by default every method; and PnP.
 
     Takes a second or two the first time: worth beginning in a thread of its own while a map is still awaited.
     """
-    (method or get_method(DEFAULT_METHOD)).preload()
+    for each in (get_method(name) for name in METHODS) if method is None else (method,):
+        each.preload()
     camera = Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
     points = np.random.default_rng(0).uniform((-1, -1, 2), (1, 1, 4), (32, 3))
     pixels, _ = camera.project(points)

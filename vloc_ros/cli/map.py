@@ -121,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
     _require_no_other_map(options, workdir)
     methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
     method = make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own})
+    if "training" not in method.stages:
+        _require_nothing_to_train(options)
     map_options = MapOptions(
         dataset=options.dataset,
         root=options.root,
@@ -156,6 +158,16 @@ def run(options: argparse.Namespace) -> int:
 def _minutes(options: argparse.Namespace, default: float) -> float | None:
     """None where epochs are given."""
     return options.minutes if options.minutes is not None or options.epochs is not None else default
+
+
+def _require_nothing_to_train(options: argparse.Namespace) -> None:
+    """Raise ConfigError for an option of a training that a map does without."""
+    from vloc_ros.training.method_options import described
+
+    for name in ("minutes", "epochs", "batch_size", "accumulate", "compile"):
+        if value := getattr(options, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} {value}: nothing is trained, the method is {described(options.method)}")
 
 
 def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.methods import METHODS, load, method_entry
+from vloc_ros.methods import DEFAULT_METHOD, METHODS, load, method_entry
 
 StageName = Literal[
     "sources", "features", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
@@ -120,9 +120,22 @@ def make_options(method: str, given: Mapping[str, Any]) -> MethodOptions:
     if foreign := [name for name in given if name not in known]:
         owners = [other for other in METHODS if foreign[0] in flags_of(options_class(other))]
         whose = ", ".join(owners) or "no method"
-        raise ConfigError(f"{_flag_name(foreign[0])} is an option of {whose}, the method is {method}")
+        raise ConfigError(f"{_flag_name(foreign[0])} is an option of {whose}, the method is {described(method)}")
     made: MethodOptions = cls(**given)
     return made
+
+
+def require_preset(method: str, preset: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError for a preset that the method has not."""
+    if preset not in known:
+        raise ConfigError(
+            f"training: preset '{preset}' is unknown, known are {', '.join(known)}; the method is {described(method)}"
+        )
+
+
+def described(method: str) -> str:
+    """A method's name, and for who has not chosen it, how another is chosen."""
+    return f"{method} (--method chooses)" if method == DEFAULT_METHOD else method
 
 
 def _flag_name(field_name: str) -> str:

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import DENSE_MINUTES, DENSE_STAGES, StageName, option, require_known
+from vloc_ros.training.method_options import (
+    DENSE_MINUTES,
+    DENSE_STAGES,
+    StageName,
+    option,
+    require_known,
+    require_preset,
+)
 
 Preset = Literal["small", "compact", "paper", "joined", "small++", "paper++", "joined++"]
 Variant = Literal["full", "unconditioned", "classification"]
@@ -80,7 +87,7 @@ class HSCNetOptions:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        require_known("preset", self.preset, get_args(Preset))
+        require_preset(self.method, self.preset, get_args(Preset))
         require_known("variant", self.variant, get_args(Variant))
         if any(count < 1 for count in self.branching):
             raise ConfigError(f"branching {self.branching} must be positive")

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args
 
 from vloc_ros.core.feature_spec import MAX_KEY_POINTS, SIFT, XFEAT
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.method_options import SPARSE_STAGES, StageName, option, require_known
+from vloc_ros.training.method_options import SPARSE_STAGES, StageName, option, require_known, require_preset
 
 Preset = Literal["small", "paper"]
 Recognition = Literal["none", "trained"]
@@ -54,7 +54,7 @@ class PRAMOptions:
     )
 
     def __post_init__(self) -> None:
-        require_known("preset", self.preset, get_args(Preset))
+        require_preset(self.method, self.preset, get_args(Preset))
         require_known("recognition", self.recognition, get_args(Recognition))
         if self.recognition == "none" and self.preset != "small":
             raise ConfigError(f"training: preset '{self.preset}' is of a recognizer, recognition is none")

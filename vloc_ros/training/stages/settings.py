@@ -8,6 +8,7 @@ from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, SIZE_MULTIPLE, MapOptions, TrainingOptions
+from vloc_ros.training.method_options import described
 from vloc_ros.training.stages.stage_records import Records
 
 EXTRACTOR_MULTIPLE = 4  # pixels: of both sides of the images that key points are found in
@@ -145,7 +146,7 @@ def require_for_sparse(options: MapOptions) -> None:
         ("mesh", options.mesh),
     ):
         if given:
-            raise ConfigError(f"--{name} {given}: has no effect on a map of {options.method.method}")
+            raise ConfigError(f"--{name} {given}: has no effect on a map of {described(options.method.method)}")
 
 
 def feature_settings(options: MapOptions) -> FeatureSettings:

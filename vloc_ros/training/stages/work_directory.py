@@ -99,7 +99,7 @@ class WorkDirectory:
 
     def _refusal(self, found: Record | None, inputs: Mapping[str, Any]) -> str:
         """A training is thrown away only by who says so."""
-        before = found.inputs if found else {}
+        before = found.inputs if found else inputs  # a stage that is new is no option that has changed
         changed = next((name for name, value in inputs.items() if before.get(name) != value), None)
         what = f"a run with {changed}={before.get(changed)}, now it is {inputs[changed]}" if changed else "another run"
         return f"{self.path}: holds {what}; use its options to continue it, --fresh to start anew, or another --workdir"

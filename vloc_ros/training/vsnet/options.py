@@ -14,6 +14,7 @@ from vloc_ros.training.method_options import (
     StageName,
     option,
     require_known,
+    require_preset,
 )
 
 Preset = Literal["mobile", "resnet50", "xfeat"]
@@ -97,7 +98,7 @@ class VSNetOptions:
     learning_rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        require_known("preset", self.preset, get_args(Preset))
+        require_preset(self.method, self.preset, get_args(Preset))
         require_known("loss", self.loss, get_args(SegmentationLossName))
         if self.landmarks is not None and self.patch_size is not None:
             raise ConfigError(f"patches: give landmarks or patch size, got {self.landmarks} and {self.patch_size}")
