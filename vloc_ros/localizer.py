@@ -15,6 +15,7 @@ from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.query import Query
 from vloc_ros.core.session import Sessions, max_batch_of
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.visibility import visible_points
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
@@ -74,6 +75,8 @@ class Localizer:
         preload(self.method)
         width, height = self.landmark_map.manifest.image_size
         camera = Camera(width, height, width, width, width / 2, height / 2)
+        if (points := self.landmark_map.points) is not None:
+            visible_points(points, 0, RigCamera(camera), np.eye(4))  # which a pose is needed for otherwise
         self.localize(CameraImage(np.zeros((height, width, 3), dtype=np.uint8), camera))
 
 

@@ -11,6 +11,7 @@ from vloc_ros.geometry.rig import RigCamera
 
 MAX_TURN_RAD = float(np.radians(60))  # between the mean direction that a point was seen from and the camera's
 RANGE_FACTOR = 1.6  # how much nearer or farther than it was ever seen a point may be
+LIMITS = np.array([np.cos(MAX_TURN_RAD), np.sin(MAX_TURN_RAD), RANGE_FACTOR])
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,23 @@ def visible_points(
 ) -> NDArray[np.intp]:
     """Rows of the points of a place that lie in the camera's view, in a direction and at a distance that they have been
     seen from, if the rig is no farther off than it may be."""
+    from vloc_ros.core.visibility_kernels import keep_visible  # Numba takes a while to load
+
     off, pose = uncertainty.at(camera), camera.map_from_camera(map_from_rig)
     rows = points.rows_of(place)
-    towards = pose[:3, 3] - points.positions[rows]
-    distances = np.sqrt(np.einsum("ij,ij->i", towards, towards))
-    beyond = ((_inward_normals(camera.camera) @ pose[:3, :3].T) @ towards.T).max(axis=0)  # of the view, if positive
-    inside = beyond <= off.metres + off.radians * distances
-    rows, towards, distances = rows[inside], towards[inside], distances[inside]
-    nearest, farthest = points.distances[rows].T
-    cosines = np.einsum("ij,ij->i", towards, points.directions[rows]) / np.maximum(distances, 1e-9)
-    turns = MAX_TURN_RAD + np.arcsin(np.minimum(off.metres / np.maximum(distances, 1e-9), 1.0))
-    seen = cosines >= np.cos(np.minimum(turns, np.pi))
-    seen &= distances + off.metres >= nearest / RANGE_FACTOR
-    seen &= distances - off.metres <= farthest * RANGE_FACTOR
-    visible: NDArray[np.intp] = rows[seen]
+    kept = np.empty_like(rows)
+    count = keep_visible(
+        rows,
+        points.positions,
+        points.directions,
+        points.distances,
+        np.ascontiguousarray(pose[:3, 3]),
+        np.ascontiguousarray(_inward_normals(camera.camera) @ pose[:3, :3].T),
+        np.array([off.metres, off.radians]),
+        LIMITS,
+        kept,
+    )
+    visible: NDArray[np.intp] = kept[:count]
     return visible
 
 

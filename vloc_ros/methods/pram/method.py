@@ -7,6 +7,8 @@ Of a map without recognizer the key points are matched with all points at once.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES, FeatureSpec
 from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.manifest import Manifest
@@ -24,6 +26,7 @@ from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.network_input import image_pixels, padded_input
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
 from vloc_ros.methods.pram.search import Search, SearchSettings
+from vloc_ros.methods.pram.windows import mutual_nearest_in_windows
 from vloc_ros.methods.query_key_points import query_key_points
 
 RECOGNIZER: Role = "recognizer"
@@ -41,7 +44,12 @@ class PRAMMethod:
     pnp: PnpSettings = MANY_MATCHES
 
     def preload(self) -> None:
-        """Nothing of it is compiled."""
+        """Match one key point near where it is seen."""
+        one = np.zeros((1, 1))
+        mutual_nearest_in_windows(
+            np.zeros((1, 2)), one.astype(np.float32), one.astype(np.float32), np.zeros(1, np.intp), np.zeros((1, 2)),
+            np.ones(1), 0.0,
+        )  # fmt: skip
 
     def check(self, landmark_map: LandmarkMap) -> None:
         """As `Method.check`: points, the features that they were described with, and a recognizer of these, if any."""

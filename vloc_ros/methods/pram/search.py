@@ -10,12 +10,20 @@ from vloc_ros.core.query import Prior
 from vloc_ros.core.types import Correspondences, LandmarkMap, worst_sigma
 from vloc_ros.core.visibility import Uncertainty, visible_points
 from vloc_ros.errors import ConfigError
-from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest, mutual_nearest_within, nearest_of
+from vloc_ros.geometry.pnp import Float, Matches, PnpSettings, ransac, reprojection_errors
+from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest, mutual_nearest_within
 from vloc_ros.methods.pram.recognition import Recognized, landmark_confidences
+from vloc_ros.methods.pram.windows import mutual_nearest_in_windows, windows
 from vloc_ros.methods.query_key_points import ViewKeyPoints
 
+# Where some matches agree on a pose, the others are looked for so near to where it puts their points.
+NARROW = Uncertainty(0.0, float(np.radians(2.5)))
+AGREED = 12  # of the matches of the first key points; by chance three or four do
+FEW_HYPOTHESES = PnpSettings(min_iterations=10, max_iterations=100)
 CONFIRMED = 32  # of the matches near a prior, so many are compared with the whole map
-MIN_CONFIRMED = 0.6  # of these; measured: above 0.8 with right priors, below 0.35 at wrong doors of a corridor
+MIN_CONFIRMED = 0.75  # of these; measured: above 0.85 with right priors, at most 0.5 at wrong doors of a corridor
+
+Pairs = tuple[Rows, Rows, Float32]  # key points of a view, points of the map, their similarities
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,8 @@ class SearchSettings:
     """key_points: so many of a view's best ones are matched with points that only descriptors tell apart: more cost
     time, and tell right from wrong no better. min_similarity: the least cosine of descriptors. landmarks: so many are
     tried together, the likeliest first, and groups of so many in each of the max_places likeliest places. prior_sigmas:
-    how far the pose may be from the prior. Raises ConfigError for what makes no sense.
+    how far the pose may be from a prior, around which first_key_points of a view are matched before the others. Raises
+    ConfigError for what makes no sense.
     """
 
     key_points: int = 512
@@ -31,10 +40,11 @@ class SearchSettings:
     landmarks: int = 16
     groups: int = 2
     max_places: int = 2
-    prior_sigmas: float = 1.5
+    prior_sigmas: float = 3.0
+    first_key_points: int = 64
 
     def __post_init__(self) -> None:
-        for name in ("key_points", "landmarks", "groups", "max_places"):
+        for name in ("key_points", "landmarks", "groups", "max_places", "first_key_points"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"search: {name} is {getattr(self, name)}, must be positive")
         if not -1 <= self.min_similarity <= 1:
@@ -61,27 +71,62 @@ class Search:
         return self.landmark_map.points
 
     def near(self, prior: Prior) -> Correspondences:
-        """Matches with the points that can be seen from where the prior may be; none of a place that the map lacks.
+        """Matches with the points of the prior's place, each only near where it may be seen; none of a place that the
+        map lacks.
 
-        None either where too few of a sample of them are the best ones of the whole map: what can be seen from a wrong
-        prior may look like what the image shows, such as another door of a corridor.
+        Some key points are matched first, and if they agree on a pose, the others in narrow windows around that. None
+        where too few of a sample are the best ones of the whole map: what can be seen from a wrong prior may look like
+        what the image shows, such as another door of a corridor. So most of what speaks for a pose that is found near a
+        prior would speak for it in a search of the whole map too.
         """
         place = self.landmark_map.manifest.index_of(prior.place or None)
         if place is None:
             return Correspondences.empty()
         sigmas = worst_sigma(prior.covariance[:3, :3]), worst_sigma(prior.covariance[3:, 3:])
-        uncertainty = Uncertainty(*(self.settings.prior_sigmas * sigma for sigma in sigmas))
-        found, best_of_all = [], []
+        around = prior.map_from_rig, Uncertainty(*(self.settings.prior_sigmas * sigma for sigma in sigmas))
+        pose = self._agreed_pose(self._in_windows(place, *around, self.settings.first_key_points))
+        if pose is not None:
+            around = pose, NARROW
+        found = self._in_windows(place, *around, self.settings.key_points)
+        return self._correspondences(found) if self._best_of_all(found) else Correspondences.empty()
+
+    def _in_windows(self, place: int, map_from_rig: Float, uncertainty: Uncertainty, count: int) -> list[Pairs]:
+        """Matches of the `count` best key points of each view with the points of a place that may be near them."""
+        found = []
         for seen in self.views:
-            visible = visible_points(self.points, place, seen.camera, prior.map_from_rig, uncertainty)
-            descriptors = seen.descriptors[: self.settings.key_points]
-            key_points, matched, similarities = self._mutual_nearest(descriptors, visible)
-            found.append(seen.correspondences(key_points, visible[matched], similarities, self.landmark_map))
+            visible = visible_points(self.points, place, seen.camera, map_from_rig, uncertainty)
+            expected = windows(self.points, visible, seen.camera, map_from_rig, uncertainty)
+            described = seen.pixels[:count], seen.descriptors[:count]
+            found.append(
+                mutual_nearest_in_windows(
+                    *described, self.points.unit_descriptors, visible, *expected, self.settings.min_similarity
+                )
+            )
+        return found
+
+    def _agreed_pose(self, found: Sequence[Pairs]) -> Float | None:
+        """The rig's pose that some of the matches agree on, if enough do."""
+        few = self._correspondences(found)
+        if len(few) < AGREED:
+            return None
+        matches, cameras = Matches(few.pixels, few.points, few.sigmas, few.views), tuple(v.camera for v in self.views)
+        pose = ransac(matches, cameras, FEW_HYPOTHESES)
+        near = np.array([each.camera.fx for each in cameras])[few.views] * FEW_HYPOTHESES.max_inlier_angle_rad
+        return pose if (reprojection_errors(pose, matches, cameras) <= near).sum() >= AGREED else None
+
+    def _best_of_all(self, found: Sequence[Pairs]) -> bool:
+        """Whether enough of a sample of each view's matches are the best ones of the whole map."""
+        best_of_all = []
+        for seen, (key_points, matched, _) in zip(self.views, found, strict=True):
             sample = np.linspace(0, len(matched) - 1, min(CONFIRMED, len(matched))).astype(np.intp)
-            best, _ = nearest_of(descriptors[key_points[sample]], self.points.unit_descriptors)
-            best_of_all.append(best == visible[matched[sample]])
-        ambiguous = np.concatenate(best_of_all).sum() < MIN_CONFIRMED * sum(map(len, best_of_all))
-        return Correspondences.empty() if ambiguous else Correspondences.joined(found)
+            similarities = seen.descriptors[key_points[sample]] @ self.points.unit_descriptors.T
+            best_of_all.append(similarities.argmax(axis=1) == matched[sample])
+        return bool(np.concatenate(best_of_all).sum() >= MIN_CONFIRMED * sum(map(len, best_of_all)))
+
+    def _correspondences(self, found: Sequence[Pairs]) -> Correspondences:
+        """Those of all views."""
+        parts = [seen.correspondences(*pairs, self.landmark_map) for seen, pairs in zip(self.views, found, strict=True)]
+        return Correspondences.joined(parts)
 
     def by_landmarks(self, recognized: Sequence[Recognized]) -> Iterator[Correspondences]:
         """Matches inside recognised landmarks (algorithm 1), `recognized` by view: of the likeliest places, the
@@ -97,18 +142,12 @@ class Search:
 
     def everywhere(self) -> Iterator[Correspondences]:
         """Matches of the best key points with all points, by place, that of most matches first."""
-        parts = [(seen, self._mutual_nearest(seen.descriptors[: self.settings.key_points])) for seen in self.views]
-        found = Correspondences.joined([seen.correspondences(*pairs, self.landmark_map) for seen, pairs in parts])
+        descriptors, least = self.points.unit_descriptors, self.settings.min_similarity
+        best = [seen.descriptors[: self.settings.key_points] for seen in self.views]
+        found = self._correspondences([mutual_nearest(each, descriptors, least) for each in best])
         counts = np.bincount(found.places, minlength=1)
         for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
             yield found[found.places == place]
-
-    def _mutual_nearest(self, descriptors: Float32, rows: Rows | None = None) -> tuple[Rows, Rows, Float32]:
-        """`mutual_nearest` with all points, or with those in these rows, as indices into them."""
-        references = self.points.unit_descriptors
-        return mutual_nearest(
-            descriptors, references if rows is None else references[rows], self.settings.min_similarity
-        )
 
     def _matched_within(self, recognized: Sequence[Recognized], landmarks: Rows) -> Correspondences:
         """Of all key points with the points of those of these landmarks that they may belong to."""
@@ -123,5 +162,5 @@ class Search:
             pairs = mutual_nearest_within(
                 seen.descriptors, self.points.unit_descriptors, groups, self.settings.min_similarity
             )
-            found.append(seen.correspondences(*pairs, self.landmark_map))
-        return Correspondences.joined(found)
+            found.append(pairs)
+        return self._correspondences(found)
