@@ -34,17 +34,26 @@ def by_image(localizer: ByImage) -> Localize:
 
 @dataclass
 class Answers:
-    """What one localizer said of the frames: errors, None for a rejected frame; milliseconds by stage; places."""
+    """What one localizer said of the frames: errors and confidences, None for a rejected frame; inliers, 0 where there
+    was no pose; milliseconds by stage; places."""
 
     errors: list[PoseError | None] = field(default_factory=list)
+    confidences: list[float | None] = field(default_factory=list)
+    inliers: list[int] = field(default_factory=list)
     timings_ms: list[Mapping[str, float]] = field(default_factory=list)
     places: list[str | None] = field(default_factory=list)
 
     def add(self, frame: Frame, result: PoseEstimate | Rejection) -> None:
         """One more; a pose in another place than the frame's is infinitely wrong, where the map has several."""
-        error = pose_error(result.map_from_camera, frame.map_from_camera) if isinstance(result, PoseEstimate) else None
-        wrong = error is not None and result.place is not None and result.place != frame.place
-        self.errors.append(WRONG_PLACE if wrong else error)
+        error, confidence = None, None
+        if isinstance(result, PoseEstimate):
+            elsewhere = result.place is not None and result.place != frame.place
+            error = WRONG_PLACE if elsewhere else pose_error(result.map_from_camera, frame.map_from_camera)
+            confidence = result.confidence
+        solved = result if isinstance(result, PoseEstimate) else result.refused
+        self.errors.append(error)
+        self.confidences.append(confidence)
+        self.inliers.append(solved.inlier_count if solved else 0)
         self.timings_ms.append(result.timings_ms)
         self.places.append(result.place)
 

@@ -12,21 +12,35 @@ from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.training.method_options import MethodOptions, make_options
 
 
-def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """With the options for a map, a split of posed images and where the figures are to be written; `description` is
-    shown as it is written."""
+def plain_parser(description: str | None) -> argparse.ArgumentParser:
+    """With the option where the figures are to be written; `description` is shown as it is written."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_map(parser)
-    add_dataset(parser)
-    add_split(parser, default="test")
     add_json(parser)
     return parser
+
+
+def parser_of(description: str | None, *, several_maps: bool = False) -> argparse.ArgumentParser:
+    """`plain_parser` with the options for a map, or a list of `several_maps`, and a split of posed images."""
+    parser = plain_parser(description)
+    if several_maps:
+        add_maps(parser)
+    else:
+        add_map(parser)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    return parser
+
+
+def add_maps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--map", nargs="+", type=Path, required=True, metavar="DIR", help="map directories")
 
 
 def data_of(options: argparse.Namespace, count: int) -> str:
     """The images of the options, and the map that they are tried on, for the results."""
     where = f" {options.root.name}" if options.root else ""
-    return f"Data: {count} images of {options.dataset}{where}, split {options.split}; map {options.map.name}"
+    maps = options.map if isinstance(options.map, list) else [options.map]
+    names = ", ".join(path.name for path in maps)
+    return f"Data: {count} images of {options.dataset}{where}, split {options.split}; map {names}"
 
 
 def opened(options: argparse.Namespace) -> tuple[Localizer, Dataset]:
