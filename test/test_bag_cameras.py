@@ -52,7 +52,7 @@ def test_a_documented_camera_info_is_taken_or_refused_with_its_words(tmp_path: P
 
 
 def test_advice_names_the_options_of_the_command_line(tmp_path: Path) -> None:
-    path = write_camera(tmp_path / "bag", Example({"distortion_model": "equidistant"}, ""))
+    path = write_camera(tmp_path / "bag", Example({"distortion_model": "double_sphere"}, ""))
     with pytest.raises(DatasetError, match=r"rectify the images \(image_proc\) and set --rectified$"):
         image_in(path)
     assert image_in(path, rectified=True).camera == CAMERA

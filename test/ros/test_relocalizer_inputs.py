@@ -134,7 +134,7 @@ BAD_INFOS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "another resolution": ({"width": 640, "height": 480}, "is it the calibration of another resolution, 320x240"),
     "empty": ({"width": 0, "height": 0}, "image size 0x0 is empty"),
-    "another lens": ({"distortion_model": "equidistant", "d": [0.1] * 4}, "'equidistant' is not supported"),
+    "another lens": ({"distortion_model": "double_sphere", "d": [0.1] * 2}, "'double_sphere' is not supported"),
     "odd distortion": ({"d": [0.1, 0.2, 0.3]}, "3 distortion coefficients"),
 }
 

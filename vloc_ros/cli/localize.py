@@ -13,7 +13,7 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_map, add_session, session_options, warn_of_cameras
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.dataset_files import check_size, read_image
-from vloc_ros.datasets.folder import CROPPED, read_camera
+from vloc_ros.datasets.folder import lens_words, read_camera
 from vloc_ros.drawing.overlay import draw_overlay, write_picture
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--camera",
         metavar="FILE|FX,FY,CX,CY",
         help="a camera.txt, or the intrinsics in pixels of this image and, after them, the distortion coefficients, "
-        "and the word cropped if the image is a part of a larger one "
+        "the word fisheye if they are of such a lens, and cropped if the image is a part of a larger one "
         "(default: the camera.txt in the image's folder or the one above)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -78,14 +78,13 @@ def _camera_file(image: Path) -> Path:
 
 
 def _parse_camera(text: str, width: int, height: int) -> Camera:
-    words = text.split(",")
-    cropped = words[-1] == CROPPED
+    words, lens, cropped = lens_words(text.split(","))
     try:
-        fx, fy, cx, cy, *distortion = (float(word) for word in words[: len(words) - cropped])
+        fx, fy, cx, cy, *distortion = (float(word) for word in words)
     except ValueError:
         raise ConfigError(f"--camera {text}: neither a file nor FX,FY,CX,CY in pixels") from None
     try:
-        return Camera(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
+        return lens(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
     except ConfigError as error:
         raise ConfigError(f"--camera {text}: {error}") from error
 

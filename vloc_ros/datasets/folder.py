@@ -1,5 +1,6 @@
 """Reader of the user's own data: camera.txt, poses.txt, images/ and, if there is any, depth/ (docs/datasets.md)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,32 +10,40 @@ from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, 
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_words
 
-CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [cropped]"
-CROPPED = "cropped"
+CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [fisheye] [cropped]"
+FISHEYE, CROPPED = "fisheye", "cropped"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
 DEPTH_ENDING = ".png"
 
 
 def read_camera(path: Path) -> Camera:
-    """The camera of one line `width height fx fy cx cy [distortion] [cropped]`. Raises DatasetError."""
+    """The camera of one line of CAMERA_COLUMNS. Raises DatasetError."""
     lines = read_lines(path)
     if len(lines) != 1:
         raise DatasetError(f"{path}: {len(lines)} lines, expected one of '{CAMERA_COLUMNS}'")
     number, words = lines[0]
-    cropped = words[-1] == CROPPED
-    values = parse_numbers(path, number, words[:-1] if cropped else words)
+    words, lens, cropped = lens_words(words)
+    values = parse_numbers(path, number, words)
     if len(values) < 6:
         raise DatasetError(f"{path}, line {number}: {len(values)} numbers, expected '{CAMERA_COLUMNS}'")
     width, height = values[:2]
     if not width.is_integer() or not height.is_integer():
         raise DatasetError(f"{path}, line {number}: image size {words[0]} x {words[1]} is not a whole number of pixels")
     try:
-        return Camera(int(width), int(height), values[2], values[3], values[4], values[5], tuple(values[6:]), cropped)
+        return lens(int(width), int(height), values[2], values[3], values[4], values[5], tuple(values[6:]), cropped)
     except ConfigError as error:
         raise DatasetError(f"{path}, line {number}: {error}") from error
+
+
+def lens_words(words: Sequence[str]) -> tuple[list[str], type[Camera], bool]:
+    """The numbers of a camera, what kind of one the words behind them make it, and whether its image is cropped."""
+    said = [word for word in words[-2:] if word in (FISHEYE, CROPPED)]
+    numbers = list(words[: len(words) - len(said)])
+    return numbers, FisheyeCamera if FISHEYE in said else Camera, CROPPED in said
 
 
 def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -34,8 +35,9 @@ SAME_FACTOR = 1.15  # of two factors between resolutions
 class Camera:
     """Intrinsics in pixels of a width x height image; x right, y down, z forward.
 
-    `distortion`: OpenCV coefficients (none, 4, 5, 8, 12 or 14). `cropped`: the image is a part of a larger one, so that
-    the principal point may lie anywhere. Raises ConfigError for values that no camera has.
+    `distortion`: OpenCV coefficients (none, 4, 5, 8, 12 or 14); a fisheye lens is a `FisheyeCamera`. `cropped`: the
+    image is a part of a larger one, so that the principal point may lie anywhere. Raises ConfigError for values that no
+    camera has.
     """
 
     width: int
@@ -47,6 +49,8 @@ class Camera:
     distortion: tuple[float, ...] = ()
     cropped: bool = False
 
+    DISTORTION_SIZES: ClassVar[tuple[int, ...]] = DISTORTION_SIZES
+
     def __post_init__(self) -> None:
         values = np.array([self.fx, self.fy, self.cx, self.cy, *self.distortion], dtype=np.float64)
         if self.width < 1 or self.height < 1:
@@ -55,8 +59,9 @@ class Camera:
             raise ConfigError(f"camera: intrinsics {values.tolist()} are not all finite")
         if self.fx <= 0 or self.fy <= 0:
             raise ConfigError(f"camera: focal length fx={self.fx} fy={self.fy} must be positive (uncalibrated camera?)")
-        if len(self.distortion) not in DISTORTION_SIZES:
-            raise ConfigError(f"camera: {len(self.distortion)} distortion coefficients, known are {DISTORTION_SIZES}")
+        if len(self.distortion) not in self.DISTORTION_SIZES:
+            known = self.DISTORTION_SIZES
+            raise ConfigError(f"camera: {len(self.distortion)} distortion coefficients, known are {known}")
         if not self.cropped:
             self._require_centred()
 
@@ -99,8 +104,8 @@ class Camera:
         )
 
     def undistorted(self) -> "Camera":
-        """The same camera without its distortion."""
-        return replace(self, distortion=())
+        """The pinhole camera of the undistorted image: the same without distortion."""
+        return Camera(self.width, self.height, self.fx, self.fy, self.cx, self.cy, cropped=self.cropped)
 
     def undistort(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The image as `undistorted()` would see it; the same array when there is no distortion."""
@@ -118,6 +123,23 @@ class Camera:
         safe = np.where(depth > 1e-6, depth, np.nan)
         pixels = np.stack([points[:, 0] / safe * self.fx + self.cx, points[:, 1] / safe * self.fy + self.cy], axis=1)
         return pixels, depth
+
+    def project_through_lens(self, points_camera: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Pixels (N, 2) of points (N, 3) in the camera frame, in front of the camera, in the image as it is."""
+        points = np.asarray(points_camera, dtype=np.float64)
+        pixels, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion))
+        return np.asarray(pixels.reshape(-1, 2), dtype=np.float64)
+
+    def undistort_pixels(self, pixels: NDArray[np.float64], into: "Camera") -> NDArray[np.float64]:
+        """Where pixels (N, 2) of the image as it is are in that of `into`, a pinhole camera at the same place."""
+        found = cv2.undistortPoints(pixels.reshape(-1, 1, 2), self.matrix, np.array(self.distortion), P=into.matrix)
+        return np.asarray(found.reshape(-1, 2), dtype=np.float64)
+
+    def undistortion_maps(self, kind: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """cv2.remap's maps, of OpenCV's `kind`, from the image as it is to the undistorted one."""
+        size, coefficients = (self.width, self.height), np.array(self.distortion)
+        first, second = cv2.initUndistortRectifyMap(self.matrix, coefficients, np.eye(3), self.matrix, size, kind)
+        return np.asarray(first), np.asarray(second)
 
     def rays(self) -> NDArray[np.float64]:
         """Per pixel the point at depth 1, (H, W, 3), distortion not applied."""
@@ -158,11 +180,5 @@ def _is_of_other_mode(centred_size: NDArray[np.float64], size: NDArray[np.int_])
 
 
 @lru_cache(maxsize=4)  # a robot has few cameras, and making the maps takes longer than using them
-def _undistortion(camera: Camera) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
-    """cv2.remap's maps from the distorted to the undistorted image."""
-    size = camera.width, camera.height
-    coefficients = np.array(camera.distortion)
-    first, second = cv2.initUndistortRectifyMap(
-        camera.matrix, coefficients, np.eye(3), camera.matrix, size, cv2.CV_16SC2
-    )
-    return np.asarray(first, dtype=np.int16), np.asarray(second, dtype=np.uint16)
+def _undistortion(camera: Camera) -> tuple[NDArray[Any], NDArray[Any]]:
+    return camera.undistortion_maps(cv2.CV_16SC2)

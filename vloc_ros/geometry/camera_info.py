@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.camera import DISTORTION_SIZES, Camera
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
 
-# Those that Camera computes. Others are no pinhole even if all coefficients are zero: an equidistant lens bends rays.
-KNOWN_DISTORTIONS = ("", "plumb_bob", "rational_polynomial")
+# By name, the cameras that compute it. Others are no pinhole even if all coefficients are zero.
+LENS_MODELS: dict[str, type[Camera]] = {
+    "": Camera,
+    "plumb_bob": Camera,
+    "rational_polynomial": Camera,
+    "equidistant": FisheyeCamera,
+    "fisheye": FisheyeCamera,  # as some drivers call it
+}
 MAX_SKEW = 1e-3  # as a share of the focal length: a quarter of a pixel at the edge of a usual image
 LEAST_BASELINE_M = 1e-3
 Numbers = Sequence[float] | NDArray[np.float64]
@@ -77,8 +84,8 @@ def read_camera_info(info: CameraInfo, options: InfoOptions = InfoOptions()) -> 
     """
     what = f"camera_info {info.width}x{info.height}{_region(info)}"
     try:
-        distortion = () if options.rectified else _distortion(info, options)
-        whole = _whole(info, distortion, options)
+        lens, distortion = (Camera, ()) if options.rectified else _lens(info, options)
+        whole = _whole(info, lens, distortion, options)
         _require_own_frame(info, options)
         return SensorCamera(whole, _sent(whole, info))
     except ConfigError as error:
@@ -91,12 +98,18 @@ def info_fields(camera: Camera) -> dict[str, Any]:
     return {
         "width": camera.width,
         "height": camera.height,
-        "distortion_model": "rational_polynomial" if len(camera.distortion) > 5 else "plumb_bob",
-        "d": list(camera.distortion or (0.0,) * 5),
+        "distortion_model": _model_name(camera),
+        "d": list(camera.distortion or (0.0,) * (4 if isinstance(camera, FisheyeCamera) else 5)),
         "k": k.ravel(),
         "r": np.eye(3).ravel(),
         "p": np.column_stack([k, np.zeros(3)]).ravel(),
     }
+
+
+def _model_name(camera: Camera) -> str:
+    if isinstance(camera, FisheyeCamera):
+        return "equidistant"
+    return "rational_polynomial" if len(camera.distortion) > 5 else "plumb_bob"
 
 
 def _region(info: CameraInfo) -> str:
@@ -124,7 +137,7 @@ def _matrices(info: CameraInfo, rectified: bool) -> tuple[Matrix, Matrix]:
     return (p, k) if rectified else (k, p)
 
 
-def _whole(info: CameraInfo, distortion: tuple[float, ...], options: InfoOptions) -> Camera:
+def _whole(info: CameraInfo, lens: type[Camera], distortion: tuple[float, ...], options: InfoOptions) -> Camera:
     matrix, other = _matrices(info, options.rectified)
     name, other_name = ("P", "K") if options.rectified else ("K", "P")
     if matrix[0, 0] == 0 and other[0, 0] > 0:
@@ -132,7 +145,7 @@ def _whole(info: CameraInfo, distortion: tuple[float, ...], options: InfoOptions
             f"{name} is zero (uncalibrated), but {other_name} is not: are the images "
             f"{'not rectified? unset' if options.rectified else 'rectified? set'} {options.rectified_name}"
         )
-    camera = Camera(
+    camera = lens(
         info.width, info.height, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], distortion=distortion
     )
     if not abs(skew := matrix[0, 1]) <= MAX_SKEW * camera.fx:  # not `>`: NaN has to fail too
@@ -140,16 +153,18 @@ def _whole(info: CameraInfo, distortion: tuple[float, ...], options: InfoOptions
     return camera
 
 
-def _distortion(info: CameraInfo, options: InfoOptions) -> tuple[float, ...]:
+def _lens(info: CameraInfo, options: InfoOptions) -> tuple[type[Camera], tuple[float, ...]]:
+    """What kind of camera it is, and its coefficients; none of zeros."""
     coefficients = tuple(float(value) for value in info.d)
-    if info.distortion_model not in KNOWN_DISTORTIONS:
+    if info.distortion_model not in LENS_MODELS:
         raise ConfigError(
             f"distortion model {info.distortion_model!r} is not supported; "
             f"rectify the images (image_proc) and set {options.rectified_name}"
         )
-    if len(coefficients) not in DISTORTION_SIZES:  # zeros, too: what else is wrong with such a message?
-        raise ConfigError(f"{len(coefficients)} distortion coefficients, known are {DISTORTION_SIZES}")
-    return coefficients if any(coefficients) else ()
+    lens = LENS_MODELS[info.distortion_model]
+    if len(coefficients) not in lens.DISTORTION_SIZES:  # zeros, too: what else is wrong with such a message?
+        raise ConfigError(f"{len(coefficients)} distortion coefficients, known are {lens.DISTORTION_SIZES}")
+    return lens, coefficients if any(coefficients) else ()
 
 
 def _require_own_frame(info: CameraInfo, options: InfoOptions) -> None:

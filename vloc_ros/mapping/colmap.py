@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -125,8 +124,8 @@ def _pixels_in(camera: Camera, pixels: Float, size: NDArray[np.int64], directory
 def _errors(camera: Camera, map_from_camera: Float, points: Float, pixels: Float) -> Float:
     """How far (n,) from `pixels` a camera with its distortion sees points (n, 3) of the map; inf behind it."""
     points = apply(invert(map_from_camera), points)
-    projected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
-    return np.where(points[:, 2] > 0, np.linalg.norm(projected.reshape(-1, 2) - pixels, axis=1), np.inf)
+    projected = camera.project_through_lens(points)
+    return np.where(points[:, 2] > 0, np.linalg.norm(projected - pixels, axis=1), np.inf)
 
 
 def _check(errors: Float, dataset: Dataset, directory: Path) -> None:

@@ -3,14 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
-from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.colmap import read_views
 from vloc_ros.mapping.frame_features import FrameFeatures
@@ -33,16 +31,9 @@ def with_model_depths(features: FrameFeatures, directory: Path, dataset: Dataset
     for index, (rows, pixels) in views.seen.items():
         _, known = features.camera.project(apply(invert(features.map_from_camera[index]), views.positions[rows]))
         own = slice(features.starts[index], features.starts[index + 1])
-        there = _undistorted(pixels, dataset.camera(index), features.camera)
+        there = dataset.camera(index).undistort_pixels(pixels, features.camera)
         apart, nearest = cKDTree(there).query(features.pixels[own], distance_upper_bound=MAX_DISTANCE_PX)
         depths[own] = np.where(np.isfinite(apart), np.append(known, 0.0)[nearest], 0.0)
     if not depths.any():
         raise DatasetError(f"{directory}: none of its points is within {MAX_DISTANCE_PX:g} pixels of a key point")
     return replace(features, depths=depths)
-
-
-def _undistorted(pixels: Float, camera: Camera, scaled: Camera) -> Float:
-    """Pixels (n, 2) of a frame's image in its undistorted image, scaled."""
-    distortion = np.array(camera.distortion)
-    found = cv2.undistortPoints(pixels.reshape(-1, 1, 2), camera.matrix, distortion, P=scaled.matrix)
-    return np.asarray(found.reshape(-1, 2), dtype=np.float64)

@@ -103,9 +103,8 @@ def undistort_depth(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.fl
     """The depth image as `camera.undistorted()` would see it: nearest samples, never averaged; 0 stays unknown."""
     if not camera.is_distorted:
         return depth
-    size, distortion = (camera.width, camera.height), np.array(camera.distortion)
-    map_x, map_y = cv2.initUndistortRectifyMap(camera.matrix, distortion, np.eye(3), camera.matrix, size, cv2.CV_32FC1)
-    return np.asarray(cv2.remap(depth, map_x, map_y, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)
+    maps = camera.undistortion_maps(cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, *maps, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)
 
 
 class _Fusion:
