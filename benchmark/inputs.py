@@ -3,13 +3,17 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from results import add_json
 
 from vloc_ros.cli.options import add_dataset, add_map, add_split
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.training.method_options import MethodOptions, make_options
+
+PRIOR_SIGMAS = np.array([0.1 / np.sqrt(3)] * 3 + [np.radians(5) / np.sqrt(3)] * 3)  # 10 cm and 5 deg in all
 
 
 def plain_parser(description: str | None) -> argparse.ArgumentParser:
@@ -33,6 +37,11 @@ def parser_of(description: str | None, *, several_maps: bool = False) -> argpars
 
 def add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", nargs="+", type=Path, required=True, metavar="DIR", help="map directories")
+
+
+def add_counts(parser: argparse.ArgumentParser, name: str, default: list[int], **settings: Any) -> None:
+    """An option that is measured for each of several numbers."""
+    parser.add_argument(name, nargs="+", type=int, default=default, metavar="COUNT", **settings)
 
 
 def data_of(options: argparse.Namespace, count: int) -> str:

@@ -3,39 +3,52 @@
 python benchmark/landmark_matching.py --map MAP --dataset seven_scenes --root DIR --poses FILE --split test
                                       [--points 10000 100000]
 
-MAP is a map of `vloc map --method pram --recognition trained`. It is filled up to so many points with landmarks
-that no image shows, whose points are described by the map's own descriptors with their numbers in another order.
-Image after image is asked in turn, one thread. Right: matches that the recorded pose puts within 5 px.
+MAP is a map of `vloc map --method pram --recognition trained` for one place. With as many points as it has, landmarks
+are what its recognizer says. For more, the map is SIMULATED: its points stand in further places too, with descriptors
+that are turned away from the true ones to a cosine of 0.7 (mean), and landmarks are what the map's own recognizer says,
+as one that knows all these places would say it at best; its time is that of an untrained one with so many landmarks.
+Image after image is asked in turn, one thread. Right: matches in the right place that the recorded pose puts within
+5 px.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from results import Results, add_json
+from in_turn import some_of, threads
+from inputs import add_counts, data_of, parser_of
+from numpy.typing import NDArray
+from results import Results
 
-from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
+from vloc_ros.core.manifest import places_apart
+from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Points
-from vloc_ros.core.types import PER_LANDMARK, Correspondences, LandmarkMap
+from vloc_ros.core.session import Session
+from vloc_ros.core.types import PER_LANDMARK, Correspondences
 from vloc_ros.datasets import open_dataset
 from vloc_ros.geometry.transforms import apply, invert
-from vloc_ros.inference import SessionOptions
-from vloc_ros.localizer import load_localizer
+from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.mapping.frame_features import quantized
 from vloc_ros.methods.pram.method import RECOGNIZER
 from vloc_ros.methods.pram.recognition import Recognized
 from vloc_ros.methods.pram.search import Search, SearchSettings
 from vloc_ros.methods.query_key_points import query_key_points
+from vloc_ros.training.pram.deploy import export_recognizer
+from vloc_ros.training.pram.network import PRESETS, Recognizer
 
+T = TypeVar("T")
 RIGHT_PX = 5.0
+ONE_THREAD = SessionOptions("onnxruntime", "float32", threads=1)
+RUNS = 3  # of which the fastest counts
 
 COLUMNS = {
-    "points": "{points}",
-    "landmarks": "{landmarks}",
+    "points": "{points:,}",
+    "landmarks": "{landmarks:,}",
+    "labels": "{labels}",
     "recognition": "{recognition_ms:.1f} ms",
     "matching inside landmarks": "{inside_ms:.1f} ms, {inside_right:.0f} of {inside_matches:.0f} right",
     "matching with the whole map": "{whole_ms:.1f} ms, {whole_right:.0f} of {whole_matches:.0f} right",
@@ -45,87 +58,115 @@ COLUMNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--map", type=Path, required=True)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    parser.add_argument("--points", nargs="+", type=int, default=[10_000, 100_000])
+    parser = parser_of(__doc__)
+    add_counts(parser, "--points", [10_000, 100_000])
     parser.add_argument("--images", type=int, default=50)
-    add_json(parser)
     options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
-    localizer = load_localizer(options.map, SessionOptions("onnxruntime", "float32", threads=1))
-    rows = np.linspace(0, len(dataset) - 1, min(options.images, len(dataset))).astype(int).tolist()
-    seen = []
-    for row in rows:
-        frame = dataset.frame(row)
-        seen.append((localizer.observe(frame.image), frame.map_from_camera))
-    results = Results(f"Data: {len(rows)} images of {options.dataset}, split {options.split}; medians", COLUMNS)
-    for count in options.points:
-        filled = filled_up(localizer.landmark_map, count)
-        figures = []
-        for observation, map_from_camera in seen:
-            (tensors,) = observation.tensors
-            given = {name: tensors[name][None] for name in (KEY_POINTS, SCORES, DESCRIPTORS)}
-            _, recognition_ms = timed(lambda given=given: localizer.sessions[RECOGNIZER].run(given))  # type: ignore[misc]
-            search = Search(query_key_points(observation, filled), filled, SearchSettings())
-            recognized = [Recognized.of(tensors, len(filled))]
-            inside, inside_ms = timed(lambda s=search, r=recognized: first(s.by_landmarks(r)))  # type: ignore[misc]
-            whole, whole_ms = timed(lambda s=search: first(s.everywhere()))  # type: ignore[misc]
-            camera = observation.query.views[0].image.camera.undistorted()
-            right = [
-                int((np.linalg.norm(camera.project(apply(invert(map_from_camera), m.points))[0] - m.pixels, axis=1)
-                     < RIGHT_PX).sum()) for m in (inside, whole)
-            ]  # fmt: skip
-            figures.append((recognition_ms, inside_ms, whole_ms, len(inside), len(whole), *right))
-        recognition_ms, inside_ms, whole_ms, *counts = np.median(figures, axis=0).tolist()
-        names = ("inside_matches", "whole_matches", "inside_right", "whole_right")
-        assert filled.points is not None
-        results.add(
-            points=len(filled.points),
-            landmarks=len(filled),
-            recognition_ms=recognition_ms,
-            inside_ms=inside_ms,
-            whole_ms=whole_ms,
-            matching_ratio=inside_ms / whole_ms,
-            ratio=(recognition_ms + inside_ms) / whole_ms,
-            **dict(zip(names, counts, strict=True)),
-        )
+    frames = some_of(open_dataset(options.dataset, options.root, options.split, options.poses), options.images)
+    with threads(1):
+        localizer = load_localizer(options.map, ONE_THREAD)
+        seen = [
+            (localizer.observe(frame.image), frame.map_from_camera) for frame in map(frames.frame, range(len(frames)))
+        ]
+        results = Results(f"{data_of(options, len(frames))}; medians", COLUMNS)
+        for asked in (filled_up(localizer, count) for count in options.points):
+            taken = [measured(asked, observation, pose) for observation, pose in seen]
+            figures = {name: float(np.median([each[name] for each in taken])) for name in taken[0]}
+            results.add(
+                **described(asked, simulated=asked is not localizer),
+                **figures,
+                matching_ratio=figures["inside_ms"] / figures["whole_ms"],
+                ratio=(figures["recognition_ms"] + figures["inside_ms"]) / figures["whole_ms"],
+            )
     results.write(options.json)
 
 
-def timed(task: Callable[[], object]) -> tuple[Correspondences, float]:
-    """What a task gives, and the least milliseconds of three runs."""
+def described(localizer: Localizer, *, simulated: bool) -> dict[str, int | str]:
+    points = localizer.landmark_map.points
+    assert points is not None
+    labels = "simulated" if simulated else "recognised"
+    return {"points": len(points), "landmarks": len(localizer.landmark_map), "labels": labels}
+
+
+def measured(localizer: Localizer, observation: Observation, map_from_camera: NDArray[np.float64]) -> dict[str, float]:
+    """Milliseconds of each way, its matches, and how many of them are right."""
+    landmark_map, (tensors,) = localizer.landmark_map, observation.tensors
+    given = {name: tensors[name][None] for name in (KEY_POINTS, SCORES, DESCRIPTORS)}
+    _, recognition_ms = timed(lambda: localizer.sessions[RECOGNIZER].run(given))
+    search = Search(query_key_points(observation, landmark_map), landmark_map, SearchSettings())
+    recognized = [Recognized.of(tensors, len(landmark_map))]
+    camera = observation.query.views[0].image.camera.undistorted()
+    ways: dict[str, Callable[[], Iterator[Correspondences]]] = {
+        "inside": lambda: search.by_landmarks(recognized),
+        "whole": search.everywhere,
+    }
+    found = {"recognition_ms": recognition_ms}
+    for name, proposals in ways.items():
+        matches, found[f"{name}_ms"] = timed(lambda of=proposals: next(of(), Correspondences.empty()))  # type: ignore[misc]
+        pixels, _ = camera.project(apply(invert(map_from_camera), matches.points))
+        near = np.linalg.norm(pixels - matches.pixels, axis=1) < RIGHT_PX
+        found |= {f"{name}_matches": len(matches), f"{name}_right": int((near & (matches.places == 0)).sum())}
+    return found
+
+
+def timed(task: Callable[[], T]) -> tuple[T, float]:
+    """What a task gives, and the least milliseconds of RUNS."""
     times = []
-    for _ in range(3):
+    for _ in range(RUNS):
         since = time.perf_counter()
         found = task()
         times.append(1e3 * (time.perf_counter() - since))
-    return found, min(times)  # type: ignore[return-value]
+    return found, min(times)
 
 
-def first(proposals: Iterator[Correspondences]) -> Correspondences:
-    """The first proposal, which is the likeliest."""
-    return next(proposals, Correspondences.empty())
-
-
-def filled_up(landmark_map: LandmarkMap, count: int) -> LandmarkMap:
-    """The map with more landmarks, until it has so many points."""
-    points = landmark_map.points
+def filled_up(localizer: Localizer, count: int) -> Localizer:
+    """With as many points, in further places; the localizer itself if it has them."""
+    landmark_map = localizer.landmark_map
+    points, manifest = landmark_map.points, landmark_map.manifest
     assert points is not None
-    copies = -(-max(0, count - len(points)) // len(points))
-    parts = [points]
-    for copy in range(1, copies + 1):
-        order = np.random.default_rng(copy).permutation(points.descriptors.shape[1])
-        regions = (points.regions + copy * len(landmark_map)).astype(np.int32)
-        parts.append(replace(points, descriptors=points.descriptors[:, order], regions=regions))
-    joined = {name: np.concatenate([getattr(part, name) for part in parts])[:count] for name in vars(points)
-              if isinstance(getattr(points, name), np.ndarray)}  # fmt: skip
-    per_landmark = {name: np.concatenate([getattr(landmark_map, name)] * (copies + 1)) for name in PER_LANDMARK}
-    per_landmark["ids"] = np.arange(1, len(per_landmark["ids"]) + 1, dtype=np.int32)
-    places = np.concatenate([landmark_map.places] * (copies + 1))
-    changes: dict[str, Any] = {**per_landmark, "places": places, "points": Points(**joined)}
-    return replace(landmark_map, **changes)
+    if len(points) >= count:
+        return localizer
+    copies = -(-count // len(points))
+    parts = [points, *(moved(points, copy, len(landmark_map)) for copy in range(1, copies))]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts])[:count] for name in POINT_ARRAYS}
+    landmarks = len(landmark_map) * copies
+    rows: dict[str, Any] = {name: np.concatenate([getattr(landmark_map, name)] * copies) for name in PER_LANDMARK}
+    simulated = replace(
+        landmark_map,
+        **{**rows, "ids": np.arange(1, landmarks + 1, dtype=np.int32)},
+        manifest=replace(manifest, places=places_apart([f"place_{copy}" for copy in range(copies)], "map")),
+        places=np.repeat(np.arange(copies, dtype=np.int32), len(landmark_map)),
+        correction=None,
+        points=Points(**joined),
+    )
+    sessions = {**localizer.sessions, RECOGNIZER: untrained(localizer, landmarks)}
+    return replace(localizer, landmark_map=simulated, sessions=sessions)
+
+
+POINT_ARRAYS = ("positions", "descriptors", "regions", "places", "directions", "distances")
+
+
+def moved(points: Points, copy: int, landmarks: int) -> Points:
+    """The points in another place, where things look somewhat alike."""
+    noise = np.random.default_rng(copy).standard_normal(points.descriptors.shape)
+    alike = points.unit_descriptors + noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    alike /= np.linalg.norm(alike, axis=1, keepdims=True)
+    return replace(
+        points,
+        descriptors=quantized(alike.astype(np.float32)),
+        regions=(points.regions + copy * landmarks).astype(np.int32),
+        places=np.full(len(points), copy, dtype=np.int32),
+    )
+
+
+def untrained(localizer: Localizer, landmarks: int) -> Session:
+    """A recognizer of so many landmarks, for its time."""
+    manifest = localizer.landmark_map.manifest
+    assert manifest.features is not None
+    settings = PRESETS[manifest.training.get("preset", "small")]
+    network = Recognizer(landmarks, manifest.features.dimensions, manifest.image_size, settings)
+    content, spec = export_recognizer(network, manifest.features.key_points)
+    return open_session({"float32": content}, spec, ONE_THREAD)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,14 @@ recognizer gives each key point three landmarks, the right one among them. What 
 processor time of its one thread, the ways in turn: neither the networks nor the pose.
 """
 
-import argparse
-import os
 import time
 from collections.abc import Callable
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy loads its BLAS: one thread, as on a robot
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import numpy as np
+from in_turn import threads
+from inputs import PRIOR_SIGMAS, add_counts, plain_parser
 from numpy.typing import NDArray
-from results import Results, add_json
+from results import Results
 
 from vloc_ros.core.feature_spec import ONNX, FeatureSpec, extractor_spec
 from vloc_ros.core.manifest import Manifest
@@ -35,7 +32,6 @@ ROOM_M, POINTS_OF_ROOM = 6.0, 10000
 POINTS_OF_LANDMARK = 80
 SHOWN = 0.5  # of the key points show a point of the map
 NOISE = 0.05  # of each number of a descriptor
-PRIOR_SIGMAS = np.array([0.1 / np.sqrt(3)] * 3 + [np.radians(5) / np.sqrt(3)] * 3)  # 10 cm and 5 deg in all
 COLUMNS = {
     "points": "{points}",
     "landmarks": "{landmarks}",
@@ -48,19 +44,19 @@ COLUMNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", nargs="+", type=int, default=[10000, 100000])
+    parser = plain_parser(__doc__)
+    add_counts(parser, "--points", [10_000, 100_000])
     parser.add_argument("--key-points", type=int, default=1024)
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
-    add_json(parser)
     options = parser.parse_args()
     results = Results(
         f"Data: random descriptors of {options.dimensions} numbers, {options.key_points} key points", COLUMNS
     )
     for count in options.points:
         landmark_map = building(count, options.dimensions)
-        taken = measured(landmark_map, options.key_points, options.rounds)
+        with threads(1):
+            taken = measured(landmark_map, options.key_points, options.rounds)
         results.add(
             points=count,
             landmarks=len(landmark_map),

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from in_turn import Localize, ask_in_turn, by_image, some_of, threads
+from inputs import PRIOR_SIGMAS
 from results import MEDIAN, RECALLS, Results, add_json
 from retrieval_peer import retrieval_peer
 
@@ -28,7 +29,6 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import Localizer, load_localizer
 
-PRIOR_SIGMAS = np.array([0.1 / np.sqrt(3)] * 3 + [np.radians(5) / np.sqrt(3)] * 3)  # 10 cm and 5 deg in all
 PEER = "ten retrieved images"
 STAGES = ("preprocess", "network", "retrieval", "voting", "matching", "guided_matching", "pnp", "total")
 

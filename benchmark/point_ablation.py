@@ -25,8 +25,9 @@ import numpy as np
 from cached_frames import CachedFrames, CachedPRAM, cached_frames
 from fused_points import fused
 from in_turn import ask_in_turn, by_image, some_of, threads
+from inputs import add_counts, plain_parser
 from numpy.typing import NDArray
-from results import MEDIAN, RECALLS, Results, add_json
+from results import MEDIAN, RECALLS, Results
 
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT, FeatureSpec
@@ -102,16 +103,15 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = plain_parser(__doc__)
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--sift", type=Path, metavar="WORKDIR")
     parser.add_argument("--stretches", type=int, default=1)
     parser.add_argument("--gap", type=int, default=10, help="frames")
     parser.add_argument("--images", type=int, default=60)
-    parser.add_argument("--landmarks", nargs="+", type=int, default=[], help="of recognizers")
+    add_counts(parser, "--landmarks", [], help="of recognizers")
     parser.add_argument("--minutes", type=float, default=1.0, help="that each recognizer is trained for")
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS))
-    add_json(parser)
     options = parser.parse_args()
     with threads(1):
         frames, depth = cached_frames(options.workdir)

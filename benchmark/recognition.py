@@ -9,7 +9,6 @@ for each combination of the other options. The budget is minutes of the wall clo
 on other load; processor time is shown in any case.
 """
 
-import argparse
 import itertools
 import tempfile
 import time
@@ -17,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from inputs import add_counts, plain_parser
 from numpy.typing import NDArray
-from results import Results, add_json
+from results import Results
 
 from vloc_ros.features.cache import FeatureCache, open_features
 from vloc_ros.inference import SessionOptions, open_session
@@ -53,14 +53,13 @@ COLUMNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = plain_parser(__doc__)
     parser.add_argument("--workdirs", nargs="+", type=Path, required=True)
-    parser.add_argument("--landmarks", nargs="+", type=int, default=[128])
-    parser.add_argument("--key-points", nargs="+", type=int, default=[1024])
+    add_counts(parser, "--landmarks", [128])
+    add_counts(parser, "--key-points", [1024])
     parser.add_argument("--minutes", nargs="+", type=float, default=[2.0])
     parser.add_argument("--epochs", nargs="+", type=int, help="instead of minutes")
     parser.add_argument("--presets", nargs="+", default=["small"])
-    add_json(parser)
     options = parser.parse_args()
     places = [place for workdir in options.workdirs for place in places_of(workdir)]
     names = ", ".join(path.name for path in options.workdirs)
