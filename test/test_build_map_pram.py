@@ -207,7 +207,12 @@ def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
     assert made_by(options) == {"training", "export", "calibration"}
     stored = read_map(options.out)
     assert set(stored.networks) == {"recognizer"}
-    assert stored.landmark_map.manifest.training["recognition"] == "trained"
+    record = stored.landmark_map.manifest.training
+    assert record["recognition"] == "trained"
+    assert record["recognizer_parameters"] > 1e5
+    held_out = record["recognition_held_out"]
+    assert held_out["frames"] == stored.landmark_map.manifest.accuracy["held_out_frames"]
+    assert 0 <= held_out["top_1"] <= held_out["top_2"] <= held_out["top_3"] <= 1
     localizes(options.out, names)
     longer = replace(options, training=TrainingOptions(epochs=40), until="training")
     told = Told()

@@ -7,7 +7,12 @@ from support.points_on_a_wall import CAMERA, WallFeatures, wall
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.point_regions import PointRegions, divide_points
-from vloc_ros.training.pram.recognition_frames import PointLabeller, recognition_frames
+from vloc_ros.training.pram.recognition_frames import (
+    PointLabeller,
+    PosedImages,
+    labelled_images,
+    recognition_frames,
+)
 
 FRAME = 4
 
@@ -58,6 +63,17 @@ def test_an_image_of_elsewhere_shows_nothing(labeller: PointLabeller, features: 
     away = np.eye(4)
     away[:3, 3] = [500.0, 0, 0]
     assert not labeller.of_image(features.key_points(0), away, CAMERA).any()
+
+
+def test_other_images_of_the_places_have_the_same_landmarks(regions: PointRegions, features: WallFeatures) -> None:
+    poses = regions.reconstruction.map_from_camera
+    nothing = PosedImages(features, poses[:0])
+    learned = recognition_frames([(regions, features), (regions, features)], 300)
+    unseen = labelled_images([(regions, features, nothing), (regions, features, PosedImages(features, poses))], 300)
+    assert (len(unseen), unseen.landmarks, unseen.size) == (len(features), learned.landmarks, learned.size)
+    assert unseen.places.tolist() == [1] * len(features)
+    of_second = learned.labels[len(features) :]
+    assert (unseen.labels == of_second)[of_second > 0].mean() > 0.95
 
 
 def test_places_have_landmarks_of_their_own(regions: PointRegions, features: WallFeatures) -> None:

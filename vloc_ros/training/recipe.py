@@ -15,7 +15,7 @@ from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.method_options import DenseOptions, SparseOptions
 from vloc_ros.training.objective import Objective
-from vloc_ros.training.pram.recognition_frames import RecognitionFrames
+from vloc_ros.training.pram.recognition_frames import PosedImages, RecognitionFrames
 
 
 class Recipe(Protocol):
@@ -44,6 +44,12 @@ class SparseRecipe(Recipe, Protocol):
 
     def recognition_frames(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> RecognitionFrames:
         """What a recognizer of the landmarks of `make_regions` learns from."""
+        ...
+
+    def labelled_images(
+        self, places: Sequence[Place], geometry: Geometry, images: Mapping[str, PosedImages]
+    ) -> RecognitionFrames:
+        """What it is measured on: other images, by place, with as many key points and the same landmarks."""
         ...
 
 

@@ -17,7 +17,12 @@ from vloc_ros.mapping.point_selection import chosen_points, select_points
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Progress
 from vloc_ros.training.pram.options import PRAMOptions
-from vloc_ros.training.pram.recognition_frames import RecognitionFrames, recognition_frames
+from vloc_ros.training.pram.recognition_frames import (
+    PosedImages,
+    RecognitionFrames,
+    labelled_images,
+    recognition_frames,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class PRAMRecipe:
                 self.options.key_points,
                 advance,
             )
+
+    def labelled_images(
+        self, places: Sequence[Place], geometry: Geometry, images: Mapping[str, PosedImages]
+    ) -> RecognitionFrames:
+        """The same of images of these places, by the place's name, that they were not made of."""
+        return labelled_images(
+            [
+                (self._landmarks(geometry.of(place.name)), place.features, images[place.name])
+                for place in places
+                if place.features is not None
+            ],
+            self.options.key_points,
+        )
 
     def _landmarks(self, place: PlaceGeometry) -> PointRegions:
         """Of all of a place's points."""

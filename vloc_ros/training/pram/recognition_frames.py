@@ -115,8 +115,37 @@ def recognition_frames(
             parts.append((found, np.where(labels > 0, labels + before, 0), number))
             advance(len(parts), total)
         before += len(regions.landmarks)
-    counts = [len(regions.landmarks) for regions, _ in places]
-    camera = places[0][0].reconstruction.camera
+    return _of_places(parts, key_points, [regions for regions, _ in places])
+
+
+@dataclass(frozen=True, eq=False)
+class PosedImages:
+    """Key points of F images that a reconstruction was not made of, undistorted, and their poses (F, 4, 4)."""
+
+    features: FeatureSource
+    map_from_camera: Float
+
+
+def labelled_images(
+    places: Sequence[tuple[PointRegions, FeatureSource, PosedImages]], key_points: int
+) -> RecognitionFrames:
+    """The same of images that the reconstructions were not made of; landmarks have the same numbers."""
+    parts: list[tuple[KeyPoints, Ints, int]] = []
+    before = 0
+    for number, (regions, features, images) in enumerate(places):
+        labeller, camera = PointLabeller(regions, features), regions.reconstruction.camera
+        for row, pose in enumerate(images.map_from_camera):
+            found = images.features.key_points(row)
+            labels = labeller.of_image(found, pose, camera)
+            parts.append((found, np.where(labels > 0, labels + before, 0), number))
+        before += len(regions.landmarks)
+    return _of_places(parts, key_points, [regions for regions, _, _ in places])
+
+
+def _of_places(
+    parts: Sequence[tuple[KeyPoints, Ints, int]], key_points: int, places: Sequence[PointRegions]
+) -> RecognitionFrames:
+    counts, camera = [len(regions.landmarks) for regions in places], places[0].reconstruction.camera
     of_landmark = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     return stacked(parts, key_points, of_landmark, (camera.width, camera.height))
 

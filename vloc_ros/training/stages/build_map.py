@@ -116,11 +116,13 @@ def sparse_map(
     sources = work.run(FeatureStage(feature_settings(options), method, sources))
     geometry = work.run(GeometryStage(kind, sources))
     regions = work.run(RegionStage(method, recipe, sources, geometry))
-    recognizer = None
+    trained = None
     if "training" in method.stages:
-        recognizer = work.run(RecognitionStage(options.training, recipe, sources, geometry))
-    networks = work.run(SparseExportStage(method, sources, recognizer))
+        trained = work.run(RecognitionStage(options.training, recipe, sources, geometry))
+    networks = work.run(SparseExportStage(method, sources, trained.network if trained else None))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
     summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
+    if trained is not None:
+        summary |= trained.summary()
     calibration, mapping, held_out = calibration_settings(options), sources.training, opened.held_out
     work.run(CalibrationStage(calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS))
