@@ -111,6 +111,7 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
     assert training["novel_views"] == 0.5
     smallest, largest = training["field_of_view_deg"]
     assert smallest == largest == pytest.approx(CAMERA.field_of_view_deg)
+    assert training["focal_length_px"] == [CAMERA.fx, CAMERA.fx]
     assert training["arithmetic"] in ("bfloat16", "float32")
     assert calibrated_on == [6]
 

@@ -106,6 +106,31 @@ def test_an_image_of_20_megapixels() -> None:
     )
 
 
+def test_the_pixels_of_the_gate_are_those_of_the_maps_images() -> None:
+    """An image of eight times as many pixels for the same angle may be off by eight times as many; one of fewer pixels
+    by as many as before."""
+    landmark_map, coarse, fine = room(), CAMERA.resized(320, 240), CAMERA.resized(5184, 3888)
+    small = localize(landmark_map, Sight())
+    assert isinstance(small, PoseEstimate)
+    limit, told = 1.2 * small.reprojection_rmse_px, {"focal_length_px": [CAMERA.fx, CAMERA.fx]}
+    knowing = replace(landmark_map, manifest=replace(landmark_map.manifest, training=told))
+    for camera, of_map, accepted in ((CAMERA, knowing, True), (coarse, knowing, True), (fine, knowing, True),
+                                     (fine, landmark_map, False)):  # fmt: skip
+        seen = Sight().tensors(of_map, POSE, camera)
+        localizer = Localizer(of_map, PRAMMethod(), {"extractor": SeenSession([seen])})
+        result = localizer.gated(max_reprojection_rmse_px=limit).localize(blank(camera))
+        assert isinstance(result, PoseEstimate) == accepted
+        if isinstance(result, Rejection):
+            assert result.reason is RejectionReason.HIGH_REPROJECTION_ERROR
+            assert result.detail.endswith(f"above {limit:.2f} px")
+
+
+def test_an_image_that_is_nearly_a_line() -> None:
+    narrow = CAMERA.window(300, 0, 308, 480)
+    result = localize(room(), Sight(shown=0, clutter=0), query=Query.of(blank(narrow)))
+    assert isinstance(result, Rejection)
+
+
 def test_a_rig_of_two_cameras() -> None:
     landmark_map = room()
     mounts = (np.eye(4), from_quaternion([0.0, 0.15, 0.0, 1.0], [0.2, 0.0, 0.0]))

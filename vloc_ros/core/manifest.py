@@ -20,7 +20,7 @@ FRAME_ID = re.compile(r"[^\s/]\S*")  # tf2 takes no leading slash
 MAX_FRAME_ID = 128  # characters of a map's; of one of several places 65 more
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
-FIELD_OF_VIEW = "field_of_view_deg"  # key in Manifest.training
+FIELD_OF_VIEW, FOCAL_LENGTH = "field_of_view_deg", "focal_length_px"  # keys in Manifest.training
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Calibration:
 
 @dataclass(frozen=True)
 class GateThresholds:
-    """A pose is believed only inside all of these; calibrated on held-out frames when the map is made.
+    """A pose is believed only inside all of these; calibrated on held-out frames when the map is made. Pixels are those
+    of these frames: of images of more pixels for the same angle so many more are allowed.
 
     Raises ConfigError for a threshold that makes no sense; infinity switches the upper limit off.
     """
@@ -175,6 +176,14 @@ class Manifest:
         match self.training.get(FIELD_OF_VIEW):
             case [float(smallest), float(largest)] if 0 < smallest <= largest < 180:
                 return smallest, largest
+        return None
+
+    @property
+    def focal_length_px(self) -> float | None:
+        """The largest of the cameras that the map was made with, as above: what pixels of its gate are of."""
+        match self.training.get(FOCAL_LENGTH):
+            case [float(smallest), float(largest)] if 0 < smallest <= largest < math.inf:
+                return largest
         return None
 
     @property

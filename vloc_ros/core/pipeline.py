@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.correction import corrected
-from vloc_ros.core.gate import gate
+from vloc_ros.core.gate import gate, magnification_of
 from vloc_ros.core.grey import color_mismatch
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Method, Observation
@@ -83,7 +83,7 @@ def _judge(
                 result = replace(solve_near(result, more, cameras, method.pnp), place=place)
             result = corrected(result, landmark_map.correction_of(place), cameras)
             result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
-            result = gate(result, thresholds, landmark_map.extent_of(place))
+            result = gate(result, thresholds, landmark_map.extent_of(place), magnification_of(cameras, manifest))
     return result
 
 

@@ -18,10 +18,14 @@ def network_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8
         raise ConfigError(
             f"image: {width}x{height} has another aspect ratio than the map's network input {size[0]}x{size[1]}"
         )
-    undistorted = image.camera.undistort(image.rgb)
-    if (width, height) == size:
-        return undistorted
-    return np.asarray(cv2.resize(undistorted, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return _resized(image.camera.undistort(image.rgb), size)
+
+
+def _resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """To this width and height, whatever the aspect ratio; the array itself if it has that size."""
+    if (rgb.shape[1], rgb.shape[0]) == size:
+        return rgb
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def scaled_size(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -37,7 +41,7 @@ def padded_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]
     """`network_input` of an image of any aspect ratio: where it is another than the input's, what is missing on the
     right or below is filled with the pixels of the border."""
     inner = scaled_size(image.camera.width, image.camera.height, size)
-    rgb = network_input(image, inner)
+    rgb = _resized(image.camera.undistort(image.rgb), inner)
     if inner == size:
         return rgb
     missing = size[1] - inner[1], size[0] - inner[0]

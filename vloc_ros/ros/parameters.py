@@ -162,7 +162,7 @@ class RelocalizerParameters(NodeParameters):
     )
     max_reprojection_rmse_px: float = parameter(
         0.0,
-        "Accept no pose whose landmarks are off by more. 0: the map's own limit.",
+        "Accept no pose whose landmarks are off by more pixels of the map's images. 0: the map's own limit.",
         unit="px",
         low=0.0,
         high=1000.0,

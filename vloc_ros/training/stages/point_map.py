@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
 from vloc_ros.core.grey import BOTH, IMAGES
-from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest, places_apart
+from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.model_spec import ModelSpec, Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_geometry import Geometry
@@ -21,7 +21,7 @@ from vloc_ros.training.method_options import SparseOptions
 from vloc_ros.training.stages.feature_stage import features_of, used_key_points
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.sparse_export_stage import RoleNetworks
-from vloc_ros.training.stages.untrained_map import fields_of_view, landmark_map_of
+from vloc_ros.training.stages.untrained_map import cameras_of, landmark_map_of
 
 
 def point_map(
@@ -47,7 +47,7 @@ def point_map(
         models={role: specs[role] for role in networks},
         features=features,
         gate=OPEN_GATE,
-        training={FIELD_OF_VIEW: fields_of_view(sources), IMAGES: BOTH},  # local features see no colours
+        training={**cameras_of(sources), IMAGES: BOTH},  # local features see no colours
         places=places_apart([name for name in regions.names if name], frame_id),
     )
     return landmark_map_of(regions, manifest, [_poses(geometry, name) for name in regions.names])

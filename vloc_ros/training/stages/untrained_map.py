@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.grey import IMAGES, kind_of_images
-from vloc_ros.core.manifest import FIELD_OF_VIEW, Manifest, places_apart
+from vloc_ros.core.manifest import FIELD_OF_VIEW, FOCAL_LENGTH, Manifest, places_apart
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_geometry import Place
 from vloc_ros.mapping.place_regions import Regions
@@ -41,7 +41,7 @@ def untrained_map(
         models=grid.models,
         gate=OPEN_GATE,
         training={
-            FIELD_OF_VIEW: fields_of_view(sources),
+            **cameras_of(sources),
             IMAGES: kind_of_images(frames.images[:: max(1, len(frames) // CHECKED_COLORS)], grey),
         },
         places=places_apart([name for name in regions.names if name], frame_id),
@@ -54,11 +54,12 @@ def poses_of(place: Place) -> NDArray[np.float64]:
     return np.stack([place.frames.map_from_camera(index) for index in range(len(place.frames))])
 
 
-def fields_of_view(sources: Sources) -> list[float]:
-    """The smallest and the largest, for the manifest."""
+def cameras_of(sources: Sources) -> dict[str, list[float]]:
+    """For `Manifest.training`: the smallest and the largest field of view and focal length of the frames' cameras."""
     parts = [place.frames for place in sources.places]
-    found = [part.camera(index).field_of_view_deg for part in parts for index in range(len(part))]
-    return [min(found), max(found)]
+    cameras = [part.camera(index) for part in parts for index in range(len(part))]
+    angles, lengths = [camera.field_of_view_deg for camera in cameras], [float(camera.fx) for camera in cameras]
+    return {FIELD_OF_VIEW: [min(angles), max(angles)], FOCAL_LENGTH: [min(lengths), max(lengths)]}
 
 
 def landmark_map_of(regions: Regions, manifest: Manifest, views: Sequence[NDArray[np.float64]]) -> LandmarkMap:
