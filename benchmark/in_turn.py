@@ -1,8 +1,9 @@
 """Frames that several localizers are asked in turn, so that other load on the machine affects all of them alike."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 import cv2
@@ -35,13 +36,13 @@ def by_image(localizer: ByImage) -> Localize:
 @dataclass
 class Answers:
     """What one localizer said of the frames: errors and confidences, None for a rejected frame; inliers, 0 where there
-    was no pose; milliseconds by stage; places."""
+    was no pose; milliseconds by stage; whether the likeliest place is the right one."""
 
     errors: list[PoseError | None] = field(default_factory=list)
     confidences: list[float | None] = field(default_factory=list)
     inliers: list[int] = field(default_factory=list)
     timings_ms: list[Mapping[str, float]] = field(default_factory=list)
-    places: list[str | None] = field(default_factory=list)
+    is_place_right: list[bool] = field(default_factory=list)
 
     def add(self, frame: Frame, result: PoseEstimate | Rejection) -> None:
         """One more; a pose in another place than the frame's is infinitely wrong, where the map has several."""
@@ -55,7 +56,17 @@ class Answers:
         self.confidences.append(confidence)
         self.inliers.append(solved.inlier_count if solved else 0)
         self.timings_ms.append(result.timings_ms)
-        self.places.append(result.place)
+        self.is_place_right.append(result.place == frame.place)
+
+    @staticmethod
+    def joined(parts: "Sequence[Answers]") -> "Answers":
+        """All of them, in order."""
+        return Answers(*(list(chain.from_iterable(vars(part)[name] for part in parts)) for name in vars(Answers())))
+
+    @property
+    def right_places(self) -> float:
+        """The share of the frames, rejected ones too, whose likeliest place is the right one: of a map of several."""
+        return float(np.mean(self.is_place_right))
 
     def figures(self) -> dict[str, Any]:
         """Those of `figures_of`; of each stage that there was, median and 90th percentile."""
