@@ -20,7 +20,7 @@ from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets import Dataset, Frame, open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.wrapper import DatasetWrapper
-from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.errors import ConfigError, DatasetError, ModelError, VlocError
 from vloc_ros.features.cache import open_features
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import invert
@@ -234,6 +234,12 @@ def test_a_map_of_xfeat_carries_its_extractor(names: Path, tmp_path: Path) -> No
     assert features is not None
     assert (features.name, features.key_points, features.dimensions) == ("xfeat", 1024, 64)
     localizes(tmp_path / "map", names)
+    written = tmp_path / "work" / "networks" / "extractor.onnx"
+    for damaged in (b"", written.read_bytes()[:-1000]):
+        written.write_bytes(damaged)
+        with pytest.raises(ModelError, match=rf"^{written}: network: .*; --fresh makes it anew$"):
+            build_map(pram_in(tmp_path, names, method=replace(PRAM, features="xfeat")))
+    localizes(tmp_path / "map", names)
 
 
 def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:
@@ -265,8 +271,9 @@ def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:
         ({"novel_views": 0.5}, r"--novel-views 0.5: has no effect on a map of pram"),
         ({"grey": 0.25}, r"--grey 0.25: has no effect on a map of pram"),
         ({"mesh": Path("hall.ply")}, r"--mesh hall.ply: has no effect on a map of pram"),
+        ({"precisions": ("float16", "bfloat16")}, r"--precision float16 bfloat16: has no effect on a map of pram"),
     ],
-    ids=["novel views", "grey", "mesh"],
+    ids=["novel views", "grey", "mesh", "precision"],
 )
 def test_options_of_dense_methods_are_refused(
     changes: dict[str, Any], reason: str, names: Path, tmp_path: Path

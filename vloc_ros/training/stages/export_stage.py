@@ -10,6 +10,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
+from vloc_ros.inference.onnx_file import require_plain
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.export import export_onnx
@@ -61,16 +62,25 @@ class ExportStage(Stage[Networks]):
         return networks
 
     def load(self, directory: Path) -> Networks:
-        try:
-            return {precision: _file(directory, precision).read_bytes() for precision in self.settings.precisions}
-        except OSError as error:
-            raise ModelError(f"{error.filename}: {reason_of(error)}; --fresh makes it anew") from error
+        return {precision: read_network(_file(directory, precision)) for precision in self.settings.precisions}
 
     def artefact(self, directory: Path) -> Iterable[Path]:
         return (_file(directory, precision) for precision in self.settings.precisions)
 
     def describe(self, directory: Path, product: Networks) -> str:
         return ", ".join(f"{len(network) / 1e6:.1f} MB in {precision}" for precision, network in product.items())
+
+
+def read_network(path: Path) -> bytes:
+    """A network that an earlier run has written. Raises ModelError for a file that is not whole."""
+    try:
+        network = path.read_bytes()
+        require_plain(network)
+        if not network:
+            raise ModelError("network: its file is empty")
+    except (OSError, ModelError) as error:
+        raise ModelError(f"{path}: {reason_of(error)}; --fresh makes it anew") from error
+    return network
 
 
 def _file(directory: Path, precision: Precision) -> Path:

@@ -142,7 +142,7 @@ def require_for_sparse(options: MapOptions) -> None:
     for name, given in (
         ("novel-views", options.novel_views),
         ("grey", options.grey),
-        ("precision", options.precisions),
+        ("precision", " ".join(options.precisions)),
         ("mesh", options.mesh),
     ):
         if given:

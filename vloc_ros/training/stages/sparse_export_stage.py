@@ -9,7 +9,6 @@ import numpy as np
 
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT
 from vloc_ros.core.model_spec import Role
-from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
 from vloc_ros.maps.names import network_file
 from vloc_ros.methods.pram.method import RECOGNIZER
@@ -19,7 +18,7 @@ from vloc_ros.training.method_options import SparseOptions, options_of_stage
 from vloc_ros.training.pram.deploy import CHECKED_FRAMES, check_recognizer, export_recognizer
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
-from vloc_ros.training.stages.export_stage import Networks
+from vloc_ros.training.stages.export_stage import Networks, read_network
 from vloc_ros.training.stages.feature_stage import features_of, used_key_points
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
@@ -66,10 +65,7 @@ class SparseExportStage(Stage[RoleNetworks]):
         return stacked(parts, used_key_points(self.method, self.sources), places, features.size)
 
     def load(self, directory: Path) -> RoleNetworks:
-        try:
-            return {role: {"float32": _file(directory, role).read_bytes()} for role in self._roles()}
-        except OSError as error:
-            raise ModelError(f"{error.filename}: {reason_of(error)}; --fresh makes it anew") from error
+        return {role: {"float32": read_network(_file(directory, role))} for role in self._roles()}
 
     def artefact(self, directory: Path) -> Iterable[Path]:
         return (_file(directory, role) for role in self._roles())
