@@ -77,6 +77,15 @@ def cached_frames(workdir: Path) -> tuple[CachedFrames, DepthCorrection]:
     return CachedFrames(cache, place.shape.recorded, np.arange(len(cache))), place.depth or DepthCorrection()
 
 
+def far_apart(count: int, stretches: int, gap: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the frames that are mapped, and of those held out: the last third of each stretch."""
+    held_out = np.zeros(count, dtype=np.bool_)
+    for stretch in np.array_split(np.arange(count), stretches):
+        held_out[stretch[-(len(stretch) // 3) :]] = True
+    near = np.convolve(held_out, np.ones(2 * gap + 1), "same") > 0
+    return np.flatnonzero(~near), np.flatnonzero(held_out)
+
+
 @dataclass(frozen=True)
 class CachedPRAM(PRAMMethod):
     """PRAM that is given the key points of CachedFrames: as many as the map's extractor would find. `is_guided`:

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-from cached_frames import CachedFrames, CachedPRAM, cached_frames
+from cached_frames import CachedFrames, CachedPRAM, cached_frames, far_apart
 from fused_points import fused
 from in_turn import ask_in_turn, by_image, some_of, threads
 from inputs import add_counts, plain_parser
@@ -129,15 +129,6 @@ def main() -> None:
     for name, localizer in made.items():
         results.add(map=name, **described(localizer), **answers[name].figures())
     results.write(options.json)
-
-
-def far_apart(count: int, stretches: int, gap: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of the frames that are mapped, and of those held out: the last third of each stretch."""
-    held_out = np.zeros(count, dtype=np.bool_)
-    for stretch in np.array_split(np.arange(count), stretches):
-        held_out[stretch[-(len(stretch) // 3) :]] = True
-    near = np.convolve(held_out, np.ones(2 * gap + 1), "same") > 0
-    return np.flatnonzero(~near), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True, eq=False)

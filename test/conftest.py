@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What not everybody has, and what has to be installed for it.
-OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy tensorboard torch trimesh"
+OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy tensorboard threadpoolctl torch trimesh"
 OPTIONAL = {
     **dict.fromkeys(OFFLINE.split(), "requirements/offline.txt"),
     **dict.fromkeys(
