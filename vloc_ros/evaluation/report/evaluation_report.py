@@ -12,9 +12,11 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.overlay import draw_overlay
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import PERCENTILES, PLACE_ACCURACY, RIGHT_RECALL, comparison_rows, median_text
+from vloc_ros.evaluation.point_use import point_use
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report import floor_plan, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
+from vloc_ros.evaluation.report.point_section import describe_use, point_section
 from vloc_ros.evaluation.report.svg import plotting
 from vloc_ros.evaluation.uncertainty import area, coverage, nees, recall_against_rejection
 from vloc_ros.files import write_text
@@ -22,6 +24,7 @@ from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.localizer import Localizer
 
 WORST_FRAMES = 12
+USE_FRAMES = 40  # evenly, of which it is looked at what points did: they are localized once more
 
 
 def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Localizer, load: LoadFrames) -> None:
@@ -38,7 +41,7 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
             _places(evaluation),
             _uncertainty(records),
             _latency({title: evaluation}),
-            _frames(records, localizer, load),
+            *_shown(records, localizer, load),
             section("The map", table((), _map_card(localizer)), table((), _source(evaluation))),
         ]
     write_text(path, page(title, f"{len(records)} frames against the map {localizer.map_id}", sections))
@@ -172,10 +175,27 @@ def _uncertainty(records: tuple[FrameRecord, ...]) -> str:
     return section("How sure, and rightly so?", *cards)
 
 
-def _frames(records: tuple[FrameRecord, ...], localizer: Localizer, load: LoadFrames) -> str:
+def _shown(records: tuple[FrameRecord, ...], localizer: Localizer, load: LoadFrames) -> list[str]:
+    """What points did, where the map has some, and frames' pictures."""
     chosen = _chosen(records)
+    if localizer.landmark_map.points is None:
+        return [_frames(chosen, {}, localizer, load)]
+    evenly = (
+        {records[row].name for row in np.linspace(0, len(records) - 1, USE_FRAMES).astype(int)} if records else set()
+    )
+    use = point_use(
+        localizer, load([record.name for record in records if record.name in evenly or record.name in chosen])
+    )
+    said = {frame.name: f"; {describe_use(frame)}" for frame in use.frames}
+    return [point_section(use, localizer.landmark_map), _frames(chosen, said, localizer, load)]
+
+
+def _frames(
+    chosen: Mapping[str, tuple[str, FrameRecord]], said: Mapping[str, str], localizer: Localizer, load: LoadFrames
+) -> str:
     cards = {
-        frame.name: picture(_overlay(localizer, frame), _describe(*chosen[frame.name])) for frame in load(list(chosen))
+        frame.name: picture(_overlay(localizer, frame), _describe(*chosen[frame.name]) + said.get(frame.name, ""))
+        for frame in load(list(chosen))
     }
     return section("Frames", *(cards[name] for name in chosen if name in cards))
 

@@ -16,7 +16,8 @@ from vloc_ros.geometry.transforms import Matrix
 
 Float = NDArray[np.float64]
 
-SIDES = {"from above": (0, 1), "from the front": (0, 2), "from the side": (1, 2)}  # rows of `upright_axes`
+ABOVE = "from above"
+SIDES = {ABOVE: (0, 1), "from the front": (0, 2), "from the side": (1, 2)}  # rows of `upright_axes`
 UP_IS = "Up is where the level surfaces of the map face, starting from how the cameras were held."
 LEVEL = math.cos(math.radians(30))  # patches that are less off than this may be floors, tables and ceilings
 UPRIGHT = math.sin(math.radians(20))  # and these walls
@@ -113,6 +114,19 @@ def landmarks(
     (x, y), (along, above) = (shown[:, :3, 3] @ plane.T).T, (shown[:, :3, 2] @ plane.T).T
     view.quiver(x, y, along, above, color=INK, alpha=0.6, width=0.003, headwidth=5, scale=20, zorder=4)
     _finish(view, np.concatenate([points, cameras[:, :3, 3] @ plane.T]), side)
+    return figure
+
+
+def points(landmark_map: LandmarkMap, positions: Float, values: Float, label: str) -> Figure:
+    """Points (N, 3) of a map of one place from above, coloured by `values` (N,), grey where NaN."""
+    figure, (view,) = axes_of(height=3.6)
+    plane = positions @ upright_axes(landmark_map)[list(SIDES[ABOVE])].T
+    known = np.isfinite(values)
+    view.plot(*thinned(plane[~known]).T, ".", ms=2, mew=0, color=FAINT)
+    if known.any():
+        high = max(1.0, float(np.percentile(values[known], 98)))
+        _coloured(view, plane[known], values[known], high, label, BAD_TO_GOOD)
+    _finish(view, plane, ABOVE)
     return figure
 
 

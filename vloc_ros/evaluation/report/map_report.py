@@ -20,6 +20,8 @@ WORST_FRAMES = 8
 REJECTED_CM = 50.0
 IN_VIEW = math.cos(math.radians(30))  # of the optical axis
 SEEN = "images that see it"
+INLIERS = "inliers"
+INLIERS_CAPTION = "How many matches that were found without a pose its inliers are, in each held-out frame."
 LANDMARK_CAPTIONS = (
     "Arrows: where some of the mapping images were taken.",
     "What few images see is learned badly.",
@@ -46,14 +48,14 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
             preview_section(stored),
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
-            _points(stored),
+            _points(stored, held_out),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
     write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
 
 
 def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[str, str]]:
-    accuracy = stored.landmark_map.manifest.accuracy
+    accuracy, training = stored.landmark_map.manifest.accuracy, stored.landmark_map.manifest.training
     median = accuracy.get("median_translation_m")
     # For people, so that anything may stand there.
     known = f"{100 * median:.2f} cm" if isinstance(median, int | float) else "none"
@@ -63,7 +65,17 @@ def _tiles(stored: StoredMap, held_out: list[FrameRecord]) -> dict[str, tuple[st
         "mapping images": (str(len(stored.landmark_map.mapping_views)), ""),
         "median, held-out frames": (known, ""),
         "held-out frames": (str(len(held_out)), ""),
+        **_recognition_tile(training.get("recognition_held_out")),
     }
+
+
+def _recognition_tile(precision: object) -> dict[str, tuple[str, str]]:
+    """Of a map with a recognizer, whose record says how well that does."""
+    shares = [precision.get(f"top_{k}") for k in (1, 2, 3)] if isinstance(precision, dict) else [None]
+    if not all(isinstance(share, int | float) for share in shares):
+        return {}
+    text = " / ".join(f"{100 * share:.0f}" for share in shares if share is not None)
+    return {"landmark among the best 1 / 2 / 3 recognised": (f"{text} %", "")}
 
 
 def _landmarks(place: str | None, landmark_map: LandmarkMap) -> str:
@@ -161,17 +173,21 @@ def _training(curves: Curves) -> str:
     return section("Training", *cards) if cards else ""
 
 
-def _points(stored: StoredMap) -> str:
-    """Of a map that has points: their features, and what takes how much room."""
+def _points(stored: StoredMap, held_out: list[FrameRecord]) -> str:
+    """Of a map that has points: their features, how many are found in an image, and what takes how much room."""
     points, features = stored.landmark_map.points, stored.landmark_map.manifest.features
     if points is None:
         return ""
+    found = [float(record.solved.inliers) for record in held_out if record.solved]
     rows = [("points", str(len(points))), ("of them in a landmark (median)", _per_landmark(points))]
     rows += [(name.replace("_", " "), str(value)) for name, value in vars(features).items()] if features else []
     sizes = [(name, f"{len(content) / 1e3:.1f} kB") for name, content in stored.files.items()]
     return section(
         "Points",
-        plot(plots.histogram(points.distances[:, 1], "distance, m"), "The farthest from which they were seen."),
+        plot(
+            plots.histogram(points.distances[:, 1], "distance, m", "points"), "The farthest from which they were seen."
+        ),
+        *([plot(plots.histogram(np.array(found), INLIERS, "held-out frames"), INLIERS_CAPTION)] if found else []),
         table((), rows),
         table((), sizes),
     )

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vloc_ros.evaluation.metrics import RECALL_LIMITS
+from vloc_ros.evaluation.point_use import FrameUse
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.svg import (
     BLUE,
@@ -187,10 +188,26 @@ def rejection_curves(records: Sequence[FrameRecord]) -> Figure:
     return figure
 
 
-def histogram(values: Float, label: str) -> Figure:
+def matches(frames: Sequence[FrameUse]) -> Figure:
+    """Matches and their inliers, without a pose and guided, of each frame."""
+    figure, axes = axes_of(height=3.8, rows=2, sharex=True)
+    number = np.arange(len(frames))
+    for axis, title, found, inliers in (
+        (axes[0], "without a pose", [each.matches for each in frames], [each.inliers for each in frames]),
+        (axes[1], "guided", [each.guided_matches for each in frames], [each.guided_inliers for each in frames]),
+    ):
+        axis.bar(number, found, color=GREY, width=0.9, label="matches")
+        axis.bar(number, inliers, color=BLUE, width=0.9, label="inliers")
+        axis.set(ylabel=title)
+    axes[0].legend(fontsize=8)
+    axes[1].set(xlabel="frame")
+    return figure
+
+
+def histogram(values: Float, label: str, of: str = "landmarks") -> Figure:
     figure, (axis,) = axes_of(height=3.0)
     axis.hist(values, bins=40, color=BLUE)
-    axis.set(xlabel=label, ylabel="landmarks")
+    axis.set(xlabel=label, ylabel=of)
     return figure
 
 
