@@ -12,6 +12,7 @@ from results import Results, add_json
 
 from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.mapping.colmap import read_colmap
@@ -20,7 +21,6 @@ from vloc_ros.mapping.depth_views import read_depth_views
 from vloc_ros.mapping.hierarchy import DEFAULT_BRANCHING, Hierarchy, build_hierarchy
 from vloc_ros.mapping.labels import reduce_depth
 from vloc_ros.mapping.sparse import SparseLabeller, SparsePoints, point_cloud, sparsified_depth
-from vloc_ros.mapping.surface import undistort_depth
 
 REACHES = (0, 3, 5, 9)
 RIGHT_M = 0.05

@@ -12,6 +12,7 @@ from support.map_files import make_map
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import (
@@ -27,7 +28,6 @@ from vloc_ros.geometry.transforms import (
     skew,
     to_quaternion,
 )
-from vloc_ros.mapping.surface import undistort_depth
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 CAMERA = Camera(640, 480, 525.0, 520.0, 319.5, 239.5)

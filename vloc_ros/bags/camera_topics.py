@@ -42,7 +42,7 @@ def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
     candidates where there is none, or more than one.
     """
     images = bag.named(image, *IMAGES) if image else _only_images(bag)
-    return CameraTopics(images, bag.named(info, CAMERA_INFO) if info else _closest_info(bag, images))
+    return CameraTopics(images, bag.named(info, CAMERA_INFO) if info else closest_info(bag, images))
 
 
 def read_calibrations(bag: Bag, topic: Topic, options: InfoOptions) -> Calibrations:
@@ -71,7 +71,7 @@ def _only_images(bag: Bag) -> Topic:
     raise DatasetError(f"{bag.path}: several topics of images, choose one with --image-topic; {listed(topics)}")
 
 
-def _closest_info(bag: Bag, images: Topic) -> Topic:
+def closest_info(bag: Bag, images: Topic) -> Topic:
     """The camera_info whose name begins most like the images'; that of a depth camera or another frame is not lent."""
     is_depth = NO_CAMERA in images.name.lower()
     topics = [topic for topic in bag.of_type(CAMERA_INFO) if is_depth or NO_CAMERA not in topic.name.lower()]

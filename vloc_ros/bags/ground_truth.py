@@ -69,7 +69,7 @@ def read_ground_truth(bag: Bag, options: BagOptions, image: str, camera_frame: s
     Raises DatasetError for what the bag does not have, or has several of, and for poses that all have one stamp.
     """
     wanted = options.truth
-    source = wanted.source or _only_poses(bag).name
+    source = wanted.source or _only_poses(bag, wanted.option).name
     where = f"{bag.path}: {source}"
 
     def transforms(moving: bool) -> TransformTree:
@@ -106,11 +106,11 @@ def _timed(where: str, chain: Chain) -> Chain:
     return chain
 
 
-def _only_poses(bag: Bag) -> Topic:
+def _only_poses(bag: Bag, option: str) -> Topic:
     topics = bag.of_type(*POSES)
     if len(topics) != 1:
         raise DatasetError(
-            f"{bag.path}: choose the ground truth with --truth TOPIC, --truth tf or --truth FILE; "
+            f"{bag.path}: choose the poses with {option} TOPIC, {option} tf or {option} FILE; "
             f"{listed(bag.of_type(*TRUTHS))}"
         )
     return topics[0]

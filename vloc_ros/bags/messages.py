@@ -42,6 +42,21 @@ def image(stamp_ns: int, frame_id: str, rgb: Rgb) -> Any:
     )
 
 
+def depth_image(stamp_ns: int, frame_id: str, depth: NDArray[np.float32]) -> Any:
+    """An Image of depth (H, W) in metres, 16UC1: millimetres, 0 where it is not known."""
+    height, width = depth.shape
+    values = np.where(np.isfinite(depth), np.round(depth * 1000), 0).clip(0, 65535).astype("<u2")
+    return _types()[RAW_IMAGE](
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        encoding="16UC1",
+        is_bigendian=0,
+        step=2 * width,
+        data=values.view(np.uint8).reshape(-1),
+    )
+
+
 def jpeg_image(stamp_ns: int, frame_id: str, rgb: Rgb, quality: int) -> Any:
     """A CompressedImage as image_transport makes them; `quality` 1 to 100."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)

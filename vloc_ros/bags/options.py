@@ -12,17 +12,19 @@ class GroundTruthOptions:
     map's) or a TUM file; empty: the only topic of poses or transforms there is, odometry aside.
 
     `frame`: the frame whose poses they are, empty for what the messages say, or else the camera's. `max_gap_s`: the
-    longest time between two poses that is interpolated. `offset_s`: the truth's clock minus the images'.
+    longest time between two poses that is interpolated. `offset_s`: the truth's clock minus the images'. `option`: what
+    the source is called where people name it.
     """
 
     source: str = ""
     frame: str = ""
     max_gap_s: float = 0.25
     offset_s: float = 0.0
+    option: str = "--truth"
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_gap_s < 3600:
-            raise ConfigError(f"--truth-gap {self.max_gap_s:g}: must be 0 to 3600 seconds")
+            raise ConfigError(f"{self.option}-gap {self.max_gap_s:g}: must be 0 to 3600 seconds")
         if not abs(self.offset_s) < 1e6:
             raise ConfigError(f"--time-offset {self.offset_s:g}: must be less than a million seconds")
 

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split(parser, default="test")
     parser.add_argument("--out", required=True, type=Path, metavar="BAG", help="bag directory to write")
     parser.add_argument("--jpeg", default=RAW, metavar=f"QUALITY|{RAW}", help="1 to 100, or %(default)s, the default")
+    parser.add_argument("--depth", action="store_true", help="with depth, registered to the images")
     parser.add_argument("--storage", choices=STORAGES, default="mcap", help="(default: %(default)s)")
     parser.add_argument("--compression", choices=COMPRESSIONS, default="none", help="zstd (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default: %(default)g)")
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         rate_hz=options.rate,
         map_frame=options.frame_id,
         drift=OdometryDrift().scaled(options.drift),
+        depth=options.depth,
     )
     dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
     with frame_bar() as advance:

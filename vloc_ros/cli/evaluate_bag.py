@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
-from vloc_ros.cli.options import add_bag_topics, add_old_name, warn_of_cameras
+from vloc_ros.cli.options import add_bag_camera, add_old_name, warn_of_cameras
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
@@ -49,14 +49,7 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     """A bag, which of its cameras, and where its ground truth is."""
     group = parser.add_argument_group("bags", "instead of --dataset; see docs/bags.md")
     group.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag: a directory, an .mcap or a .db3 file")
-    add_bag_topics(group)
-    group.add_argument("--rectified", action="store_true", help="the images are undistorted: use camera_info's P")
-    group.add_argument(
-        "--camera-frame",
-        default="",
-        metavar="FRAME",
-        help="the frame of the camera's optical centre (default: as in the images' headers)",
-    )
+    add_bag_camera(group)
     group.add_argument(
         "--truth",
         default="",

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from vloc_ros.cli.command import Command
+from vloc_ros.cli.map_recording import add_recording, recording_options
 from vloc_ros.cli.options import add_dataset, add_old_name, add_split
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
@@ -17,10 +18,10 @@ ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from vloc_ros.training.map_options import MapOptions
+    from vloc_ros.training.map_options import BAG, MapOptions
     from vloc_ros.training.method_options import STAGES
 
-    add_dataset(parser)
+    add_dataset(parser, more=(BAG,))
     add_split(parser, default="train")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="map directory to write")
     _add(parser, "--frame-id", MapOptions.frame_id, "name of the poses' frame")
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
+    add_recording(parser)
     _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
 
@@ -140,6 +142,7 @@ def run(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         until=options.until,
         precisions=tuple(dict.fromkeys(options.precision)),
+        recording=recording_options(options),
         training=TrainingOptions(
             minutes=_minutes(options, method.minutes),
             epochs=options.epochs,

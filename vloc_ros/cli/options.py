@@ -77,13 +77,17 @@ def warn_of_cameras(localizer: Localizer, cameras: Iterable[Camera]) -> None:
         note(f"warning: {doubt}")
 
 
-def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("--dataset", required=required, choices=tuple(DATASETS), help="kind of posed images")
+def add_dataset(parser: argparse.ArgumentParser, required: bool = True, more: Sequence[str] = ()) -> None:
+    """A data set, of a kind of DATASETS or of those `more`."""
+    parser.add_argument("--dataset", required=required, choices=(*DATASETS, *more), help="kind of posed images")
     parser.add_argument(
-        "--root", type=Path, metavar="PATH", help="directory, or the file of joined places, where they are"
+        "--root", type=Path, metavar="PATH", help="directory, file of joined places, or bag, where they are"
     )
     parser.add_argument(
-        "--poses", metavar="FILE", help="file of poses to use instead of the data set's own, e.g. poses_sfm.txt"
+        "--poses",
+        metavar="FILE",
+        help="file of poses to use instead of the data set's own, e.g. poses_sfm.txt; of a "
+        "bag: tf, tf:FRAME, a topic or a TUM file (default: the only topic of poses, odometry aside)",
     )
 
 
@@ -98,6 +102,18 @@ def add_bag_topics(parser: "argparse._ActionsContainer") -> None:
         default=[],
         metavar="TOPIC",
         help="the bag's TF, all its topics (default: tf and tf_static of the images' namespace, or the closest above)",
+    )
+
+
+def add_bag_camera(parser: "argparse._ActionsContainer") -> None:
+    """Which of a bag's cameras, and what is known of it."""
+    add_bag_topics(parser)
+    parser.add_argument("--rectified", action="store_true", help="the images are undistorted: use camera_info's P")
+    parser.add_argument(
+        "--camera-frame",
+        default="",
+        metavar="FRAME",
+        help="the frame of the camera's optical centre (default: as in the images' headers)",
     )
 
 

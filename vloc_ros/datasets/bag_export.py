@@ -24,6 +24,7 @@ from vloc_ros.progress import Advance, no_advance
 
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
+DEPTH_TOPIC, DEPTH_INFO_TOPIC = "/aligned_depth/image_raw", "/aligned_depth/camera_info"
 ODOMETRY_TOPIC = "/odom"
 START_NS = 1_700_000_000 * NS_PER_S  # of every bag, so that the same data set gives the same messages
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
@@ -33,7 +34,8 @@ NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 class WriteOptions:
     """How a bag is stored, how the images are, how many there are a second, and what the odometry gets wrong.
 
-    `jpeg_quality`: 1 to 100, None for raw images. Raises ConfigError.
+    `jpeg_quality`: 1 to 100, None for raw images. `depth`: with depth, as the colour camera sees it. Raises
+    ConfigError.
     """
 
     storage: Storage = "mcap"
@@ -42,6 +44,7 @@ class WriteOptions:
     rate_hz: float = 10.0
     map_frame: str = MAP_FRAME
     drift: OdometryDrift = NO_DRIFT
+    depth: bool = False
 
     def __post_init__(self) -> None:
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
@@ -81,7 +84,8 @@ def _write_motion(bag: BagWriter, stamp_ns: int, odom_from_base: Matrix) -> None
 
 def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, options: WriteOptions) -> None:
     """The truth, and the image last, as cameras are slower than all else."""
-    image = dataset.frame(index).image
+    frame = dataset.frame(index, depth=options.depth)
+    image = frame.image
     truth = messages.pose(stamp_ns, options.map_frame, dataset.map_from_camera(index))
     bag.write(TRUTH_TOPIC, POSE, stamp_ns, truth)
     bag.write(INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
@@ -90,3 +94,6 @@ def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, opt
     else:
         jpeg = messages.jpeg_image(stamp_ns, CAMERA_FRAME, image.rgb, options.jpeg_quality)
         bag.write(COMPRESSED_TOPIC, COMPRESSED_IMAGE, stamp_ns, jpeg)
+    if frame.depth is not None:
+        bag.write(DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
+        bag.write(DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, CAMERA_FRAME, frame.depth))

@@ -1,5 +1,6 @@
 """The posed images of a bag, one after the other; only a few of them are in memory at any time."""
 
+from array import array
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.geometry.interpolation import Stamps
 from vloc_ros.geometry.stamps import NS_PER_S, format_stamp
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.images import to_rgb
+from vloc_ros.progress import Advance, no_advance
 
 DECODERS = 2  # threads
 WINDOW = 6  # messages read ahead, decoded or not
@@ -50,6 +53,26 @@ class BagFrames:
         """Only the frames of these names; the others are not decoded. Raises DatasetError."""
         wanted = (item for item in self._known() if format_stamp(item[0].header[0]) in names)
         return prefetch(wanted, self._frame, DECODERS, WINDOW)
+
+    def posed(self, advance: Advance = no_advance) -> tuple[Stamps, Matrix]:
+        """The stamps (N,) of the images that have ground truth, and `map_from_camera` (N, 4, 4); nothing is decoded.
+        In place of iterating."""
+        stamps, poses = array("q"), list[Matrix]()
+        for message, pose in self._known():
+            stamps.append(message.header[0])
+            poses.append(pose)
+            advance(len(stamps) + self.left_out, len(self))
+        return np.array(stamps, dtype=np.int64), np.stack(poses)
+
+    def is_posed(self, message: Message) -> bool:
+        """Whether it is known where the camera was at a message's time."""
+        _, known = self.truth.at(np.array([message.header[0]]))
+        return bool(known[0])
+
+    def frame_of(self, message: Message) -> Frame:
+        """The frame of one of the images that have ground truth. Raises DatasetError."""
+        poses, _ = self.truth.at(np.array([message.header[0]]))
+        return self._frame((message, poses[0]))
 
     def to_json(self) -> dict[str, Any]:
         """Where the frames came from and how many were left out; complete after the last frame."""

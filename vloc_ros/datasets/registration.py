@@ -1,5 +1,8 @@
 """Registration of a depth image to another camera, the colour camera of the same rig."""
 
+from functools import lru_cache
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,11 +40,44 @@ def register_depth(
     depth: NDArray[np.float32], depth_camera: Camera, colour_camera: Camera, colour_from_depth: Matrix
 ) -> NDArray[np.float32]:
     """Depth (H, W) of `depth_camera` as `colour_camera` sees it: float32 of that camera's size, metres, 0 = unknown.
+    Both images are as they are, with their lenses' distortion.
 
-    Every depth goes to the pixel nearest to its projection. That closes surfaces only when the colour camera resolves
-    no more than the depth camera (focal length not longer), as in a Kinect; distortion is not applied.
+    Every depth goes to the pixel nearest to its projection. That closes surfaces only where the colour camera resolves
+    no more than the depth camera (focal length not longer), as in a Kinect: coarser depth images are enlarged before.
     """
+    depth, depth_camera = _as_fine(undistort_depth(depth_camera, depth), depth_camera.undistorted(), colour_camera)
     registered = np.zeros((colour_camera.height, colour_camera.width), np.float32)
     pixels_from_rays = colour_camera.matrix @ colour_from_depth[:3, :3] @ np.linalg.inv(depth_camera.matrix)
     _splat(depth, pixels_from_rays, colour_camera.matrix @ colour_from_depth[:3, 3], registered)
-    return registered
+    return _through_lens(colour_camera, registered)
+
+
+def _as_fine(depth: NDArray[np.float32], camera: Camera, other: Camera) -> tuple[NDArray[np.float32], Camera]:
+    """The depth and its camera, each pixel repeated until it is no wider than the other camera's."""
+    times = max(1, round(float(np.ceil(other.fx / camera.fx - 0.1))))
+    repeated = np.repeat(np.repeat(depth, times, axis=0), times, axis=1) if times > 1 else depth
+    return repeated, camera.resized(camera.width * times, camera.height * times)
+
+
+def _through_lens(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of `undistort_depth`."""
+    if not camera.is_distorted:
+        return depth
+    maps = _lens_maps(camera)
+    return np.asarray(cv2.remap(depth, *maps, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _lens_maps(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    pixels = np.stack(np.meshgrid(np.arange(float(camera.width)), np.arange(float(camera.height))), axis=-1)
+    there = camera.undistort_pixels(pixels.reshape(-1, 2), camera.undistorted()).astype(np.float32)
+    x, y = there.T.reshape(2, camera.height, camera.width)
+    return np.ascontiguousarray(x), np.ascontiguousarray(y)
+
+
+def undistort_depth(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The depth image as `camera.undistorted()` would see it: nearest samples, never averaged; 0 stays unknown."""
+    if not camera.is_distorted:
+        return depth
+    maps = camera.undistortion_maps(cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, *maps, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)

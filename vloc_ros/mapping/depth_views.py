@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.labels import reduce_depth
-from vloc_ros.mapping.surface import undistort_depth
 from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]

@@ -4,11 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.compiled import compiled
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.splatting import Labels, render
-from vloc_ros.mapping.surface import Surface, undistort_depth
+from vloc_ros.mapping.surface import Surface
 from vloc_ros.mapping.voxels import EMPTY, Ints, build_table, cells_of, find, pack, slot_of
 
 Float = NDArray[np.float64]

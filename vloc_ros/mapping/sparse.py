@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.hierarchy import Hierarchy, divide
 from vloc_ros.mapping.landmarks import Landmarks
 from vloc_ros.mapping.propagation import propagate
-from vloc_ros.mapping.surface import undistort_depth
 from vloc_ros.mapping.voxels import cells_of, keys_of
 from vloc_ros.progress import Advance, no_advance
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from trimesh.triangles import points_to_barycentric
 from trimesh.visual import TextureVisuals
 
 from vloc_ros.compiled import compiled
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -97,14 +97,6 @@ def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, advance: A
     if not len(surface):
         raise DatasetError(f"surface: {len(indices)} frames have no usable depth in {MIN_RANGE_M} .. {MAX_RANGE_M} m")
     return thinned(surface)
-
-
-def undistort_depth(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The depth image as `camera.undistorted()` would see it: nearest samples, never averaged; 0 stays unknown."""
-    if not camera.is_distorted:
-        return depth
-    maps = camera.undistortion_maps(cv2.CV_32FC1)
-    return np.asarray(cv2.remap(depth, *maps, cv2.INTER_NEAREST, borderValue=0.0), dtype=np.float32)
 
 
 class _Fusion:

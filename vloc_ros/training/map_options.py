@@ -6,9 +6,11 @@ from pathlib import Path
 
 from vloc_ros.core.manifest import require_frame_id
 from vloc_ros.core.model_spec import Precision
+from vloc_ros.datasets.bag_recording import RecordingOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.training.method_options import DENSE_MINUTES, MethodOptions, StageName
 
+BAG = "bag"  # a data set that only maps are made from
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
@@ -64,9 +66,9 @@ class MapOptions:
     input, None: the method's; its height follows the first image's aspect ratio. `novel_views`: so many views from
     beside the path for each frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images
     that lose their colours, 1 for a map for grey cameras alone. The gate is set so that at most the share
-    `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `workdir` keeps
-    what a continued run needs; `fresh` empties it before. `until`: the stage to stop behind. Raises ConfigError for
-    values that make no sense.
+    `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `recording`:
+    what to take from the bag `root`, of the data set BAG. `workdir` keeps what a continued run needs; `fresh` empties
+    it before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
     """
 
     dataset: str
@@ -86,6 +88,7 @@ class MapOptions:
     until: StageName | None = None
     precisions: tuple[Precision, ...] = ()
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DENSE_MINUTES))
+    recording: RecordingOptions = field(default_factory=RecordingOptions)
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

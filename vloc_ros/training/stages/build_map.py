@@ -5,14 +5,17 @@
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 from vloc_ros.core.model_spec import NETWORK
+from vloc_ros.datasets.bag_recording import describe_recording, unpack_recording
 from vloc_ros.datasets.grayscale import PartlyGrayscale
+from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.maps import require_replaceable
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
-from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.map_options import BAG, MapOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
 from vloc_ros.training.stages.buffer_stage import BufferStage
@@ -43,6 +46,8 @@ from vloc_ros.training.stages.training_stage import TrainingStage
 from vloc_ros.training.stages.untrained_map import untrained_map
 from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
 
+RECORDING = "recording"  # a bag's keyframes, in the work directory
+
 
 def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     """Make the map directory `options.out` from posed images, or what `options.until` asks for.
@@ -52,6 +57,8 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     """
     workers = Workers.join()
     recipe = load_recipe(options.method)
+    if options.dataset == BAG:
+        options = recorded(options, workers, progress or Silent())
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
     kind.require_places(len(opened.places))
@@ -75,6 +82,20 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
             sparse_map(work, options, recipe, kind, opened)
         else:
             dense_map(work, options, recipe, kind, opened, workers)
+
+
+def recorded(options: MapOptions, workers: Workers, progress: Progress) -> MapOptions:
+    """The options with the bag's keyframes in place of the bag: a folder in the work directory, which is written by the
+    first process."""
+    if options.root is None:
+        raise ConfigError(f"{BAG}: --root has to say which")
+    folder = options.workdir / RECORDING
+    with work_directory(options.workdir, options.fresh, workers, progress, None):
+        if workers.rank == 0:
+            record = unpack_recording(options.root, folder, options.recording, options.frame_id, progress)
+            progress.say(f"{RECORDING}: {describe_recording(record)}")
+        workers.barrier()
+    return replace(options, dataset="folder", root=folder, split="all", poses=None, fresh=False)
 
 
 def dense_map(

@@ -1,0 +1,193 @@
+"""A bag becomes a folder of posed keyframes with registered depth: whatever camera saw the depth, and when."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.bag_scenes import CAMERA_FRAME, IMAGES, place, stamp, write_tf
+from support.dataset_files import read_all
+
+from vloc_ros.bags import messages
+from vloc_ros.bags.depth_topics import DepthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
+from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, STATIC_TF_TOPIC, TF
+from vloc_ros.bags.writer import BagWriter, open_writer
+from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.bag_recording import RECORD, RecordingOptions, describe_recording, unpack_recording
+from vloc_ros.errors import VlocError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
+
+COLOR = Camera(64, 48, 55.0, 55.0, 31.5, 23.5)
+DEPTH = Camera(48, 36, 44.0, 44.0, 23.5, 17.5)
+DEPTH_FRAME = "depth_frame"
+COLOR_FROM_DEPTH = np.eye(4)
+COLOR_FROM_DEPTH[:3, 3] = -0.06, 0.01, 0.0
+FLOOR_Z = 4.0  # of a wall across the map's z axis, which all images look at
+TF_POSES = BagOptions(truth=GroundTruthOptions("tf"))
+
+
+def wall_depth(camera: Camera, map_from_camera: np.ndarray) -> np.ndarray:
+    """Depth (H, W) of that wall, in the camera's image as it is."""
+    pixels = np.stack(np.meshgrid(np.arange(float(camera.width)), np.arange(float(camera.height))), axis=-1)
+    plain = camera.undistorted()
+    there = camera.undistort_pixels(pixels.reshape(-1, 2), plain) if camera.is_distorted else pixels.reshape(-1, 2)
+    rays = np.column_stack([(there - (plain.cx, plain.cy)) / (plain.fx, plain.fy), np.ones(len(there))])
+    slopes = rays @ map_from_camera[2, :3]
+    depth = np.where(slopes > 0.1, (FLOOR_Z - map_from_camera[2, 3]) / np.maximum(slopes, 0.1), 0)
+    return depth.reshape(camera.height, camera.width).astype(np.float32)
+
+
+def picture(index: int, camera: Camera, blur: float = 0.0) -> np.ndarray:
+    tiles = np.random.default_rng(index // 2).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    image = cv2.resize(tiles, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), blur) if blur else image, dtype=np.uint8)
+
+
+def write_color(bag: BagWriter, index: int, camera: Camera = COLOR, blur: float = 0.0) -> None:
+    at = stamp(index)
+    write_tf(bag, index, "map", CAMERA_FRAME, place(at))
+    bag.write("/cam/camera_info", CAMERA_INFO, at, messages.camera_info(at, CAMERA_FRAME, camera))
+    bag.write("/cam/image_raw", RAW_IMAGE, at, messages.image(at, CAMERA_FRAME, picture(index, camera, blur)))
+
+
+def write_depth(bag: BagWriter, at: int, camera: Camera, frame: str, color_from_depth: np.ndarray) -> None:
+    depth = wall_depth(camera, place(at) @ color_from_depth)
+    bag.write("/depth/camera_info", CAMERA_INFO, at, messages.camera_info(at, frame, camera))
+    bag.write("/depth/image_raw", RAW_IMAGE, at, messages.depth_image(at, frame, depth))
+
+
+def write_static(bag: BagWriter) -> None:
+    link = messages.transform(stamp(0), CAMERA_FRAME, DEPTH_FRAME, COLOR_FROM_DEPTH)
+    bag.write(STATIC_TF_TOPIC, TF, stamp(0), messages.transforms(link))
+
+
+def is_the_walls(folder: Path, share: float, tolerance_m: float = 0.02) -> None:
+    dataset = open_dataset("folder", folder, "all")
+    for frame in read_all(dataset, depth=True):
+        assert frame.depth is not None
+        truth = wall_depth(frame.image.camera, frame.map_from_camera)
+        known = (frame.depth > 0) & (truth > 0)
+        assert known.mean() > share
+        assert np.median(np.abs(frame.depth - truth)[known]) < tolerance_m
+
+
+def test_registered_depth_is_taken_as_it_is(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+            write_depth(bag, stamp(index), COLOR, CAMERA_FRAME, np.eye(4))
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map")
+    dataset = open_dataset("folder", tmp_path / "out", "all")
+    assert 10 <= len(dataset) == record["keyframes"] <= IMAGES
+    for frame in read_all(dataset, depth=True):
+        at = round(float(frame.name) * 1e9)
+        assert np.abs(frame.map_from_camera - place(at)).max() < 1e-9
+        assert frame.depth is not None
+        assert np.abs(frame.depth - wall_depth(COLOR, place(at))).max() < 0.6e-3
+        assert (frame.image.rgb == picture(round((at - stamp(0)) / 1e8), COLOR)).all()
+    assert "depth of /depth/image_raw" in describe_recording(record)
+    is_the_walls(tmp_path / "out", 0.9, 1e-3)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        COLOR,
+        Camera(64, 48, 55.0, 55.0, 31.5, 23.5, (-0.2, 0.05, 0.001, -0.002)),
+        FisheyeCamera(64, 48, 50.0, 50.0, 31.5, 23.5),
+    ],
+    ids=["pinhole", "plumb_bob", "fisheye"],
+)
+def test_depth_of_another_camera_and_moment_is_registered(tmp_path: Path, camera: Camera) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        write_static(bag)
+        for index in range(IMAGES):
+            write_color(bag, index, camera)
+            write_depth(bag, stamp(index + 0.3), DEPTH, DEPTH_FRAME, COLOR_FROM_DEPTH)
+    unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map")
+    is_the_walls(tmp_path / "out", 0.5)
+
+
+def test_depth_comes_before_or_after_its_image_and_only_near_it(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            if index % 3:
+                write_depth(bag, stamp(index - 0.2), COLOR, CAMERA_FRAME, np.eye(4))
+            write_color(bag, index)
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map")
+    dataset = open_dataset("folder", tmp_path / "out", "all")
+    numbers = [round((float(name) * 1e9 - stamp(0)) / 1e8) for name in dataset.names]
+    assert all(number % 3 for number in numbers)
+    assert record["candidates_without_depth"] == IMAGES / 3
+    assert f"{IMAGES // 3} images without depth" in describe_recording(record)
+    assert all((frame.depth > 0).any() for frame in read_all(dataset, depth=True) if frame.depth is not None)
+
+
+def test_the_sharpest_of_a_stretch_is_chosen(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index, blur=0.0 if index % 2 else 2.0)
+    options = RecordingOptions(TF_POSES, keyframes=12)
+    unpack_recording(tmp_path / "bag", tmp_path / "out", options, "map")
+    names = open_dataset("folder", tmp_path / "out", "all").names
+    numbers = [round((float(name) * 1e9 - stamp(0)) / 1e8) for name in names]
+    assert len(numbers) <= 12
+    assert sum(number % 2 for number in numbers) >= 0.8 * len(numbers)
+
+
+def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    options, out = RecordingOptions(TF_POSES), tmp_path / "out"
+    first = unpack_recording(tmp_path / "bag", out, options, "map")
+    marked = next((out / "images").iterdir())
+    marked.write_bytes(b"")
+    assert unpack_recording(tmp_path / "bag", out, options, "map") == first
+    assert marked.read_bytes() == b""
+    unpack_recording(tmp_path / "bag", out, RecordingOptions(TF_POSES, keyframes=15), "map")
+    assert json.loads((out / RECORD).read_text())["keyframes"] <= 15
+    assert {path.stem for path in (out / "images").iterdir()} == set(open_dataset("folder", out, "all").names)
+    (out / RECORD).unlink()  # as an interrupted run leaves it
+    unpack_recording(tmp_path / "bag", out, options, "map")
+    read_all(open_dataset("folder", out, "all"), depth=False)
+
+
+def fault(tmp_path: Path, options: RecordingOptions) -> str:
+    with pytest.raises(VlocError) as caught:
+        unpack_recording(tmp_path / "bag", tmp_path / "out", options, "map")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / RECORD).exists()
+    return str(caught.value)
+
+
+def test_faults_are_one_line(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+            write_depth(bag, stamp(index), DEPTH, DEPTH_FRAME, COLOR_FROM_DEPTH)
+            bag.write("/rgbd/depth", RAW_IMAGE, stamp(index), messages.image(stamp(index), "x", picture(0, DEPTH)))
+    named = DepthOptions("/depth/image_raw")
+    assert "--depth-topic" in fault(tmp_path, RecordingOptions(TF_POSES))
+    assert "give --depth-to-color FILE" in fault(tmp_path, RecordingOptions(TF_POSES, named))
+    color = DepthOptions("/rgbd/depth", "/depth/camera_info", np.eye(4))
+    assert "16UC1" in fault(tmp_path, RecordingOptions(TF_POSES, color))
+    other_clock = BagOptions(truth=GroundTruthOptions("tf", offset_s=500, option="--poses"))
+    assert "no image has ground truth" in fault(tmp_path, RecordingOptions(other_clock, DepthOptions("none")))
+    nowhere = BagOptions(truth=GroundTruthOptions("", option="--poses"))
+    assert "choose the poses with --poses TOPIC" in fault(tmp_path, RecordingOptions(nowhere))
+
+
+def test_a_robot_that_stands_still_has_recorded_no_map(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+            at = stamp(index)
+            write_tf(bag, index, "world", CAMERA_FRAME + "_fixed", place(at))
+    options = BagOptions(truth=GroundTruthOptions("tf:still", option="--poses"))
+    assert "does not connect" in fault(tmp_path, RecordingOptions(options))
+    with pytest.raises(VlocError, match="--keyframes 3: at least 10"):
+        RecordingOptions(TF_POSES, keyframes=3)

@@ -1,0 +1,57 @@
+"""Options of `vloc map --dataset bag`: which camera of the bag, where its depth and its poses are."""
+
+import argparse
+from pathlib import Path
+
+from vloc_ros.bags.depth_topics import NO_DEPTH, DepthOptions
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
+from vloc_ros.cli.options import add_bag_camera
+from vloc_ros.datasets.bag_recording import KEYFRAMES, RecordingOptions
+from vloc_ros.datasets.dataset_files import read_matrix
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("bags", "for --dataset bag, whose --root is a bag")
+    add_bag_camera(group)
+    group.add_argument(
+        "--depth-topic", default="", metavar=f"TOPIC|{NO_DEPTH}", help="the camera's depth (default: the only one)"
+    )
+    group.add_argument(
+        "--depth-info-topic", default="", metavar="TOPIC", help="its camera_info (default: the one beside it)"
+    )
+    group.add_argument(
+        "--depth-to-color", type=Path, metavar="FILE",
+        help="4x4 matrix from the depth camera to the colour camera, metres (default: from /tf_static)",
+    )  # fmt: skip
+    group.add_argument(
+        "--depth-gap", type=float, default=DepthOptions.max_gap_s, metavar="SECONDS",
+        help="how far in time depth may be from its image (default: %(default)g)",
+    )  # fmt: skip
+    group.add_argument(
+        "--poses-frame", default="", metavar="FRAME",
+        help="the frame whose poses --poses are, which /tf_static connects with the camera's (default: as the messages "
+        "say, or the camera's)",
+    )  # fmt: skip
+    group.add_argument(
+        "--poses-gap", type=float, default=GroundTruthOptions.max_gap_s, metavar="SECONDS",
+        help="interpolate poses no longer (default: %(default)g)",
+    )  # fmt: skip
+    group.add_argument(
+        "--time-offset", type=float, default=0.0, metavar="SECONDS", help="the poses' clock minus the images'"
+    )
+    group.add_argument(
+        "--keyframes", type=int, default=KEYFRAMES, metavar="COUNT",
+        help="images that the map is made from, at most: sharp ones, spread over the way (default: %(default)s)",
+    )  # fmt: skip
+
+
+def recording_options(options: argparse.Namespace) -> RecordingOptions:
+    """Raises VlocError."""
+    poses = GroundTruthOptions(
+        options.poses or "", options.poses_frame, options.poses_gap, options.time_offset, "--poses"
+    )
+    camera = options.image_topic, options.camera_info_topic
+    bag = BagOptions(*camera, options.rectified, poses, None, tuple(options.tf_topic), options.camera_frame)
+    pose = None if options.depth_to_color is None else read_matrix(options.depth_to_color)
+    depth = DepthOptions(options.depth_topic, options.depth_info_topic, pose, options.depth_gap)
+    return RecordingOptions(bag, depth, options.keyframes)

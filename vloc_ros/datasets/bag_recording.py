@@ -1,0 +1,247 @@
+"""What a robot recorded, as a folder of posed keyframes with registered depth (docs/datasets.md, `folder`)."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.bags.depth_topics import DepthBuffer, DepthOptions, DepthSource, choose_depth
+from vloc_ros.bags.options import BagOptions
+from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
+from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
+from vloc_ros.datasets.keyframes import sharpness, stretches
+from vloc_ros.datasets.registration import register_depth
+from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.files import write_errors, write_text
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
+from vloc_ros.geometry.stamps import format_stamp
+from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, invert, pose_vector
+from vloc_ros.images.depth import to_depth
+from vloc_ros.progress import Progress, Silent
+
+RECORD = "recording.json"  # written last: with it, all is there
+KEYFRAMES = 800
+FEWEST_KEYFRAMES = 10
+MILLIMETRES = 1000.0
+MAX_DEPTH_M = 65.0
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What to take from a bag, and how many `keyframes` at most. Raises ConfigError."""
+
+    bag: BagOptions = field(default_factory=BagOptions)
+    depth: DepthOptions = field(default_factory=DepthOptions)
+    keyframes: int = KEYFRAMES
+
+    def __post_init__(self) -> None:
+        if self.keyframes < FEWEST_KEYFRAMES:
+            raise ConfigError(f"--keyframes {self.keyframes}: at least {FEWEST_KEYFRAMES} are needed")
+
+
+def unpack_recording(
+    bag_path: Path, folder: Path, options: RecordingOptions, map_frame: str, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write the keyframes of a bag into `folder`, and say what was taken and what was left out.
+
+    The bag is read in bounded memory. Frames are named by their stamps. A folder that was completely written from the
+    same bag with the same options is left as it is. Raises DatasetError for what the bag does not have.
+    """
+    asked = _asked(bag_path, options, map_frame)
+    if (known := _record(folder)) is not None and known.get("asked") == asked:
+        return known
+    progress = progress or Silent()
+    (folder / RECORD).unlink(missing_ok=True)
+    with open_bag(bag_path) as bag:
+        frames = bag_frames(bag, options.bag, map_frame)
+        source = choose_depth(bag, frames.topics, options.depth, options.bag)
+        with progress.bar("poses of the images") as advance:
+            chosen = _chosen(frames, options.keyframes, advance)
+        writer = _Writer(bag, folder, frames, source, options)
+        with progress.bar("keyframes") as advance:
+            writer.write(chosen, advance)
+    record = {"asked": asked, **frames.to_json(), **writer.summary()}
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def describe_recording(record: dict[str, Any]) -> str:
+    """One line for people."""
+    depth = f"depth of {record['depth_topic']}" if record["depth_topic"] else "no depth"
+    left_out = [
+        f", {record[name]} {what}" if record[name] else ""
+        for name, what in (
+            ("skipped_without_truth", "images without a pose"),
+            ("candidates_without_depth", "images without depth"),
+        )
+    ]
+    taken = f"{record['keyframes']} keyframes of {record['images']} images of {record['image_topic']}"
+    return f"{taken}, {depth}{''.join(left_out)}"
+
+
+def _asked(bag_path: Path, options: RecordingOptions, map_frame: str) -> dict[str, Any]:
+    """What the folder depends on, as it comes back from a file."""
+    files = [bag_path] if bag_path.is_file() else sorted(path for path in bag_path.rglob("*") if path.is_file())
+    content = [[str(path.relative_to(bag_path.parent)), path.stat().st_size] for path in files]
+    pose = options.depth.color_from_depth
+    asked = {
+        "files": content,
+        "options": str(options),
+        "depth_to_color": None if pose is None else pose.tolist(),
+        "map_frame": map_frame,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(asked))
+    return plain
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+    return record
+
+
+def _chosen(frames: BagFrames, most: int, advance: Any) -> dict[int, int]:
+    """By stamp, the stretch that an image is a candidate of."""
+    stamps, poses = frames.posed(advance)
+    found = stretches(poses, most)
+    return {int(stamps[row]): number for number, rows in enumerate(found) for row in rows}
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    stretch: int
+    frame: Frame
+    message: Message
+    sharpness: float
+
+
+class _Writer:
+    """Chooses the sharpest candidate of each stretch, and writes it with its depth."""
+
+    def __init__(
+        self, bag: Bag, folder: Path, frames: BagFrames, depth: DepthSource | None, options: RecordingOptions
+    ) -> None:
+        self._bag, self._folder, self._frames, self._depth = bag, folder, frames, depth
+        self._buffer = DepthBuffer(options.depth.max_gap_s, self._compare)
+        self._best: tuple[_Candidate, Message | None] | None = None
+        self._poses: dict[str, Matrix] = {}
+        self._camera: Camera | None = None
+        self._without_depth = 0
+
+    def write(self, chosen: dict[int, int], advance: Any) -> None:
+        for part in (self._folder / "images", self._folder / "depth"):
+            if part.exists():  # of an interrupted run
+                shutil.rmtree(part)
+            part.mkdir(parents=True)
+        image = self._frames.topics.image
+        topics: list[Topic] = [image] if self._depth is None else [image, self._depth.topic]
+        total = sum(topic.count for topic in topics)
+        for done, message in enumerate(self._bag.messages(topics), start=1):
+            if message.topic != image.name:
+                self._buffer.depth(message)
+            elif (stretch := chosen.pop(message.header[0], None)) is not None:
+                self._candidate(message, stretch)
+            advance(done, total)
+        self._buffer.finish()
+        self._write_best()
+        self._write_tables()
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "keyframes": len(self._poses),
+            "candidates_without_depth": self._without_depth,
+            "depth_topic": self._depth.topic.name if self._depth else "",
+        }
+
+    def _candidate(self, message: Message, stretch: int) -> None:
+        frame = self._frames.frame_of(message)
+        item = _Candidate(stretch, frame, message, sharpness(frame.image.rgb))
+        if self._depth is None:
+            self._compare(item, None)
+        else:
+            self._buffer.wait(message.header[0], item)
+
+    def _compare(self, item: Any, depth: Message | None) -> None:
+        """Of a recording with depth, an image without is of no use."""
+        if self._depth is not None and (depth is None or not self._frames.is_posed(depth)):
+            self._without_depth += 1
+        elif self._best is None or item.stretch != self._best[0].stretch:
+            self._write_best()
+            self._best = item, depth
+        elif item.sharpness > self._best[0].sharpness:
+            self._best = item, depth
+
+    def _write_best(self) -> None:
+        if self._best is None:
+            return
+        (candidate, depth), self._best = self._best, None
+        frame = candidate.frame
+        self._require_one_camera(frame)
+        bgr = cv2.cvtColor(frame.image.rgb, cv2.COLOR_RGB2BGR)
+        _write_png(self._folder / "images" / f"{frame.name}.png", np.asarray(bgr))
+        if depth is not None:
+            values = np.round(np.minimum(self._registered(frame, depth), MAX_DEPTH_M) * MILLIMETRES).astype(np.uint16)
+            _write_png(self._folder / "depth" / f"{frame.name}.png", values)
+        self._poses[frame.name] = frame.map_from_camera
+
+    def _require_one_camera(self, frame: Frame) -> None:
+        camera = frame.image.camera
+        self._camera = self._camera or camera
+        if camera != self._camera:
+            raise DatasetError(
+                f"{self._bag.path}: {self._frames.topics.info.name}: the camera changes at {frame.name} s from "
+                f"{self._camera} to {camera}: a map is made from one camera"
+            )
+
+    def _registered(self, frame: Frame, message: Message) -> NDArray[np.float32]:
+        """As the frame's camera sees it, which may have moved between the two images."""
+        assert self._depth is not None
+        stamp_ns, camera = message.header[0], frame.image.camera
+        try:
+            depth = to_depth(self._bag.read(message))
+            depth_camera = self._depth.calibrations.at(stamp_ns, depth.shape[1], depth.shape[0])
+        except VlocError as error:
+            raise DatasetError(
+                f"{self._bag.path}: {message.topic}, image of {format_stamp(stamp_ns)} s: {error}"
+            ) from error
+        poses, _ = self._frames.truth.at(np.array([stamp_ns]))
+        color_from_depth = invert(frame.map_from_camera) @ poses[0] @ self._depth.color_from_depth
+        if depth_camera == camera and np.allclose(color_from_depth, np.eye(4), atol=1e-6):
+            return depth
+        return register_depth(depth, depth_camera, camera, color_from_depth)
+
+    def _write_tables(self) -> None:
+        if self._camera is None or len(self._poses) < FEWEST_KEYFRAMES:
+            raise DatasetError(
+                f"{self._bag.path}: {len(self._poses)} keyframes are too few for a map, at least {FEWEST_KEYFRAMES} "
+                "are needed: the camera has moved too little, or has few poses"
+            )
+        write_text(self._folder / "camera.txt", camera_line(self._camera) + "\n")
+        rows = [f"{name} {_numbers(pose_vector(pose))}" for name, pose in self._poses.items()]
+        write_text(self._folder / "poses.txt", "\n".join([f"# name {POSE_COLUMNS}", *rows]) + "\n")
+
+
+def camera_line(camera: Camera) -> str:
+    """As `folder.read_camera` reads it."""
+    words = ["fisheye"] * isinstance(camera, FisheyeCamera) + ["cropped"] * camera.cropped
+    numbers = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion)
+    return " ".join([f"{camera.width} {camera.height}", _numbers(numbers), *words])
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(f"{value:.12g}" for value in values)
+
+
+def _write_png(path: Path, values: NDArray[Any]) -> None:
+    _, encoded = cv2.imencode(".png", values, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    with write_errors(path):  # complete or not: `RECORD` says so
+        path.write_bytes(encoded.tobytes())

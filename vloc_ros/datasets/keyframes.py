@@ -1,0 +1,63 @@
+"""Which images of a recording a map is made from: spread evenly over the way of the camera, and sharp.
+
+A way is measured in steps: a step is a move of STEP_M or a turn of STEP_DEG, whatever of both together.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+STEP_M, STEP_DEG = 0.05, 3.0  # images nearer to each other show nothing new
+SEEN_AGAIN = 0.6  # steps from an image that was chosen before: a robot that stands, or comes by again
+CANDIDATES = 4  # of which the sharpest is chosen
+SHARPNESS_WIDTH = 320  # pixels: what is blurred at this width is of no use
+
+
+def way(map_from_camera: Float) -> Float:
+    """How many steps (N,) the camera has gone from the first of its poses (N, 4, 4) to each."""
+    if len(map_from_camera) == 0:
+        return np.zeros(0)
+    return np.concatenate([[0.0], np.cumsum(steps_between(map_from_camera[:-1], map_from_camera[1:]))])
+
+
+def steps_between(poses: Float, others: Float) -> Float:
+    """Steps (N,) from each of the poses (N, 4, 4) to the other one."""
+    moved = np.linalg.norm(others[:, :3, 3] - poses[:, :3, 3], axis=1)
+    cosines = (np.einsum("nij,nij->n", poses[:, :3, :3], others[:, :3, :3]) - 1) / 2
+    turned = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    steps: Float = np.hypot(moved / STEP_M, turned / STEP_DEG)
+    return steps
+
+
+def stretches(map_from_camera: Float, most: int) -> list[NDArray[np.intp]]:
+    """Rows of the poses (N, 4, 4), in the order of recording, of each of which one image is to be chosen: at most
+    `most` stretches of the same number of steps, at least one step each. Of a stretch CANDIDATES rows are given, spread
+    evenly; stretches where the camera was before, looking the same way, are left out."""
+    walked = way(map_from_camera)
+    if not len(walked):
+        return []
+    length = max(1.0, walked[-1] / max(1, most))
+    numbers = np.minimum((walked / length).astype(np.intp), max(0, most - 1))
+    found: list[NDArray[np.intp]] = []
+    chosen = np.zeros((0, 4, 4))
+    for number in np.unique(numbers):
+        rows = np.flatnonzero(numbers == number)
+        middle = map_from_camera[rows[len(rows) // 2]]
+        if len(chosen) and steps_between(np.broadcast_to(middle, chosen.shape), chosen).min() < SEEN_AGAIN * length:
+            continue
+        chosen = np.concatenate([chosen, middle[None]])
+        found.append(rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(np.intp))])
+    return found
+
+
+def sharpness(rgb: NDArray[np.uint8]) -> float:
+    """The mean size of the second derivative over that of the first: falls with blur, not with contrast or texture."""
+    width = min(SHARPNESS_WIDTH, rgb.shape[1])
+    height = max(1, round(rgb.shape[0] * width / rgb.shape[1]))
+    grey = cv2.cvtColor(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    grey = grey.astype(np.float32)
+    first = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    second = cv2.Laplacian(grey, cv2.CV_32F)
+    return float(np.abs(second).mean() / (first.mean() + 1.0))
