@@ -36,6 +36,7 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.points import Points
 from vloc_ros.core.session import Session
 from vloc_ros.datasets.subset import split_held_out
+from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
@@ -48,7 +49,7 @@ from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps.points_npz import encode_points
 from vloc_ros.methods.pram.method import RECOGNIZER
-from vloc_ros.training.correction import with_correction
+from vloc_ros.training.correction import PosePairs, fitted_correction
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram.deploy import export_recognizer
@@ -170,8 +171,10 @@ class MappedPlace:
         method = CachedPRAM(cache=self.mapping.cache, is_guided=variant.guided)
         localizer = Localizer(made, method, sessions)
         if variant.field:
-            made, report = with_correction(localizer, self.mapping, self.beside)
-            print(report.describe() if report else "correction field: too few frames", file=sys.stderr)
+            records = evaluate(localizer, self.beside).records
+            fitted = fitted_correction(localizer, self.mapping, records, PosePairs.of([]))
+            print(fitted.report.describe() if fitted else "correction field: too few frames", file=sys.stderr)
+            made = replace(made, correction=fitted.field if fitted else None)
         return replace(localizer, landmark_map=made)
 
     def recognizer(self, variant: Variant, minutes: float) -> Recognizer:

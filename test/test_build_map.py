@@ -20,6 +20,7 @@ from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.synthetic_room import CAMERA
 from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
+from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.mapping import geometry_kinds
@@ -95,9 +96,15 @@ def test_views_from_beside_the_path_are_trained_on_and_are_no_mapping_views(
 ) -> None:
     calibrated_on: list[int] = []
 
-    def collect(localizer: Localizer, held_out: Dataset, novel: Sequence[NovelViews], advance: Advance) -> list[Sample]:
+    def collect(
+        localizer: Localizer,
+        held_out: Dataset,
+        novel: Sequence[NovelViews],
+        clean: Sequence[FrameRecord],
+        advance: Advance,
+    ) -> list[Sample]:
         calibrated_on.extend(len(views) for views in novel)
-        return collect_samples(localizer, held_out, novel, advance)
+        return collect_samples(localizer, held_out, novel, clean, advance)
 
     monkeypatch.setattr(calibration_stage, "collect_samples", collect)
     build_map(options_in(tmp_path, novel_views=None))

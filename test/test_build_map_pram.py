@@ -30,6 +30,7 @@ from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps import read_map
 from vloc_ros.maps.names import MAPPING_FILE
+from vloc_ros.training.calibrate import AWAY_PRIOR
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.pram.options import PRAMOptions
 from vloc_ros.training.stages import feature_stage, source_stage
@@ -119,6 +120,13 @@ def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> N
     assert not {"iterations", "minutes", "novel_views"} & manifest.training.keys()
     assert not json.loads(stored.files[MAPPING_FILE])["curves"]
     localizes(made / "map", names)
+
+
+def test_covariances_grow_away_from_the_mapping_views(made: Path) -> None:
+    """Mapping frames whose neighbours are hidden say by how much."""
+    manifest = read_map(made / "map").landmark_map.manifest
+    assert manifest.calibration.away_scale not in (0.0, AWAY_PRIOR)
+    assert manifest.calibration.position_scale != 1.0
 
 
 def test_an_image_of_another_aspect_ratio_is_localized(made: Path, names: Path) -> None:

@@ -125,19 +125,47 @@ def test_confidences_are_the_frequencies_of_being_right() -> None:
         assert right[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.12)
 
 
+def with_figures(found: "calibrate.Sample", inliers: int, ratio: float = 0.8, rmse_px: float = 1.0) -> calibrate.Sample:
+    return replace(
+        found, estimate=replace(found.estimate, inliers=inliers, inlier_ratio=ratio, reprojection_rmse_px=rmse_px)
+    )
+
+
 def test_the_gate_lets_no_more_wrong_poses_pass_than_wanted() -> None:
     rng = np.random.default_rng(3)
     good = [sample(rng, 1.0) for _ in range(200)]
-    hopeless = [sample(rng, 1.0, Severity.HOPELESS) for _ in range(100)]
-    hopeless = [replace(s, estimate=replace(s.estimate, inliers=30)) for s in hopeless]
+    hopeless = [with_figures(sample(rng, 1.0, Severity.HOPELESS), int(rng.integers(5, 120))) for _ in range(100)]
     calibration = calibrate.fit_calibration(good + hopeless)
 
     def passed(rate: float) -> int:
-        least = calibrate.fit_gate(good + hopeless, calibration, rate).min_confidence
-        return sum(s.confidence(calibration) >= least for s in hopeless)
+        gate = calibrate.fit_gate(good + hopeless, calibration, rate)
+        return sum(calibrate.passes(each, gate, calibration) for each in hopeless)
 
     assert passed(0.01) <= 1
-    assert passed(0.3) <= 30
+    assert 20 < passed(0.3) <= 30
+
+
+@pytest.mark.parametrize("figures", [(20, 0.8, 1.0), (80, 0.1, 1.0), (80, 0.8, 9.0)])
+def test_wrong_poses_that_another_limit_refuses_do_not_raise_the_confidence_asked_for(
+    figures: tuple[int, float, float],
+) -> None:
+    rng = np.random.default_rng(7)
+    good = [sample(rng, 1.0) for _ in range(100)]
+    sure = [replace(each, severity=Severity.HOPELESS) for each in good]  # as confident as the good ones
+    refused = [with_figures(each, *figures) for each in sure]
+    calibration = calibrate.fit_calibration(good)
+    lenient, strict = (calibrate.fit_gate(good + wrong, calibration, 0.0) for wrong in (refused, sure))
+    assert lenient.min_confidence == GateThresholds().min_confidence < strict.min_confidence
+    assert not any(calibrate.passes(each, lenient, calibration) for each in refused)
+
+
+def test_inliers_are_asked_for_in_the_middle_between_those_of_wrong_and_of_good_poses() -> None:
+    rng = np.random.default_rng(8)
+    good = [sample(rng, 1.0) for _ in range(50)]  # 80 inliers
+    for wrong, least in ((5, 20), (20, 40), (45, 40), (90, 40)):  # from 40 on they are too near, and half is asked for
+        hopeless = [with_figures(sample(rng, 1.0, Severity.HOPELESS), wrong) for _ in range(20)]
+        assert calibrate.fit_gate(good + hopeless, Calibration(), 0.01).min_inliers == least
+    assert calibrate.fit_gate(good, Calibration(), 0.01).min_inliers == 40
 
 
 def test_too_few_good_poses_leave_the_defaults() -> None:

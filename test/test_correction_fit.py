@@ -1,6 +1,7 @@
 """Fitting a correction field: it finds smooth errors near the views, and is not kept where there is only noise."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
-from vloc_ros.geometry.transforms import from_quaternion, invert
+from vloc_ros.geometry.transforms import from_quaternion, invert, pose_distances
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods import get_method
 from vloc_ros.training import correction
-from vloc_ros.training.correction import PosePairs, fit_correction, predictions
+from vloc_ros.training.correction import CorrectionReport, PosePairs
 
 SIZES = np.repeat([0.01, 0.004], 3)  # metres, radians
 FRAMES, BLOCK = 250, 10
@@ -44,7 +45,21 @@ def make_pairs(
     true = np.stack([true_pose(row / FRAMES, place) for row, place in zip(rows, indices, strict=True)])
     steps = [smooth * smooth_error(pose) + noise * SIZES * rng.normal(size=6) for pose in true]
     estimated = np.stack([perturb(pose, -step) for pose, step in zip(true, steps, strict=True)])
-    return PosePairs(estimated, true, indices, rows // BLOCK)
+    return PosePairs(estimated, true, indices, rows // BLOCK, np.zeros(len(rows)))
+
+
+def fit_correction(mapping: PosePairs, tried: PosePairs) -> tuple[CorrectionField | None, CorrectionReport | None]:
+    fitted = correction.fit_correction(mapping, tried)
+    return (None, None) if fitted is None else (fitted.field, fitted.report)
+
+
+def predictions(field: CorrectionField, pairs: PosePairs) -> np.ndarray:
+    """The steps of a map's field, place by place as a map has them."""
+    steps = np.zeros((len(pairs), 6))
+    for place in np.unique(pairs.places):
+        views, rows = field.places == place, np.flatnonzero(pairs.places == place)
+        steps[rows] = [field[views].step(pose) for pose in pairs.estimated[rows]]
+    return steps
 
 
 def split() -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +113,7 @@ def test_wrong_poses_do_no_harm() -> None:
     estimated = pairs.estimated.copy()
     for row in np.flatnonzero(wrong):
         estimated[row] = perturb(estimated[row], rng.normal(0, rng.choice([0.05, 1.0]), 6))
-    bad = PosePairs(estimated, pairs.true, pairs.places, pairs.blocks)
+    bad = replace(pairs, estimated=estimated)
     (without, _), (with_bad, _) = fit_correction(pairs[~wrong], queries), fit_correction(bad, queries)
     assert (np.median(errors(queries, with_bad), axis=0) < 1.1 * np.median(errors(queries, without), axis=0)).all()
 
@@ -168,17 +183,39 @@ def test_a_map_gets_its_field_from_its_own_frames(monkeypatch: pytest.MonkeyPatc
     learned: Any = Frames(make_pairs(rng, mapping))
     asked: Any = Frames(make_pairs(rng, held_out))
     localizer: Any = Localizer(make_map(), get_method("vsnet"), {})
+    records = evaluated(localizer, asked, lambda done, of: None).records
     steps = list[tuple[int, int]]()
-    found, report = correction.with_correction(localizer, learned, asked, lambda done, of: steps.append((done, of)))
-    assert report is not None
-    assert report.kept
-    assert found.correction is not None
-    assert found.manifest is localizer.landmark_map.manifest
-    assert steps[-1] == (250, 250)
+    fitted = correction.fitted_correction(
+        localizer, learned, records, PosePairs.of([]), lambda *done: steps.append(done)
+    )
+    assert fitted is not None
+    assert fitted.report.kept
+    assert fitted.field is not None
+    assert steps[-1] == (200, 200)
     assert steps == sorted(steps)
-    assert set(report.figures()) >= {"kept", "median_translation_m_with", "median_translation_m_without"}
-    few: Any = Frames(make_pairs(rng, held_out[:9]))
-    assert correction.with_correction(localizer, learned, few) == (localizer.landmark_map, None)
+    assert set(fitted.report.figures()) >= {"kept", "median_translation_m_with", "median_translation_m_without"}
+    assert correction.fitted_correction(localizer, learned, records[:9], PosePairs.of([])) is None
+
+
+def test_frames_with_hidden_views_stand_in_for_held_out_ones() -> None:
+    """Where too few are held out; and a field says the same of them as one that was never told of the hidden views."""
+    rng, (mapping, held_out) = np.random.default_rng(10), split()
+    learned, beside = make_pairs(rng, mapping), make_pairs(rng, held_out)
+    hidden = replace(beside, hidden=rng.uniform(0.05, 0.3, len(beside)))
+    fitted = correction.fit_correction(learned, hidden)
+    assert fitted is not None
+    assert fitted.report.kept
+    found = fitted.steps(hidden)
+    process = fitted.process
+    for row in range(0, len(hidden), 7):
+        metres, radians = pose_distances(process.pairs.true, hidden.true[row])
+        far = metres + radians >= hidden.hidden[row]
+        pairs = process.pairs[far]
+        noise = process.inverse  # of all: its covariance without some is that of the others
+        covariance = np.linalg.inv(noise)[np.ix_(far, far)]
+        told = process.kernel(*pose_distances(pairs.true, hidden.estimated[row])) @ np.linalg.inv(covariance)
+        np.testing.assert_allclose(found[row], fitted.gain * told @ pairs.steps, atol=1e-9)
+    assert (far.sum() < len(far)) or hidden.hidden[row] < 0.06
 
 
 def test_a_field_has_no_more_views_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +224,9 @@ def test_a_field_has_no_more_views_than_it_may(monkeypatch: pytest.MonkeyPatch) 
     rng, (mapping, held_out) = np.random.default_rng(8), split()
     learned: Any = Frames(make_pairs(rng, mapping))
     asked: Any = Frames(make_pairs(rng, held_out))
-    found, _ = correction.with_correction(Localizer(make_map(), get_method("vsnet"), {}), learned, asked)
-    assert found.correction is not None
-    assert 50 < len(found.correction) <= 100
+    localizer = Localizer(make_map(), get_method("vsnet"), {})
+    records = evaluated(localizer, asked, lambda done, of: None).records
+    fitted = correction.fitted_correction(localizer, learned, records, PosePairs.of([]))
+    assert fitted is not None
+    assert fitted.field is not None
+    assert 50 < len(fitted.field) <= 100

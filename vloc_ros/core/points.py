@@ -1,6 +1,6 @@
 """Points of a map that can be matched with the key points of an image by their descriptors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -56,6 +56,9 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Points":
+        return Points(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
     @cached_property
     def unit_descriptors(self) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from vloc_ros.errors import ConfigError
 Rgb = NDArray[np.uint8]
 Degradation = Callable[[Rgb, np.random.Generator], Rgb]
 
+CLEAN = "none"  # the name of no corruption at all
 TILES = 4  # a shuffled image has so many rows and columns
 
 
@@ -88,7 +89,7 @@ class Corruption:
 
 
 def _corruptions() -> Iterator[Corruption]:
-    yield Corruption("none", Severity.COMMON, lambda image, rng: image)
+    yield Corruption(CLEAN, Severity.COMMON, lambda image, rng: image)
     for severity, ratios in {Severity.COMMON: (0.3, 0.5), Severity.EXTREME: (0.7,)}.items():
         for ratio in ratios:
             yield Corruption(f"occluded_{ratio:.0%}", severity, partial(noise_block, ratio=ratio))
@@ -113,6 +114,10 @@ class Corrupted(DatasetWrapper):
     seed: int = 0
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
-        frame = self.parent.frame(index, depth=depth)
-        rgb = self.degrade(frame.image.rgb, np.random.default_rng((self.seed, index)))
-        return replace(frame, image=replace(frame.image, rgb=rgb))
+        return corrupted_frame(self.parent.frame(index, depth=depth), self.degrade, index, self.seed)
+
+
+def corrupted_frame(frame: Frame, degrade: Degradation, index: int, seed: int = 0) -> Frame:
+    """The frame number `index` of a data set with its image degraded, the same way for the same `seed`."""
+    rgb = degrade(frame.image.rgb, np.random.default_rng((seed, index)))
+    return replace(frame, image=replace(frame.image, rgb=rgb))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES, SIFT, SIFT_DIMENSIONS, FeatureSpec
+from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.camera import Camera
@@ -52,6 +53,14 @@ class FeatureCache:
         return KeyPoints(
             self.pixels[index, :n].astype(np.float64), np.array(self.scores[index, :n]), descriptors / lengths
         )
+
+    def tensors(self, index: int, key_points: int) -> Tensors:
+        """The same of so many of them, the best ones, as an extractor would give them."""
+        scores = np.array(self.scores[index, :key_points])
+        descriptors = self.descriptors[index, :key_points].astype(np.float32)
+        lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+        descriptors /= np.where(lengths > 0, lengths, np.float32(1))
+        return {KEY_POINTS: np.array(self.pixels[index, :key_points]), SCORES: scores, DESCRIPTORS: descriptors}
 
     def depth(self, index: int) -> NDArray[np.float64]:
         """Depths (N,) at the key points of a frame, metres, 0 where they are not known."""

@@ -67,10 +67,15 @@ def observations_of(tracks: Tracks, features: FrameFeatures) -> Observations:
     """The key points of tracks."""
     rows = tracks.rows
     depths = features.depths[rows]
-    weights = np.where(depths > 0, DEPTH_WEIGHT / (DEPTH_SIGMA + DISPARITY_SIGMA * depths**2), 0.0)
     return Observations(
-        tracks.starts, features.frames[rows], rows, features.pixels[rows], depths, weights, features.intrinsics
-    )
+        tracks.starts, features.frames[rows], rows, features.pixels[rows], depths, depth_weights(depths),
+        features.intrinsics,
+    )  # fmt: skip
+
+
+def depth_weights(depths: Float) -> Float:
+    """(O,) as `Observations.weights`, of depths (O,)."""
+    return np.where(depths > 0, DEPTH_WEIGHT / (DEPTH_SIGMA + DISPARITY_SIGMA * depths**2), 0.0)
 
 
 @compiled(error_model="numpy")

@@ -26,7 +26,9 @@ def select_points(
     `medoid` the observation that is nearest to all others (PRAM, equation 3)."""
     chosen = chosen_points(reconstruction, count)
     descriptors = point_descriptors(reconstruction, features, chosen, medoid=medoid)
-    directions, distances = _viewing(reconstruction)
+    directions, distances = viewing(
+        reconstruction.frames, reconstruction.points, reconstruction.positions, reconstruction.map_from_camera
+    )
     return Points(
         positions=reconstruction.positions[chosen],
         descriptors=quantized(descriptors) if dtype is np.int8 else descriptors.astype(np.float16),
@@ -111,19 +113,19 @@ def _nearest_to_all(
     return nearest
 
 
-def _viewing(reconstruction: Reconstruction) -> tuple[Float, Float]:
-    """Mean unit directions (P, 3) to where points were seen from, and the least and greatest distances (P, 2)."""
-    offsets = reconstruction.map_from_camera[reconstruction.frames, :3, 3]
-    offsets = offsets - reconstruction.positions[reconstruction.points]
+def viewing(
+    frames: NDArray[np.int32], points: NDArray[np.integer], positions: Float, map_from_camera: Float
+) -> tuple[Float, Float]:
+    """Mean unit directions (P, 3) to where points at `positions` (P, 3) were seen from, and the least and greatest
+    distances (P, 2): observation o is of the point points[o] in the frame frames[o], at map_from_camera (F, 4, 4)."""
+    offsets = map_from_camera[frames, :3, 3] - positions[points]
     away = np.linalg.norm(offsets, axis=1)
-    total = len(reconstruction)
-    directions: Float = np.stack(
-        [np.bincount(reconstruction.points, column / away, minlength=total) for column in offsets.T], axis=1
-    )
+    total = len(positions)
+    directions: Float = np.stack([np.bincount(points, column / away, minlength=total) for column in offsets.T], axis=1)
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     directions = np.where(lengths > 1e-6, directions / np.maximum(lengths, 1e-6), (0.0, 0.0, 1.0))
     nearest: Float = np.full(total, np.inf)
     farthest: Float = np.zeros(total)
-    np.minimum.at(nearest, reconstruction.points, away)
-    np.maximum.at(farthest, reconstruction.points, away)
+    np.minimum.at(nearest, points, away)
+    np.maximum.at(farthest, points, away)
     return directions, np.column_stack([nearest, farthest])

@@ -1,7 +1,7 @@
 """What held-out frames, good ones, degraded ones and views from beside them, say of how far poses can be believed."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,17 +13,21 @@ from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.nearest_view import distance_to_nearest_view
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
-from vloc_ros.evaluation.corruptions import CORRUPTIONS, Corrupted, Severity
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.evaluation.corruptions import CLEAN, CORRUPTIONS, Corrupted, Severity, corrupted_frame, mirrored
 from vloc_ros.evaluation.evaluate import evaluate, evaluate_frames
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
-from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector, pose_error
+from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.progress import Advance, no_advance
+from vloc_ros.training.correction import FittedCorrection, PosePairs
 
 OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8
+MIRRORED = 80  # mapping frames of a map of points
 MARGIN = 2.0  # the robot will see views worse than those held out
 FEWEST_POSES = 10  # to fit a calibration to
 # Of Student's t: a few bad poses do not widen the covariance of all, and where there are none it errs on the wide side
@@ -39,13 +43,17 @@ RIDGE = 1.0  # keeps the confidence sober where held-out frames separate perfect
 @dataclass(frozen=True)
 class Sample:
     """A pose from one image through one corruption, as solved: neither calibrated nor gated. `view_distance`: that of
-    NearestView. `novel`: of a view from beside the path, not of a frame."""
+    NearestView. `novel`: of a view from beside the path, or of one without the mapping views near it. `place`: the
+    number of the true one; `hidden` and `block`: as PosePairs has them."""
 
     estimate: Estimated
     true_map_from_camera: NDArray[np.float64]
     severity: Severity
     view_distance: float
     novel: bool
+    place: int = 0
+    hidden: float = 0.0
+    block: int = 0
 
     def calibrated_covariance(self, calibration: Calibration) -> NDArray[np.float64]:
         """(6, 6), as at run time."""
@@ -65,30 +73,96 @@ class Sample:
 
 
 def collect_samples(
-    localizer: Localizer, held_out: Dataset, novel: Sequence[NovelViews], advance: Advance = no_advance
+    localizer: Localizer,
+    held_out: Dataset,
+    novel: Sequence[NovelViews],
+    clean: Sequence[FrameRecord],
+    advance: Advance = no_advance,
 ) -> list[Sample]:
-    """Localize every held-out frame through every corruption, and the novel views beside them, with a map that has
-    neither calibration nor gate."""
-    samples: list[Sample] = []
-    steps = len(CORRUPTIONS) + len(novel)
-    for done, corruption in enumerate(CORRUPTIONS, start=1):
-        records = evaluate(localizer, Corrupted(held_out, corruption.degrade)).records
-        samples.extend(_samples(records, corruption.severity, localizer.landmark_map, novel=False))
-        advance(done, steps)
-    for done, views in enumerate(novel, start=len(CORRUPTIONS) + 1):
-        records = evaluate_frames(localizer, (views.frame(number) for number in range(len(views)))).records
-        samples.extend(_samples(records, Severity.COMMON, localizer.landmark_map, novel=True))
-        advance(done, steps)
+    """What a map with neither calibration nor gate says of held-out frames, `clean` as they are and then through every
+    corruption, and of the novel views beside them. Every image is decoded once."""
+    corruptions = [corruption for corruption in CORRUPTIONS if corruption.name != CLEAN]
+    severities = [corruption.severity for corruption in corruptions] * len(held_out)
+    frames = (
+        corrupted_frame(frame, corruption.degrade, index)
+        for index in range(len(held_out))
+        for frame in (held_out.frame(index),)
+        for corruption in corruptions
+    )
+    count = len(severities) + sum(map(len, novel))
+
+    def told(before: int) -> Callable[[int], object]:
+        return lambda done: advance(before + done, count)
+
+    records = evaluate_frames(localizer, frames, told(0)).records
+    samples = _samples(clean, [Severity.COMMON] * len(clean), localizer.landmark_map, novel=False)
+    samples += _samples(records, severities, localizer.landmark_map, novel=False)
+    before = len(severities)
+    for views in novel:
+        rendered = (views.frame(number) for number in range(len(views)))
+        found = evaluate_frames(localizer, rendered, told(before)).records
+        samples += _samples(found, [Severity.COMMON] * len(found), localizer.landmark_map, novel=True)
+        before += len(views)
     return samples
 
 
+def hopeless_samples(localizer: Localizer, mapping: Dataset, advance: Advance = no_advance) -> list[Sample]:
+    """The same of MIRRORED mapping frames. A share of wrong poses cannot be told from fewer than a hundred."""
+    rows = np.unique(np.linspace(0, len(mapping) - 1, min(MIRRORED, len(mapping))).round().astype(int)).tolist()
+    records = evaluate(localizer, Corrupted(Subset(mapping, rows), mirrored), advance).records
+    return _samples(records, [Severity.HOPELESS] * len(records), localizer.landmark_map, novel=False)
+
+
 def _samples(
-    records: Sequence[FrameRecord], severity: Severity, landmark_map: LandmarkMap, novel: bool
-) -> Iterator[Sample]:
-    for record in records:
-        if record.solved is not None:
-            view_distance = distance_to_nearest_view(landmark_map.views_of(record.place), record.solved.map_from_camera)
-            yield Sample(record.solved, record.true_map_from_camera, severity, view_distance, novel)
+    records: Sequence[FrameRecord], severities: Sequence[Severity], landmark_map: LandmarkMap, novel: bool
+) -> list[Sample]:
+    return [
+        sample_of(record.solved, record.true_map_from_camera, record.true_place, landmark_map, severity, novel=novel)
+        for record, severity in zip(records, severities, strict=True)
+        if record.solved is not None
+    ]
+
+
+def sample_of(
+    solved: Estimated,
+    true_map_from_camera: NDArray[np.float64],
+    true_place: str | None,
+    landmark_map: LandmarkMap,
+    severity: Severity = Severity.COMMON,
+    *,
+    novel: bool,
+    hidden: float = 0.0,
+    block: int = 0,
+) -> Sample:
+    """A pose as a map gave it."""
+    place = landmark_map.manifest.require_index(true_place)
+    view_distance = distance_to_nearest_view(landmark_map.views_of(true_place), solved.map_from_camera)
+    return Sample(solved, true_map_from_camera, severity, view_distance, novel, place, hidden, block)
+
+
+def pairs_of(samples: Sequence[Sample]) -> PosePairs:
+    """Of the samples in the right place."""
+    return PosePairs.of(
+        [
+            (each.estimate.map_from_camera, each.true_map_from_camera, each.place, each.block, each.hidden)
+            for each in samples
+            if each.estimate.error.in_right_place
+        ]
+    )
+
+
+def corrected_samples(samples: Sequence[Sample], fitted: FittedCorrection | None) -> list[Sample]:
+    """The same as the map's field, if it has one, corrects them, without the views that are hidden from them."""
+    if fitted is None:
+        return list(samples)
+    steps = iter(fitted.steps(pairs_of(samples)))
+    return [_moved(each, next(steps)) if each.estimate.error.in_right_place else each for each in samples]
+
+
+def _moved(sample: Sample, step: NDArray[np.float64]) -> Sample:
+    pose = perturb(sample.estimate.map_from_camera, step)
+    error = pose_error(pose, sample.true_map_from_camera)
+    return replace(sample, estimate=replace(sample.estimate, map_from_camera=pose, error=error))
 
 
 def fit_calibration(samples: Sequence[Sample]) -> Calibration:
@@ -100,26 +174,58 @@ def fit_calibration(samples: Sequence[Sample]) -> Calibration:
 
 
 def fit_gate(samples: Sequence[Sample], calibration: Calibration, false_positive_rate: float) -> GateThresholds:
-    """Thresholds that accept at most this share of the samples that are wrong.
+    """Thresholds that together accept at most this share of the samples that are wrong.
 
-    The confidence decides. The other limits are the good poses' weakest figures with a margin: what lies far beyond
-    everything that was ever seen is not believed, whatever the confidence says of it.
+    The other limits come first: the good poses' weakest figures with a margin, because what lies far beyond everything
+    that was ever seen is not believed, whatever the confidence says of it. The confidence decides between the poses
+    that pass them.
     """
     good = [sample.estimate for sample in samples if sample.good]
     if len(good) < FEWEST_POSES:
         return GateThresholds()
-
-    def percentile(figure: Callable[[Estimated], float], q: float) -> float:
-        return float(np.percentile([figure(estimate) for estimate in good], q))
-
-    wrong = [sample.confidence(calibration) for sample in samples if sample.wrong]
-    least = float(np.quantile(wrong, 1 - false_positive_rate, method="higher")) if wrong else 0.0
-    return GateThresholds(
-        min_inliers=max(FEWEST_INLIERS, math.floor(percentile(lambda e: e.inliers, 1) / MARGIN)),
-        min_inlier_ratio=round(percentile(lambda e: e.inlier_ratio, 1) / MARGIN, 3),
-        max_reprojection_rmse_px=round(MARGIN * percentile(lambda e: e.reprojection_rmse_px, 99), 3),
-        min_confidence=max(GateThresholds().min_confidence, math.ceil(1000 * least) / 1000),
+    wrong = [sample for sample in samples if sample.wrong]
+    limits = GateThresholds(
+        min_inliers=_least_inliers(good, [sample.estimate for sample in wrong], false_positive_rate),
+        min_inlier_ratio=_least_ratio(_percentile([each.inlier_ratio for each in good], 1)),
+        max_reprojection_rmse_px=round(MARGIN * _percentile([each.reprojection_rmse_px for each in good], 99), 3),
+        min_confidence=0.0,
     )
+    passing = sorted(
+        (each.confidence(calibration) for each in wrong if passes(each, limits, calibration)), reverse=True
+    )
+    allowed = math.floor(false_positive_rate * len(wrong))
+    least = (math.floor(1000 * passing[allowed]) + 1) / 1000 if len(passing) > allowed else 0.0
+    return replace(limits, min_confidence=min(1.0, max(GateThresholds().min_confidence, least)))
+
+
+def passes(sample: Sample, gate: GateThresholds, calibration: Calibration) -> bool:
+    """Whether the gate would believe the pose, wherever it is."""
+    estimate = sample.estimate
+    return (
+        estimate.inliers >= gate.min_inliers
+        and estimate.inlier_ratio >= gate.min_inlier_ratio
+        and estimate.reprojection_rmse_px <= gate.max_reprojection_rmse_px
+        and sample.confidence(calibration) >= gate.min_confidence
+    )
+
+
+def _least_inliers(good: Sequence[Estimated], wrong: Sequence[Estimated], false_positive_rate: float) -> int:
+    """Where nearly all wrong poses have far fewer inliers than nearly all good ones, in the middle: as many times what
+    the former have as the latter have of it. Else the number alone cannot decide, and only what has far fewer than
+    good poses is refused for it."""
+    fewest = _percentile([each.inliers for each in good], 1)
+    most = _percentile([each.inliers for each in wrong], 100 * (1 - false_positive_rate)) if wrong else fewest
+    least = math.sqrt(fewest * most) if MARGIN * most <= fewest else fewest / MARGIN
+    return max(FEWEST_INLIERS, math.floor(least))
+
+
+def _least_ratio(weakest: float) -> float:
+    """The inlier ratio at which there are MARGIN times as many outliers for each inlier."""
+    return round(weakest / (weakest + MARGIN * (1 - weakest)), 3)
+
+
+def _percentile(figures: Sequence[float], q: float) -> float:
+    return float(np.percentile(figures, q))
 
 
 def _fit_covariance(samples: Sequence[Sample]) -> Calibration:

@@ -7,7 +7,7 @@ frames see nearly the same, so that nothing is ever measured with a field of the
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
 
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.correction import CorrectionField, CorrectionKernel
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import evaluate
@@ -44,18 +43,38 @@ LEAST_GAIN = 0.05  # share of the error that a field has to take away to be wort
 @dataclass(frozen=True, eq=False)
 class PosePairs:
     """Where a map placed N frames, `estimated` (N, 4, 4), and where they were, `true` (N, 4, 4); their `places` (N,),
-    and `blocks` (N,): frames that follow each other have the same."""
+    and `blocks` (N,): frames that follow each other have the same. `hidden` (N,): mapping views nearer than that (as
+    `NearestView.view_distance`) were as if they had never been taken."""
 
     estimated: Float
     true: Float
     places: NDArray[np.int32]
     blocks: NDArray[np.int64]
+    hidden: Float
+
+    @staticmethod
+    def of(rows: Sequence[tuple[Float, Float, int, int, float]]) -> "PosePairs":
+        """Of (estimated, true, place, block, hidden) of each."""
+        estimated, true, places, blocks, hidden = zip(*rows, strict=True) if rows else ((),) * 5
+        return PosePairs(
+            np.array(estimated).reshape(-1, 4, 4),
+            np.array(true).reshape(-1, 4, 4),
+            np.array(places, dtype=np.int32),
+            np.array(blocks, dtype=np.int64),
+            np.array(hidden, dtype=np.float64),
+        )
 
     def __len__(self) -> int:
         return len(self.estimated)
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> "PosePairs":
-        return PosePairs(self.estimated[rows], self.true[rows], self.places[rows], self.blocks[rows])
+        return PosePairs(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def and_these(self, others: "PosePairs") -> "PosePairs":
+        """Both, with blocks that differ."""
+        shifted = replace(others, blocks=others.blocks + 1 + self.blocks.max(initial=0))
+        parts = ((getattr(self, each.name), getattr(shifted, each.name)) for each in fields(self))
+        return PosePairs(*(np.concatenate(pair) for pair in parts))
 
     @cached_property
     def steps(self) -> Float:
@@ -100,69 +119,71 @@ class CorrectionReport:
         )
 
 
-def with_correction(
-    localizer: Localizer, mapping: Dataset, held_out: Dataset, advance: Advance = no_advance
-) -> tuple[LandmarkMap, CorrectionReport | None]:
-    """The localizer's map, which has neither calibration nor gate, with a correction field if that helps held-out
-    frames. As many `mapping` frames as the field may have views are localized, and all that are held out; no mapping
-    frame where these are too few to tell."""
-    rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
-    count = len(held_out) + len(rows)
-    landmark_map = localizer.landmark_map
+@dataclass(frozen=True, eq=False)
+class FittedCorrection:
+    """What the errors of mapping frames say of those of others, times `gain`."""
 
-    def pairs(frames: Dataset, blocks: NDArray[np.int64], before: int) -> PosePairs:
-        evaluation = evaluate(localizer, frames, lambda done, _: advance(before + done, count))
-        return _pairs_of(evaluation.records, blocks, landmark_map.manifest)
+    process: "_Process"
+    gain: float
+    report: CorrectionReport
 
-    tried = pairs(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, 0)
+    @cached_property
+    def field(self) -> CorrectionField | None:
+        """The map's, if it helps."""
+        if not self.report.kept:
+            return None
+        field = self.process.field()
+        return replace(field, coefficients=self.gain * field.coefficients)
+
+    def steps(self, pairs: PosePairs) -> Float:
+        """The steps (N, 6) by which it moves the estimated poses, without the views that are hidden from each."""
+        return self.gain * self.process.predictions(pairs) if self.report.kept else np.zeros((len(pairs), 6))
+
+
+def fitted_correction(
+    localizer: Localizer,
+    mapping: Dataset,
+    held_out: Sequence[FrameRecord],
+    hidden: PosePairs,
+    advance: Advance = no_advance,
+) -> FittedCorrection | None:
+    """What a localizer with neither calibration, gate nor field says of as many `mapping` frames as the field may have
+    views, measured on what it said of those that were held out and of frames with `hidden` views around them,
+    if there are any. None, and no mapping frame is localized, where these are too few to tell."""
+    manifest = localizer.landmark_map.manifest
+    tried = _pairs_of(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, manifest).and_these(hidden)
     if len(tried.not_wrong()) < FEWEST_HELD_OUT:
-        return landmark_map, None
-    learned = pairs(Subset(mapping, rows), np.array(rows) // BLOCK, len(held_out))
-    field, report = fit_correction(learned, tried)
-    return replace(landmark_map, correction=field), report
+        return None
+    rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
+    records = evaluate(localizer, Subset(mapping, rows), advance).records
+    return fit_correction(_pairs_of(records, np.array(rows) // BLOCK, manifest), tried)
 
 
 def _pairs_of(records: Sequence[FrameRecord], blocks: NDArray[np.int64], manifest: Manifest) -> PosePairs:
     """Of those that were placed, and in the right one of several places."""
-    found = [
-        (record.solved.map_from_camera, record.true_map_from_camera, manifest.require_index(record.true_place), block)
-        for record, block in zip(records, blocks.tolist(), strict=True)
-        if record.solved is not None and record.solved.error.in_right_place
-    ]
-    estimated, true, places, own = zip(*found, strict=True) if found else ((),) * 4
-    return PosePairs(
-        np.array(estimated).reshape(-1, 4, 4),
-        np.array(true).reshape(-1, 4, 4),
-        np.array(places, dtype=np.int32),
-        np.array(own, dtype=np.int64),
+    return PosePairs.of(
+        [
+            (record.solved.map_from_camera, record.true_map_from_camera, manifest.require_index(place), block, 0.0)
+            for record, block in zip(records, blocks.tolist(), strict=True)
+            for place in (record.true_place,)
+            if record.solved is not None and record.solved.error.in_right_place
+        ]
     )
 
 
-def fit_correction(mapping: PosePairs, held_out: PosePairs) -> tuple[CorrectionField | None, CorrectionReport | None]:
-    """The field that moves the held-out poses nearest to the truth, from the errors of those of mapping frames; None
-    unless it helps both them and mapping frames whose block is left out. No report where there are too few poses to
-    tell."""
-    mapping, held_out = mapping.not_wrong(), held_out.not_wrong()
-    if len(mapping) < FEWEST_VIEWS or len(held_out) < FEWEST_HELD_OUT:
-        return None, None
+def fit_correction(mapping: PosePairs, tried: PosePairs) -> FittedCorrection | None:
+    """The field that moves the poses `tried` nearest to the truth, from the errors of those of mapping frames; it is
+    kept if it helps both them and mapping frames whose block is left out. None where there are too few poses to tell.
+    """
+    mapping, tried = mapping.not_wrong(), tried.not_wrong()
+    if len(mapping) < FEWEST_VIEWS or len(tried) < FEWEST_HELD_OUT:
+        return None
     process = _likeliest(mapping[_agreeing(mapping)])
-    field = process.field()
-    steps, found, units = held_out.steps, predictions(field, held_out), _units(held_out.steps)
+    steps, found, units = tried.steps, process.predictions(tried), _units(tried.steps)
     gain = min(GAINS, key=lambda gain: float(_sizes(steps - gain * found, units).mean()))
     left = steps - gain * found
-    kept = process.tells() and _is_less(_sizes(left, units), _sizes(steps, units), held_out.blocks)
-    report = CorrectionReport(kept, len(steps), *_medians(steps), *_medians(left))
-    return (replace(field, coefficients=gain * field.coefficients) if kept else None), report
-
-
-def predictions(field: CorrectionField, pairs: PosePairs) -> Float:
-    """The steps (N, 6) by which the field would move the estimated poses."""
-    steps = np.zeros((len(pairs), 6))
-    for place in np.unique(pairs.places):
-        views, rows = field.places == place, np.flatnonzero(pairs.places == place)
-        if views.any():
-            steps[rows] = [field[views].step(pose) for pose in pairs.estimated[rows]]
-    return steps
+    kept = process.tells() and _is_less(_sizes(left, units), _sizes(steps, units), tried.blocks)
+    return FittedCorrection(process, gain, CorrectionReport(kept, len(steps), *_medians(steps), *_medians(left)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +200,39 @@ class _Process:
         inverse: Float = np.linalg.inv(kernel(*apart) + noise * np.eye(len(pairs))).astype(np.float64)
         return _Process(pairs, kernel, inverse)
 
+    @cached_property
+    def coefficients(self) -> Float:
+        """(N, 6) of the mean: see CorrectionField."""
+        return self.inverse @ self.pairs.steps
+
     def field(self) -> CorrectionField:
-        return CorrectionField(self.pairs.true, self.inverse @ self.pairs.steps, self.pairs.places, self.kernel)
+        return CorrectionField(self.pairs.true, self.coefficients, self.pairs.places, self.kernel)
+
+    def predictions(self, asked: PosePairs) -> Float:
+        """The steps (M, 6) of the estimated poses asked for, as the pairs say that are not hidden from each."""
+        steps = np.zeros((len(asked), 6))
+        for row, (estimated, true, place, hidden) in enumerate(
+            zip(asked.estimated, asked.true, asked.places, asked.hidden, strict=True)
+        ):
+            here = self.pairs.places == place
+            near = here & (sum(pose_distances(self.pairs.true, true)) < hidden)
+            coefficients = self._coefficients_without(near)
+            steps[row] = (here * self.kernel(*pose_distances(self.pairs.true, estimated))) @ coefficients
+        return steps
+
+    def _coefficients_without(self, rows: NDArray[np.bool_]) -> Float:
+        """(N, 6) as if these pairs (N,) were not known: Q s less Q_:R Q_RR^-1 (Q s)_R, by the inverse of a part."""
+        if not rows.any():
+            return self.coefficients
+        part = np.linalg.solve(self.inverse[np.ix_(rows, rows)], self.coefficients[rows])
+        without: Float = self.coefficients - self.inverse[:, rows] @ part
+        without[rows] = 0.0  # what is left of them is rounding
+        return without
 
     def left_out(self, groups: NDArray[np.int64]) -> Float:
         """What (N, 6) is left of the steps when each is predicted from those of other groups (N,) only: Q_GG^-1 (Q s)_G
         with Q the inverse covariance (Rasmussen and Williams 2006, equation 5.12, for groups)."""
-        coefficients = self.inverse @ self.pairs.steps
+        coefficients = self.coefficients
         left = np.empty_like(coefficients)
         for group in np.unique(groups):
             rows = np.flatnonzero(groups == group)

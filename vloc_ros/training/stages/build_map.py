@@ -23,7 +23,7 @@ from vloc_ros.training.stages.calibration_stage import CalibrationStage
 from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
-from vloc_ros.training.stages.point_map import point_map
+from vloc_ros.training.stages.point_map import hidden_views, point_map
 from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
 from vloc_ros.training.stages.region_stage import RegionStage
 from vloc_ros.training.stages.sample_stage import (
@@ -145,5 +145,8 @@ def sparse_map(
     summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
     if trained is not None:
         summary |= trained.summary()
-    calibration, mapping, held_out = calibration_settings(options), sources.training, opened.held_out
-    work.run(CalibrationStage(calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS))
+    hidden = hidden_views(uncalibrated, sources, geometry)
+    calibration, mapping, held_out = calibration_settings(options), hidden.frames, opened.held_out
+    work.run(
+        CalibrationStage(calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS, hidden)
+    )

@@ -20,9 +20,19 @@ from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.accuracy import accuracy_of, describe
-from vloc_ros.training.calibrate import collect_samples, fit_calibration, fit_gate
-from vloc_ros.training.correction import with_correction
+from vloc_ros.training.cached_frames import reading_caches
+from vloc_ros.training.calibrate import (
+    Sample,
+    collect_samples,
+    corrected_samples,
+    fit_calibration,
+    fit_gate,
+    hopeless_samples,
+    pairs_of,
+)
+from vloc_ros.training.correction import fitted_correction
 from vloc_ros.training.curves import read_curves
+from vloc_ros.training.hidden_samples import HiddenViews
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.stages.export_stage import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
@@ -37,7 +47,8 @@ Accuracy = Mapping[str, float]
 class CalibrationStage(Stage[Accuracy]):
     """Fits the correction field on mapping frames, calibration and gate on held-out frames and on novel views from
     beside them, measures, and writes the map, which is `uncalibrated` until then. `summary`: what the map tells of how
-    it was made; `logs`: where in the work directory the curves of its training are, if there are any."""
+    it was made; `logs`: where in the work directory the curves of its training are, if there are any; `hidden`: of
+    a map of points, with `mapping` frames whose key points are known."""
 
     settings: CalibrationSettings
     uncalibrated: LandmarkMap
@@ -47,6 +58,7 @@ class CalibrationStage(Stage[Accuracy]):
     novel_views: Sequence[NovelViews]
     summary: Mapping[str, Any]
     logs: str = LOGS
+    hidden: HiddenViews | None = None
 
     name = "calibration"
 
@@ -57,17 +69,23 @@ class CalibrationStage(Stage[Accuracy]):
         models, held_out = self.uncalibrated.manifest.models, self.held_out
         method = get_method(self.uncalibrated.manifest.method)
         sessions = open_sessions(self.networks, models, SessionOptions("onnxruntime"))
+        as_made = Localizer(self.uncalibrated, method, sessions)
+        clean = evaluate(as_made, held_out).records
+        hidden = self._hidden_samples(as_made, progress)
         with progress.bar("correction") as advance:
-            as_made = Localizer(self.uncalibrated, method, sessions)
-            found, correction = with_correction(as_made, self.mapping, held_out, advance)
-        if correction is not None:
-            progress.say(correction.describe())
+            reading = as_made if self.hidden is None else reading_caches(as_made)
+            fitted = fitted_correction(reading, self.mapping, clean, pairs_of(hidden), advance)
+        if fitted is not None:
+            progress.say(fitted.report.describe())
         with progress.bar("calibration") as advance:
-            # Without the field, which was chosen on these frames: elsewhere it leaves more of the errors than here.
-            samples = collect_samples(as_made, held_out, self.novel_views, advance)
+            samples = collect_samples(as_made, held_out, self.novel_views, clean, advance)
+        if self.hidden is not None:
+            # Else without the field: chosen on frames between others, it leaves more of the errors elsewhere.
+            samples = corrected_samples(samples + hidden + self._mirrored_samples(as_made, progress), fitted)
         calibration = fit_calibration(samples)
         gate = fit_gate(samples, calibration, self.settings.false_positive_rate)
-        gated = replace(found, manifest=replace(found.manifest, calibration=calibration, gate=gate))
+        calibrated = replace(self.uncalibrated.manifest, calibration=calibration, gate=gate)
+        gated = replace(self.uncalibrated, correction=fitted.field if fitted else None, manifest=calibrated)
         localizer = Localizer(gated, method, sessions)
         evaluation = evaluate(localizer, held_out)
         accuracy = accuracy_of(evaluation)
@@ -76,7 +94,7 @@ class CalibrationStage(Stage[Accuracy]):
             accuracy={
                 "held_out_frames": len(held_out),
                 **accuracy,
-                **({"correction": correction.figures()} if correction else {}),
+                **({"correction": fitted.report.figures()} if fitted else {}),
             },
             training={**gated.manifest.training, **self.summary},
         )
@@ -89,6 +107,18 @@ class CalibrationStage(Stage[Accuracy]):
         result = {"map": self._written(), "accuracy": accuracy}
         write_text(directory / RESULT, json.dumps(result, indent=1) + "\n")
         return accuracy
+
+    def _hidden_samples(self, as_made: Localizer, progress: Progress) -> list[Sample]:
+        if self.hidden is None:
+            return []
+        with progress.bar("hidden views") as advance:
+            return self.hidden.samples(as_made, advance)
+
+    def _mirrored_samples(self, as_made: Localizer, progress: Progress) -> list[Sample]:
+        if self.hidden is None:
+            return []
+        with progress.bar("mirrored") as advance:
+            return hopeless_samples(as_made, self.hidden.frames.parent, advance)
 
     def _written(self) -> str:
         return content_of(self.settings.out / MANIFEST_FILE)

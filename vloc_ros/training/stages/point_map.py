@@ -11,12 +11,15 @@ from vloc_ros.core.grey import BOTH, IMAGES
 from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.model_spec import ModelSpec, Role
 from vloc_ros.core.types import LandmarkMap
+from vloc_ros.mapping.hidden_views import observed_points
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.methods.pram.method import RECOGNIZER
 from vloc_ros.methods.pram.recognition import recognizer_spec
+from vloc_ros.training.cached_frames import CachedFrames
 from vloc_ros.training.calibrate import OPEN_GATE
+from vloc_ros.training.hidden_samples import HiddenViews
 from vloc_ros.training.method_options import SparseOptions
 from vloc_ros.training.stages.feature_stage import features_of, used_key_points
 from vloc_ros.training.stages.source_stage import Sources
@@ -51,6 +54,19 @@ def point_map(
         places=places_apart([name for name in regions.names if name], frame_id),
     )
     return landmark_map_of(regions, manifest, [_poses(geometry, name) for name in regions.names])
+
+
+def hidden_views(landmark_map: LandmarkMap, sources: Sources, geometry: Geometry) -> HiddenViews:
+    """The mapping frames of `point_map`'s map, and what its points are made of."""
+    points, features, caches = landmark_map.points, landmark_map.manifest.features, features_of(sources)
+    assert points is not None
+    assert features is not None
+    places = []
+    for number, (name, cache) in enumerate(zip(sources.names, caches, strict=True)):
+        place = geometry.of(name)
+        assert isinstance(place.shape, Reconstruction)
+        places.append(observed_points(points[points.rows_of(number)], place.shape, cache, place.depth))
+    return HiddenViews(CachedFrames(sources.training, tuple(caches), features.key_points), places)
 
 
 def feature_spec(found: FeatureSpec, key_points: int, networks: RoleNetworks) -> FeatureSpec:
