@@ -34,7 +34,7 @@ def test_unknown_kind_lists_the_known_ones() -> None:
         open_dataset("eth3d", None, "train")
 
 
-@pytest.mark.parametrize("kind", ["seven_scenes", "folder"])
+@pytest.mark.parametrize("kind", ["seven_scenes", "folder", "tum", "twelve_scenes"])
 def test_root_must_be_given_and_be_there(kind: str, tmp_path: Path) -> None:
     assert "root" in fault(kind, None)
     assert str(tmp_path / "none") in fault(kind, tmp_path / "none")

@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import DatasetError
+from vloc_ros.optional_packages import optional_packages, pip_install
 
 __all__ = ["DATASETS", "Dataset", "Frame", "open_dataset"]
 
@@ -15,6 +16,8 @@ Opener = Callable[[Path | None, str, Path | str | None], Dataset]
 DATASETS = {
     "seven_scenes": "vloc_ros.datasets.seven_scenes:open_seven_scenes",
     "folder": "vloc_ros.datasets.folder:open_folder",
+    "tum": "vloc_ros.datasets.tum_rgbd:open_tum",
+    "twelve_scenes": "vloc_ros.datasets.twelve_scenes:open_twelve_scenes",
     "synthetic_room": "vloc_ros.datasets.synthetic_room:open_synthetic_room",
     "synthetic_office": "vloc_ros.datasets.synthetic_room:open_synthetic_office",
     "joined": "vloc_ros.datasets.joined_places:open_joined",
@@ -29,5 +32,6 @@ def open_dataset(kind: str, root: Path | None, split: str, poses: Path | str | N
     """
     if kind not in DATASETS:
         raise DatasetError(f"unknown data set kind '{kind}', known are {', '.join(DATASETS)}")
-    opener: Opener = resolve_name(DATASETS[kind])
+    with optional_packages(f"reading {kind}", pip_install("-r requirements/offline.txt")):
+        opener: Opener = resolve_name(DATASETS[kind])
     return opener(root, split, poses)
