@@ -3,7 +3,7 @@
 import numpy as np
 
 from vloc_ros.compiled import compiled
-from vloc_ros.mapping.observations import CAUCHY, residuals_of
+from vloc_ros.mapping.observations import CAUCHY, MIN_DEPTH_M, PIXEL_SIGMA, residuals_of
 
 
 @compiled(error_model="numpy")
@@ -69,6 +69,63 @@ def accumulate(  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy")
+def accumulate_lens(  # type: ignore[no-untyped-def]
+    starts, frames, pixels, depths, weights, map_from_camera, camera_from_map, intrinsics, positions,
+    directions, lens, lens_gradient, pose_lens, point_lens,
+):  # fmt: skip
+    """Add the observations' parts to what `_Equations` has of the lens, whose intrinsics move along
+    `directions` (L, 6)."""
+    length = len(directions)
+    residuals, jacobian, own = np.empty(3), np.empty((3, 3)), np.empty(6)
+    by_intrinsics, by_lens = np.zeros((2, 6)), np.empty(length)
+    for p in range(len(starts) - 1 if length else 0):
+        for o in range(starts[p], starts[p + 1]):
+            f = frames[o]
+            residuals_of(
+                camera_from_map[f], positions[p, 0], positions[p, 1], positions[p, 2], pixels[o], depths[o],
+                weights[o], intrinsics, residuals, jacobian,
+            )  # fmt: skip
+            _derive_by_intrinsics(camera_from_map[f], positions[p], intrinsics, by_intrinsics)
+            y0 = positions[p, 0] - map_from_camera[f, 0, 3]
+            y1 = positions[p, 1] - map_from_camera[f, 1, 3]
+            y2 = positions[p, 2] - map_from_camera[f, 2, 3]
+            weight = 1.0 / (1.0 + (residuals[0] ** 2 + residuals[1] ** 2) / CAUCHY**2)
+            for r in range(2):
+                m0, m1, m2 = jacobian[r, 0], jacobian[r, 1], jacobian[r, 2]
+                own[0], own[1], own[2] = -m0, -m1, -m2
+                own[3], own[4], own[5] = m1 * y2 - m2 * y1, m2 * y0 - m0 * y2, m0 * y1 - m1 * y0
+                for k in range(length):
+                    by_lens[k] = 0.0
+                    for i in range(6):
+                        by_lens[k] += by_intrinsics[r, i] * directions[k, i]
+                for k in range(length):
+                    weighted = weight * by_lens[k]
+                    lens_gradient[k] += weighted * residuals[r]
+                    for i in range(length):
+                        lens[k, i] += weighted * by_lens[i]
+                    for i in range(6):
+                        pose_lens[f, i, k] += weighted * own[i]
+                    for i in range(3):
+                        point_lens[p, i, k] += weighted * jacobian[r, i]
+
+
+@compiled(error_model="numpy")
+def _derive_by_intrinsics(m, position, intrinsics, derivatives):  # type: ignore[no-untyped-def]
+    """Fill the derivatives (2, 6) of a pixel's residuals, for a point at `position` (3,)."""
+    x = m[0, 0] * position[0] + m[0, 1] * position[1] + m[0, 2] * position[2] + m[0, 3]
+    y = m[1, 0] * position[0] + m[1, 1] * position[1] + m[1, 2] * position[2] + m[1, 3]
+    z = max(m[2, 0] * position[0] + m[2, 1] * position[1] + m[2, 2] * position[2] + m[2, 3], MIN_DEPTH_M)
+    squared = (x * x + y * y) / (z * z)
+    radial = 1.0 + squared * (intrinsics[4] + squared * intrinsics[5])
+    for r in range(2):
+        slope = (x if r == 0 else y) / (z * PIXEL_SIGMA)
+        derivatives[r, r] = slope * radial
+        derivatives[r, 2 + r] = 1.0 / PIXEL_SIGMA
+        derivatives[r, 4] = intrinsics[r] * slope * squared
+        derivatives[r, 5] = derivatives[r, 4] * squared
+
+
+@compiled(error_model="numpy")
 def reduced_system(starts, frames, mixed, inverses, point_gradients, right, blocks):  # type: ignore[no-untyped-def]
     """Add W V^-1 g to `right` (F, 6), and take the poses' own blocks of W V^-1 W^T from `blocks` (F, 6, 6)."""
     half = np.empty((6, 3))
@@ -85,6 +142,17 @@ def reduced_system(starts, frames, mixed, inverses, point_gradients, right, bloc
                 for k in range(6):
                     for m in range(3):
                         blocks[f, i, k] -= half[i, m] * mixed[o, k, m]
+
+
+@compiled(error_model="numpy")
+def reduced_lens(starts, frames, mixed, solved, border):  # type: ignore[no-untyped-def]
+    """Take W V^-1 E from `border` (F, 6, L), `solved` (P, 3, L) being V^-1 E, of points and lens."""
+    for p in range(len(starts) - 1):
+        for o in range(starts[p], starts[p + 1]):
+            for i in range(6):
+                for k in range(border.shape[2]):
+                    for m in range(3):
+                        border[frames[o], i, k] -= mixed[o, i, m] * solved[p, m, k]
 
 
 @compiled(error_model="numpy")

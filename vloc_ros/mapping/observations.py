@@ -23,8 +23,8 @@ class Observations:
     """O observations of P points, those of point p from starts[p] to starts[p + 1].
 
     starts (P + 1,); frames (O,) int32; rows (O,) of FrameFeatures' key points; pixels (O, 2); depths (O,) metres, 0
-    where unknown, and `weights` (O,): by what a difference of depths is multiplied to be a residual; intrinsics (4,):
-    fx, fy, cx, cy.
+    where unknown, and `weights` (O,): by what a difference of depths is multiplied to be a residual; intrinsics (6,):
+    fx, fy, cx, cy, and k1, k2 of radial distortion, as OpenCV has them.
     """
 
     starts: NDArray[np.int64]
@@ -69,7 +69,7 @@ def observations_of(tracks: Tracks, features: FrameFeatures) -> Observations:
     depths = features.depths[rows]
     return Observations(
         tracks.starts, features.frames[rows], rows, features.pixels[rows], depths, depth_weights(depths),
-        features.intrinsics,
+        np.array([*features.intrinsics, 0.0, 0.0]),
     )  # fmt: skip
 
 
@@ -91,12 +91,17 @@ def residuals_of(
     pz = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
     safe = max(pz, MIN_DEPTH_M)
     slope_x, slope_y = px / safe, py / safe
-    residuals[0] = (intrinsics[0] * slope_x + intrinsics[2] - pixels[0]) / PIXEL_SIGMA
-    residuals[1] = (intrinsics[1] * slope_y + intrinsics[3] - pixels[1]) / PIXEL_SIGMA
+    squared = slope_x * slope_x + slope_y * slope_y
+    radial = 1.0 + squared * (intrinsics[4] + squared * intrinsics[5])
+    growth = 2.0 * (intrinsics[4] + 2.0 * squared * intrinsics[5])  # of `radial` with half of `squared`
+    residuals[0] = (intrinsics[0] * slope_x * radial + intrinsics[2] - pixels[0]) / PIXEL_SIGMA
+    residuals[1] = (intrinsics[1] * slope_y * radial + intrinsics[3] - pixels[1]) / PIXEL_SIGMA
     residuals[2] = weight * (pz - depth)
     for k in range(3):
-        jacobian[0, k] = intrinsics[0] / (safe * PIXEL_SIGMA) * (m[0, k] - slope_x * m[2, k])
-        jacobian[1, k] = intrinsics[1] / (safe * PIXEL_SIGMA) * (m[1, k] - slope_y * m[2, k])
+        by_x, by_y = (m[0, k] - slope_x * m[2, k]) / safe, (m[1, k] - slope_y * m[2, k]) / safe
+        outward = growth * (slope_x * by_x + slope_y * by_y)
+        jacobian[0, k] = intrinsics[0] / PIXEL_SIGMA * (radial * by_x + slope_x * outward)
+        jacobian[1, k] = intrinsics[1] / PIXEL_SIGMA * (radial * by_y + slope_y * outward)
         jacobian[2, k] = weight * m[2, k]
 
 
@@ -105,7 +110,8 @@ def reprojection_errors(observations: Observations, camera_from_map: Float, posi
     poses = camera_from_map[observations.frames]
     local = np.einsum("oij,oj->oi", poses[:, :3, :3], positions[observations.points]) + poses[:, :3, 3]
     before = local[:, 2] > MIN_DEPTH_M
-    depth = np.where(before, local[:, 2], 1.0)[:, None]
-    fx, fy, cx, cy = observations.intrinsics
-    projected = local[:, :2] / depth * (fx, fy) + (cx, cy)
+    slopes = local[:, :2] / np.where(before, local[:, 2], 1.0)[:, None]
+    fx, fy, cx, cy, k1, k2 = observations.intrinsics
+    squared = (slopes**2).sum(axis=1, keepdims=True)
+    projected = slopes * (1 + squared * (k1 + squared * k2)) * (fx, fy) + (cx, cy)
     return np.where(before, np.linalg.norm(projected - observations.pixels, axis=1), np.inf)
