@@ -109,6 +109,9 @@ def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> N
     assert manifest.image_size == (320, 240)
     assert manifest.features == FeatureSpec("sift", 1024, 128)
     assert not manifest.models
+    (lens,) = manifest.lenses.values()
+    assert lens.focal_factor == pytest.approx(1.0, abs=0.005)  # that of a rendered room is exact
+    assert abs(lens.k1) < 0.02
     assert landmark_map.points is not None
     assert len(landmark_map) == 12
     assert 500 < len(landmark_map.points) <= 1200
@@ -145,7 +148,10 @@ def test_the_commands_work_with_it(made: Path, names: Path, tmp_path: Path, caps
     assert re.search(r"features\n  name +sift\n  key_points +1024\n", said)
     assert re.search(r"\n  files +map.yaml [0-9.]+ kB, .*points.npz [0-9.]+ kB", said)
     assert re.search(r"\n  poses_moved_m +median 0\.00\d+, most 0\.0", said)
+    assert re.search(r"\nlens of place map\n  found +the camera's focal length is 0\.\d+ % (longer|shorter)", said)
     assert "<h2>Points</h2>" in map_report.read_text()
+    assert "poses adjusted by" in map_report.read_text()
+    assert "focal length is 0." in map_report.read_text()
     assert "while it was trained" not in map_report.read_text()
     assert main(["evaluate", "--map", map_dir, *frames, "--report", str(report)]) == 0
     assert report.is_file()

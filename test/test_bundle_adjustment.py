@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
-from support.reconstruction_scenes import moved, observed, room
+from support.reconstruction_scenes import CAMERA, moved, observed, room
 
 from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.mapping.bundle_adjustment import PosePrior, adjust, cost, pose_prior
+from vloc_ros.mapping.bundle_adjustment import PosePrior, adjust, cost, lens_prior, pose_prior
 from vloc_ros.mapping.covisibility import covisible_pairs
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import CAUCHY, Observations, observations_of
@@ -29,8 +29,10 @@ def cauchy_residuals(observations: Observations, poses: np.ndarray, positions: n
     """Whose squares sum up to twice the cost of the observations."""
     poses = invert(poses)[observations.frames]
     x, y, z = (np.einsum("oij,oj->oi", poses[:, :3, :3], positions[observations.points]) + poses[:, :3, 3]).T
-    fx, fy, cx, cy = observations.intrinsics
-    off = np.column_stack([fx * x / z + cx, fy * y / z + cy]) - observations.pixels
+    fx, fy, cx, cy, k1, k2 = observations.intrinsics
+    squared = (x**2 + y**2) / z**2
+    radial = 1 + k1 * squared + k2 * squared**2
+    off = np.column_stack([fx * radial * x / z + cx, fy * radial * y / z + cy]) - observations.pixels
     deeper = observations.weights * (z - observations.depths)
     return CAUCHY * np.sqrt(np.log1p(np.append((off**2).sum(axis=1), deeper**2) / CAUCHY**2))
 
@@ -59,6 +61,63 @@ def test_it_agrees_with_a_slow_reference() -> None:
     poses, points = unpacked(reference.x)
     np.testing.assert_allclose(found.map_from_camera, poses, atol=5e-4)
     np.testing.assert_allclose(found.positions, points, atol=3e-3)
+
+
+def test_with_a_lens_a_slow_reference_finds_nothing_better() -> None:
+    scene = room(points=10, frames=3)
+    features = moved(observed(scene, pixel_noise=0.5, depth_noise=0.01)[0], 0.005, 0.1)
+    observations, positions = start_of(features)
+    observations = replace(observations, pixels=bent(observations.pixels, 1.01, -0.03))
+    prior, of_lens = pose_prior(features.map_from_camera), lens_prior(observations.intrinsics)
+    found = adjust(observations, features.map_from_camera, positions, prior, of_lens, max_steps=50)
+    frames = 6 * len(found.map_from_camera)
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        steps, lens = parameters[:frames].reshape(-1, 6), parameters[frames : frames + 2]
+        poses = np.stack([perturb(pose, step) for pose, step in zip(found.map_from_camera, steps, strict=True)])
+        seen = replace(observations, intrinsics=of_lens.moved(lens))
+        moves = [error_vector(a, b) / prior.sigmas for a, b in zip(poses, prior.map_from_camera, strict=True)]
+        return np.concatenate([cauchy_residuals(seen, poses, parameters[frames + 2 :].reshape(-1, 3)), *moves, lens])
+
+    lens = (found.intrinsics - of_lens.intrinsics)[[0, 4]] / of_lens.directions[[0, 1], [0, 4]]
+    first = np.concatenate([np.zeros(frames), lens, found.positions.ravel()])
+    assert (residuals(first) ** 2).sum() / 2 == pytest.approx(found.cost)
+    reference = least_squares(residuals, first, x_scale="jac", max_nfev=30)
+    assert reference.cost == pytest.approx(found.cost, rel=1e-3)
+    np.testing.assert_allclose(reference.x[frames : frames + 2], lens, atol=0.05)
+    assert np.abs(lens).max() > 0.2
+
+
+def bent(pixels: np.ndarray, factor: float, k1: float) -> np.ndarray:
+    """What a camera of another focal length, whose image is distorted, sees in place of pixels (N, 2) of CAMERA."""
+    slopes = (pixels - (CAMERA.cx, CAMERA.cy)) / (CAMERA.fx, CAMERA.fy)
+    radial = 1 + k1 * (slopes**2).sum(axis=1, keepdims=True)
+    return np.asarray(slopes * radial * factor * (CAMERA.fx, CAMERA.fy) + (CAMERA.cx, CAMERA.cy))
+
+
+@pytest.mark.parametrize(("factor", "k1"), [(1.006, -0.02), (0.995, 0.03)])
+def test_a_lens_that_is_not_as_declared_is_found(factor: float, k1: float) -> None:
+    scene = room()
+    features, _ = observed(scene, pixel_noise=0.3, depth_noise=0.005)
+    features = replace(features, pixels=bent(features.pixels, factor, k1))
+    observations, positions = start_of(features)
+    prior = pose_prior(scene.poses)
+    found = adjust(observations, scene.poses, positions, prior, lens_prior(observations.intrinsics))
+    assert found.intrinsics[0] / CAMERA.fx == pytest.approx(factor, abs=1e-3)
+    assert found.intrinsics[4] == pytest.approx(k1, abs=5e-3)
+    np.testing.assert_array_equal(found.intrinsics[[2, 3, 5]], observations.intrinsics[[2, 3, 5]])
+    assert found.cost < adjust(observations, scene.poses, positions, prior).cost
+
+
+def test_a_lens_that_nothing_tells_of_stays_as_declared() -> None:
+    """Of a camera that stood still, a longer focal length is the same as points that are farther from its axis."""
+    scene = room(frames=3)
+    features, _ = observed(replace(scene, poses=np.tile(scene.poses[:1], (3, 1, 1))), pixel_noise=0.3)
+    observations, positions = start_of(features)
+    prior = pose_prior(features.map_from_camera)
+    found = adjust(observations, features.map_from_camera, positions, prior, lens_prior(observations.intrinsics))
+    np.testing.assert_allclose(found.intrinsics[:4], observations.intrinsics[:4], rtol=1e-3)
+    assert abs(found.intrinsics[4]) < 0.01
 
 
 def test_moved_poses_come_back() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_report
 from vloc_ros.core.correction import CorrectionField
+from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.model_spec import Precision, TensorSpec
 from vloc_ros.core.points import Points
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         **_models(stored),
         **_places(stored.landmark_map),
         **({} if manifest.features is None else {"features": vars(manifest.features)}),
+        **{f"lens of place {name}": _lens(lens) for name, lens in manifest.lenses.items()},
         **_points(stored.landmark_map.points),
         **_correction(stored.landmark_map.correction),
         "gate": vars(manifest.gate),
@@ -106,6 +108,10 @@ def _places(landmark_map: LandmarkMap) -> dict[str, Mapping[str, object]]:
 
 def _pose(place: Place) -> str:
     return "not known" if place.map_from_place is None else f"{_text(place.map_from_place)} ({POSE_COLUMNS})"
+
+
+def _lens(lens: LensCorrection) -> dict[str, object]:
+    return {"found": lens.describe(), **vars(lens)}
 
 
 def _points(points: Points | None) -> dict[str, Mapping[str, object]]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vloc_ros.core.feature_spec import FeatureSpec
+from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
 
@@ -128,7 +129,8 @@ class Manifest:
     map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
     frames, settings of the training. `frame_id`: the map's own frame. `places`: one or several; where none is given,
     the one place whose frame that is. `features`: the local features of the map's points; None in a map without.
-    Raises ConfigError for names and sizes that cannot be.
+    `lenses`: what the camera that recorded a place is off by, by the place's name, where that is known. Raises
+    ConfigError for names and sizes that cannot be.
     """
 
     method: str
@@ -142,6 +144,7 @@ class Manifest:
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     places: tuple[Place, ...] = ()
     features: FeatureSpec | None = None
+    lenses: Mapping[str, LensCorrection] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
@@ -149,6 +152,8 @@ class Manifest:
             object.__setattr__(self, "places", (only_place(self.frame_id),))
         if len(set(self.place_names)) != len(self.places):
             raise ConfigError(f"places: {list(self.place_names)} must be named once each")
+        if strangers := [name for name in self.lenses if name not in self.place_names]:
+            raise ConfigError(f"lenses: the map has no place {strangers[0]!r}, it has {', '.join(self.place_names)}")
         width, height = self.image_size
         if min(width, height) < 1 or width * height > MAX_IMAGE_PIXELS:
             raise ConfigError(f"images of {width}x{height} pixels, 1 to {MAX_IMAGE_PIXELS} can be")

@@ -138,7 +138,10 @@ class DepthCorners(_OfFrames):
 
 @dataclass(frozen=True)
 class DepthTracks(_OfFrames):
-    """Key points of several frames that show the same point, by their descriptors, the poses and the depth."""
+    """Key points of several frames that show the same point, by their descriptors, the poses and the depth. `lens`:
+    whether the camera's focal length and distortion are estimated too."""
+
+    lens: bool = True
 
     reads_depth: ClassVar[bool] = True
     labels_any_view: ClassVar[bool] = False
@@ -151,19 +154,21 @@ class DepthTracks(_OfFrames):
         correction = place.frames.correction if isinstance(place.frames, CorrectedDepth) else DepthCorrection()
         with progress.bar("key points") as advance:
             read = read_frame_features(place.frames, place.features, correction, advance)
-        return reconstruct(read, threads=THREADS, progress=progress)
+        return reconstruct(read, lens=self.lens, threads=THREADS, progress=progress)
 
 
 @dataclass(frozen=True)
 class ColmapTracks(_OfColmapModel):
     """The same where a COLMAP model of the frames tells how far away things are, in place of depth."""
 
+    lens: bool = True
+
     def make(self, place: Place, progress: Progress) -> Shape:
         assert place.features is not None
         with progress.bar("key points") as advance:
             read = read_frame_features(place.frames, place.features, DepthCorrection(), advance)
         features = with_model_depths(read, self.directory, place.frames)
-        return reconstruct(features, threads=THREADS, progress=progress)
+        return reconstruct(features, lens=self.lens, threads=THREADS, progress=progress)
 
 
 def surface_kind(mesh: Path | None) -> DepthSurface | MeshSurface:

@@ -1,14 +1,14 @@
 """From key points, poses and depth of a place's frames to its points: pairs, matches, tracks, triangulation, bundle
 adjustment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.mapping.bundle_adjustment import adjust, pose_prior
+from vloc_ros.mapping.bundle_adjustment import adjust, lens_prior, pose_prior
 from vloc_ros.mapping.covisibility import covisible_pairs
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import Observations, observations_of, reprojection_errors
@@ -25,10 +25,15 @@ MAX_SIGMA_M = 0.3  # stricter limits empty small rooms
 
 
 def reconstruct(
-    features: FrameFeatures, *, bundle: bool = True, threads: int = 1, progress: Progress | None = None
+    features: FrameFeatures,
+    *,
+    bundle: bool = True,
+    lens: bool = True,
+    threads: int = 1,
+    progress: Progress | None = None,
 ) -> Reconstruction:
     """The points that the frames observe, and their poses adjusted within their uncertainty; as recorded without
-    `bundle`. Raises DatasetError for frames that share no points."""
+    `bundle`, and with the lens as declared without `lens`. Raises DatasetError for frames that share no points."""
     progress = progress or Silent()
     poses = features.map_from_camera
     pairs = covisible_pairs(features)
@@ -39,10 +44,11 @@ def reconstruct(
     _require_points(features, points, len(matches))
     if bundle:
         with progress.bar("bundle adjustment") as advance:
-            prior = pose_prior(poses)
-            found = adjust(points.observations, poses, points.positions, prior, advance=advance)
-        poses = found.map_from_camera
-        points = _pruned(points.observations, poses, found.positions, found.information)
+            observations = points.observations
+            of_lens = lens_prior(observations.intrinsics) if lens else None
+            found = adjust(observations, poses, points.positions, pose_prior(poses), of_lens, advance=advance)
+        poses, observations = found.map_from_camera, replace(observations, intrinsics=found.intrinsics)
+        points = _pruned(observations, poses, found.positions, found.information)
     _require_points(features, points, len(matches))
     return _reconstruction(features, points, poses)
 
@@ -98,4 +104,5 @@ def _reconstruction(features: FrameFeatures, points: _Points, poses: Float) -> R
         map_from_camera=poses,
         recorded=features.map_from_camera,
         camera=features.camera,
+        lens=np.array([observations.intrinsics[0] / features.camera.fx, observations.intrinsics[4]]),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.arrays import require_finite, require_indices
+from vloc_ros.core.lens import LensCorrection
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import rotation_angle
@@ -23,7 +24,9 @@ class Reconstruction:
     positions (P, 3) metres in the map's frame, and `sigmas` (P,): their standard deviations along the worst direction.
     Observations: `frames` (O,), `points` (O,) ascending, `rows` (O,) in the frame's key points, and `pixels` (O, 2) of
     `camera`: the scaled, undistorted image. names of the frames; adjusted poses `map_from_camera` (F, 4, 4), and the
-    `recorded` ones. Raises DatasetError for no points, ConfigError for arrays that do not belong together.
+    `recorded` ones. `lens` (2,): by what the camera's focal lengths have to be multiplied, and k1 of the distortion
+    that its images still have; `pixels` are as they were found. Raises DatasetError for no points, ConfigError for
+    arrays that do not belong together.
     """
 
     positions: Float
@@ -36,6 +39,7 @@ class Reconstruction:
     map_from_camera: Float
     recorded: Float
     camera: Camera
+    lens: Float
 
     def __post_init__(self) -> None:
         if not len(self.positions):
@@ -46,6 +50,7 @@ class Reconstruction:
         require_finite("reconstruction: pixels", self.pixels, (observations, 2))
         require_finite("reconstruction: poses", self.map_from_camera, (frames, 4, 4))
         require_finite("reconstruction: recorded poses", self.recorded, (frames, 4, 4))
+        require_finite("reconstruction: lens", self.lens, (2,))
         require_finite("reconstruction: rows", self.rows, (observations,))
         require_finite("reconstruction: points", self.points, (observations,))
         require_indices("reconstruction: frames", self.frames, frames)
@@ -79,6 +84,11 @@ class Reconstruction:
         moved = np.array([np.linalg.norm(a[:3, 3] - b[:3, 3]) for a, b in pairs])
         return moved, np.array([rotation_angle(a[:3, :3], b[:3, :3]) for a, b in pairs])
 
+    def lens_correction(self, declared: Camera) -> LensCorrection:
+        """What the declared camera, of images of the size of `camera`, is off by."""
+        focal_factor, k1 = self.lens.tolist()
+        return LensCorrection.of(declared, focal_factor, k1)
+
     def describe(self) -> str:
         """A person's line."""
         moved, turned = self.pose_changes()
@@ -88,5 +98,5 @@ class Reconstruction:
             f"{len(self)} points, {len(self.frames) / len(self):.1f} observations each; "
             f"{np.median(counts):.0f} in a frame (median), {counts.min()} at least; poses adjusted by "
             f"{np.median(moved):.2f} cm, {np.median(turned):.2f} deg (median), "
-            f"{moved.max():.2f} cm, {turned.max():.2f} deg at most"
+            f"{moved.max():.2f} cm, {turned.max():.2f} deg at most; {self.lens_correction(self.camera).describe()}"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
+from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Calibration, GateThresholds, Manifest, Place
 from vloc_ros.core.model_spec import PRECISIONS, ROLES, ModelSpec, Role, TensorSpec
 from vloc_ros.errors import ConfigError, MapError
@@ -55,10 +56,11 @@ class _Document:
     training: Mapping[str, Any]
     accuracy: Mapping[str, Any]
     features: FeatureSpec | None
+    lenses: Mapping[str, LensCorrection] | None
 
 
 SAME = ("method", "frame_id", "created", "places", "calibration", "gate", "training", "accuracy", "features")  # in both
-OPTIONAL = ("features",)  # keys that are not there where they would be null
+OPTIONAL = ("features", "lenses")  # keys that are not there where they would be null or empty
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def encode_manifest(manifest: Manifest, files: Mapping[str, FileRecord]) -> byte
     said = _Document(
         format_version=FORMAT_VERSION,
         image=_Image(*manifest.image_size),
+        lenses=manifest.lenses,
         models={role: _model(role, spec, files) for role, spec in manifest.models.items()},
         **{name: getattr(manifest, name) for name in SAME},
     )
@@ -139,6 +142,7 @@ def _manifest(said: _Document, files: Mapping[str, FileRecord]) -> Manifest:
         models = {cast(Role, role): _spec(model) for role, model in said.models.items()}
         manifest = Manifest(
             **{name: getattr(said, name) for name in SAME},
+            lenses=said.lenses or {},
             image_size=(said.image.width, said.image.height),
             models=models,
         )

@@ -20,11 +20,11 @@ def guided_correspondences(
         visible = visible_points(points, place, seen.camera, estimate.map_from_camera)
         camera_from_map = invert(seen.camera.map_from_camera(estimate.map_from_camera))
         expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
-        window_px = settings.window_px * seen.scale
+        window_px, pixels = settings.window_px * seen.scale, seen.pixels_in(place)
         found.append(
             seen.correspondences(
                 *guided_matches(
-                    seen.pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
+                    pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
                 ),
                 landmark_map,
             )

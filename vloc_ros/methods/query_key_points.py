@@ -1,6 +1,7 @@
 """The key points of a query's views, in the pixels that correspondences are in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,19 @@ Rows = NDArray[np.intp]
 @dataclass(frozen=True, eq=False)
 class ViewKeyPoints:
     """The key points of the query's view number `view`, best first: `pixels` (K, 2) of its undistorted image, of which
-    `scale` are one pixel of the image that they were found in; `descriptors` (K, D) of length 1."""
+    `scale` are one pixel of the image that they were found in; `descriptors` (K, D) of length 1. `corrected`: the
+    pixels (K, 2) by the place that they are looked for in, where its map knows what the camera's lens is off by."""
 
     view: int
     camera: RigCamera
     pixels: Float
     scale: float
     descriptors: NDArray[np.float32]
+    corrected: Mapping[int, Float] = field(default_factory=dict)
+
+    def pixels_in(self, place: int) -> Float:
+        """The pixels (K, 2) as the declared camera would see the points of a place."""
+        return self.corrected.get(place, self.pixels)
 
     def correspondences(
         self, rows: Rows, matched: Rows, similarities: NDArray[np.float32], landmark_map: LandmarkMap
@@ -37,21 +44,30 @@ class ViewKeyPoints:
         cosines of their descriptors."""
         points = landmark_map.points
         assert points is not None
+        places = points.places[matched]
+        pixels = self.pixels[rows]
+        for place, corrected in self.corrected.items():
+            pixels[places == place] = corrected[rows[places == place]]
         return Correspondences(
-            pixels=self.pixels[rows],
+            pixels=pixels,
             points=points.positions[matched],
             sigmas=SIGMA_PX * self.scale * (1 + PER_UNLIKENESS * (1 - np.minimum(similarities, 1).astype(np.float64))),
             landmark_ids=landmark_map.ids[points.regions[matched]],
             views=np.full(len(rows), self.view, dtype=np.int32),
-            places=points.places[matched],
+            places=places,
         )
 
 
 def query_key_points(observation: Observation, landmark_map: LandmarkMap) -> list[ViewKeyPoints]:
     """Those of each view."""
-    found = []
+    manifest, found = landmark_map.manifest, []
     for index, (view, tensors) in enumerate(zip(observation.query.views, observation.tensors, strict=True)):
         key_points = KeyPoints.of(tensors)
-        pixels, scale = image_pixels(key_points.pixels, view.image, landmark_map.manifest.image_size)
-        found.append(ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors))
+        pixels, scale = image_pixels(key_points.pixels, view.image, manifest.image_size)
+        corrected = {
+            manifest.require_index(name): lens.moved(pixels, view.image.camera)
+            for name, lens in manifest.lenses.items()
+            if lens.is_of(view.image.camera, manifest.image_size)
+        }
+        found.append(ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors, corrected))
     return found

@@ -1,7 +1,9 @@
 """The report of a map: what is in it, how it was made, and where it will fail."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +183,8 @@ def _points(stored: StoredMap, held_out: list[FrameRecord]) -> str:
     found = [float(record.solved.inliers) for record in held_out if record.solved]
     rows = [("points", str(len(points))), ("of them in a landmark (median)", _per_landmark(points))]
     rows += [(name.replace("_", " "), str(value)) for name, value in vars(features).items()] if features else []
+    rows += [(f"lens, {place}", lens.describe()) for place, lens in stored.landmark_map.manifest.lenses.items()]
+    rows += _moved_poses(stored.landmark_map.manifest.training)
     sizes = [(name, f"{len(content) / 1e3:.1f} kB") for name, content in stored.files.items()]
     return section(
         "Points",
@@ -191,6 +195,18 @@ def _points(stored: StoredMap, held_out: list[FrameRecord]) -> str:
         table((), rows),
         table((), sizes),
     )
+
+
+def _moved_poses(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """By how much the mapping poses were adjusted, of maps that say it."""
+    match training:
+        case {
+            "poses_moved_m": {"median": moved, "most": farthest},
+            "poses_turned_deg": {"median": turned, "most": most},
+        }:
+            by = f"{100 * moved:.2f} cm, {turned:.2f} deg (median), {100 * farthest:.2f} cm, {most:.2f} deg at most"
+            return [("poses adjusted by", by)]
+    return []
 
 
 def _per_landmark(points: Points) -> str:

@@ -1,10 +1,8 @@
 """The map of a sparse method before it is calibrated."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timezone
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
 from vloc_ros.core.grey import BOTH, IMAGES
@@ -53,7 +51,12 @@ def point_map(
         training={**cameras_of(sources), IMAGES: BOTH},  # local features see no colours
         places=places_apart([name for name in regions.names if name], frame_id),
     )
-    return landmark_map_of(regions, manifest, [_poses(geometry, name) for name in regions.names])
+    shapes = [_reconstruction(geometry, name) for name in regions.names]
+    lenses = {
+        place.name: shape.lens_correction(source.frames.camera(0).resized(*found.size))
+        for place, shape, source in zip(manifest.places, shapes, sources.places, strict=True)
+    }
+    return landmark_map_of(regions, replace(manifest, lenses=lenses), [shape.map_from_camera for shape in shapes])
 
 
 def hidden_views(landmark_map: LandmarkMap, sources: Sources, geometry: Geometry) -> HiddenViews:
@@ -76,7 +79,7 @@ def feature_spec(found: FeatureSpec, key_points: int, networks: RoleNetworks) ->
     return FeatureSpec(found.name, key_points, found.dimensions, digest)
 
 
-def _poses(geometry: Geometry, place: str) -> NDArray[np.float64]:
+def _reconstruction(geometry: Geometry, place: str) -> Reconstruction:
     shape = geometry.of(place).shape
     assert isinstance(shape, Reconstruction)
-    return shape.map_from_camera
+    return shape
