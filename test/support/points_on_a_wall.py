@@ -38,7 +38,6 @@ def wall(points: int = 600, frames: int = 12, seed: int = 0, share: float = 0.8)
         map_from_camera=poses,
         recorded=poses,
         camera=CAMERA,
-        lens=np.array([1.0, 0.0]),
     )
 
 

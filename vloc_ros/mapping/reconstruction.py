@@ -1,7 +1,7 @@
 """A reconstruction: points of a place, which key points of which frames observe them, and the adjusted poses."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Reconstruction:
     Observations: `frames` (O,), `points` (O,) ascending, `rows` (O,) in the frame's key points, and `pixels` (O, 2) of
     `camera`: the scaled, undistorted image. names of the frames; adjusted poses `map_from_camera` (F, 4, 4), and the
     `recorded` ones. `lens` (2,): by what the camera's focal lengths have to be multiplied, and k1 of the distortion
-    that its images still have; `pixels` are as they were found. Raises DatasetError for no points, ConfigError for
+    that its images still have, by default as declared; `pixels` are as they were found. Raises DatasetError for no points, ConfigError for
     arrays that do not belong together.
     """
 
@@ -39,7 +39,7 @@ class Reconstruction:
     map_from_camera: Float
     recorded: Float
     camera: Camera
-    lens: Float
+    lens: Float = field(default_factory=lambda: np.array([1.0, 0.0]))
 
     def __post_init__(self) -> None:
         if not len(self.positions):
