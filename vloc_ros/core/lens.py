@@ -1,9 +1,8 @@
 """What the declared intrinsics of the camera that recorded a place are off by, found when the map was made."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,12 +63,11 @@ class LensCorrection:
 
     def moved(self, pixels: Float, camera: Camera) -> Float:
         """Where the declared `camera` would see what its undistorted image has at these pixels (N, 2)."""
+        declared, factor = camera.undistorted(), self.focal_factor
         if not len(pixels):
             return pixels
-        matrix = camera.matrix.copy()
-        matrix[[0, 1], [0, 1]] *= self.focal_factor
-        found = cv2.undistortPoints(pixels[:, None], matrix, np.array([self.k1, 0.0, 0.0, 0.0]), P=camera.matrix)
-        return np.asarray(found[:, 0], dtype=np.float64)
+        real = replace(declared, fx=factor * declared.fx, fy=factor * declared.fy, distortion=(self.k1, 0.0, 0.0, 0.0))
+        return real.undistort_pixels(pixels, declared)
 
     def describe(self) -> str:
         """A person's line."""

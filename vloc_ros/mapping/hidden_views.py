@@ -84,7 +84,6 @@ def observed_points(
     measured = features.depths[frames, key_points]
     depths = np.zeros(len(frames)) if depth is None else depth.apply(measured).astype(np.float64)
     descriptors = features.descriptors[frames, key_points].astype(np.float32)
-    camera = found.camera
     observations = Observations(
         starts=np.searchsorted(found.points, np.arange(len(found) + 1)),
         frames=frames,
@@ -92,7 +91,7 @@ def observed_points(
         pixels=found.pixels,
         depths=depths,
         weights=depth_weights(depths),
-        intrinsics=np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
+        intrinsics=found.intrinsics,
     )
     unit = descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
     return ObservedPoints(points, observations, quantized(unit), found.map_from_camera)

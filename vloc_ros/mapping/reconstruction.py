@@ -25,8 +25,8 @@ class Reconstruction:
     Observations: `frames` (O,), `points` (O,) ascending, `rows` (O,) in the frame's key points, and `pixels` (O, 2) of
     `camera`: the scaled, undistorted image. names of the frames; adjusted poses `map_from_camera` (F, 4, 4), and the
     `recorded` ones. `lens` (2,): by what the camera's focal lengths have to be multiplied, and k1 of the distortion
-    that its images still have, by default as declared; `pixels` are as they were found. Raises DatasetError for no points, ConfigError for
-    arrays that do not belong together.
+    that its images still have, by default as declared; `pixels` are as they were found. Raises DatasetError for no
+    points, ConfigError for arrays that do not belong together.
     """
 
     positions: Float
@@ -83,6 +83,12 @@ class Reconstruction:
         pairs = list(zip(self.map_from_camera, self.recorded, strict=True))
         moved = np.array([np.linalg.norm(a[:3, 3] - b[:3, 3]) for a, b in pairs])
         return moved, np.array([rotation_angle(a[:3, :3], b[:3, :3]) for a, b in pairs])
+
+    @property
+    def intrinsics(self) -> Float:
+        """fx, fy, cx, cy, k1, k2 as they were found, which `pixels` are of."""
+        camera, (focal_factor, k1) = self.camera, self.lens.tolist()
+        return np.array([focal_factor * camera.fx, focal_factor * camera.fy, camera.cx, camera.cy, k1, 0.0])
 
     def lens_correction(self, declared: Camera) -> LensCorrection:
         """What the declared camera, of images of the size of `camera`, is off by."""
