@@ -349,19 +349,26 @@ class Changed(DatasetWrapper):
         return replace(frame, depth=scaled)
 
 
+def test_depth_that_contradicts_the_poses(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), 1.4))
+    assert "poses and depth contradict each other" in refusal(pram_in(tmp_path, names), DatasetError)
+
+
 @pytest.mark.parametrize(
-    ("depth", "line"),
+    ("depth", "model", "line"),
     [
-        (0.0, "points: the frames have no depth; --colmap takes a COLMAP model in its place"),
-        (1.4, "poses and depth contradict each other"),
+        (0.0, None, "points: the frames have no depth; --colmap takes a COLMAP model in its place"),
+        (1.0, "nowhere", "nowhere: no such directory, it should hold a COLMAP model"),
     ],
-    ids=["no depth", "depth that contradicts the poses"],
+    ids=["no depth", "no model"],
 )
-def test_frames_that_no_points_can_be_made_of(
-    depth: float, line: str, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_is_missing_is_told_before_key_points_are_looked_for(
+    depth: float, model: str | None, line: str, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), depth))
-    assert line in refusal(pram_in(tmp_path, names), DatasetError)
+    method = replace(PRAM, colmap=None if model is None else tmp_path / model)
+    assert refusal(pram_in(tmp_path, names, method=method), DatasetError).endswith(line)
+    assert not (tmp_path / "work").exists()
 
 
 def test_one_frame_is_too_few(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

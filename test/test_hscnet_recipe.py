@@ -111,7 +111,7 @@ def test_cells_show_coordinates_of_their_place(recipe: HSCNetRecipe, tmp_path: P
 )
 def test_what_is_for_one_place_only(options: HSCNetOptions, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        HSCNetRecipe(options).geometry(None, 2).require_places(2)
+        HSCNetRecipe(options).geometry(None, 2).check([Place("", WallAndBox(()))] * 2)
 
 
 def test_sparse_points_are_of_no_mesh() -> None:

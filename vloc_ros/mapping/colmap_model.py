@@ -52,7 +52,7 @@ def read_model(directory: Path) -> ColmapModel:
     Raises DatasetError for one that cannot be read within bounds of time and memory that follow from its size,
     ConfigError where pycolmap is not installed.
     """
-    _require_model(directory)
+    require_model(directory)
     for name, least in LEAST_BYTES.items():
         if (path := directory / f"{name}.bin").is_file():
             _require_whole(path, name, least)
@@ -64,7 +64,8 @@ def read_model(directory: Path) -> ColmapModel:
             return ColmapModel(**{field.name: arrays[field.name] for field in fields(ColmapModel)})
 
 
-def _require_model(directory: Path) -> None:
+def require_model(directory: Path) -> None:
+    """Raise DatasetError for a directory without the files of a model; it says where they are if they are below it."""
     if not directory.is_dir():
         raise DatasetError(f"{directory}: no such directory, it should hold a COLMAP model")
     if not any(directory.glob("cameras.*")):

@@ -4,6 +4,7 @@ The fields of a kind are its options; what it reads besides frames is in `files`
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,6 +14,7 @@ import numpy as np
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.colmap_depth import with_model_depths
+from vloc_ros.mapping.colmap_model import require_model
 from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
 from vloc_ros.mapping.depth_views import read_depth_views
@@ -45,8 +47,8 @@ class GeometryKind(Protocol):
         """Files and directories that it reads."""
         ...
 
-    def require_places(self, count: int) -> None:
-        """Raise ConfigError if it cannot be of so many places."""
+    def check(self, places: Sequence[Place]) -> None:
+        """Raise VlocError if it cannot be of these places, as far as that can be seen before anything is made."""
         ...
 
     def make(self, place: Place, progress: Progress) -> Shape:
@@ -59,7 +61,7 @@ class _OfFrames:
 
     files: ClassVar[tuple[Path, ...]] = ()
 
-    def require_places(self, count: int) -> None:
+    def check(self, places: Sequence[Place]) -> None:
         pass
 
 
@@ -76,9 +78,10 @@ class _OfColmapModel:
     def files(self) -> tuple[Path, ...]:
         return (self.directory,)
 
-    def require_places(self, count: int) -> None:
-        if count > 1:
-            raise ConfigError(f"{self.directory}: one COLMAP model for {count} places")
+    def check(self, places: Sequence[Place]) -> None:
+        if len(places) > 1:
+            raise ConfigError(f"{self.directory}: one COLMAP model for {len(places)} places")
+        require_model(self.directory)
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ class MeshSurface:
     def files(self) -> tuple[Path, ...]:
         return (self.path,)
 
-    def require_places(self, count: int) -> None:
-        if count > 1:
-            raise ConfigError(f"{self.path}: one mesh for {count} places")
+    def check(self, places: Sequence[Place]) -> None:
+        if len(places) > 1:
+            raise ConfigError(f"{self.path}: one mesh for {len(places)} places")
 
     def make(self, place: Place, progress: Progress) -> Shape:
         return surface_from_mesh(self.path)
@@ -146,10 +149,15 @@ class DepthTracks(_OfFrames):
     reads_depth: ClassVar[bool] = True
     labels_any_view: ClassVar[bool] = False
 
+    def check(self, places: Sequence[Place]) -> None:
+        for place in places:
+            if not place.frames.has_depth:
+                where = f"place '{place.name}': " if place.name else ""
+                raise DatasetError(
+                    f"points: {where}the frames have no depth; --colmap takes a COLMAP model in its place"
+                )
+
     def make(self, place: Place, progress: Progress) -> Shape:
-        if not place.frames.has_depth:
-            where = f"place '{place.name}': " if place.name else ""
-            raise DatasetError(f"points: {where}the frames have no depth; --colmap takes a COLMAP model in its place")
         assert place.features is not None
         correction = place.frames.correction if isinstance(place.frames, CorrectedDepth) else DepthCorrection()
         with progress.bar("key points") as advance:

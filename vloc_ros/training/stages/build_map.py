@@ -61,7 +61,7 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
         options = recorded(options, workers, progress or Silent())
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
-    kind.require_places(len(opened.places))
+    kind.check(opened.places)
     is_sparse = "features" in options.method.stages
     if is_sparse:
         require_for_sparse(options)
