@@ -16,9 +16,15 @@ from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram import recognition
 from vloc_ros.training.pram.deploy import DeployedRecognizer, check_recognizer, export_recognizer, network_inputs
-from vloc_ros.training.pram.key_point_batches import KeyPointAugmentation, KeyPointSettings, KeyPointSource, altered
+from vloc_ros.training.pram.key_point_batches import (
+    KeyPointAugmentation,
+    KeyPointSettings,
+    KeyPointSource,
+    altered,
+    evenly_drawn,
+)
 from vloc_ros.training.pram.network import PRESETS, Recognizer, RecognizerSettings
-from vloc_ros.training.pram.objective import recognition_loss
+from vloc_ros.training.pram.objective import RecognitionObjective, recognition_loss
 from vloc_ros.training.pram.recognition import recognition_precision, recognizer_of, train_recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
 from vloc_ros.training.trainer import Trainer
@@ -232,3 +238,28 @@ def test_one_landmark_cannot_be_told_from_others(tmp_path: Path) -> None:
     one = replace(frames, labels=np.minimum(frames.labels, 1), place_of_landmark=np.zeros(1, np.int32))
     with pytest.raises(ConfigError, match="nothing to tell apart"):
         train_recognizer(one, "small", TrainingOptions(epochs=1), tmp_path, Workers(), Silent())
+
+
+def test_prototypes_recognise_landmarks_before_anything_is_learned() -> None:
+    frames = toy_frames()
+    network = RecognitionObjective(frames, replace(TINY, prototypes=3)).network
+    assert network.prototypes.shape == (3 * frames.landmarks, DIMENSIONS)
+    lengths = network.prototypes.norm(dim=1).reshape(frames.landmarks, 3)
+    shown = np.isin(np.arange(1, frames.landmarks + 1), frames.labels)
+    assert torch.allclose(lengths[torch.from_numpy(shown)], torch.ones(()), atol=1e-5)
+    assert not lengths[torch.from_numpy(~shown)].any()
+    assert recognition_precision(network, toy_frames(seed=1)).top[0] > 0.6
+    content, spec = export_recognizer(network, KEY_POINTS)
+    check_recognizer(content, spec, network, toy_frames(3, seed=2))
+
+
+def test_places_are_drawn_evenly() -> None:
+    places = np.repeat(np.array([0, 1, 2], np.int32), (50, 7, 4))
+    random = np.random.default_rng(0)
+    drawn = evenly_drawn(places, random)
+    assert len(drawn) == len(places)
+    assert sorted(np.bincount(places[drawn]).tolist()) == [20, 20, 21]
+    often = np.bincount(drawn, minlength=len(places))
+    for place in range(3):
+        assert np.ptp(often[places == place]) <= 1
+    assert sorted(evenly_drawn(np.zeros(9, np.int32), random).tolist()) == list(range(9))

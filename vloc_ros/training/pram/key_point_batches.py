@@ -69,7 +69,7 @@ class KeyPointSource:
         yield from map(self.batch, numbers)
 
     def batch(self, number: int) -> KeyPointBatch:
-        """One batch: every frame comes once an epoch, in a new order each."""
+        """One batch: an epoch has as many frames as there are, in a new order each, and as many of each place."""
         positions = number * self.settings.batch_size + np.arange(self.settings.batch_size)
         epochs, places = np.divmod(positions, len(self.frames))
         rows = np.array([self._order(epoch)[place] for epoch, place in zip(epochs.tolist(), places, strict=True)])
@@ -91,7 +91,20 @@ class KeyPointSource:
         return altered(batch, augmentation, frames.size, random)
 
     def _order_of_epoch(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng((self.settings.seed, epoch)).permutation(len(self.frames))
+        return evenly_drawn(self.frames.places, np.random.default_rng((self.settings.seed, epoch)))
+
+
+def evenly_drawn(places: NDArray[np.int32], random: np.random.Generator) -> NDArray[np.intp]:
+    """As many rows as there are frames, in random order: of each place as many, but for one, and none of its frames
+    more than once oftener than another. All rows once where there is one place."""
+    numbers = np.unique(places)
+    drawn = []
+    for index, place in enumerate(random.permutation(numbers)):
+        rows = np.flatnonzero(places == place)
+        wanted = len(places) // len(numbers) + (index < len(places) % len(numbers))
+        rounds = [random.permutation(rows) for _ in range(-(-wanted // len(rows)))]
+        drawn.append(np.concatenate(rounds)[:wanted])
+    return random.permutation(np.concatenate(drawn))
 
 
 def altered(

@@ -17,6 +17,7 @@ Preset: TypeAlias = Literal["small", "paper"]
 Layer: TypeAlias = Literal["pooled", "attention"]
 
 LEAST_SHARE = 0.02  # of key points with a landmark and without: what is never seen may still be
+SHARPNESS, USUAL_COSINE = 40.0, 0.85  # of a key point that shows a landmark with the most similar prototype of it
 POSITION_CHANNELS = (32, 64, 128)  # of the position encoder's hidden layers, as in the paper
 
 
@@ -24,17 +25,20 @@ POSITION_CHANNELS = (32, 64, 128)  # of the position encoder's hidden layers, as
 class RecognizerSettings:
     """`layers` of `channels`, of a kind: attention, as in the paper, in which every key point asks all others, by so
     many `heads`; or pooled, in which each is told the mean and the maximum over all, in a time that grows with the
-    number of key points and not with its square. `learning_rate`: of steps of BASE_BATCH images."""
+    number of key points and not with its square. `learning_rate`: of steps of BASE_BATCH images. `prototypes` of each
+    landmark, directions of descriptors: the likelihood of a landmark begins with the cosine of the most similar one,
+    and the layers learn what is to be added. None in the paper."""
 
     layer: Layer
     layers: int
     channels: int
     learning_rate: float
     heads: int = 4
+    prototypes: int = 0
 
 
 PRESETS: Mapping[Preset, RecognizerSettings] = {
-    "small": RecognizerSettings("pooled", 2, 128, 4e-3),
+    "small": RecognizerSettings("pooled", 2, 128, 4e-3, prototypes=8),
     "paper": RecognizerSettings("attention", 15, 256, 1e-4),
 }
 
@@ -68,6 +72,15 @@ class Recognizer(nn.Module):
         self.layers = nn.ModuleList(layer(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(settings.channels)
         self.head = nn.Linear(settings.channels, 1 + landmarks)
+        self.prototypes = nn.Parameter(torch.zeros(landmarks * settings.prototypes, dimensions))
+        self.sharpness = nn.Parameter(torch.tensor(1.0))
+
+    def start_from(self, prototypes: Tensor) -> None:
+        """Begin with prototypes (landmarks * settings.prototypes, D), landmark after landmark, and nothing else."""
+        with torch.no_grad():
+            self.prototypes.copy_(prototypes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> Tensor:
         there = (scores > 0).unsqueeze(-1).to(descriptors.dtype)
@@ -78,6 +91,11 @@ class Recognizer(nn.Module):
         for layer in self.layers:
             features = layer(features, there)
         logits: Tensor = self.head(self.norm(features))
+        if len(self.prototypes):
+            cosines = descriptors @ self.prototypes.T
+            most = cosines.reshape(*cosines.shape[:2], self.landmarks, -1).amax(-1)
+            alike = SHARPNESS * self.sharpness * (most - USUAL_COSINE)
+            logits = torch.cat([logits[..., :1], logits[..., 1:] + alike], dim=-1)
         return logits
 
     def probabilities(self, key_points: Tensor, scores: Tensor, descriptors: Tensor) -> Tensor:

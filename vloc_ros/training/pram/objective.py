@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.pram.key_point_batches import KeyPointBatch
 from vloc_ros.training.pram.network import Recognizer, RecognizerSettings
+from vloc_ros.training.pram.prototypes import landmark_prototypes
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 
 
@@ -19,6 +20,8 @@ class RecognitionObjective(Objective):
         there = frames.scores > 0
         none_share = float((there & (frames.labels == 0)).sum() / max(1, there.sum()))
         network = Recognizer(frames.landmarks, frames.descriptors.shape[2], frames.size, settings, none_share)
+        if settings.prototypes:
+            network.start_from(torch.from_numpy(landmark_prototypes(frames, settings.prototypes)))
         super().__init__(network, settings.learning_rate)
 
     def forward(self, batch: KeyPointBatch) -> dict[str, Tensor]:  # type: ignore[override]

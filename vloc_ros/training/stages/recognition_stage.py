@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ class RecognitionStage(Stage[TrainedRecognizer]):
         frames = self.recipe.recognition_frames(self.sources.places, self.geometry, progress)
         self._require_same(directory / TRAINING, frames)
         preset = self.recipe.options.preset
+        options = _for_places(self.options, len(self.sources.places))
         unseen = self._held_out(directory / TRAINING, progress)
-        trainer = train_recognizer(frames, preset, self.options, directory / TRAINING, Workers(), progress, unseen)
+        trainer = train_recognizer(frames, preset, options, directory / TRAINING, Workers(), progress, unseen)
         network = recognizer_of(trainer)
         found = recognition_precision(network, unseen, RECOGNIZED)
         trained = TrainedRecognizer(network, {"frames": len(unseen), **found.figures()})
@@ -98,7 +99,7 @@ class RecognitionStage(Stage[TrainedRecognizer]):
         """Empty the directory of a training unless it learned the same."""
         options = {name: value for name, value in asdict(self.options).items() if name not in MAY_CHANGE}
         labels = hashlib.sha256(frames.labels.tobytes()).hexdigest()
-        learned_from = json.dumps([labels, frames.size, self.recipe.options.preset, options])
+        learned_from = json.dumps([labels, frames.size, asdict(PRESETS[self.recipe.options.preset]), options])
         path = training / LEARNED_FROM
         if not path.is_file() or path.read_text() != learned_from:
             with write_errors(training):
@@ -128,6 +129,11 @@ class RecognitionStage(Stage[TrainedRecognizer]):
             f"a recognizer of {product.network.landmarks} landmarks, {count / 1e6:.2f} M parameters; "
             f"right among the best 1 / 2 / 3: {tops} % in {product.held_out['frames']:.0f} held-out frames"
         )
+
+
+def _for_places(options: TrainingOptions, places: int) -> TrainingOptions:
+    """Minutes are those of one place: every place has as many landmarks to learn."""
+    return options if options.minutes is None else replace(options, minutes=options.minutes * places)
 
 
 def _save(path: Path, trained: TrainedRecognizer, preset: str) -> None:
