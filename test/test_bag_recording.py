@@ -156,6 +156,14 @@ def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
     read_all(open_dataset("folder", out, "all"), depth=False)
 
 
+def test_clocks_that_cannot_be_compared_are_said_to_be_so(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    assert "give --time-offset SECONDS" in fault(tmp_path, RecordingOptions(TF_POSES, search_offset=True))
+    unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map")
+
+
 def fault(tmp_path: Path, options: RecordingOptions) -> str:
     with pytest.raises(VlocError) as caught:
         unpack_recording(tmp_path / "bag", tmp_path / "out", options, "map")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
-from vloc_ros.cli.options import add_bag_camera, add_old_name, warn_of_cameras
+from vloc_ros.cli.options import SEARCH, add_bag_camera, add_old_name, time_offset, warn_of_cameras
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vloc_ros.datasets.bag_frames import BagFrames
     from vloc_ros.evaluation.alignment import Correction
 
-SEARCH = "search"
 FAULTS = ("invalid", "not_normalized", "backwards", "duplicates", "self_transforms")  # of the truth's poses
 SKIPPED = ("skipped_without_stamp", "skipped_repeated_stamp")  # of the images
 
@@ -155,8 +154,8 @@ def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
 def _correction(options: argparse.Namespace) -> "Correction":
     from vloc_ros.evaluation.alignment import Correction
 
-    search = options.time_offset == SEARCH
-    return Correction(options.align, search, 0.0 if search else _seconds(options.time_offset))
+    offset_s, search = time_offset(options)
+    return Correction(options.align, search, offset_s)
 
 
 def description(source: Mapping[str, Any], map_frame: str) -> str:
@@ -197,10 +196,3 @@ def _images(source: Mapping[str, Any]) -> str:
 def _gain(found: Mapping[str, Any]) -> str:
     before, after = (found[f"median_{when}_m"] for when in ("before", "after"))
     return f"median distance {'unknown' if before is None else f'{before * 100:.2f}'} -> {after * 100:.2f} cm"
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"--time-offset {text}: neither seconds nor '{SEARCH}'") from None

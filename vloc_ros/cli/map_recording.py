@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vloc_ros.bags.depth_topics import NO_DEPTH, DepthOptions
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
-from vloc_ros.cli.options import add_bag_camera
+from vloc_ros.cli.options import SEARCH, add_bag_camera, time_offset
 from vloc_ros.datasets.bag_recording import KEYFRAMES, RecordingOptions
 from vloc_ros.datasets.dataset_files import read_matrix
 
@@ -37,8 +37,10 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
         help="interpolate poses no longer (default: %(default)g)",
     )  # fmt: skip
     group.add_argument(
-        "--time-offset", type=float, default=0.0, metavar="SECONDS", help="the poses' clock minus the images'"
-    )
+        "--time-offset", default="0", metavar=f"SECONDS|{SEARCH}",
+        help="the poses' clock minus the images' (default: 0, and a warning if images contradict); or search within a "
+        "second",
+    )  # fmt: skip
     group.add_argument(
         "--keyframes", type=int, default=KEYFRAMES, metavar="COUNT",
         help="images that the map is made from, at most: sharp ones, spread over the way (default: %(default)s)",
@@ -47,11 +49,10 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 def recording_options(options: argparse.Namespace) -> RecordingOptions:
     """Raises VlocError."""
-    poses = GroundTruthOptions(
-        options.poses or "", options.poses_frame, options.poses_gap, options.time_offset, "--poses"
-    )
+    offset_s, search = time_offset(options)
+    poses = GroundTruthOptions(options.poses or "", options.poses_frame, options.poses_gap, offset_s, option="--poses")
     camera = options.image_topic, options.camera_info_topic
     bag = BagOptions(*camera, options.rectified, poses, None, tuple(options.tf_topic), options.camera_frame)
     pose = None if options.depth_to_color is None else read_matrix(options.depth_to_color)
     depth = DepthOptions(options.depth_topic, options.depth_info_topic, pose, options.depth_gap)
-    return RecordingOptions(bag, depth, options.keyframes)
+    return RecordingOptions(bag, depth, options.keyframes, search)

@@ -16,6 +16,8 @@ from vloc_ros.inference import BACKENDS, SessionOptions
 from vloc_ros.localizer import Localizer
 from vloc_ros.optional_packages import pip_install
 
+SEARCH = "search"
+
 
 def add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", required=True, type=Path, metavar="DIR", help="map directory, as `vloc map` writes it")
@@ -115,6 +117,15 @@ def add_bag_camera(parser: "argparse._ActionsContainer") -> None:
         metavar="FRAME",
         help="the frame of the camera's optical centre (default: as in the images' headers)",
     )
+
+
+def time_offset(options: argparse.Namespace) -> tuple[float, bool]:
+    """Seconds, and whether they are to be searched, of --time-offset SECONDS|search. Raises ConfigError."""
+    text = options.time_offset
+    try:
+        return (0.0, True) if text == SEARCH else (float(text), False)
+    except ValueError:
+        raise ConfigError(f"--time-offset {text}: neither seconds nor '{SEARCH}'") from None
 
 
 def add_split(parser: argparse.ArgumentParser, default: str) -> None:

@@ -2,6 +2,8 @@
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.time_offset import ImageTurns, TimeOffset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
 from vloc_ros.geometry.interpolation import Stamps
@@ -53,6 +56,18 @@ class BagFrames:
         """Only the frames of these names; the others are not decoded. Raises DatasetError."""
         wanted = (item for item in self._known() if format_stamp(item[0].header[0]) in names)
         return prefetch(wanted, self._frame, DECODERS, WINDOW)
+
+    def clock_offset(self, images: int, advance: Advance = no_advance) -> TimeOffset | None:
+        """The poses' clock minus the images', as the first so many images tell it, if they do."""
+        turns = ImageTurns()
+        for done, message in enumerate(islice(self._bag.messages([self.topics.image]), images), start=1):
+            image = self._frame((message, np.eye(4))).image
+            turns.add(message.header[0], image.rgb, image.camera)
+            advance(done, min(images, len(self)))
+        return turns.offset(lambda stamps_ns: self.truth.at(stamps_ns, 0.0))
+
+    def set_clock_offset(self, seconds: float) -> None:
+        self.truth = replace(self.truth, options=replace(self.truth.options, offset_s=seconds))
 
     def posed(self, advance: Advance = no_advance) -> tuple[Stamps, Matrix]:
         """The stamps (N,) of the images that have ground truth, and `map_from_camera` (N, 4, 4); nothing is decoded.

@@ -16,6 +16,7 @@ from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.keyframes import sharpness, stretches
 from vloc_ros.datasets.registration import register_depth
+from vloc_ros.datasets.time_offset import TimeOffset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError, VlocError
 from vloc_ros.files import write_errors, write_text
@@ -29,17 +30,21 @@ from vloc_ros.progress import Progress, Silent
 RECORD = "recording.json"  # written last: with it, all is there
 KEYFRAMES = 800
 FEWEST_KEYFRAMES = 10
+FOLLOWED = 400  # images, to compare clocks
+DOUBTFUL_S = 0.03
 MILLIMETRES = 1000.0
 MAX_DEPTH_M = 65.0
 
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What to take from a bag, and how many `keyframes` at most. Raises ConfigError."""
+    """What to take from a bag, and how many `keyframes` at most. `search_offset`: that of the poses' clock is looked
+    for, and not what `bag` says. Raises ConfigError."""
 
     bag: BagOptions = field(default_factory=BagOptions)
     depth: DepthOptions = field(default_factory=DepthOptions)
     keyframes: int = KEYFRAMES
+    search_offset: bool = False
 
     def __post_init__(self) -> None:
         if self.keyframes < FEWEST_KEYFRAMES:
@@ -62,6 +67,9 @@ def unpack_recording(
     with open_bag(bag_path) as bag:
         frames = bag_frames(bag, options.bag, map_frame)
         source = choose_depth(bag, frames.topics, options.depth, options.bag)
+        with progress.bar("clocks") as advance:
+            offset = frames.clock_offset(FOLLOWED, advance)
+        _set_clock(frames, offset, options, progress)
         with progress.bar("poses of the images") as advance:
             chosen = _chosen(frames, options.keyframes, advance)
         writer = _Writer(bag, folder, frames, source, options)
@@ -70,6 +78,24 @@ def unpack_recording(
     record = {"asked": asked, **frames.to_json(), **writer.summary()}
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
     return record
+
+
+def _set_clock(frames: BagFrames, found: TimeOffset | None, options: RecordingOptions, progress: Progress) -> None:
+    """Correct the poses' clock if that was asked for, or say what it is off by. Raises DatasetError where it cannot be
+    told."""
+    said = options.bag.truth.offset_s
+    if options.search_offset:
+        if found is None:
+            raise DatasetError(
+                f"{frames.topics.image.name}: the images do not tell the offset of the poses' clock: the camera turns "
+                "too little, or the poses are of another drive; give --time-offset SECONDS"
+            )
+        frames.set_clock_offset(found.seconds)
+    elif found is not None and abs(found.seconds - said) > DOUBTFUL_S:
+        progress.say(
+            f"warning: images and poses turn together if the poses' clock is {found.seconds:+.3f} s off the images', "
+            f"not {said:+.3f} s (correlation {found.correlation:.2f}): --time-offset search corrects it"
+        )
 
 
 def describe_recording(record: dict[str, Any]) -> str:
