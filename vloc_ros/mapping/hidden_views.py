@@ -6,6 +6,7 @@ descriptors, and points that only views near it have seen are left out altogethe
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from vloc_ros.mapping.point_regions import of_points
 from vloc_ros.mapping.point_selection import point_descriptors, viewing
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.tracks import MIN_LENGTH
-from vloc_ros.mapping.triangulation import triangulate
+from vloc_ros.mapping.triangulation import refined_positions
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,30 +40,39 @@ class ObservedPoints:
     descriptors: NDArray[np.int8]
     map_from_camera: Float
 
-    def without(self, hidden: Mask) -> Points | None:
+    def without(self, hidden: Mask, asked: Mask | None = None) -> Points | None:
         """The points as frames that are not `hidden` (F,) have seen them, those that enough of these have; None if
-        there are none. Where no depth is known positions stay."""
+        there are none. `asked` (P,): only these are made anew, the others stay
+        as they are, which saves time where it does not matter."""
         seen = ~hidden[self.observations.frames]
         left = self.observations.kept(seen)
         there = left.counts >= MIN_LENGTH
         if not there.any():
             return None
         changed = there & (left.counts < self.observations.counts)
+        changed &= True if asked is None else asked
         if not changed.any():
             return self.points[there]
-        return self._seen_again(left.of_points(changed), seen & changed[self.observations.points], changed)[there]
+        hidden_rows = ~seen & changed[self.observations.points]
+        return self._seen_again(left.of_points(changed), hidden_rows, changed)[there]
 
-    def _seen_again(self, observations: Observations, rows: Mask, changed: Mask) -> Points:
-        """All points, those `changed` (P,) made of `observations` alone, which are these `rows` (O,) of all."""
-        positions, _ = triangulate(observations, self.map_from_camera)
-        unmeasured = ~np.isfinite(positions).all(axis=1)
-        positions[unmeasured] = self.points.positions[changed][unmeasured]
-        sums = np.add.reduceat(self.descriptors[rows].astype(np.float32), observations.starts[:-1], axis=0)
+    def _seen_again(self, observations: Observations, hidden: Mask, changed: Mask) -> Points:
+        """All points, those `changed` (P,) made of `observations` alone, without those `hidden` (O,)."""
+        positions = refined_positions(observations, self.map_from_camera, self.points.positions[changed])
+        sums = self._descriptor_sums[changed]
+        rows = np.flatnonzero(hidden)
+        _, firsts = np.unique(self.observations.points[rows], return_index=True)  # every changed point has some
+        sums -= np.add.reduceat(self.descriptors[rows].astype(np.float32), firsts, axis=0)
         means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-9))
         descriptors = quantized(means) if self.points.descriptors.dtype == np.int8 else means
         directions, distances = viewing(observations.frames, observations.points, positions, self.map_from_camera)
         again = {"positions": positions, "descriptors": descriptors, "directions": directions, "distances": distances}
         return replace(self.points, **{name: self._with(name, changed, values) for name, values in again.items()})
+
+    @cached_property
+    def _descriptor_sums(self) -> NDArray[np.float32]:
+        """(P, D) of all observations of each point."""
+        return np.add.reduceat(self.descriptors.astype(np.float32), self.observations.starts[:-1], axis=0)
 
     def _with(self, name: str, rows: Mask, values: NDArray[Any]) -> Any:
         """The points' array of that name with others in some rows (P,)."""

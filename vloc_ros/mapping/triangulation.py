@@ -31,6 +31,16 @@ def triangulate(observations: Observations, map_from_camera: Float) -> tuple[Flo
     return positions, information
 
 
+def refined_positions(observations: Observations, map_from_camera: Float, positions: Float) -> Float:
+    """Positions (P, 3) of points that fit their observations best, from those given on, by poses (F, 4, 4)."""
+    found: Float = positions.copy()
+    _refine(
+        observations.starts, observations.frames, observations.pixels, observations.depths, observations.weights,
+        np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics, found,
+    )  # fmt: skip
+    return found
+
+
 def sigmas(information: Float) -> Float:
     """(P,) metres, the standard deviation along the worst direction of each; infinite where that is unknown."""
     least = np.linalg.eigvalsh(np.nan_to_num(information))[:, 0]
@@ -66,6 +76,18 @@ def _triangulate(  # type: ignore[no-untyped-def]
                 first, end, frames, pixels, depths, weights, camera_from_map, intrinsics, positions[p], information[p],
                 residuals, jacobian,
             )  # fmt: skip
+
+
+@compiled(error_model="numpy")
+def _refine(  # type: ignore[no-untyped-def]
+    starts, frames, pixels, depths, weights, camera_from_map, intrinsics, positions
+):
+    residuals, jacobian, information = np.empty(3), np.empty((3, 3)), np.empty((3, 3))
+    for p in range(len(starts) - 1):
+        _descend(
+            starts[p], starts[p + 1], frames, pixels, depths, weights, camera_from_map, intrinsics, positions[p],
+            information, residuals, jacobian,
+        )  # fmt: skip
 
 
 @compiled(error_model="numpy")

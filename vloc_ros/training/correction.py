@@ -32,6 +32,7 @@ ANGLES_DEG = (8.0, 16.0, 32.0)
 NOISES = (0.3, 1.0, 3.0)  # variance of what varies from frame to frame, over that of what varies with the viewpoint
 GAINS = (0.5, 0.75, 1.0, 1.25, 1.5)  # of frames that the map was not made from: their errors are larger
 MOST_VIEWS = 300  # of a field: 12 kB
+FAR = 0.5  # metres and radians in one
 BLOCK = 10  # frames; of held-out ones fewer, as `split_held_out` has them
 HELD_OUT_BLOCK = 5
 FEWEST_VIEWS, FEWEST_HELD_OUT = 20, 10  # fewer tell nothing
@@ -114,7 +115,7 @@ class CorrectionReport:
         """A person's line."""
         before = f"{100 * self.before_m:.2f} cm, {math.degrees(self.before_rad):.2f} deg"
         after = f"{100 * self.after_m:.2f} cm, {math.degrees(self.after_rad):.2f} deg"
-        return f"correction field: {before} -> {after} on {self.frames} held-out frames" + (
+        return f"correction field: {before} -> {after} on {self.frames} frames that it was not made from" + (
             "" if self.kept else ", not kept"
         )
 
@@ -173,16 +174,17 @@ def _pairs_of(records: Sequence[FrameRecord], blocks: NDArray[np.int64], manifes
 
 def fit_correction(mapping: PosePairs, tried: PosePairs) -> FittedCorrection | None:
     """The field that moves the poses `tried` nearest to the truth, from the errors of those of mapping frames; it is
-    kept if it helps both them and mapping frames whose block is left out. None where there are too few poses to tell.
-    """
-    mapping, tried = mapping.not_wrong(), tried.not_wrong()
+    kept if it helps them and, where no views are hidden, mapping frames whose block is left out too. None where there
+    are too few poses to tell. Those from which all views within FAR are hidden are out of its reach."""
+    mapping, tried = mapping.not_wrong(), tried[tried.hidden < FAR].not_wrong()
     if len(mapping) < FEWEST_VIEWS or len(tried) < FEWEST_HELD_OUT:
         return None
     process = _likeliest(mapping[_agreeing(mapping)])
     steps, found, units = tried.steps, process.predictions(tried), _units(tried.steps)
     gain = min(GAINS, key=lambda gain: float(_sizes(steps - gain * found, units).mean()))
     left = steps - gain * found
-    kept = process.tells() and _is_less(_sizes(left, units), _sizes(steps, units), tried.blocks)
+    kept = _is_less(_sizes(left, units), _sizes(steps, units), tried.blocks)
+    kept &= bool(tried.hidden.any()) or process.tells()
     return FittedCorrection(process, gain, CorrectionReport(kept, len(steps), *_medians(steps), *_medians(left)))
 
 

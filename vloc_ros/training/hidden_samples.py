@@ -5,6 +5,7 @@ Frames that were held out lie between mapping frames a centimetre away. Leaving 
 points; hiding views costs it nothing, and says how errors grow with the distance.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
+from vloc_ros.core.visibility import visible_points
 from vloc_ros.evaluation.records import Estimated, outcome_of
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import pose_distances
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.hidden_views import ObservedPoints
@@ -26,7 +30,7 @@ Float = NDArray[np.float64]
 
 # `NearestView.view_distance` within which views are hidden: metres and radians in one. Each frame has one of them.
 DISTANCES = (0.1, 0.2, 0.4, 0.8)
-MOST_FRAMES = 160
+MOST_FRAMES = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +40,17 @@ class HiddenViews:
     frames: CachedFrames
     places: Sequence[ObservedPoints]
 
-    def map_without(self, landmark_map: LandmarkMap, place: int, pose: Float, distance: float) -> LandmarkMap | None:
-        """The map had no view been taken nearer than that to a pose (4, 4) in a place; None where that leaves no points
-        in the place."""
+    def map_without(
+        self, landmark_map: LandmarkMap, place: int, camera: Camera, pose: Float, distance: float
+    ) -> LandmarkMap | None:
+        """The map as it would be had no view been taken nearer than that to the pose (4, 4) of a camera in a place, as
+        far as that camera sees it; None where no points are left in the place."""
         observed = self.places[place]
+        seen = np.zeros(len(observed.points), dtype=np.bool_)
+        seen[visible_points(observed.points, place, RigCamera(camera.undistorted()), pose)] = True
         metres, radians = pose_distances(observed.map_from_camera, pose)
         hidden = metres + radians < distance
-        points = None if hidden.all() else observed.without(hidden)
+        points = None if hidden.all() else observed.without(hidden, seen)
         if points is None:
             return None
         others = (each.points if number != place else points for number, each in enumerate(self.places))
@@ -67,7 +75,7 @@ class HiddenViews:
 
     def _sample(self, localizer: Localizer, row: int, distance: float) -> Sample | None:
         frame, (place, _) = self.frames.frame(row), self.frames.locate(row)
-        without = self.map_without(localizer.landmark_map, place, frame.map_from_camera, distance)
+        without = self.map_without(localizer.landmark_map, place, frame.image.camera, frame.map_from_camera, distance)
         if without is None:
             return None
         true_place = frame.place if len(without.manifest.places) > 1 else None
@@ -89,3 +97,19 @@ def joined(parts: Sequence[Points]) -> Points:
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Points.__dataclass_fields__}
         )
     )
+
+
+def errors_by_distance(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """For the map's accuracy: the median error of the frames with hidden views by the distance within which these are
+    hidden; nothing where there are no such frames."""
+    found = {}
+    for distance in DISTANCES:
+        asked = [sample.estimate.error for sample in samples if sample.hidden == distance]
+        errors = [error for error in asked if error.in_right_place]
+        if errors:
+            found[f"views_hidden_within_{distance:g}"] = {
+                "frames": len(errors),
+                "median_translation_m": float(np.median([error.translation_m for error in errors])),
+                "median_rotation_deg": math.degrees(float(np.median([error.rotation_rad for error in errors]))),
+            }
+    return found

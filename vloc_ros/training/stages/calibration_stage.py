@@ -30,9 +30,9 @@ from vloc_ros.training.calibrate import (
     hopeless_samples,
     pairs_of,
 )
-from vloc_ros.training.correction import fitted_correction
+from vloc_ros.training.correction import FittedCorrection, PosePairs, fitted_correction
 from vloc_ros.training.curves import read_curves
-from vloc_ros.training.hidden_samples import HiddenViews
+from vloc_ros.training.hidden_samples import HiddenViews, errors_by_distance
 from vloc_ros.training.preview import draw_preview
 from vloc_ros.training.stages.export_stage import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
@@ -70,18 +70,7 @@ class CalibrationStage(Stage[Accuracy]):
         method = get_method(self.uncalibrated.manifest.method)
         sessions = open_sessions(self.networks, models, SessionOptions("onnxruntime"))
         as_made = Localizer(self.uncalibrated, method, sessions)
-        clean = evaluate(as_made, held_out).records
-        hidden = self._hidden_samples(as_made, progress)
-        with progress.bar("correction") as advance:
-            reading = as_made if self.hidden is None else reading_caches(as_made)
-            fitted = fitted_correction(reading, self.mapping, clean, pairs_of(hidden), advance)
-        if fitted is not None:
-            progress.say(fitted.report.describe())
-        with progress.bar("calibration") as advance:
-            samples = collect_samples(as_made, held_out, self.novel_views, clean, advance)
-        if self.hidden is not None:
-            # Else without the field: chosen on frames between others, it leaves more of the errors elsewhere.
-            samples = corrected_samples(samples + hidden + self._mirrored_samples(as_made, progress), fitted)
+        fitted, samples = self._samples(as_made, progress)
         calibration = fit_calibration(samples)
         gate = fit_gate(samples, calibration, self.settings.false_positive_rate)
         calibrated = replace(self.uncalibrated.manifest, calibration=calibration, gate=gate)
@@ -95,6 +84,7 @@ class CalibrationStage(Stage[Accuracy]):
                 "held_out_frames": len(held_out),
                 **accuracy,
                 **({"correction": fitted.report.figures()} if fitted else {}),
+                **errors_by_distance(samples),
             },
             training={**gated.manifest.training, **self.summary},
         )
@@ -108,17 +98,26 @@ class CalibrationStage(Stage[Accuracy]):
         write_text(directory / RESULT, json.dumps(result, indent=1) + "\n")
         return accuracy
 
-    def _hidden_samples(self, as_made: Localizer, progress: Progress) -> list[Sample]:
+    def _samples(self, as_made: Localizer, progress: Progress) -> tuple[FittedCorrection | None, list[Sample]]:
+        """The correction field, and poses as the map will correct them."""
+        clean = evaluate(as_made, self.held_out).records
         if self.hidden is None:
-            return []
+            with progress.bar("correction") as advance:
+                fitted = fitted_correction(as_made, self.mapping, clean, PosePairs.of([]), advance)
+            _say(fitted, progress)
+            with progress.bar("calibration") as advance:
+                # Without the field: chosen on frames between others, it leaves more of the errors elsewhere.
+                return fitted, collect_samples(as_made, self.held_out, self.novel_views, clean, advance)
         with progress.bar("hidden views") as advance:
-            return self.hidden.samples(as_made, advance)
-
-    def _mirrored_samples(self, as_made: Localizer, progress: Progress) -> list[Sample]:
-        if self.hidden is None:
-            return []
+            hidden = self.hidden.samples(as_made, advance)
+        with progress.bar("correction") as advance:
+            fitted = fitted_correction(reading_caches(as_made), self.mapping, clean, pairs_of(hidden), advance)
+        _say(fitted, progress)
+        with progress.bar("calibration") as advance:
+            samples = collect_samples(as_made, self.held_out, self.novel_views, clean, advance)
         with progress.bar("mirrored") as advance:
-            return hopeless_samples(as_made, self.hidden.frames.parent, advance)
+            samples += hidden + hopeless_samples(as_made, self.hidden.frames.parent, advance)
+        return fitted, corrected_samples(samples, fitted)
 
     def _written(self) -> str:
         return content_of(self.settings.out / MANIFEST_FILE)
@@ -142,3 +141,8 @@ class CalibrationStage(Stage[Accuracy]):
 
     def describe(self, directory: Path, product: Accuracy) -> str:
         return f"{self.settings.out}: {describe(product)} on {len(self.held_out)} held-out frames"
+
+
+def _say(fitted: FittedCorrection | None, progress: Progress) -> None:
+    if fitted is not None:
+        progress.say(fitted.report.describe())
