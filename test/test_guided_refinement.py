@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from support.sparse_scenes import CAMERA, EXTRACTOR, HEIGHT, POSE, WIDTH, SeenSession, Sight, blank, room
 
+from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.model_spec import NETWORK, GridSpec
+from vloc_ros.core.pnp import solve_near
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.localizer import Localizer
+from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.hscnet.method import HSCNetMethod
 
 GRID = GridSpec(WIDTH, HEIGHT, 8, HSCNetMethod.outputs)
@@ -62,6 +66,27 @@ def test_points_make_the_pose_of_a_dense_method_precise(landmark_map: LandmarkMa
     assert "guided_matching" in refined.timings_ms
     assert refined.evidence.correspondences == len(alone.correspondences)
     assert refined.inlier_count == alone.inlier_count
+
+
+def test_around_a_first_pose_windows_are_wider(landmark_map: LandmarkMap) -> None:
+    localizer = localizer_of(landmark_map)
+    found = localizer.localize(blank())
+    assert isinstance(found, PoseEstimate)
+    turned = POSE.copy()
+    turned[:3, :3] = POSE[:3, :3] @ cv2.Rodrigues(np.array([0.0, 6.0 / CAMERA.fx, 0.0]))[0]  # 6 px off
+    again = replace(found, map_from_camera=turned)
+    first = replace(again, unguided=None)
+    observation = localizer.observe(blank())
+    wide, narrow = (
+        guided_correspondences(each, observation, landmark_map, GuidedSettings()) for each in (first, again)
+    )
+    assert wide is not None
+    assert narrow is not None
+    assert len(wide) > 50
+    assert len(narrow) < 0.2 * len(wide)
+    refined = solve_near(first, wide, observation.query.cameras)
+    assert refined.unguided == first.evidence
+    assert pose_error(refined.map_from_camera, POSE).rotation_rad < 0.1 * pose_error(turned, POSE).rotation_rad
 
 
 def test_a_pose_that_is_refused_in_any_case_is_not_refined(landmark_map: LandmarkMap) -> None:

@@ -17,16 +17,19 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class GuidedSettings:
-    """`window_px`: how far from where it is expected a point is looked for, in pixels of the image that key points are
-    found in; tight windows beat wide ones. `min_similarity`: the least cosine of the descriptors. Raises ConfigError
-    for what makes no sense."""
+    """How far from where it is expected a point is looked for, in pixels of the image that key points are found in:
+    `wide_px` around a pose that was found without guidance, `window_px` around the one that comes of that. Tight
+    windows beat wide ones, but a first pose may put points farther off. `min_similarity`: the least cosine of the
+    descriptors. Raises ConfigError for what makes no sense."""
 
+    wide_px: float = 8.0
     window_px: float = 4.0
     min_similarity: float = 0.7
 
     def __post_init__(self) -> None:
-        if not self.window_px > 0:
-            raise ConfigError(f"guided matching: window_px is {self.window_px}, must be positive")
+        for name in ("wide_px", "window_px"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"guided matching: {name} is {getattr(self, name)}, must be positive")
         if not -1 <= self.min_similarity <= 1:
             raise ConfigError(f"guided matching: min_similarity is {self.min_similarity}, must be in -1 .. 1")
 

@@ -64,8 +64,8 @@ class Method(Protocol):
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
     ) -> Correspondences | None:
         """All correspondences that the map's points have near this pose, by guided matching: the pose is refined over
-        them, but it is believed only for those of the proposal. None, of a map without points, leaves the pose as it
-        is."""
+        them, but it is believed only for those of the proposal. Asked again with the refined pose. None, of a map
+        without points, leaves the pose as it is."""
         ...
 
     def visualize(self, tensors: Tensors, image: CameraImage, landmark_map: LandmarkMap) -> Visualization:

@@ -22,6 +22,7 @@ from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection
 
 T = TypeVar("T")
+ROUNDS = 2  # of guided matching: the first poses of views that are far from all mapping views are pixels off
 NOTHING = too_few(0)  # of a method that proposes nothing
 
 
@@ -76,15 +77,29 @@ def _judge(
         place, found = likeliest_place(proposal, landmark_map)
         result = replace(solve_pnp(found, cameras, method.pnp), place=place)
     if isinstance(result, PoseEstimate):
-        enough = result.inlier_count >= thresholds.min_inliers  # or else it is refused, however it is refined
-        more = method.refine(result, observation, landmark_map, stopwatch) if enough else None
+        if result.inlier_count >= thresholds.min_inliers:  # or else it is refused, however it is refined
+            result = _refined(result, observation, landmark_map, method, stopwatch)
         with stopwatch.stage("pnp"):
-            if more is not None:
-                result = replace(solve_near(result, more, cameras, method.pnp), place=place)
             result = corrected(result, landmark_map.correction_of(place), cameras)
             result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
             result = gate(result, thresholds, landmark_map.extent_of(place), magnification_of(cameras, manifest))
     return result
+
+
+def _refined(
+    estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, method: Method, stopwatch: Stopwatch
+) -> PoseEstimate:
+    """The estimate after ROUNDS of guided matching, each around the pose of the one before; without points, itself."""
+    for _ in range(ROUNDS):
+        more = method.refine(estimate, observation, landmark_map, stopwatch)
+        if more is None:
+            break
+        with stopwatch.stage("pnp"):
+            found = solve_near(estimate, more, observation.query.cameras, method.pnp)
+        if found is estimate:
+            break
+        estimate = replace(found, place=estimate.place)
+    return estimate
 
 
 def _with_color_mismatch(rejection: Rejection, query: Query, manifest: Manifest) -> Rejection:

@@ -11,16 +11,17 @@ from vloc_ros.methods.query_key_points import query_key_points
 def guided_correspondences(
     estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, settings: GuidedSettings
 ) -> Correspondences | None:
-    """Those of all views with the points of the estimate's place; None of a map without points."""
+    """Those of all views with the points of the estimate's place, in wide windows unless it comes of guided matching
+    itself; None of a map without points."""
     points, place = landmark_map.points, landmark_map.manifest.index_of(estimate.place)
     if points is None or place is None:
         return None
-    found = []
+    window, found = settings.wide_px if estimate.unguided is None else settings.window_px, []
     for seen in query_key_points(observation, landmark_map):
         visible = visible_points(points, place, seen.camera, estimate.map_from_camera)
         camera_from_map = invert(seen.camera.map_from_camera(estimate.map_from_camera))
         expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
-        window_px, pixels = settings.window_px * seen.scale, seen.pixels_in(place)
+        window_px, pixels = window * seen.scale, seen.pixels_in(place)
         found.append(
             seen.correspondences(
                 *guided_matches(
