@@ -6,35 +6,38 @@ python benchmark/point_ablation.py --workdir MAP.work [--sift SIFT.work] [--stre
 MAP.work is a work directory of `vloc map --method pram` for one place: key points and depth are read from it, no image
 is. The last third of its frames is held out or, with `--stretches N`, that of each of N parts of the recording; so are
 `--gap` frames before and behind these. Every row changes one thing of the base: 10,000 points of tracks and bundle
-adjustment, means of descriptors in 8 bits, guided matching, no recognition, no correction field. `--sift`: the work
-directory of a map with `--features sift`, of the same frames. `--landmarks`: recognition of so many, trained for
-`--minutes` each. One thread, the same gate for all (MIN_INLIERS); times are without the extractor.
+adjustment with the lens, means of descriptors in 8 bits, guided matching, no recognition, no correction field.
+`--sift`: the work directory of a map with `--features sift`, of the same frames. `--landmarks`: recognition of so many,
+trained for `--minutes` each. One thread, the same gate for all (MIN_INLIERS); times are without the extractor.
 """
 
 import argparse
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-from cached_frames import CachedFrames, CachedPRAM, cached_frames, far_apart
 from fused_points import fused
 from in_turn import ask_in_turn, by_image, some_of, threads
 from inputs import add_counts, plain_parser
+from mapping_frames import USED_KEY_POINTS, MappingFrames, far_apart, mapping_frames
 from numpy.typing import NDArray
 from results import MEDIAN, RECALLS, Results
 
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT, FeatureSpec
 from vloc_ros.core.manifest import GateThresholds, Manifest
+from vloc_ros.core.method import Observation
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.points import Points
-from vloc_ros.core.session import Session
+from vloc_ros.core.session import Session, Tensors
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.datasets.subset import split_held_out
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.features.cache import FeatureCache
@@ -49,6 +52,7 @@ from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps.points_npz import encode_points
 from vloc_ros.methods.pram.method import RECOGNIZER
+from vloc_ros.training.cached_frames import CachedImage, CachedPRAM
 from vloc_ros.training.correction import PosePairs, fitted_correction
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
@@ -59,7 +63,6 @@ from vloc_ros.training.pram.recognition_frames import recognition_frames
 from vloc_ros.training.stages.untrained_map import landmark_map_of
 
 MIN_INLIERS = 30
-KEY_POINTS = 1024  # of an image, as `vloc map` has it
 
 COLUMNS = {
     "map": "{map}",
@@ -73,7 +76,7 @@ COLUMNS = {
     "all without the extractor, p50 / p90": "{total_p50_ms:.1f} / {total_p90_ms:.1f} ms",
 }
 
-Geometry = Literal["fused", "tracks", "adjusted"]
+Geometry = Literal["fused", "tracks", "declared", "adjusted"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ VARIANTS: Mapping[str, Variant] = {
     "base": Variant(),
     "points by fusing": Variant(geometry="fused"),
     "points of tracks, no bundle adjustment": Variant(geometry="tracks"),
+    "bundle adjustment, lens as declared": Variant(geometry="declared"),
     "correction field": Variant(field=True),
     **{f"{count:,} points": Variant(count=count) for count in (2_000, 5_000, 20_000)},
     "descriptors in float16": Variant(dtype=np.float16),
@@ -115,7 +119,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS))
     options = parser.parse_args()
     with threads(1):
-        frames, depth = cached_frames(options.workdir)
+        frames, depth = mapping_frames(options.workdir)
         mapping, held_out = far_apart(len(frames), options.stretches, options.gap)
         asked = some_of(frames[held_out], options.images)
         made = dict(localizers(MappedPlace.of(frames[mapping], depth), mapping, options))
@@ -136,12 +140,12 @@ def main() -> None:
 class MappedPlace:
     """Frames of which maps are made, and such as `vloc map` holds out itself, for the correction field."""
 
-    mapping: CachedFrames
-    beside: CachedFrames
+    mapping: MappingFrames
+    beside: MappingFrames
     depth: DepthCorrection
 
     @staticmethod
-    def of(frames: CachedFrames, depth: DepthCorrection) -> "MappedPlace":
+    def of(frames: MappingFrames, depth: DepthCorrection) -> "MappedPlace":
         mapping, beside = (np.array(part.indices) for part in split_held_out(frames, share=0.1))
         return MappedPlace(frames[mapping], frames[beside], depth)
 
@@ -158,6 +162,10 @@ class MappedPlace:
         return reconstruct(self.features, bundle=False, progress=TerminalProgress())
 
     @cached_property
+    def declared(self) -> Reconstruction:
+        return reconstruct(self.features, lens=False, progress=TerminalProgress())
+
+    @cached_property
     def adjusted(self) -> Reconstruction:
         return reconstruct(self.features, progress=TerminalProgress())
 
@@ -166,10 +174,10 @@ class MappedPlace:
         divided = divide_points(getattr(self, variant.geometry), variant.landmarks)
         points = chosen(divided, self.mapping, variant)
         regions = Regions((PlaceRegions("", divided.landmarks),), points=points)
-        made = landmark_map_of(regions, manifest_of(self.mapping.cache), [divided.reconstruction.map_from_camera])
+        manifest = manifest_of(self.mapping.cache, divided.reconstruction)
+        made = landmark_map_of(regions, manifest, [divided.reconstruction.map_from_camera])
         sessions = {} if recognizer is None else {RECOGNIZER: opened(recognizer)}
-        method = CachedPRAM(cache=self.mapping.cache, is_guided=variant.guided)
-        localizer = Localizer(made, method, sessions)
+        localizer = Localizer(made, WithoutExtractor(is_guided=variant.guided), sessions)
         if variant.field:
             records = evaluate(localizer, self.beside).records
             fitted = fitted_correction(localizer, self.mapping, records, PosePairs.of([]))
@@ -180,7 +188,10 @@ class MappedPlace:
     def recognizer(self, variant: Variant, minutes: float) -> Recognizer:
         """Trained on all points, as `vloc map` does."""
         divided = divide_points(getattr(self, variant.geometry), variant.landmarks)
-        frames, training = recognition_frames([(divided, self.mapping)], KEY_POINTS), TrainingOptions(minutes=minutes)
+        frames, training = (
+            recognition_frames([(divided, self.mapping)], USED_KEY_POINTS),
+            TrainingOptions(minutes=minutes),
+        )
         with TemporaryDirectory() as directory:
             progress = TerminalProgress()
             return recognizer_of(train_recognizer(frames, "small", training, Path(directory), Workers(), progress))
@@ -196,7 +207,7 @@ def localizers(
         variant = Variant(landmarks=count)
         yield f"{count} landmarks recognised", place.localizer(variant, place.recognizer(variant, options.minutes))
     if options.sift:
-        frames, depth = cached_frames(options.sift)
+        frames, depth = mapping_frames(options.sift)
         assert frames.cache.names == place.mapping.cache.names
         sift = MappedPlace.of(frames[rows], depth)
         for name in ("base", "correction field"):
@@ -220,16 +231,36 @@ def chosen(divided: PointRegions, features: FeatureSource, variant: Variant) -> 
     return replace(points, regions=regions[kept])
 
 
-def manifest_of(cache: FeatureCache) -> Manifest:
-    """Of a map with these features, whose networks are not asked."""
+def manifest_of(cache: FeatureCache, shape: Reconstruction) -> Manifest:
+    """Of a map with these features, whose extractor is not asked, and the lens that was found."""
     found, size = cache.features, cache.size
-    spec = FeatureSpec(found.name, KEY_POINTS, found.dimensions, found.extractor_sha256)
+    spec = FeatureSpec(found.name, USED_KEY_POINTS, found.dimensions, found.extractor_sha256)
     models = {} if found.name == SIFT else {EXTRACTOR: spec.model(*size)}
-    return Manifest("pram", "map", "", size, models, features=spec, gate=GateThresholds(MIN_INLIERS, 0, math.inf, 0))
+    gate, lens = GateThresholds(MIN_INLIERS, 0, math.inf, 0), shape.lens_correction(cache.camera(0))
+    return Manifest("pram", "map", "", size, models, features=spec, gate=gate, lenses={"map": lens})
+
+
+@dataclass(frozen=True)
+class WithoutExtractor(CachedPRAM):
+    """Finds no key points in images, with which a localizer is warmed up; `is_guided`: whether poses are refined."""
+
+    is_guided: bool = field(default=True, kw_only=True)
+
+    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
+        if isinstance(image, CachedImage):
+            return image.key_points
+        assert manifest.features is not None
+        outputs = manifest.features.model(*manifest.image_size).outputs
+        return {name: np.zeros(tensor.shape, dtype=np.float32) for name, tensor in outputs.items()}
+
+    def refine(
+        self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch
+    ) -> Correspondences | None:
+        return super().refine(estimate, observation, landmark_map, stopwatch) if self.is_guided else None
 
 
 def opened(network: Recognizer) -> Session:
-    content, spec = export_recognizer(network, KEY_POINTS)
+    content, spec = export_recognizer(network, USED_KEY_POINTS)
     return open_session({"float32": content}, spec, SessionOptions("onnxruntime", "float32", threads=1))
 
 

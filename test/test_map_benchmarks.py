@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cached_frames import far_apart
 from fused_points import fused
 from in_turn import Answers, ask_in_turn
+from mapping_frames import far_apart
 from support.reconstruction_scenes import CAMERA, observed, room
 
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
