@@ -1,6 +1,7 @@
 """Where key points are looked for: near a prior, inside of recognised landmarks, everywhere."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -207,3 +208,37 @@ def test_a_recognizer_with_another_contract() -> None:
 def test_settings_that_make_no_sense(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"search: {name} is {value}"):
         SearchSettings(**{name: value})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class MistakenRecognizer:
+    """A recognizer that takes every place for the one after it."""
+
+    knowing: KnowingRecognizer
+    landmarks_of_place: int
+    max_batch: int = 8
+
+    backend = "mistaken"
+    spec = KnowingRecognizer.spec
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        found = self.knowing.run(inputs)
+        count = len(self.knowing.landmark_map)
+        landmarks = found["landmarks"]
+        moved = np.where(landmarks > 0, (landmarks - 1 + self.landmarks_of_place) % count + 1, 0).astype(np.int32)
+        return {**found, "landmarks": moved}
+
+
+@pytest.mark.parametrize("places", [2, 4])
+def test_a_place_that_is_taken_for_another_is_not_lost(places: int) -> None:
+    """What is proposed of the places that were recognised does not hold, and the whole map follows."""
+    landmark_map = room(places=places, models=MODELS)
+    mistaken = MistakenRecognizer(KnowingRecognizer(landmark_map), len(landmark_map) // places)
+    for place in range(places):
+        localizer = localizer_of(landmark_map, Sight(place=place), mistaken)
+        first, *_ = proposals(localizer, Query.of(blank()))
+        assert place not in first.places
+        result = localizer.localize(blank())
+        assert isinstance(result, PoseEstimate)
+        assert result.place == f"place{place}"
+        assert pose_error(result.map_from_camera, POSE).translation_m < 0.005

@@ -38,7 +38,7 @@ class RecognizerSettings:
 
 
 PRESETS: Mapping[Preset, RecognizerSettings] = {
-    "small": RecognizerSettings("pooled", 2, 128, 4e-3, prototypes=8),
+    "small": RecognizerSettings("pooled", 1, 64, 4e-3, prototypes=8),
     "paper": RecognizerSettings("attention", 15, 256, 1e-4),
 }
 
