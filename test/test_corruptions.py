@@ -46,6 +46,18 @@ def test_light_and_blur_do_what_they_say() -> None:
     assert blurred(IMAGE, rng, 0.02).std() < IMAGE.std()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_tiles_of_a_shuffled_image_move_alike(seed: int) -> None:
+    """Together they would show what a camera sees that was turned."""
+    numbers = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    image = np.repeat(np.repeat(numbers, 6, axis=0), 8, axis=1)[..., None].repeat(3, axis=2)
+    mixed = shuffled(image, np.random.default_rng(seed))[::6, ::8, 0]
+    assert sorted(mixed.ravel()) == list(range(16))
+    moves = {tuple(np.argwhere(mixed == number)[0] - np.argwhere(numbers == number)[0]) for number in range(16)}
+    assert len(moves) == 16
+    assert (0, 0) not in moves
+
+
 def test_mirroring_twice_is_nothing_and_shuffling_leaves_no_tile_in_place() -> None:
     rng = np.random.default_rng(0)
     assert (mirrored(mirrored(IMAGE, rng), rng) == IMAGE).all()

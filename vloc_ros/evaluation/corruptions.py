@@ -58,17 +58,30 @@ def shuffled(image: Rgb, rng: np.random.Generator) -> Rgb:
     rows = [np.array_split(band, TILES, axis=1) for band in np.array_split(image, TILES, axis=0)]
     height, width = min(len(band[0]) for band in rows), min(tile.shape[1] for tile in rows[0])
     tiles = [tile[:height, :width] for band in rows for tile in band]
-    order = _derangement(len(tiles), rng).reshape(TILES, TILES)
+    order = _scattered(TILES, rng).reshape(TILES, TILES)
     mixed = np.vstack([np.hstack([tiles[i] for i in band]) for band in order])
     return np.asarray(cv2.resize(mixed, image.shape[1::-1]), dtype=np.uint8)
 
 
-def _derangement(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """A random permutation that leaves nothing where it was: a single tile in its place can give the right pose."""
-    order = rng.permutation(count)
-    while (order == np.arange(count)).any():
-        order = rng.permutation(count)
+def _scattered(side: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """A random permutation of side x side tiles in which none stays and no two move alike: these would show what a
+    camera sees that was turned a little, and its pose would be right."""
+    order = rng.permutation(side**2)
+    while alike := _moved_alike(order, side):
+        i, j = rng.integers(len(order), size=2)
+        swapped = order.copy()
+        swapped[[i, j]] = order[[j, i]]
+        if _moved_alike(swapped, side) <= alike:
+            order = swapped
     return order
+
+
+def _moved_alike(order: NDArray[np.intp], side: int) -> int:
+    """How many tiles stay, or move as another one does."""
+    rows, columns = np.divmod(np.arange(len(order)), side)
+    moves = (rows - rows[order]) * 2 * side + columns - columns[order]
+    _, counts = np.unique(moves, return_counts=True)
+    return int((counts - 1).sum() + np.count_nonzero(moves == 0))
 
 
 class Severity(Enum):
