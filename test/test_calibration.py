@@ -159,10 +159,27 @@ def test_wrong_poses_that_another_limit_refuses_do_not_raise_the_confidence_aske
     assert not any(calibrate.passes(each, lenient, calibration) for each in refused)
 
 
+def test_the_limit_is_raised_that_costs_fewest_good_poses() -> None:
+    rng = np.random.default_rng(9)
+    good = [sample(rng, 1.0) for _ in range(100)]
+    sure = [with_figures(replace(each, severity=Severity.HOPELESS), 80, ratio=0.75) for each in good]
+    calibration = calibrate.fit_calibration(good)
+    gate = calibrate.fit_gate(good + sure, calibration, 0.0)
+    assert 0.75 < gate.min_inlier_ratio < 0.8
+    assert gate.min_confidence == GateThresholds().min_confidence
+    assert all(calibrate.passes(each, gate, calibration) for each in good if each.confidence(calibration) > 0.2)
+    assert not any(calibrate.passes(each, gate, calibration) for each in sure)
+
+
 def test_inliers_are_asked_for_in_the_middle_between_those_of_wrong_and_of_good_poses() -> None:
     rng = np.random.default_rng(8)
     good = [sample(rng, 1.0) for _ in range(50)]  # 80 inliers
-    for wrong, least in ((5, 20), (20, 40), (45, 40), (90, 40)):  # from 40 on they are too near, and half is asked for
+    for wrong, least in (
+        (5, 20),
+        (20, 40),
+        (45, 46),
+        (90, 40),
+    ):  # from 41 on half is asked for, and raised if that is free
         hopeless = [with_figures(sample(rng, 1.0, Severity.HOPELESS), wrong) for _ in range(20)]
         assert calibrate.fit_gate(good + hopeless, Calibration(), 0.01).min_inliers == least
     assert calibrate.fit_gate(good, Calibration(), 0.01).min_inliers == 40

@@ -1,7 +1,7 @@
 """What held-out frames, good ones, degraded ones and views from beside them, say of how far poses can be believed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,26 +176,46 @@ def fit_calibration(samples: Sequence[Sample]) -> Calibration:
 def fit_gate(samples: Sequence[Sample], calibration: Calibration, false_positive_rate: float) -> GateThresholds:
     """Thresholds that together accept at most this share of the samples that are wrong.
 
-    The other limits come first: the good poses' weakest figures with a margin, because what lies far beyond everything
-    that was ever seen is not believed, whatever the confidence says of it. The confidence decides between the poses
-    that pass them.
+    First come the good poses' weakest figures with a margin: what lies far beyond everything that was ever seen is not
+    believed, whatever else speaks for it. If too many of the wrong ones pass these, one limit is raised until no more
+    than that share do: the one that costs fewest good poses.
     """
-    good = [sample.estimate for sample in samples if sample.good]
+    good = [sample for sample in samples if sample.good]
     if len(good) < FEWEST_POSES:
         return GateThresholds()
     wrong = [sample for sample in samples if sample.wrong]
+    estimates = [sample.estimate for sample in good]
     limits = GateThresholds(
-        min_inliers=_least_inliers(good, [sample.estimate for sample in wrong], false_positive_rate),
-        min_inlier_ratio=_least_ratio(_percentile([each.inlier_ratio for each in good], 1)),
-        max_reprojection_rmse_px=round(MARGIN * _percentile([each.reprojection_rmse_px for each in good], 99), 3),
-        min_confidence=0.0,
+        min_inliers=_least_inliers(estimates, [sample.estimate for sample in wrong], false_positive_rate),
+        min_inlier_ratio=_least_ratio(_percentile([each.inlier_ratio for each in estimates], 1)),
+        max_reprojection_rmse_px=round(MARGIN * _percentile([each.reprojection_rmse_px for each in estimates], 99), 3),
     )
-    passing = sorted(
-        (each.confidence(calibration) for each in wrong if passes(each, limits, calibration)), reverse=True
-    )
+    passing = [sample for sample in wrong if passes(sample, limits, calibration)]
     allowed = math.floor(false_positive_rate * len(wrong))
-    least = (math.floor(1000 * passing[allowed]) + 1) / 1000 if len(passing) > allowed else 0.0
-    return replace(limits, min_confidence=min(1.0, max(GateThresholds().min_confidence, least)))
+    if len(passing) <= allowed:
+        return limits
+
+    def lost(gate: GateThresholds) -> int:
+        return sum(not passes(sample, gate, calibration) for sample in good)
+
+    return min(_raised(limits, passing, calibration, allowed), key=lost)
+
+
+def _raised(
+    limits: GateThresholds, passing: Sequence[Sample], calibration: Calibration, allowed: int
+) -> tuple[GateThresholds, ...]:
+    """The limits with one of them raised so far that no more than those allowed of these samples pass."""
+
+    def above(figures: Iterable[float], step: float) -> float:
+        return (math.floor(sorted(figures, reverse=True)[allowed] / step) + 1) * step
+
+    confidence = above((each.confidence(calibration) for each in passing), 0.001)
+    ratio = above((each.estimate.inlier_ratio for each in passing), 0.001)
+    return (
+        replace(limits, min_confidence=min(1.0, round(confidence, 3))),
+        replace(limits, min_inlier_ratio=min(1.0, round(ratio, 3))),
+        replace(limits, min_inliers=round(above((each.estimate.inliers for each in passing), 1))),
+    )
 
 
 def passes(sample: Sample, gate: GateThresholds, calibration: Calibration) -> bool:
