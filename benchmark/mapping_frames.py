@@ -1,13 +1,14 @@
 """The mapping frames of a work directory: some are mapped again, others localized, without decoding an image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.types import Frame
-from vloc_ros.features.cache import FeatureCache, open_features
+from vloc_ros.features.cache import FeatureCache, open_features, shapes
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.depth_calibration import DepthCorrection
@@ -34,6 +35,12 @@ class MappingFrames:
 
     def __getitem__(self, rows: NDArray[np.intp]) -> "MappingFrames":
         return MappingFrames(self.cache, self.poses, self.rows[rows])
+
+    @cached_property
+    def own_cache(self) -> FeatureCache:
+        """Of these frames alone."""
+        arrays = {name: getattr(self.cache, name)[self.rows] for name in shapes(0, self.cache.features)}
+        return replace(self.cache, names=self.names, **arrays)
 
     @property
     def names(self) -> tuple[str, ...]:

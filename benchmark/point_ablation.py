@@ -45,6 +45,7 @@ from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.depth_calibration import DepthCorrection
 from vloc_ros.mapping.frame_features import FeatureSource, FrameFeatures, read_frame_features
+from vloc_ros.mapping.hidden_views import observed_points
 from vloc_ros.mapping.place_regions import PlaceRegions, Regions
 from vloc_ros.mapping.point_regions import PointRegions, divide_points, of_points, pruned
 from vloc_ros.mapping.point_selection import chosen_points, select_points
@@ -52,9 +53,11 @@ from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps.points_npz import encode_points
 from vloc_ros.methods.pram.method import RECOGNIZER
-from vloc_ros.training.cached_frames import CachedImage, CachedPRAM
-from vloc_ros.training.correction import PosePairs, fitted_correction
+from vloc_ros.training.cached_frames import CachedFrames, CachedImage, CachedPRAM
+from vloc_ros.training.calibrate import pairs_of
+from vloc_ros.training.correction import fitted_correction
 from vloc_ros.training.device import Workers
+from vloc_ros.training.hidden_samples import HiddenViews
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram.deploy import export_recognizer
 from vloc_ros.training.pram.network import Recognizer
@@ -179,8 +182,11 @@ class MappedPlace:
         sessions = {} if recognizer is None else {RECOGNIZER: opened(recognizer)}
         localizer = Localizer(made, WithoutExtractor(is_guided=variant.guided), sessions)
         if variant.field:
-            records = evaluate(localizer, self.beside).records
-            fitted = fitted_correction(localizer, self.mapping, records, PosePairs.of([]))
+            shape, cache = divided.reconstruction, self.mapping.own_cache
+            frames = CachedFrames(self.mapping, (cache,), USED_KEY_POINTS)
+            hidden = HiddenViews(frames, [observed_points(points, shape, cache, self.depth)]).samples(localizer)
+            beside = evaluate(localizer, self.beside).records
+            fitted = fitted_correction(localizer, self.mapping, beside, pairs_of(hidden))
             print(fitted.report.describe() if fitted else "correction field: too few frames", file=sys.stderr)
             made = replace(made, correction=fitted.field if fitted else None)
         return replace(localizer, landmark_map=made)
