@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.session import Tensors
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
@@ -29,6 +30,7 @@ class VSNetMethod(DenseGridMethod):
 
     outputs: ClassVar[Mapping[str, str]] = OUTPUTS
     stage: ClassVar[str] = "voting"
+    guided: ClassVar[GuidedSettings] = GuidedSettings(window_px=12.0)  # its poses are centimetres off
 
     voting: VotingSettings = field(default_factory=VotingSettings)
     pnp: PnpSettings = FEW_PRECISE
