@@ -30,7 +30,7 @@ class VSNetMethod(DenseGridMethod):
 
     outputs: ClassVar[Mapping[str, str]] = OUTPUTS
     stage: ClassVar[str] = "voting"
-    guided: ClassVar[GuidedSettings] = GuidedSettings(window_px=12.0)  # its poses are centimetres off
+    guided: ClassVar[GuidedSettings] = GuidedSettings(wide_px=16.0)  # its poses are centimetres off
 
     voting: VotingSettings = field(default_factory=VotingSettings)
     pnp: PnpSettings = FEW_PRECISE
