@@ -30,6 +30,7 @@ POSITION_SIGMA_M, ROTATION_SIGMA_RAD = 0.003, np.radians(0.03)  # of the recorde
 MAX_STEPS = 10
 MIN_DECREASE = 1e-4  # of the cost: a step that gains less is the last
 CG_TOLERANCE, MAX_CG_STEPS = 1e-3, 60
+LENS_TOLERANCE = 0.05  # of how poses answer to the lens: what is missing falls with the steps, as the lens settles
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +220,9 @@ def _solve(sums: _Equations, damping: float) -> tuple[Float, Float, Float]:
 
     border, own, of_lens = _border(sums, inverses, damping)
     moves = _conjugate_gradients(product, right, preconditioner)
-    columns = [_conjugate_gradients(product, column, preconditioner) for column in np.moveaxis(border, 2, 0)]
+    columns = [
+        _conjugate_gradients(product, column, preconditioner, LENS_TOLERANCE) for column in np.moveaxis(border, 2, 0)
+    ]
     responses = np.stack([*columns, moves], axis=2)[:, :, :-1]  # of the poses to the lens
     left = own - np.einsum("fil,fik->lk", border, responses)
     changes = np.linalg.solve(left, of_lens - np.einsum("fil,fi->l", border, moves))
@@ -245,13 +248,15 @@ def _inverses(points: Float, damping: float) -> Float:
     return np.linalg.inv(points + (damping * diagonal + 1e-9)[:, :, None] * np.eye(3))
 
 
-def _conjugate_gradients(product, right: Float, preconditioner: Float) -> Float:  # type: ignore[no-untyped-def]
+def _conjugate_gradients(  # type: ignore[no-untyped-def]
+    product, right: Float, preconditioner: Float, tolerance: float = CG_TOLERANCE
+) -> Float:
     """The solution (F, 6) of product(x) = right, preconditioned by blocks (F, 6, 6)."""
     x = np.zeros_like(right)
     residual = right.copy()
     scaled = np.einsum("fij,fj->fi", preconditioner, residual)
     direction, size = scaled, float((residual * scaled).sum())
-    limit = CG_TOLERANCE**2 * size
+    limit = tolerance**2 * size
     for _ in range(MAX_CG_STEPS):
         if size <= limit or size <= 0:
             break
