@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from vloc_ros.compiled import compiled
 from vloc_ros.mapping.pair_matching import KeyPointMatches
 
+REMEMBERED = 16  # tracks that conflict with one, so that their frames are not compared for every match between them
 MIN_LENGTH = 3  # frames; two may agree by chance
 
 
@@ -49,18 +50,27 @@ def _root(parents, row):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _contains(values, value):  # type: ignore[no-untyped-def]
+    for each in values:  # noqa: SIM110  # Numba has no any()
+        if each == value:
+            return True
+    return False
+
+
+@compiled()
 def _unite(edges, frames, frame_count):  # type: ignore[no-untyped-def]
     """The root (N,) of each key point's track. Members of a track are in a circle, linked by `following`."""
     parents, following = np.arange(len(frames)), np.arange(len(frames))
     sizes = np.ones(len(frames), np.int64)
     seen_by = np.full(frame_count, -1, np.int64)  # the edge for which a frame was marked last
+    refused = np.full((len(frames), REMEMBERED), -1, np.int64)  # tracks that one cannot be united with, now or later
     for edge in range(len(edges)):
         a, b = _root(parents, edges[edge, 0]), _root(parents, edges[edge, 1])
         if a == b:
             continue
         if sizes[a] < sizes[b]:
             a, b = b, a
-        if sizes[a] + sizes[b] > frame_count:
+        if sizes[a] + sizes[b] > frame_count or _contains(refused[b], a):
             continue
         row = b
         for _ in range(sizes[b]):
@@ -77,6 +87,8 @@ def _unite(edges, frames, frame_count):  # type: ignore[no-untyped-def]
             parents[b] = a
             sizes[a] += sizes[b]
             following[a], following[b] = following[b], following[a]
+        else:
+            refused[b, edge % REMEMBERED] = a
     for row in range(len(parents)):
         parents[row] = _root(parents, row)
     return parents
