@@ -30,12 +30,12 @@ def calibrated(
     )
 
 
-def calibrated_covariance(covariance: Matrix, calibration: Calibration, view_distance: float) -> Matrix:
+def calibrated_covariance(covariance: Matrix, calibration: Calibration, view_distance: float | Matrix) -> Matrix:
     """a^2 (S C S + F) of a covariance (6, 6) in ROS order, S and F the diagonals of scales and squared floors, a what
     the pose's distance from the nearest mapping view (`NearestView.view_distance`) makes of them.
 
-    Far from the views that it has learned from a network errs in all of an image alike, which the scatter of its
-    correspondences cannot show.
+    Of many at once, too: (N, 6, 6) with distances (N, 1, 1). Far from the views that it has learned from a network errs
+    in all of an image alike, which the scatter of its correspondences cannot show.
     """
     scales = np.repeat([calibration.position_scale, calibration.rotation_scale], 3)
     floors = np.repeat([calibration.position_floor_m, math.radians(calibration.rotation_floor_deg)], 3)

@@ -19,7 +19,8 @@ class Subset:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.parent.names[i] for i in self.indices)
+        names = self.parent.names  # once: a parent may make them anew each time
+        return tuple(names[i] for i in self.indices)
 
     @property
     def has_depth(self) -> bool:

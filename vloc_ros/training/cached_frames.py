@@ -1,6 +1,7 @@
 """Frames whose key points are in a feature cache, as a data set: localized without decoding an image."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class CachedFrames(DatasetWrapper):
 
     def __post_init__(self) -> None:
         assert sum(map(len, self.caches)) == len(self.parent)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return self.parent.names
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         """One without image and depth."""

@@ -251,6 +251,8 @@ def _percentile(figures: Sequence[float], q: float) -> float:
 def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
     """Scales and floors of the covariance by maximum likelihood, errors as Student's t of 6 dimensions."""
     errors = np.stack([error_vector(s.estimate.map_from_camera, s.true_map_from_camera) for s in samples])
+    covariances = np.stack([sample.estimate.covariance for sample in samples])
+    distances = np.array([sample.view_distance for sample in samples])[:, None, None]
 
     fitted = (*FITTED, "away_scale") if any(sample.novel for sample in samples) else FITTED
     unfitted = Calibration(away_scale=AWAY_PRIOR)
@@ -260,7 +262,7 @@ def _fit_covariance(samples: Sequence[Sample]) -> Calibration:
 
     def cost(logarithms: NDArray[np.float64]) -> float:
         calibration = as_calibration(logarithms)
-        scaled = np.stack([sample.calibrated_covariance(calibration) for sample in samples])
+        scaled = calibrated_covariance(covariances, calibration, distances)
         squares = np.einsum("ni,nij,nj->n", errors, np.linalg.inv(scaled), errors)
         tails = (DEGREES_OF_FREEDOM + 6) * np.log1p(squares / (DEGREES_OF_FREEDOM - 2))
         prior = (math.log(calibration.away_scale / AWAY_PRIOR) / AWAY_PRIOR_SIGMA) ** 2
