@@ -111,3 +111,35 @@ print(average_ends(cells, np.array([[0, 200], [200, 500]])).tobytes().hex())
     first, second = (run_python(ends_averaged, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert first.stdout == second.stdout, first.stderr + second.stderr
     assert len(np.frombuffer(bytes.fromhex(first.stdout.strip()))) == 8
+
+
+def test_code_is_compiled_again_when_what_it_uses_of_another_file_changes(tmp_path: Path) -> None:
+    """Numba itself looks at the function's own file only."""
+    (tmp_path / "outer.py").write_text(
+        "from vloc_ros.compiled import compiled\nfrom inner import FACTOR, added\n\n"
+        "@compiled()\ndef result(x):\n    return FACTOR * added(x)\n\nprint(result(10))\n"
+    )
+    run = "import outer"
+
+    def printed(inner: str) -> str:
+        (tmp_path / "inner.py").write_text(
+            f"from vloc_ros.compiled import compiled\nfrom innermost import more\n\n{inner}\n"
+        )
+        found = run_python(
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {run}", NUMBA_CACHE_DIR=str(tmp_path / "kept")
+        )
+        return found.stdout.strip() or found.stderr
+
+    def innermost(amount: int) -> None:
+        (tmp_path / "innermost.py").write_text(
+            f"from vloc_ros.compiled import compiled\n\n@compiled()\ndef more(x):\n    return x + {amount}\n"
+        )
+
+    first = "FACTOR = 2\n\n@compiled()\ndef added(x):\n    return more(x) + 1"
+    innermost(0)
+    assert printed(first) == "22"
+    assert printed(first) == "22"
+    assert printed(first.replace("FACTOR = 2", "FACTOR = 3")) == "33"
+    assert printed(first.replace("+ 1", "+ 2")) == "24"
+    innermost(5)
+    assert printed(first) == "32"

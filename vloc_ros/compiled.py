@@ -7,14 +7,28 @@ made. An expression of whole arrays in a kernel costs up to a second of compilin
 
 from collections.abc import Callable
 from contextlib import suppress
+from types import CodeType
 from typing import Any
 
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.registry import CPUDispatcher
 
 
 class BestEffortCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache, whose faults end nothing: a file that is damaged counts as none, a full disk keeps none."""
+    """Numba's cache, whose faults end nothing: a file that is damaged counts as none, a full disk keeps none.
+
+    Numba takes what was compiled for up to date as long as the function's own file is. Here it also depends on what the
+    function uses of other files and has in its code: compiled functions, and constants.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(self._impl.locator.get_source_stamp(), _used(function)),
+        )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled earlier, or None."""
@@ -43,3 +57,22 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def _used(function: Callable[..., Any]) -> tuple[str, ...]:
+    """What a function has in its code of what it names: constants by their values, compiled functions by their bytecode
+    and by what these use."""
+    found = []
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, CPUDispatcher):
+            found.append(f"{name} {_content(value.py_func.__code__)} {_used(value.py_func)}")
+        elif isinstance(value, int | float | str | tuple):
+            found.append(f"{name} {value!r}")
+    return tuple(found)
+
+
+def _content(code: CodeType) -> tuple[str, ...]:
+    """The same for the same source, in every process."""
+    constants = (str(_content(each)) if isinstance(each, CodeType) else repr(each) for each in code.co_consts)
+    return (code.co_code.hex(), *code.co_names, *constants)
