@@ -73,13 +73,15 @@ class Results:
         print(line([column.cell(figures) for column in self._columns]), flush=True)
 
     def write(self, path: Path | None) -> None:
-        """As JSON, if there is a path. Raises ConfigError when it cannot be written."""
+        """As JSON, if there is a path; without columns that are empty in every row. Raises ConfigError when it cannot
+        be written."""
         if path is None:
             return
+        columns = [column for column in self._columns if any(map(column.cell, self._rows))]
         content = {
             **circumstances(),
             "data": self._data,
-            "columns": [vars(column) for column in self._columns],
+            "columns": [vars(column) for column in columns],
             "rows": self._rows,
         }
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

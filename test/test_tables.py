@@ -47,15 +47,17 @@ def test_results_say_how_they_came_about(path: Path) -> None:
 def test_what_a_benchmark_writes_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["benchmark/occlusion.py", "--map", "a map", "--json", "x.json", "--split", "test"])
     table = results.Results(
-        "Data: two images", {"block": "{percent:g} %", "median": results.MEDIAN, "error": "{error}"}
+        "Data: two images",
+        {"block": "{percent:g} %", "median": results.MEDIAN, "error": "{error}", "voting": "{voting}"},
     )
-    table.add(percent=10.0, median_cm=1.234, median_deg=0.5, error=None)
+    table.add(percent=10.0, median_cm=1.234, median_deg=0.5, error=3)
     table.add(percent=20.0, median_cm=None, median_deg=None, texts={"median": "none"})
     table.write(tmp_path / "occlusion.json")
     written = json.loads((tmp_path / "occlusion.json").read_text())
     assert written["command"] == ["python benchmark/occlusion.py --map 'a map' --split test"]
     text = tables.rendered(written)
-    assert "| 10 % | 1.23 cm, 0.50 deg |  |\n| 20 % | none |  |" in text
+    assert "| block | median | error |" in text, "what nobody measured has no column"
+    assert "| 10 % | 1.23 cm, 0.50 deg | 3 |\n| 20 % | none |  |" in text
     assert f"commit {written['commit']}" in text
 
 
