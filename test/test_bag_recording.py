@@ -1,6 +1,7 @@
 """A bag becomes a folder of posed keyframes with registered depth: whatever camera saw the depth, and when."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,9 +17,10 @@ from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, STATIC_TF_TOPIC, TF
 from vloc_ros.bags.writer import BagWriter, open_writer
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_recording import RECORD, RecordingOptions, describe_recording, unpack_recording
-from vloc_ros.errors import VlocError
+from vloc_ros.errors import ConfigError, DatasetError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
+from vloc_ros.geometry.trajectory import StampedPose, write_tum
 
 COLOR = Camera(64, 48, 55.0, 55.0, 31.5, 23.5)
 DEPTH = Camera(48, 36, 44.0, 44.0, 23.5, 17.5)
@@ -154,6 +156,69 @@ def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
     (out / RECORD).unlink()  # as an interrupted run leaves it
     unpack_recording(tmp_path / "bag", out, options, "map")
     read_all(open_dataset("folder", out, "all"), depth=False)
+
+
+def test_poses_that_have_changed_are_read_again(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    file, out = tmp_path / "slam.tum", tmp_path / "out"
+    options = RecordingOptions(BagOptions(truth=GroundTruthOptions(str(file), option="--poses")))
+
+    def write(x: float) -> None:
+        poses = [StampedPose(stamp(index), place(stamp(index))) for index in range(IMAGES)]
+        write_tum(file, [replace(pose, map_from_camera=shifted(pose.map_from_camera, x)) for pose in poses])
+
+    def shifted(pose: np.ndarray, x: float) -> np.ndarray:
+        moved = np.array(pose)
+        moved[0, 3] += x
+        return moved
+
+    write(0.0)
+    unpack_recording(tmp_path / "bag", out, options, "map")
+    before = open_dataset("folder", out, "all").map_from_camera(0)
+    write(0.5)
+    unpack_recording(tmp_path / "bag", out, options, "map")
+    assert open_dataset("folder", out, "all").map_from_camera(0)[0, 3] == pytest.approx(before[0, 3] + 0.5, abs=1e-6)
+
+
+def test_a_failed_attempt_leaves_what_is_there(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    out = tmp_path / "out"
+    first = unpack_recording(tmp_path / "bag", out, RecordingOptions(TF_POSES), "map")
+    few = BagOptions(truth=GroundTruthOptions("tf", offset_s=IMAGES / 10 - 0.5, option="--poses"))
+    with pytest.raises(DatasetError, match=r"keyframes are too few for a map.* 2\d have no pose"):
+        unpack_recording(tmp_path / "bag", out, RecordingOptions(few), "map")
+    assert unpack_recording(tmp_path / "bag", out, RecordingOptions(TF_POSES), "map") == first
+    (out / RECORD).write_text("[]")
+    assert unpack_recording(tmp_path / "bag", out, RecordingOptions(TF_POSES), "map") == first
+
+
+def test_fresh_deletes_nothing_before_the_bag_was_looked_at(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from vloc_ros.training.map_options import MapOptions
+    from vloc_ros.training.pram.options import PRAMOptions
+    from vloc_ros.training.stages.build_map import build_map
+
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    work = tmp_path / "map.work"
+    work.mkdir()
+    for name, text in (("stages.json", '{"format": 2, "stages": {}}'), ("kept", "")):
+        (work / name).write_text(text)
+    wrong = RecordingOptions(BagOptions("/nope", truth=GroundTruthOptions("tf", option="--poses")))
+    asked = MapOptions(
+        "bag", tmp_path / "bag", "all", tmp_path / "map", work, PRAMOptions(), fresh=True, recording=wrong
+    )
+    with pytest.raises(DatasetError, match="no topic /nope"):
+        build_map(asked)
+    inside = replace(asked, dataset="folder", root=work / "recording")
+    with pytest.raises(ConfigError, match=r"--root .* lies in --workdir .*, which --fresh empties"):
+        build_map(inside)
+    assert (work / "kept").exists()
 
 
 def test_clocks_that_cannot_be_compared_are_said_to_be_so(tmp_path: Path) -> None:

@@ -116,6 +116,11 @@ def test_twelve_scenes_has_the_authors_splits(scene: Path) -> None:
         assert np.unique(frame.depth[2:-2]).tolist() == [2.0]
 
 
+def test_a_file_that_is_no_frame_of_twelve_scenes_is_named(scene: Path) -> None:
+    (scene / "data" / "frame-000003 (1).color.jpg").touch()
+    assert "frame-000003 (1).color.jpg: is no frame" in fault("twelve_scenes", scene, "test")
+
+
 def test_twelve_scenes_faults(scene: Path, tmp_path: Path) -> None:
     assert "has poses of its own" in fault("twelve_scenes", scene, poses=tmp_path / "other.txt")
     (scene / "split.txt").write_text("sequence0\n")
@@ -123,6 +128,9 @@ def test_twelve_scenes_faults(scene: Path, tmp_path: Path) -> None:
     info = scene / "info.txt"
     info.write_text(info.read_text().replace("115 0 64", "115 64"))
     assert "15 numbers instead of a 4x4 matrix" in fault("twelve_scenes", scene)
+    for wrong in ("m_colorWidth = 128.5", "m_colorWidth = 128 96", "m_colorWidth ="):
+        info.write_text(wrong + "\nm_colorHeight = 96\nm_calibrationColorIntrinsic = 1\n")
+        assert "not a whole number of pixels" in fault("twelve_scenes", scene)
     info.write_text("m_colorWidth = 128\n")
     assert "does not say m_colorHeight, m_calibrationColorIntrinsic" in fault("twelve_scenes", scene)
     for path in (scene / "data").iterdir():

@@ -56,6 +56,8 @@ def choose_depth(bag: Bag, camera: CameraTopics, options: DepthOptions, bag_opti
     topic = bag.named(options.topic, *IMAGES) if options.topic else _only_depth(bag, camera)
     if topic is None:
         return None
+    if topic.name == camera.image.name:
+        raise DatasetError(f"{bag.path}: --depth-topic {topic.name} is the topic of the images")
     info = bag.named(options.info_topic, CAMERA_INFO) if options.info_topic else closest_info(bag, topic)
     calibrations = read_calibrations(bag, info, bag_options.info)
     return DepthSource(topic, calibrations, _color_from_depth(bag, camera, topic, options, bag_options))

@@ -1,5 +1,6 @@
 """What a robot recorded, as a folder of posed keyframes with registered depth (docs/datasets.md, `folder`)."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ def unpack_recording(
     if (known := _record(folder)) is not None and known.get("asked") == asked:
         return known
     progress = progress or Silent()
-    (folder / RECORD).unlink(missing_ok=True)
+    new = folder.with_name(f"{folder.name}.new")  # takes the place of the folder once it is complete
     with open_bag(bag_path) as bag:
         frames = bag_frames(bag, options.bag, map_frame)
         source = choose_depth(bag, frames.topics, options.depth, options.bag)
@@ -72,12 +73,21 @@ def unpack_recording(
         _set_clock(frames, offset, options, progress)
         with progress.bar("poses of the images") as advance:
             chosen = _chosen(frames, options.keyframes, advance)
-        writer = _Writer(bag, folder, frames, source, options)
+        writer = _Writer(bag, new, frames, source, options)
         with progress.bar("keyframes") as advance:
             writer.write(chosen, advance)
     record = {"asked": asked, **frames.to_json(), **writer.summary()}
-    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    write_text(new / RECORD, json.dumps(record, indent=1) + "\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
     return record
+
+
+def check_recording(bag_path: Path, options: RecordingOptions, map_frame: str) -> None:
+    """Raise DatasetError for what the bag does not have, as `unpack_recording` would."""
+    with open_bag(bag_path) as bag:
+        choose_depth(bag, bag_frames(bag, options.bag, map_frame).topics, options.depth, options.bag)
 
 
 def _set_clock(frames: BagFrames, found: TimeOffset | None, options: RecordingOptions, progress: Progress) -> None:
@@ -122,17 +132,24 @@ def _asked(bag_path: Path, options: RecordingOptions, map_frame: str) -> dict[st
         "options": str(options),
         "depth_to_color": None if pose is None else pose.tolist(),
         "map_frame": map_frame,
+        "poses": _content_of(options.bag.truth.source),
     }
     plain: dict[str, Any] = json.loads(json.dumps(asked))
     return plain
 
 
+def _content_of(poses: str) -> str:
+    """Of a file of poses; "" of a topic."""
+    path = Path(poses)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix and path.is_file() else ""
+
+
 def _record(folder: Path) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text())
     except (OSError, ValueError):
         return None
-    return record
+    return record if isinstance(record, dict) else None
 
 
 def _chosen(frames: BagFrames, most: int, advance: Any) -> dict[int, int]:
@@ -164,10 +181,10 @@ class _Writer:
         self._without_depth = 0
 
     def write(self, chosen: dict[int, int], advance: Any) -> None:
-        for part in (self._folder / "images", self._folder / "depth"):
-            if part.exists():  # of an interrupted run
-                shutil.rmtree(part)
-            part.mkdir(parents=True)
+        if self._folder.exists():  # of an interrupted run
+            shutil.rmtree(self._folder)
+        for part in ("images", "depth"):
+            (self._folder / part).mkdir(parents=True)
         image = self._frames.topics.image
         topics: list[Topic] = [image] if self._depth is None else [image, self._depth.topic]
         total = sum(topic.count for topic in topics)
@@ -247,9 +264,11 @@ class _Writer:
 
     def _write_tables(self) -> None:
         if self._camera is None or len(self._poses) < FEWEST_KEYFRAMES:
+            without_depth = f", {self._without_depth} have no depth near in time" if self._depth else ""
             raise DatasetError(
                 f"{self._bag.path}: {len(self._poses)} keyframes are too few for a map, at least {FEWEST_KEYFRAMES} "
-                "are needed: the camera has moved too little, or has few poses"
+                f"are needed: of {len(self._frames)} images {self._frames.skipped} have no pose{without_depth}, and "
+                "where the camera has been before, it shows nothing new"
             )
         write_text(self._folder / "camera.txt", camera_line(self._camera) + "\n")
         rows = [f"{name} {_numbers(pose_vector(pose))}" for name, pose in self._poses.items()]

@@ -33,23 +33,27 @@ def steps_between(poses: Float, others: Float) -> Float:
 
 def stretches(map_from_camera: Float, most: int) -> list[NDArray[np.intp]]:
     """Rows of the poses (N, 4, 4), in the order of recording, of each of which one image is to be chosen: at most
-    `most` stretches of the same number of steps, at least one step each. Of a stretch CANDIDATES rows are given, spread
-    evenly; stretches where the camera was before, looking the same way, are left out."""
-    walked = way(map_from_camera)
-    if not len(walked):
+    `most` stretches. Each is a step, or as many steps as it takes to have no more stretches than that. Steps where the
+    camera was before, looking the same way, are left out. Of a stretch CANDIDATES rows are given, spread evenly."""
+    if not len(map_from_camera):
         return []
-    length = max(1.0, walked[-1] / max(1, most))
-    numbers = np.minimum((walked / length).astype(np.intp), max(0, most - 1))
-    found: list[NDArray[np.intp]] = []
-    chosen = np.zeros((0, 4, 4))
-    for number in np.unique(numbers):
-        rows = np.flatnonzero(numbers == number)
-        middle = map_from_camera[rows[len(rows) // 2]]
-        if len(chosen) and steps_between(np.broadcast_to(middle, chosen.shape), chosen).min() < SEEN_AGAIN * length:
+    steps = way(map_from_camera).astype(np.intp)
+    new: list[NDArray[np.intp]] = []
+    middles = np.empty_like(map_from_camera[:1]).repeat(len(np.unique(steps)), axis=0)
+    for rows in np.split(np.arange(len(steps)), np.flatnonzero(np.diff(steps)) + 1):
+        middle, seen = map_from_camera[rows[len(rows) // 2]], middles[: len(new)]
+        if len(new) and steps_between(np.broadcast_to(middle, seen.shape), seen).min() < SEEN_AGAIN:
             continue
-        chosen = np.concatenate([chosen, middle[None]])
-        found.append(rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(np.intp))])
-    return found
+        middles[len(new)] = middle
+        new.append(rows)
+    joined = [
+        np.concatenate(new[part[0] : part[-1] + 1]) for part in np.array_split(np.arange(len(new)), min(most, len(new)))
+    ]
+    return [_spread(rows) for rows in joined]
+
+
+def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(np.intp))]
 
 
 def sharpness(rgb: NDArray[np.uint8]) -> float:

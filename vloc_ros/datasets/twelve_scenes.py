@@ -43,11 +43,14 @@ def _camera(path: Path) -> Camera:
     values = {words[0]: (number, words[2:]) for number, words in read_lines(path) if words[1:2] == ["="]}
     if missing := [name for name in NAMES if name not in values]:
         raise DatasetError(f"{path}: it does not say {', '.join(missing)}")
-    (width,), (height,), matrix = (parse_numbers(path, *values[name]) for name in NAMES)
+    width, height, matrix = (parse_numbers(path, *values[name]) for name in NAMES)
+    for name, numbers in zip(NAMES[:2], (width, height), strict=True):
+        if len(numbers) != 1 or not numbers[0].is_integer():
+            raise DatasetError(f"{path}, line {values[name][0]}: {name} is {numbers}, not a whole number of pixels")
     if len(matrix) != 16:
         raise DatasetError(f"{path}, line {values[NAMES[2]][0]}: {len(matrix)} numbers instead of a 4x4 matrix")
     try:
-        return Camera(int(width), int(height), matrix[0], matrix[5], matrix[2], matrix[6])
+        return Camera(int(width[0]), int(height[0]), matrix[0], matrix[5], matrix[2], matrix[6])
     except ConfigError as error:
         raise DatasetError(f"{path}: {error}") from error
 
@@ -56,6 +59,8 @@ def _names(root: Path, split: str) -> list[str]:
     there = sorted(path.name.removesuffix(".color.jpg") for path in (root / "data").glob("frame-*.color.jpg"))
     if not there:
         raise DatasetError(f"{root}: no data/frame-*.color.jpg in it")
+    if strangers := [name for name in there if not re.fullmatch(r"frame-\d+", name)]:
+        raise DatasetError(f"{root / 'data' / strangers[0]}.color.jpg: is no frame, its name is not like frame-000000")
     if split in SPLITS and not (root / f"split_{split}.txt").is_file():
         tests = _tests(root / "split.txt")
         return [name for name in there if (int(name.rpartition("-")[2]) <= tests) == (split == "test")]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vloc_ros.core.model_spec import NETWORK
-from vloc_ros.datasets.bag_recording import describe_recording, unpack_recording
+from vloc_ros.datasets.bag_recording import check_recording, describe_recording, unpack_recording
 from vloc_ros.datasets.grayscale import PartlyGrayscale
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
@@ -57,7 +57,9 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     """
     workers = Workers.join()
     recipe = load_recipe(options.method)
+    require_own_root(options)
     if options.dataset == BAG:
+        require_replaceable(options.out)
         options = recorded(options, workers, progress or Silent())
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
@@ -84,12 +86,21 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
             dense_map(work, options, recipe, kind, opened, workers)
 
 
+def require_own_root(options: MapOptions) -> None:
+    """Raise ConfigError for images that --fresh would delete."""
+    root, workdir = options.root, options.workdir.resolve()
+    if options.fresh and root is not None and root.resolve().is_relative_to(workdir):
+        raise ConfigError(f"--root {root}: lies in --workdir {options.workdir}, which --fresh empties")
+
+
 def recorded(options: MapOptions, workers: Workers, progress: Progress) -> MapOptions:
     """The options with the bag's keyframes in place of the bag: a folder in the work directory, which is written by the
     first process."""
     if options.root is None:
         raise ConfigError(f"{BAG}: --root has to say which")
     folder = options.workdir / RECORDING
+    if options.fresh and workers.rank == 0:  # before anything is deleted
+        check_recording(options.root, options.recording, options.frame_id)
     with work_directory(options.workdir, options.fresh, workers, progress, None):
         if workers.rank == 0:
             record = unpack_recording(options.root, folder, options.recording, options.frame_id, progress)
