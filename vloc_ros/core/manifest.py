@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vloc_ros.core.feature_spec import FeatureSpec
-from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
 from vloc_ros.errors import ConfigError
+
+if TYPE_CHECKING:  # whose module loads OpenCV
+    from vloc_ros.core.lens import LensCorrection
 
 PLACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # can be part of the name of a frame or a topic
 NO_PLACE_NAME = "is not made of at most 64 letters, digits and _, beginning with a letter"
@@ -144,7 +146,7 @@ class Manifest:
     accuracy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     places: tuple[Place, ...] = ()
     features: FeatureSpec | None = None
-    lenses: Mapping[str, LensCorrection] = field(default_factory=lambda: MappingProxyType({}))
+    lenses: "Mapping[str, LensCorrection]" = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

@@ -3,12 +3,15 @@
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vloc_ros.core.manifest import require_frame_id
 from vloc_ros.core.model_spec import Precision
-from vloc_ros.datasets.bag_recording import RecordingOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.training.method_options import DENSE_MINUTES, MethodOptions, StageName
+
+if TYPE_CHECKING:  # whose module loads OpenCV
+    from vloc_ros.datasets.bag_recording import RecordingOptions
 
 BAG = "bag"  # a data set that only maps are made from
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
@@ -67,8 +70,9 @@ class MapOptions:
     beside the path for each frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images
     that lose their colours, 1 for a map for grey cameras alone. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `recording`:
-    what to take from the bag `root`, of the data set BAG. `workdir` keeps what a continued run needs; `fresh` empties
-    it before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
+    what to take from the bag `root`, of the data set BAG; None: the only things that can be meant. `workdir` keeps what
+    a continued run needs; `fresh` empties it before. `until`: the stage to stop behind. Raises ConfigError for values
+    that make no sense.
     """
 
     dataset: str
@@ -88,7 +92,7 @@ class MapOptions:
     until: StageName | None = None
     precisions: tuple[Precision, ...] = ()
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DENSE_MINUTES))
-    recording: RecordingOptions = field(default_factory=RecordingOptions)
+    recording: "RecordingOptions | None" = None
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vloc_ros.core.model_spec import NETWORK
-from vloc_ros.datasets.bag_recording import check_recording, describe_recording, unpack_recording
+from vloc_ros.datasets.bag_recording import RecordingOptions, check_recording, describe_recording, unpack_recording
 from vloc_ros.datasets.grayscale import PartlyGrayscale
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
@@ -98,12 +98,12 @@ def recorded(options: MapOptions, workers: Workers, progress: Progress) -> MapOp
     first process."""
     if options.root is None:
         raise ConfigError(f"{BAG}: --root has to say which")
-    folder = options.workdir / RECORDING
+    folder, wanted = options.workdir / RECORDING, options.recording or RecordingOptions()
     if options.fresh and workers.rank == 0:  # before anything is deleted
-        check_recording(options.root, options.recording, options.frame_id)
+        check_recording(options.root, wanted, options.frame_id)
     with work_directory(options.workdir, options.fresh, workers, progress, None):
         if workers.rank == 0:
-            record = unpack_recording(options.root, folder, options.recording, options.frame_id, progress)
+            record = unpack_recording(options.root, folder, wanted, options.frame_id, progress)
             progress.say(f"{RECORDING}: {describe_recording(record)}")
         workers.barrier()
     return replace(options, dataset="folder", root=folder, split="all", poses=None, fresh=False)
