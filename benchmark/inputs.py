@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from results import add_json
 
-from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.cli.options import add_dataset, add_map, add_session, add_split
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.training.method_options import MethodOptions, make_options
@@ -37,6 +37,17 @@ def parser_of(description: str | None, *, several_maps: bool = False) -> argpars
 
 def add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", nargs="+", type=Path, required=True, metavar="DIR", help="map directories")
+
+
+def asked_maps_parser(description: str | None, images: int) -> argparse.ArgumentParser:
+    """`plain_parser` with `--maps` that are asked of so many `--images` of a split, and what runs their networks."""
+    parser = plain_parser(description)
+    parser.add_argument("--maps", nargs="+", type=Path, required=True)
+    add_dataset(parser)
+    add_split(parser, default="test")
+    add_session(parser)
+    parser.add_argument("--images", type=int, default=images)
+    return parser
 
 
 def add_counts(parser: argparse.ArgumentParser, name: str, default: list[int], **settings: Any) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 from in_turn import Localize, ask_in_turn, by_image, some_of, threads
-from inputs import PRIOR_SIGMAS
-from results import MEDIAN, RECALLS, Results, add_json
+from inputs import PRIOR_SIGMAS, asked_maps_parser
+from results import MEDIAN, RECALLS, Results
 from retrieval_peer import retrieval_peer
 
-from vloc_ros.cli.options import add_dataset, add_session, add_split, session_options
+from vloc_ros.cli.options import session_options
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.datasets import open_dataset
@@ -58,15 +58,9 @@ class Contender:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--maps", nargs="+", type=Path, required=True)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    add_session(parser)
-    add_json(parser)
+    parser = asked_maps_parser(__doc__, images=100)
     parser.add_argument("--peer", type=Path, metavar="WORKDIR", help="beside the maps, XFeat with ten retrieved images")
     parser.add_argument("--mapping-split", default="train", help="the images that are retrieved from")
-    parser.add_argument("--images", type=int, default=100)
     parser.set_defaults(threads=1)
     options = parser.parse_args()
     frames = some_of(open_dataset(options.dataset, options.root, options.split, options.poses), options.images)

@@ -6,14 +6,14 @@ A prior is the true pose, off by what is drawn from its covariance: 10 cm and 5 
 image goes through the map with it and without in turn, so that other load on the machine affects both alike.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
-from results import Results, add_json
+from in_turn import some_of
+from inputs import asked_maps_parser
+from results import Results
 
-from vloc_ros.cli.options import add_dataset, add_session, add_split, session_options
+from vloc_ros.cli.options import session_options
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import open_dataset
@@ -35,30 +35,22 @@ COLUMNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--maps", nargs="+", type=Path, required=True)
-    add_dataset(parser)
-    add_split(parser, default="test")
-    add_session(parser)
-    add_json(parser)
-    parser.add_argument("--images", type=int, default=50)
+    parser = asked_maps_parser(__doc__, images=50)
     parser.add_argument("--metres", type=float, default=0.1)
     parser.add_argument("--degrees", type=float, default=5.0)
     options = parser.parse_args()
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    frames = some_of(open_dataset(options.dataset, options.root, options.split, options.poses), options.images)
     sigmas = np.repeat([options.metres, np.radians(options.degrees)], 3) / np.sqrt(3)
-    rows = np.linspace(0, len(dataset) - 1, min(options.images, len(dataset))).astype(int).tolist()
     prior = f"{100 * options.metres:g} cm and {options.degrees:g} deg"
     results = Results(
-        f"Data: {len(rows)} images of {options.dataset}, split {options.split}; a prior of {prior}", COLUMNS
+        f"Data: {len(frames)} images of {options.dataset}, split {options.split}; a prior of {prior}", COLUMNS
     )
     for path in options.maps:
         localizer = load_localizer(path, session_options(options))
         localizer.warm_up()
         rng = np.random.default_rng(0)
         found: dict[str, list[tuple[float, ...]]] = {"global": [], "prior": []}
-        for index in rows:
-            frame = dataset.frame(index)
+        for frame in map(frames.frame, range(len(frames))):
             near = Prior(
                 perturb(frame.map_from_camera, rng.standard_normal(6) * sigmas), np.diag(sigmas**2), frame.place
             )

@@ -30,30 +30,27 @@ def header(stamp_ns: int, frame_id: str) -> Any:
 
 def image(stamp_ns: int, frame_id: str, rgb: Rgb) -> Any:
     """An Image, rgb8."""
-    height, width = rgb.shape[:2]
-    return _types()[RAW_IMAGE](
-        header=header(stamp_ns, frame_id),
-        height=height,
-        width=width,
-        encoding="rgb8",
-        is_bigendian=0,
-        step=3 * width,
-        data=np.ascontiguousarray(rgb).reshape(-1),
-    )
+    return _raw_image(stamp_ns, frame_id, "rgb8", rgb)
 
 
 def depth_image(stamp_ns: int, frame_id: str, depth: NDArray[np.float32]) -> Any:
     """An Image of depth (H, W) in metres, 16UC1: millimetres, 0 where it is not known."""
-    height, width = depth.shape
-    values = np.where(np.isfinite(depth), np.round(depth * 1000), 0).clip(0, 65535).astype("<u2")
+    millimetres = np.where(np.isfinite(depth), np.round(depth * 1000), 0).clip(0, 65535).astype("<u2")
+    return _raw_image(stamp_ns, frame_id, "16UC1", millimetres)
+
+
+def _raw_image(stamp_ns: int, frame_id: str, encoding: str, pixels: NDArray[Any]) -> Any:
+    """An Image of pixels (H, W) or (H, W, channels), little-endian."""
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)
     return _types()[RAW_IMAGE](
         header=header(stamp_ns, frame_id),
         height=height,
         width=width,
-        encoding="16UC1",
+        encoding=encoding,
         is_bigendian=0,
-        step=2 * width,
-        data=values.view(np.uint8).reshape(-1),
+        step=data.size // height,
+        data=data,
     )
 
 
