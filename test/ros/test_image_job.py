@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.robot import camera_info, raw_image
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
@@ -44,7 +45,7 @@ class Network:
         self.error: Exception | None = None
         self.rejection: Rejection | None = None
         self.x = 0.0
-        manifest = SimpleNamespace(frame_id=map_id, field_of_view_deg=None, frame_of=lambda place: map_id)
+        manifest = Manifest("vsnet", map_id, "2025-06-01T12:00:00Z", (64, 48), {})
         self.landmark_map = SimpleNamespace(manifest=manifest)
 
     def warm_up(self) -> None:

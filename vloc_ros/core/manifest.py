@@ -168,8 +168,8 @@ class Manifest:
 
     @property
     def frames(self) -> tuple[str, ...]:
-        """The frames that poses in this map may be in."""
-        return tuple(place.frame_id for place in self.places)
+        """The frames that nodes may publish poses in, each once."""
+        return tuple(dict.fromkeys(self.frame_to_publish(name) for name in self.place_names))
 
     @property
     def place_names(self) -> tuple[str, ...]:
@@ -208,6 +208,12 @@ class Manifest:
         """The frame of a place's coordinates; None stands for the only place. Raises ConfigError where there is no such
         place."""
         return self.places[self.require_index(place)].frame_id
+
+    def frame_to_publish(self, place: str | None) -> str:
+        """The frame that nodes give poses of a place in, `in_map_frame` of `core/places.py`: the map's own where it is
+        known how the place lies in it, else the place's. Raises ConfigError where there is no such place."""
+        found = self.places[self.require_index(place)]
+        return found.frame_id if found.map_from_place is None else self.frame_id
 
     def require_index(self, place: str | None) -> int:
         """`index_of`. Raises ConfigError where there is no such place."""

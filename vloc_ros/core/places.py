@@ -1,9 +1,13 @@
-"""Which place an image shows, where a map is of several."""
+"""Which place an image shows, where a map is of several, and where the places lie in the map's own frame."""
+
+from dataclasses import replace
 
 import numpy as np
 
-from vloc_ros.core.types import Correspondences, LandmarkMap
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.transforms import Matrix, apply, from_pose_vector
 
 
 def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap) -> tuple[str | None, Correspondences]:
@@ -20,3 +24,26 @@ def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap)
         return None, correspondences
     likeliest = int(np.argmax(np.bincount(found, weights=correspondences.sigmas**-2)))
     return places[likeliest].name, correspondences[found == likeliest]
+
+
+def map_from_place(manifest: Manifest, place: str | None) -> Matrix | None:
+    """Where a place lies in the map's own frame (4, 4), metres; None where that is not known. Raises ConfigError where
+    there is no such place."""
+    pose = manifest.places[manifest.require_index(place)].map_from_place
+    return None if pose is None else from_pose_vector(pose)
+
+
+def in_map_frame(estimate: PoseEstimate, manifest: Manifest) -> PoseEstimate:
+    """The pose, its covariance and its correspondences in the map's own frame, where it is known how the place lies in
+    it; else as they are, in the place's."""
+    moved = map_from_place(manifest, estimate.place)
+    if moved is None:
+        return estimate
+    turned = np.kron(np.eye(2), moved[:3, :3])  # a position and a rotation, both along the frame's axes
+    found = estimate.correspondences
+    return replace(
+        estimate,
+        map_from_camera=moved @ estimate.map_from_camera,
+        covariance=turned @ estimate.covariance @ turned.T,
+        correspondences=replace(found, points=apply(moved, found.points)),
+    )

@@ -107,20 +107,27 @@ def umeyama(source: Matrix, target: Matrix) -> Matrix:
     return target_from_source
 
 
-def align_poses(truth: Matrix, estimates: Matrix) -> tuple[Matrix, Known]:
+def align_poses(truth: Matrix, estimates: Matrix, start: Matrix | None = None) -> tuple[Matrix, Known]:
     """`map_from_truth` (4, 4) between poses (N, 4, 4) and (N, 4, 4), and which of them (N,) it was fitted to.
 
     Umeyama of the six points a metre from each camera along its axes: positions alone say next to nothing about the
-    rotation when the camera hardly moves, or along a line. Poses far off are left out, and the fit is done again.
+    rotation when the camera hardly moves, or along a line. Poses far off are left out, and the fit is done again; the
+    first one is of all poses, or of those near a transform to `start` with.
     """
     map_from_truth, good = np.eye(4), np.ones(len(truth), dtype=bool)
+    if start is not None:
+        good = _near(_distances(start @ truth, estimates))
     for _ in range(ROUNDS):
         map_from_truth = umeyama(_corners(truth[good]).reshape(-1, 3), _corners(estimates[good]).reshape(-1, 3))
-        off = _distances(map_from_truth @ truth, estimates)
-        before, good = good, off <= max(TRIM * float(np.median(off)), NEAR_M)
+        before, good = good, _near(_distances(map_from_truth @ truth, estimates))
         if (before == good).all():
             break
     return map_from_truth, good
+
+
+def _near(distances: Matrix) -> Known:
+    near: Known = distances <= max(TRIM * float(np.median(distances)), NEAR_M)
+    return near
 
 
 def align(records: Sequence[FrameRecord]) -> Alignment:

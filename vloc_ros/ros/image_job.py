@@ -7,6 +7,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
 from vloc_ros.core.field_of_view import field_of_view_warnings
+from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
@@ -76,8 +77,9 @@ class ImageJob:
             result = with_thresholds(localizer, parameters).localize(image)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
-            map_frame = localizer.landmark_map.manifest.frame_of(result.place)
-            self._accept(track, image, result, map_frame, parameters)
+            manifest = localizer.landmark_map.manifest
+            map_frame = manifest.frame_to_publish(result.place)
+            self._accept(track, image, in_map_frame(result, manifest), map_frame, parameters)
         except RefusedError as refused:
             refusal = self._warn(refused.refusal)
         except ModelError as error:

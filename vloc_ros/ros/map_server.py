@@ -9,8 +9,10 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.places import map_from_place
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError, VlocError, reason_of
+from vloc_ros.geometry.transforms import apply
 from vloc_ros.maps import StoredMap, pack_map, read_map
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
@@ -47,12 +49,16 @@ class MapTopics:
         for place in _apart(manifest):
             publisher = self._node.create_publisher(PointCloud2, LANDMARKS_OF.format(place), LATCHED)
             self._of_places.callback(self._node.destroy_publisher, publisher)
-            part = landmark_map.of_place(place)
-            publisher.publish(to_cloud(header(now_ns, part.manifest.frame_id), part.positions, part.ids))
-        shown = slice(0) if _apart(manifest) else slice(None)
-        frame = manifest.frame_id if _apart(manifest) else manifest.frame_of(None)
-        cloud = to_cloud(header(now_ns, frame), landmark_map.positions[shown], landmark_map.ids[shown])
-        self._landmarks.publish(cloud)
+            publisher.publish(_landmarks_of(landmark_map, place, now_ns))
+        none = to_cloud(header(now_ns, manifest.frame_id), landmark_map.positions[:0], landmark_map.ids[:0])
+        self._landmarks.publish(none if _apart(manifest) else _landmarks_of(landmark_map, None, now_ns))
+
+
+def _landmarks_of(landmark_map: LandmarkMap, place: str | None, now_ns: int) -> PointCloud2:
+    """The landmarks of a place, in the frame that poses of it are published in."""
+    part, moved = landmark_map.of_place(place), map_from_place(landmark_map.manifest, place)
+    positions = part.positions if moved is None else apply(moved, part.positions)
+    return to_cloud(header(now_ns, landmark_map.manifest.frame_to_publish(place)), positions, part.ids)
 
 
 class MapServer(VlocNode[MapServerParameters]):

@@ -12,6 +12,7 @@ from std_msgs.msg import ColorRGBA
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
+from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.drawing.overlay import draw_result
 from vloc_ros.geometry.camera import Camera
@@ -100,19 +101,20 @@ class Outputs:
 
     def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
         """The debug image and the frustum, each only if somebody looks."""
-        where = header(image.stamp_ns, landmark_map.manifest.frame_of(result.place))
+        manifest = landmark_map.manifest
         if isinstance(result, PoseEstimate) and self._frustum.get_subscription_count():
             self._frustums = (self._frustums + 1) % FRUSTUMS_SHOWN
+            map_from_camera = in_map_frame(result, manifest).map_from_camera
             self._frustum.publish(
                 Marker(
-                    header=where,
+                    header=header(image.stamp_ns, manifest.frame_to_publish(result.place)),
                     ns="camera",
                     id=self._frustums,
                     type=Marker.LINE_LIST,
                     pose=to_pose(np.eye(4)),
                     scale=_uniform(0.005),
                     color=ColorRGBA(r=0.15, g=0.85, b=0.35, a=1.0),
-                    points=_frustum(image.camera, result.map_from_camera),
+                    points=_frustum(image.camera, map_from_camera),
                 )
             )
         if self._debug_image.get_subscription_count():

@@ -1,0 +1,122 @@
+"""`vloc align`: where does a map lie in another frame, such as that of a navigation map?"""
+
+import argparse
+from pathlib import Path
+
+from vloc_ros.bags.options import BagOptions, GroundTruthOptions
+from vloc_ros.bags.reader import bag_packages
+from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import (
+    add_bag_camera,
+    add_session,
+    add_split,
+    note,
+    session_options,
+    warn_of_cameras,
+)
+from vloc_ros.cli.progress_bar import frame_bar
+from vloc_ros.core.manifest import require_frame_id
+from vloc_ros.datasets import DATASETS, open_dataset
+from vloc_ros.errors import ConfigError, printable
+from vloc_ros.evaluation.evaluate import Evaluation, evaluate
+from vloc_ros.geometry.pose_error import PoseTolerance
+from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
+from vloc_ros.localizer import Localizer, load_localizer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it; it is changed")
+    parser.add_argument(
+        "--to", required=True, metavar="POSES",
+        help="poses of the images in the other frame: of a --bag a TUM file, tf, tf:FRAME or a topic; of a --dataset "
+        "the file that its --poses takes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--frame-id", default="", metavar="FRAME",
+        help="what the other frame is called (default: as the bag says, else as the map's frame)",
+    )  # fmt: skip
+    parser.add_argument("--place", metavar="NAME", help="which of the map's places, for a map of several")
+    parser.add_argument(
+        "--limit-cm", type=float, default=20.0, metavar="CM", help="of the median residual (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--limit-deg", type=float, default=5.0, metavar="DEG", help="of the median residual (default: %(default)g)"
+    )
+    parser.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag with images of the place")
+    group = parser.add_argument_group("bags")
+    add_bag_camera(group)
+    group.add_argument(
+        "--poses-frame", default="", metavar="FRAME",
+        help="the frame whose poses --to are, which /tf_static connects with the camera's (default: as the messages "
+        "say, or the camera's)",
+    )  # fmt: skip
+    group.add_argument(
+        "--poses-gap", type=float, default=GroundTruthOptions.max_gap_s, metavar="SECONDS",
+        help="interpolate poses no longer (default: %(default)g)",
+    )  # fmt: skip
+    group.add_argument(
+        "--time-offset", type=float, default=0.0, metavar="SECONDS", help="the poses' clock minus the images'"
+    )
+    parser.add_argument("--dataset", choices=tuple(DATASETS), help="kind of posed images, instead of a bag")
+    parser.add_argument("--root", type=Path, metavar="PATH", help="its directory")
+    add_split(parser, default="all")
+    add_session(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if bool(options.bag) == bool(options.dataset):
+        raise ConfigError("give the images of the place that POSES are of: --bag BAG or --dataset KIND --root PATH")
+    if options.frame_id:
+        require_frame_id(options.frame_id)
+    localizer = load_localizer(options.map, session_options(options), note)
+    manifest = localizer.landmark_map.manifest
+    manifest.require_index(options.place)
+    evaluation = _bag(localizer, options) if options.bag else _dataset(localizer, options)
+    from vloc_ros.evaluation.map_alignment import align_map, pairs_of  # SciPy is optional
+    from vloc_ros.maps.placement import place_map
+
+    place_from_camera, map_from_camera = pairs_of(evaluation.records)
+    limit = PoseTolerance(options.limit_cm / 100, options.limit_deg)
+    found = align_map(place_from_camera, map_from_camera, limit)
+    frame_id = options.frame_id or evaluation.source.get("truth", {}).get("frame") or manifest.frame_id
+    summary = {"frame": frame_id, "poses": options.to, **found.to_summary()}
+    stored = place_map(options.map, options.place, frame_id, found.map_from_place, summary)
+    pose = " ".join(f"{value:.6f}" for value in pose_vector(found.map_from_place))
+    rows = (
+        ("map_from_place", f"{pose} ({POSE_COLUMNS}), in the frame '{frame_id}'"),
+        ("fitted to", str(found)),
+        ("map", f"{options.map}, its id is {stored.map_id} now: update `allowed_map_ids` where they name it"),
+    )
+    print("\n".join(f"{name:<16}{printable(value)}" for name, value in rows))
+    return 0
+
+
+def _dataset(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+    if len(places := localizer.landmark_map.manifest.place_names) > 1:
+        raise ConfigError(f"--dataset: the map is of several places, {', '.join(places)}; give --bag and --place")
+    dataset = open_dataset(options.dataset, options.root, options.split, options.to)
+    warn_of_cameras(localizer, (dataset.camera(index) for index in range(len(dataset))))
+    with frame_bar() as advance:
+        return evaluate(localizer, dataset, advance)
+
+
+def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+    # In the map's own frame, not in that of the place.
+    source = f"tf:{localizer.landmark_map.manifest.frame_id}" if options.to == "tf" else options.to
+    poses = GroundTruthOptions(source, options.poses_frame, options.poses_gap, options.time_offset, option="--to")
+    camera = options.image_topic, options.camera_info_topic
+    wanted = BagOptions(*camera, options.rectified, poses, options.place, tuple(options.tf_topic), options.camera_frame)
+    with bag_packages():
+        from vloc_ros.evaluation.alignment import Correction
+        from vloc_ros.evaluation.evaluate_bag import evaluate_bag
+    with frame_bar() as advance:
+        return evaluate_bag(localizer, options.bag, wanted, Correction(), advance)
+
+
+COMMAND = Command(
+    "Find where a map lies in another frame: images are localized in the map, and these poses are fitted rigidly to "
+    "those that the same images have in the other frame. The map keeps the result (map_from_place), and nodes publish "
+    "poses in that frame from then on. The map is changed as a whole or not at all.",
+    add_arguments,
+    run,
+)
