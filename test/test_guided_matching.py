@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.sparse_scenes import CAMERA, POSE, Sight, room
 
-from vloc_ros.core.guided_matching import GuidedSettings, guided_matches, pairs_within
+from vloc_ros.core.guided_matching import GuidedSettings, best_in_windows, guided_matches
 from vloc_ros.core.points import Points
 from vloc_ros.core.visibility import visible_points
 from vloc_ros.errors import ConfigError
@@ -15,13 +15,27 @@ from vloc_ros.geometry.transforms import apply, invert
 
 @pytest.mark.parametrize("radius", [0.5, 4.0, 30.0, 2000.0])
 @pytest.mark.parametrize(("count", "others"), [(0, 5), (5, 0), (1, 1), (200, 300)])
-def test_pairs_as_a_slow_search_finds_them(radius: float, count: int, others: int) -> None:
+def test_the_best_in_windows_as_a_slow_search_finds_them(radius: float, count: int, others: int) -> None:
     rng = np.random.default_rng(count)
-    a, b = rng.uniform(0, (640, 480), (count, 2)), rng.uniform(-50, (700, 500), (others, 2))
-    found = list(zip(*(rows.tolist() for rows in pairs_within(a, b, radius)), strict=True))
-    near = np.linalg.norm(a[:, None] - b[None], axis=2) <= radius
-    assert len(found) == len(set(found))
-    assert set(found) == set(zip(*(rows.tolist() for rows in np.nonzero(near)), strict=True))
+    pixels, expected = rng.uniform(0, (640, 480), (count, 2)), rng.uniform(-50, (700, 500), (others, 2))
+    expected[: others // 10] = np.nan  # behind the camera
+    a, b = (unit(rng.standard_normal((n, 8))) for n in (count, 2 * others))
+    rows = rng.permutation(2 * others)[:others]
+    found = best_in_windows(pixels, a, b, rows, expected, np.full(others, radius), 0.3)
+    near = np.linalg.norm(pixels[:, None] - expected[None], axis=2) <= radius
+    cosines = np.where(near, a @ b[rows].T, -1.0)
+    cosines[cosines < 0.3] = -1.0
+    for which, axis in ((found.nearest, 1), (found.best, 0)):
+        there = cosines.max(axis=axis, initial=-1.0) > -1
+        np.testing.assert_array_equal(which >= 0, there)
+        if there.any():
+            np.testing.assert_array_equal(which[there], cosines.argmax(axis=axis)[there])
+    seen = found.nearest >= 0
+    np.testing.assert_allclose(found.similarities[seen], cosines.max(axis=1, initial=-1.0)[seen], atol=1e-6)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def projected(points: Points, pose: np.ndarray) -> np.ndarray:

@@ -46,44 +46,52 @@ def guided_matches(
     """Rows (M,) of key points and (M,) of points that are each other's most similar one within the window, and their
     cosines (M,), at least `min_similarity`. The key points have `pixels` (K, 2) and `descriptors` (K, D) of length 1;
     `visible` (V,): rows of the points that may be there, `expected` (V, 2): their pixels."""
-    key_points, near = pairs_within(pixels, expected, window_px)
-    rows = visible[near]
-    similarities = np.einsum("ij,ij->i", descriptors[key_points], points.unit_descriptors[rows])
-    order = np.flatnonzero(similarities >= min_similarity)
-    order = order[np.argsort(-similarities[order], kind="stable")]  # the first of each is then its best one
-    first_of_key_point, first_of_point = (_firsts(taken[order]) for taken in (key_points, rows))
-    mutual = order[first_of_key_point & first_of_point]
-    return key_points[mutual], rows[mutual], similarities[mutual]
+    found = best_in_windows(
+        pixels,
+        descriptors,
+        points.unit_descriptors,
+        visible,
+        expected,
+        np.full(len(visible), window_px),
+        min_similarity,
+    )
+    key_points = np.flatnonzero(found.nearest >= 0)
+    key_points = key_points[found.best[found.nearest[key_points]] == key_points]
+    return key_points, visible[found.nearest[key_points]], found.similarities[key_points]
 
 
-def pairs_within(pixels: Float, others: Float, radius: float) -> tuple[Rows, Rows]:
-    """All pairs of rows of `pixels` (N, 2) and `others` (M, 2) that are no farther apart than `radius`.
+@dataclass(frozen=True, eq=False)
+class BestInWindows:
+    """`nearest` (K,): which of the V rows that were compared with each key point is most similar to it, and how much,
+    `similarities` (K,); `best` (V,): which key point is most similar to each row; -1 for none."""
 
-    `pixels` are sorted into square cells as wide as the radius: what is near lies in three cells of three rows of them,
-    each of which is one range of the sorted ones.
-    """
-    if not len(pixels) or not len(others):
-        nothing = np.empty(0, dtype=np.intp)
-        return nothing, nothing
-    corner = np.minimum(pixels.min(axis=0), others.min(axis=0)) - radius  # so that the first row and column are empty
-    cells, around = (np.floor((each - corner) / radius).astype(np.int64) for each in (pixels, others))
-    across, down = np.maximum(cells.max(axis=0), around.max(axis=0)) + 1
-    numbers = cells[:, 1] * across + cells[:, 0]
-    order = np.argsort(numbers, kind="stable")
-    before = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=(down + 1) * across + 2))])  # each cell
-    middles = ((around[:, 1, None] + np.array([-1, 0, 1])) * across + around[:, 0, None]).ravel()
-    starts = before[middles - 1]
-    counts = before[middles + 2] - starts
-    steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    near = order[np.repeat(starts, counts) + steps]
-    other = np.repeat(np.repeat(np.arange(len(others)), 3), counts)
-    offsets = pixels[near] - others[other]
-    within = (offsets**2).sum(axis=1) <= radius**2
-    return near[within], other[within]
+    nearest: Rows
+    similarities: NDArray[np.float32]
+    best: Rows
 
 
-def _firsts(values: Rows) -> NDArray[np.bool_]:
-    """Which of the values (N,) are the first ones of their kind."""
-    first = np.zeros(len(values), dtype=np.bool_)
-    first[np.unique(values, return_index=True)[1]] = True
-    return first
+def best_in_windows(
+    pixels: Float,
+    descriptors: NDArray[np.float32],
+    references: NDArray[np.float32],
+    rows: Rows,
+    expected: Float,
+    radii: Float,
+    min_similarity: float,
+) -> BestInWindows:
+    """What is most similar, with a cosine of `min_similarity` at least, of key points at `pixels` (K, 2) with
+    `descriptors` (K, D) and `rows` (V,) of `references` (P, D) that are `expected` at (V, 2): only such pairs count as
+    are no farther apart than the row's radius (V,). All descriptors have length 1."""
+    from vloc_ros.core.window_kernels import nearest_in_windows  # Numba takes a while to load
+
+    least = np.nextafter(np.float32(min_similarity), np.float32(-2))  # what is just similar enough counts
+    found = BestInWindows(
+        nearest=np.full(len(pixels), -1, dtype=np.intp),
+        similarities=np.full(len(pixels), least, dtype=np.float32),
+        best=np.full(len(rows), -1, dtype=np.intp),
+    )
+    nearest_in_windows(
+        np.ascontiguousarray(pixels), np.ascontiguousarray(descriptors), np.argsort(pixels[:, 0], kind="stable"),
+        expected, radii, rows, references, float(least), found.nearest, found.similarities, found.best,
+    )  # fmt: skip
+    return found

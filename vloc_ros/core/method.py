@@ -5,8 +5,8 @@ never see how a pose is solved, nor whether it is believed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.query import Query
@@ -19,10 +19,12 @@ from vloc_ros.geometry.pnp import PnpSettings
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What a method saw: `tensors` by name, without batch axis, of each of the query's views in order."""
+    """What a method saw: `tensors` by name, without batch axis, of each of the query's views in order. `derived`: what
+    the method has made of them, by name, for its later stages."""
 
     query: Query
     tensors: tuple[Tensors, ...]
+    derived: dict[str, Any] = field(default_factory=dict)
 
 
 class Method(Protocol):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.arrays import require_finite
+from vloc_ros.core.descriptor_index import DescriptorIndex
 from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE
 from vloc_ros.errors import ConfigError
 
@@ -67,6 +68,11 @@ class Points:
         lengths = np.sqrt(np.einsum("ij,ij->i", real, real))[:, np.newaxis]
         unit: NDArray[np.float32] = real / np.where(lengths > 0, lengths, np.float32(1))
         return unit
+
+    @cached_property
+    def descriptor_index(self) -> DescriptorIndex:
+        """To find which points' descriptors are most similar to those of key points."""
+        return DescriptorIndex.of(self.unit_descriptors)
 
     def rows_of(self, place: int) -> NDArray[np.intp]:
         """The points of a place, as an index into `Manifest.places`; none of one that has no points."""

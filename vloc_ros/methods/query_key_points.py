@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Float
+from vloc_ros.core.query import View
+from vloc_ros.core.session import Tensors
 from vloc_ros.core.types import Correspondences, LandmarkMap
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.rig import RigCamera
@@ -16,6 +19,7 @@ from vloc_ros.methods.network_input import image_pixels
 # Standard deviation of a key point from its point, an axis, in the image that it was found in: the more alike they
 # look, the nearer they are. Measured on held-out frames; the map's calibration knows how much it is worth.
 SIGMA_PX, PER_UNLIKENESS = 1.0, 6.0
+DERIVED = "key_points"
 
 Rows = NDArray[np.intp]
 
@@ -59,15 +63,22 @@ class ViewKeyPoints:
 
 
 def query_key_points(observation: Observation, landmark_map: LandmarkMap) -> list[ViewKeyPoints]:
-    """Those of each view."""
-    manifest, found = landmark_map.manifest, []
-    for index, (view, tensors) in enumerate(zip(observation.query.views, observation.tensors, strict=True)):
-        key_points = KeyPoints.of(tensors)
-        pixels, scale = image_pixels(key_points.pixels, view.image, manifest.image_size)
-        corrected = {
-            manifest.require_index(name): lens.moved(pixels, view.image.camera)
-            for name, lens in manifest.lenses.items()
-            if lens.is_of(view.image.camera, manifest.image_size)
-        }
-        found.append(ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors, corrected))
+    """Those of each view; made once, as an observation is of one map."""
+    if DERIVED not in observation.derived:
+        views = zip(observation.query.views, observation.tensors, strict=True)
+        observation.derived[DERIVED] = [
+            _view_key_points(index, view, tensors, landmark_map.manifest) for index, (view, tensors) in enumerate(views)
+        ]
+    found: list[ViewKeyPoints] = observation.derived[DERIVED]
     return found
+
+
+def _view_key_points(index: int, view: View, tensors: Tensors, manifest: Manifest) -> ViewKeyPoints:
+    key_points = KeyPoints.of(tensors)
+    pixels, scale = image_pixels(key_points.pixels, view.image, manifest.image_size)
+    corrected = {
+        manifest.require_index(name): lens.moved(pixels, view.image.camera)
+        for name, lens in manifest.lenses.items()
+        if lens.is_of(view.image.camera, manifest.image_size)
+    }
+    return ViewKeyPoints(index, view.rig_camera, pixels, scale, key_points.descriptors, corrected)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vloc_ros.core.descriptor_index import DescriptorIndex
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES, FeatureSpec
 from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.manifest import Manifest
@@ -24,6 +25,7 @@ from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.guided_refinement import guided_correspondences
 from vloc_ros.methods.network_input import image_pixels, padded_input
+from vloc_ros.methods.pram.matching import mutual_nearest_indexed
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
 from vloc_ros.methods.pram.search import Search, SearchSettings
 from vloc_ros.methods.pram.windows import mutual_nearest_in_windows
@@ -44,8 +46,9 @@ class PRAMMethod:
     pnp: PnpSettings = MANY_MATCHES
 
     def preload(self) -> None:
-        """Match one key point near where it is seen."""
+        """Match one key point with one point, anywhere and near where it is seen."""
         one = np.zeros((1, 1))
+        mutual_nearest_indexed(one.astype(np.float32), DescriptorIndex.of(one.astype(np.float32)), 0.0)
         mutual_nearest_in_windows(
             np.zeros((1, 2)), one.astype(np.float32), one.astype(np.float32), np.zeros(1, np.intp), np.zeros((1, 2)),
             np.ones(1), 0.0,

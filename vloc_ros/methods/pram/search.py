@@ -11,7 +11,7 @@ from vloc_ros.core.types import Correspondences, LandmarkMap, worst_sigma
 from vloc_ros.core.visibility import Uncertainty, visible_points
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import Float, Matches, PnpSettings, ransac, reprojection_errors
-from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest, mutual_nearest_within
+from vloc_ros.methods.pram.matching import Float32, Rows, mutual_nearest_indexed, mutual_nearest_within
 from vloc_ros.methods.pram.recognition import Recognized, landmark_confidences
 from vloc_ros.methods.pram.windows import mutual_nearest_in_windows, windows
 from vloc_ros.methods.query_key_points import ViewKeyPoints
@@ -142,9 +142,9 @@ class Search:
 
     def everywhere(self) -> Iterator[Correspondences]:
         """Matches of the best key points with all points, by place, that of most matches first."""
-        descriptors, least = self.points.unit_descriptors, self.settings.min_similarity
+        index, least = self.points.descriptor_index, self.settings.min_similarity
         best = [seen.descriptors[: self.settings.key_points] for seen in self.views]
-        found = self._correspondences([mutual_nearest(each, descriptors, least) for each in best])
+        found = self._correspondences([mutual_nearest_indexed(each, index, least) for each in best])
         counts = np.bincount(found.places, minlength=1)
         for place in np.argsort(-counts, kind="stable")[: self.settings.max_places]:
             yield found[found.places == place]

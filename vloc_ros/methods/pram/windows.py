@@ -1,8 +1,8 @@
 """Matching points of a map only near where a pose that is not known well puts them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vloc_ros.core.guided_matching import best_in_windows
 from vloc_ros.core.points import Float, Points
 from vloc_ros.core.visibility import Uncertainty
 from vloc_ros.geometry.rig import RigCamera
@@ -46,17 +46,8 @@ def mutual_nearest_in_windows(
 
     The way back is not narrowed: it has to be the reference's most similar key point of the whole image.
     """
-    from vloc_ros.core.window_kernels import nearest_in_windows  # Numba takes a while to load
-
-    order = np.argsort(pixels[:, 0], kind="stable")
-    ordered = descriptors[order]
-    nearest, inside = np.zeros((2, len(order)), dtype=np.intp)
-    least = np.nextafter(np.float32(min_similarity), np.float32(-2))  # what is just similar enough counts
-    similarities = np.full(len(order), least, dtype=np.float32)
-    nearest_in_windows(pixels[order], ordered, expected, radii, rows, references, inside, nearest, similarities)
-    found = np.flatnonzero(similarities > least)
-    back = (references[nearest[found]] @ ordered.T).argmax(axis=1) if len(found) else found
-    found = found[back == found]
-    found = found[np.argsort(order[found])]
-    matched: NDArray[np.intp] = nearest[found]
-    return order[found], matched, similarities[found]
+    best = best_in_windows(pixels, descriptors, references, rows, expected, radii, min_similarity)
+    found = np.flatnonzero(best.nearest >= 0)
+    matched = rows[best.nearest[found]]
+    mutual = (references[matched] @ descriptors.T).argmax(axis=1) == found if len(found) else found >= 0
+    return found[mutual], matched[mutual], best.similarities[found[mutual]]
