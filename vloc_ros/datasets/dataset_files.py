@@ -1,6 +1,6 @@
 """Reading the files of a data set; whatever is wrong with one becomes a DatasetError that names it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from vloc_ros.core.manifest import MAX_COORDINATE_M
 from vloc_ros.errors import DatasetError, ImageError
 from vloc_ros.geometry.transforms import from_quaternion, rigid_fault
 from vloc_ros.images import decode_depth, decode_rgb
-from vloc_ros.text_files import parse_numbers, read_bytes, read_lines
+from vloc_ros.text_files import parse_numbers, read_bytes, read_lines, read_words
 
 Pixels = TypeVar("Pixels", bound=NDArray[Any])
 QUATERNION_TOLERANCE = 1e-2  # written with few digits, a unit quaternion is still this close to length 1
@@ -72,6 +72,15 @@ def check_root(root: Path | None, kind: str) -> Path:
     if not root.is_dir():
         raise DatasetError(f"{root}: no such directory")
     return root
+
+
+def names_of_split(root: Path, split: str, posed: Collection[str]) -> tuple[str, ...]:
+    """The names of a split of images of which these have a pose, all of them for "all". Raises DatasetError."""
+    path = find_split(root, split)
+    names = tuple(posed) if path is None else tuple(read_words(path))
+    if missing := [name for name in names if name not in posed]:
+        raise DatasetError(f"{path}: {len(missing)} of {len(names)} images have no pose, the first is '{missing[0]}'")
+    return names
 
 
 def find_split(root: Path, split: str, official: dict[str, str] | None = None) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, read_depth
+from vloc_ros.datasets.dataset_files import check_root, check_size, names_of_split, read_depth
 from vloc_ros.datasets.folder import read_camera
 from vloc_ros.datasets.posed_files import PosedFiles
 from vloc_ros.errors import DatasetError
@@ -15,7 +15,7 @@ from vloc_ros.geometry.interpolation import trajectory_of
 from vloc_ros.geometry.stamps import NS_PER_S, parse_stamp
 from vloc_ros.geometry.trajectory import read_tum
 from vloc_ros.geometry.transforms import pose_vector
-from vloc_ros.text_files import read_lines, read_words
+from vloc_ros.text_files import read_lines
 
 ASSOCIATIONS = ("associations.txt", "association.txt", "associate.txt")
 MAX_APART_NS = NS_PER_S // 50  # of an image and its depth
@@ -49,7 +49,7 @@ def open_tum(root: Path | None, split: str, poses: Path | str | None = None) -> 
     }
     if not posed:
         raise DatasetError(f"{truth_path}: no image of {root} was taken between two of its poses")
-    names = _names(root, split, posed)
+    names = names_of_split(root, split, posed)
     return PosedFiles(
         names=names,
         cameras=(camera,) * len(names),
@@ -119,14 +119,6 @@ def _stamp(path: Path, number: int, word: str) -> int:
         return parse_stamp(word)
     except ValueError as error:
         raise DatasetError(f"{path}, line {number}: {error}") from error
-
-
-def _names(root: Path, split: str, posed: dict[str, tuple[NDArray[np.float64], Path, Path]]) -> tuple[str, ...]:
-    path = find_split(root, split)
-    names = tuple(posed) if path is None else tuple(read_words(path))
-    if missing := [name for name in names if name not in posed]:
-        raise DatasetError(f"{path}: {len(missing)} of {len(names)} images have no pose, the first is '{missing[0]}'")
-    return names
 
 
 def _read_depth(path: Path, camera: Camera) -> NDArray[np.float32]:
