@@ -11,13 +11,15 @@ import pytest
 import yaml
 from rosbags.interfaces import ConnectionExtRosbag2
 from support import SHIPPED_MAP
+from support.dataset_files import random_pose, write_depth, write_image
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, ODOMETRY, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.tf import read_transforms
+from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.cli import main
-from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets import Dataset, open_dataset, seven_scenes
 from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
 from vloc_ros.datasets.bag_frames import bag_frames
 from vloc_ros.datasets.drive import LOOKING_AHEAD, OdometryDrift, extrinsics_of, plan_drive, robot_extrinsics
@@ -27,7 +29,9 @@ from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.evaluation.records import Estimated
+from vloc_ros.geometry.camera_info import read_camera_info
 from vloc_ros.geometry.transforms import invert
+from vloc_ros.images.depth import to_depth
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
 
@@ -257,3 +261,24 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert bag_frames(bag, BagOptions(), "map").truth.frame_id == "office"
     assert main(common) == 1
     assert "is there already" in capsys.readouterr().err
+
+
+def test_depth_as_its_own_camera_recorded_it(tmp_path: Path) -> None:
+    root, depth_camera = tmp_path / "scene", seven_scenes.DEPTH_CAMERA
+    for index in range(2):
+        write_image(root / f"seq-01/frame-{index:06d}.color.png", 640, 480)
+        write_depth(root / f"seq-01/frame-{index:06d}.depth.png", 640, 480, 1500 + index)
+        pose = random_pose()
+        (root / f"seq-01/frame-{index:06d}.pose.txt").write_text("\n".join(" ".join(map(str, row)) for row in pose))
+    dataset = open_dataset("seven_scenes", root, "all")
+    write_dataset(tmp_path / "bag", dataset, LOOKING_AHEAD, WriteOptions(depth="raw"))
+    with open_bag(tmp_path / "bag") as bag:
+        topic, info = bag.named("/depth/image_raw", RAW_IMAGE), bag.named("/depth/camera_info", CAMERA_INFO)
+        depths = [to_depth(bag.read(message)) for message in bag.messages([topic])]
+        assert [depth[100, 100] for depth in depths] == pytest.approx([1.5, 1.501])
+        assert read_camera_info(bag.read(bag.first(info))).whole == depth_camera
+        tree = read_transforms(bag, choose_tf(bag, topic.name), moving=False)
+        chain = tree.chain("camera_optical_frame", "depth_optical_frame")
+        np.testing.assert_allclose(chain.at(np.zeros(1, np.int64), 0)[0][0], seven_scenes.COLOUR_FROM_DEPTH, atol=1e-9)
+    with pytest.raises(ConfigError, match="the depth of this data set is registered"):
+        write_dataset(tmp_path / "other", Subset(dataset, [0]), LOOKING_AHEAD, WriteOptions(depth="raw"))

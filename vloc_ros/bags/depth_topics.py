@@ -24,16 +24,20 @@ KEPT = 64  # depth messages of the last seconds
 class DepthOptions:
     """Where depth is: its `topic` ("": the only one that can be meant; "none") and that of its camera_info.
     `color_from_depth`: from the depth camera to the colour camera, where TF does not know it. `max_gap_s`: how far in
-    time depth may be from its image. Raises ConfigError."""
+    time depth may be from its image. `stereo_topic`: the images of a second camera, which depth is computed with in
+    place of all that; `info_topic` is its camera_info then. Raises ConfigError."""
 
     topic: str = ""
     info_topic: str = ""
     color_from_depth: Matrix | None = field(default=None, compare=False)
     max_gap_s: float = 0.05
+    stereo_topic: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_gap_s <= 10:
             raise ConfigError(f"--depth-gap {self.max_gap_s:g}: must be 0 to 10 seconds")
+        if self.stereo_topic and self.topic:
+            raise ConfigError(f"--stereo-topics and --depth-topic {self.topic}: depth is of one of them")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.bag_export import WriteOptions, write_dataset
+from vloc_ros.datasets.bag_export import RAW as RAW_DEPTH
+from vloc_ros.datasets.bag_export import REGISTERED, WriteOptions, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, extrinsics_of
 from vloc_ros.errors import ConfigError
 
@@ -20,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split(parser, default="test")
     parser.add_argument("--out", required=True, type=Path, metavar="BAG", help="bag directory to write")
     parser.add_argument("--jpeg", default=RAW, metavar=f"QUALITY|{RAW}", help="1 to 100, or %(default)s, the default")
-    parser.add_argument("--depth", action="store_true", help="with depth, registered to the images")
+    parser.add_argument(
+        "--depth", nargs="?", const=REGISTERED, default="", choices=(REGISTERED, RAW_DEPTH),
+        help=f"with depth: {REGISTERED} to the images (without a word too), or {RAW_DEPTH}, as its own camera "
+        "recorded it, with that one's camera_info and TF",
+    )  # fmt: skip
     parser.add_argument("--storage", choices=STORAGES, default="mcap", help="(default: %(default)s)")
     parser.add_argument("--compression", choices=COMPRESSIONS, default="none", help="zstd (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default: %(default)g)")

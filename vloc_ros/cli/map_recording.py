@@ -8,6 +8,7 @@ from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.cli.options import SEARCH, add_bag_camera, time_offset
 from vloc_ros.datasets.bag_recording import KEYFRAMES, RecordingOptions
 from vloc_ros.datasets.dataset_files import read_matrix
+from vloc_ros.errors import ConfigError
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,14 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--depth-info-topic", default="", metavar="TOPIC", help="its camera_info (default: the one beside it)"
+    )
+    group.add_argument(
+        "--stereo-topics", nargs=2, default=("", ""), metavar=("LEFT", "RIGHT"),
+        help="images of a stereo pair, where there is no depth camera: LEFT is what --image-topic would be, depth is "
+        "computed with RIGHT; where the two are to each other, P and R of their camera_infos say, or TF",
+    )  # fmt: skip
+    group.add_argument(
+        "--stereo-info-topic", default="", metavar="TOPIC", help="the camera_info of RIGHT (default: the one beside it)"
     )
     group.add_argument(
         "--depth-to-color", type=Path, metavar="FILE",
@@ -51,8 +60,14 @@ def recording_options(options: argparse.Namespace) -> RecordingOptions:
     """Raises VlocError."""
     offset_s, search = time_offset(options)
     poses = GroundTruthOptions(options.poses or "", options.poses_frame, options.poses_gap, offset_s, option="--poses")
-    camera = options.image_topic, options.camera_info_topic
+    left, right = options.stereo_topics
+    if left and options.image_topic:
+        raise ConfigError(
+            f"--stereo-topics {left} and --image-topic {options.image_topic}: the map's images are of one"
+        )
+    camera = options.image_topic or left, options.camera_info_topic
     bag = BagOptions(*camera, options.rectified, poses, None, tuple(options.tf_topic), options.camera_frame)
     pose = None if options.depth_to_color is None else read_matrix(options.depth_to_color)
-    depth = DepthOptions(options.depth_topic, options.depth_info_topic, pose, options.depth_gap)
+    info = options.stereo_info_topic if right else options.depth_info_topic
+    depth = DepthOptions(options.depth_topic, info, pose, options.depth_gap, right)
     return RecordingOptions(bag, depth, options.keyframes, search)

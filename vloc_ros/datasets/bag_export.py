@@ -16,6 +16,7 @@ from vloc_ros.bags.reader import (
 )
 from vloc_ros.bags.writer import BagWriter, Compression, Storage, open_writer
 from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, MAP_FRAME, ODOM_FRAME, OdometryDrift, plan_drive
+from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.stamps import NS_PER_S
@@ -25,6 +26,10 @@ from vloc_ros.progress import Advance, no_advance
 IMAGE_TOPIC, INFO_TOPIC, TRUTH_TOPIC = "/image", "/camera_info", "/ground_truth/camera_pose"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
 DEPTH_TOPIC, DEPTH_INFO_TOPIC = "/aligned_depth/image_raw", "/aligned_depth/camera_info"
+RAW_DEPTH_TOPIC, RAW_DEPTH_INFO_TOPIC = "/depth/image_raw", "/depth/camera_info"
+DEPTH_FRAME = "depth_optical_frame"
+REGISTERED, RAW = "registered", "raw"
+DEPTHS = ("", REGISTERED, RAW)
 ODOMETRY_TOPIC = "/odom"
 START_NS = 1_700_000_000 * NS_PER_S  # of every bag, so that the same data set gives the same messages
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
@@ -34,8 +39,8 @@ NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 class WriteOptions:
     """How a bag is stored, how the images are, how many there are a second, and what the odometry gets wrong.
 
-    `jpeg_quality`: 1 to 100, None for raw images. `depth`: with depth, as the colour camera sees it. Raises
-    ConfigError.
+    `jpeg_quality`: 1 to 100, None for raw images. `depth`: of DEPTHS, none, as the colour camera sees it, or raw, as
+    its own camera did. Raises ConfigError.
     """
 
     storage: Storage = "mcap"
@@ -44,9 +49,11 @@ class WriteOptions:
     rate_hz: float = 10.0
     map_frame: str = MAP_FRAME
     drift: OdometryDrift = NO_DRIFT
-    depth: bool = False
+    depth: str = ""
 
     def __post_init__(self) -> None:
+        if self.depth not in DEPTHS:
+            raise ConfigError(f"depth '{self.depth}': must be {REGISTERED} or {RAW}")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
             raise ConfigError(f"JPEG quality {self.jpeg_quality}: must be 1 to 100")
         if not 0.1 <= self.rate_hz <= 1000:
@@ -65,14 +72,19 @@ def write_dataset(
     Frames are `rate_hz` a second, whatever their own stamps are. `progress(done, total)` is called after each. Raises
     DatasetError for a frame that cannot be read, ConfigError for a bag that cannot be written.
     """
+    raw = _require_raw_depth(dataset) if options.depth == RAW else None
     drive = plan_drive(dataset, base_from_camera, drift=options.drift)
     with open_writer(path, options.storage, options.compression) as bag:
-        mounting = messages.transform(START_NS, BASE_FRAME, CAMERA_FRAME, base_from_camera)
-        bag.write(STATIC_TF_TOPIC, TF, START_NS, messages.transforms(mounting))
+        mountings = [messages.transform(START_NS, BASE_FRAME, CAMERA_FRAME, base_from_camera)]
+        if raw is not None:
+            mountings.append(messages.transform(START_NS, CAMERA_FRAME, DEPTH_FRAME, raw.camera.color_from_depth))
+        bag.write(STATIC_TF_TOPIC, TF, START_NS, messages.transforms(*mountings))
         for step in range(len(drive)):
             stamp_ns = START_NS + round(step * NS_PER_S / options.rate_hz)
             _write_motion(bag, stamp_ns, drive.odom_from_base[step])
             _write_view(bag, stamp_ns, dataset, step, options)
+            if raw is not None:
+                _write_raw_depth(bag, stamp_ns, raw, step)
             progress(step + 1, len(drive))
 
 
@@ -84,7 +96,7 @@ def _write_motion(bag: BagWriter, stamp_ns: int, odom_from_base: Matrix) -> None
 
 def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, options: WriteOptions) -> None:
     """The truth, and the image last, as cameras are slower than all else."""
-    frame = dataset.frame(index, depth=options.depth)
+    frame = dataset.frame(index, depth=options.depth == REGISTERED)
     image = frame.image
     truth = messages.pose(stamp_ns, options.map_frame, dataset.map_from_camera(index))
     bag.write(TRUTH_TOPIC, POSE, stamp_ns, truth)
@@ -97,3 +109,25 @@ def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, opt
     if frame.depth is not None:
         bag.write(DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
         bag.write(DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, CAMERA_FRAME, frame.depth))
+
+
+@dataclass(frozen=True, eq=False)
+class _RawDepth:
+    """Depth as it was recorded."""
+
+    files: PosedFiles
+    camera: DepthCamera
+
+
+def _require_raw_depth(dataset: Dataset) -> _RawDepth:
+    """Raise ConfigError for a data set whose depth has no camera of its own."""
+    if not isinstance(dataset, PosedFiles) or dataset.depth_camera is None:
+        raise ConfigError(f"--depth {RAW}: the depth of this data set is registered, it has no camera of its own")
+    return _RawDepth(dataset, dataset.depth_camera)
+
+
+def _write_raw_depth(bag: BagWriter, stamp_ns: int, raw: _RawDepth, index: int) -> None:
+    depth = raw.files.recorded_depth(index)
+    info = messages.camera_info(stamp_ns, DEPTH_FRAME, raw.camera.camera)
+    bag.write(RAW_DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, info)
+    bag.write(RAW_DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, DEPTH_FRAME, depth))

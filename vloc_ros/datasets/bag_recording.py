@@ -11,21 +11,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.bags.depth_topics import DepthBuffer, DepthOptions, DepthSource, choose_depth
+from vloc_ros.bags.depth_topics import DepthBuffer, DepthOptions, choose_depth
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
+from vloc_ros.bags.stereo_topics import choose_stereo
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.keyframes import sharpness, stretches
-from vloc_ros.datasets.registration import register_depth
+from vloc_ros.datasets.recorded_depth import DepthCameraDepth, RecordedDepth, StereoDepth
 from vloc_ros.datasets.time_offset import TimeOffset
 from vloc_ros.datasets.types import Frame
-from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
-from vloc_ros.geometry.stamps import format_stamp
-from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, invert, pose_vector
-from vloc_ros.images.depth import to_depth
+from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, pose_vector
 from vloc_ros.progress import Progress, Silent
 
 RECORD = "recording.json"  # written last: with it, all is there
@@ -67,13 +66,13 @@ def unpack_recording(
     new = folder.with_name(f"{folder.name}.new")  # takes the place of the folder once it is complete
     with open_bag(bag_path) as bag:
         frames = bag_frames(bag, options.bag, map_frame)
-        source = choose_depth(bag, frames.topics, options.depth, options.bag)
+        depth = _depth_of(bag, frames, options)
         with progress.bar("clocks") as advance:
             offset = frames.clock_offset(FOLLOWED, advance)
         _set_clock(frames, offset, options, progress)
         with progress.bar("poses of the images") as advance:
             chosen = _chosen(frames, options.keyframes, advance)
-        writer = _Writer(bag, new, frames, source, options)
+        writer = _Writer(bag, new, frames, depth)
         with progress.bar("keyframes") as advance:
             writer.write(chosen, advance)
     record = {"asked": asked, **frames.to_json(), **writer.summary()}
@@ -87,7 +86,17 @@ def unpack_recording(
 def check_recording(bag_path: Path, options: RecordingOptions, map_frame: str) -> None:
     """Raise DatasetError for what the bag does not have, as `unpack_recording` would."""
     with open_bag(bag_path) as bag:
-        choose_depth(bag, bag_frames(bag, options.bag, map_frame).topics, options.depth, options.bag)
+        _depth_of(bag, bag_frames(bag, options.bag, map_frame), options)
+
+
+def _depth_of(bag: Bag, frames: BagFrames, options: RecordingOptions) -> RecordedDepth | None:
+    """What gives the images their depth; None where nothing does."""
+    wanted = options.depth
+    if wanted.stereo_topic:
+        pair = choose_stereo(bag, frames.topics, wanted.stereo_topic, wanted.info_topic, options.bag)
+        return StereoDepth(bag, pair)
+    source = choose_depth(bag, frames.topics, wanted, options.bag)
+    return None if source is None else DepthCameraDepth(bag, source, frames.truth, wanted.max_gap_s)
 
 
 def _set_clock(frames: BagFrames, found: TimeOffset | None, options: RecordingOptions, progress: Progress) -> None:
@@ -170,11 +179,9 @@ class _Candidate:
 class _Writer:
     """Chooses the sharpest candidate of each stretch, and writes it with its depth."""
 
-    def __init__(
-        self, bag: Bag, folder: Path, frames: BagFrames, depth: DepthSource | None, options: RecordingOptions
-    ) -> None:
+    def __init__(self, bag: Bag, folder: Path, frames: BagFrames, depth: RecordedDepth | None) -> None:
         self._bag, self._folder, self._frames, self._depth = bag, folder, frames, depth
-        self._buffer = DepthBuffer(options.depth.max_gap_s, self._compare)
+        self._buffer = DepthBuffer(depth.max_gap_s if depth else 0.0, self._compare)
         self._best: tuple[_Candidate, Message | None] | None = None
         self._poses: dict[str, Matrix] = {}
         self._camera: Camera | None = None
@@ -231,8 +238,8 @@ class _Writer:
         self._require_one_camera(frame)
         bgr = cv2.cvtColor(frame.image.rgb, cv2.COLOR_RGB2BGR)
         _write_png(self._folder / "images" / f"{frame.name}.png", np.asarray(bgr))
-        if depth is not None:
-            values = np.round(np.minimum(self._registered(frame, depth), MAX_DEPTH_M) * MILLIMETRES).astype(np.uint16)
+        if self._depth is not None and depth is not None:
+            values = np.round(np.minimum(self._depth.of(frame, depth), MAX_DEPTH_M) * MILLIMETRES).astype(np.uint16)
             _write_png(self._folder / "depth" / f"{frame.name}.png", values)
         self._poses[frame.name] = frame.map_from_camera
 
@@ -244,23 +251,6 @@ class _Writer:
                 f"{self._bag.path}: {self._frames.topics.info.name}: the camera changes at {frame.name} s from "
                 f"{self._camera} to {camera}: a map is made from one camera"
             )
-
-    def _registered(self, frame: Frame, message: Message) -> NDArray[np.float32]:
-        """As the frame's camera sees it, which may have moved between the two images."""
-        assert self._depth is not None
-        stamp_ns, camera = message.header[0], frame.image.camera
-        try:
-            depth = to_depth(self._bag.read(message))
-            depth_camera = self._depth.calibrations.at(stamp_ns, depth.shape[1], depth.shape[0])
-        except VlocError as error:
-            raise DatasetError(
-                f"{self._bag.path}: {message.topic}, image of {format_stamp(stamp_ns)} s: {error}"
-            ) from error
-        poses, _ = self._frames.truth.at(np.array([stamp_ns]))
-        color_from_depth = invert(frame.map_from_camera) @ poses[0] @ self._depth.color_from_depth
-        if depth_camera == camera and np.allclose(color_from_depth, np.eye(4), atol=1e-6):
-            return depth
-        return register_depth(depth, depth_camera, camera, color_from_depth)
 
     def _write_tables(self) -> None:
         if self._camera is None or len(self._poses) < FEWEST_KEYFRAMES:

@@ -1,5 +1,6 @@
 """Reader of EuRoC MAV's layout, which other data sets have too: mav0/cam0/ and mav0/state_groundtruth_estimate0/."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.calibration_yaml import camera_of, numbers_of, pose_of, read_calibration
-from vloc_ros.datasets.dataset_files import check_root, names_of_split, read_depth
-from vloc_ros.datasets.posed_files import PosedFiles
-from vloc_ros.errors import DatasetError
+from vloc_ros.datasets.dataset_files import check_root, check_size, names_of_split, read_image
+from vloc_ros.datasets.posed_files import DepthReader, PosedFiles
+from vloc_ros.datasets.stereo import StereoPair
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.interpolation import Trajectory, trajectory_of
@@ -25,7 +27,7 @@ LENSES = {"radial-tangential": Camera, "radtan": Camera, "equidistant": FisheyeC
 
 def open_euroc(root: Path | None, split: str, poses: Path | str | None = None) -> PosedFiles:
     """Open a sequence, the folder that holds mav0. Images are those of cam0; poses of the body are interpolated at
-    their stamps, and images without are left out.
+    their stamps, and images without are left out. Depth is computed with the images of cam1, if there are any.
 
     `split`: "all", NAME where there is a split_NAME.txt, or a file of names, which are those of the images without
     their endings. `poses`: a TUM file of the body, in place of the ground truth. Raises DatasetError.
@@ -49,8 +51,8 @@ def open_euroc(root: Path | None, split: str, poses: Path | str | None = None) -
         cameras=(camera,) * len(names),
         poses=tuple(posed[name][0] for name in names),
         images=tuple(posed[name][1] for name in names),
-        depths=tuple(base / "depth" / f"{name}.png" for name in names),
-        read_camera_depth=_no_depth,
+        depths=tuple(base / "cam1/data" / posed[name][1].name for name in names),
+        read_camera_depth=_stereo(base, body_from_camera),
     )
 
 
@@ -122,6 +124,21 @@ def _valid(path: Path, trajectory: Trajectory | None) -> Trajectory:
     return trajectory
 
 
-def _no_depth(path: Path, camera: Camera) -> NDArray[np.float32]:
-    """There is none; says so."""
-    return read_depth(path)
+def _stereo(base: Path, body_from_left: Matrix) -> DepthReader:
+    """Gives the depth of an image of cam0 from that and its partner, the image of cam1 with the same name."""
+
+    @lru_cache(maxsize=1)
+    def pair(left: Camera) -> StereoPair:
+        path = base / "cam1/sensor.yaml"
+        right, body_from_right = read_sensor(path)
+        try:
+            return StereoPair(left, right, invert(body_from_right) @ body_from_left)
+        except ConfigError as error:
+            raise DatasetError(f"{path}: {error}") from error
+
+    def depth(right_path: Path, left: Camera) -> NDArray[np.float32]:
+        right, cameras = read_image(right_path), pair(left)
+        check_size(right_path, right, cameras.right.width, cameras.right.height)
+        return cameras.depth(read_image(base / "cam0/data" / right_path.name), right)
+
+    return depth

@@ -35,10 +35,21 @@ def find_image(base: Path, endings: tuple[str, ...]) -> Path:
 
 
 @dataclass(frozen=True, eq=False)
+class DepthCamera:
+    """A camera of its own that depth was recorded with: its lens, `color_from_depth` (4, 4), and what reads its files,
+    metres, 0 = unknown."""
+
+    camera: Camera
+    color_from_depth: NDArray[np.float64]
+    read: Callable[[Path], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
 class PosedFiles:
     """A Dataset of image and depth files, decoded when asked for; poses and cameras are in memory.
 
-    `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown.
+    `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown. `depth_camera`: what
+    recorded the depth, where that is another camera.
     """
 
     names: tuple[str, ...]
@@ -47,6 +58,7 @@ class PosedFiles:
     images: tuple[Path, ...]
     depths: tuple[Path, ...]
     read_camera_depth: DepthReader
+    depth_camera: DepthCamera | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,6 +75,12 @@ class PosedFiles:
 
     def map_from_camera(self, index: int) -> NDArray[np.float64]:
         return self.poses[index]
+
+    def recorded_depth(self, index: int) -> NDArray[np.float32]:
+        """The depth of a frame as `depth_camera` saw it. Raises DatasetError."""
+        if self.depth_camera is None:
+            raise DatasetError(f"{self.depths[index]}: its depth is registered, it has no camera of its own")
+        return self.depth_camera.read(self.depths[index])
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         camera = self.cameras[index]

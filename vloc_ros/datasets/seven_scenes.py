@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth, read_matrix
-from vloc_ros.datasets.posed_files import PosedFiles, find_image
+from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles, find_image
 from vloc_ros.datasets.registration import register_depth
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -88,10 +88,14 @@ def read_kinect_fusion(root: Path, names: tuple[str, ...]) -> dict[str, PosedCam
     return {name: (read_matrix(root / f"{name}.pose.txt") @ DEPTH_FROM_COLOUR, camera) for name in names}
 
 
-def _read_raw_depth(path: Path, camera: Camera) -> NDArray[np.float32]:
+def _read_raw_depth(path: Path) -> NDArray[np.float32]:
     depth = read_depth(path)
     check_size(path, depth, DEPTH_CAMERA.width, DEPTH_CAMERA.height)
-    return register_depth(depth, DEPTH_CAMERA, camera, COLOUR_FROM_DEPTH)
+    return depth
+
+
+def _read_registered(path: Path, camera: Camera) -> NDArray[np.float32]:
+    return register_depth(_read_raw_depth(path), DEPTH_CAMERA, camera, COLOUR_FROM_DEPTH)
 
 
 def open_seven_scenes(root: Path | None, split: str, poses: Path | str | None = None) -> PosedFiles:
@@ -108,5 +112,6 @@ def open_seven_scenes(root: Path | None, split: str, poses: Path | str | None = 
         poses=tuple(posed[name][0] for name in names),
         images=tuple(find_image(root / name, IMAGE_ENDINGS) for name in names),
         depths=tuple(root / f"{name}.depth.png" for name in names),
-        read_camera_depth=_read_raw_depth,
+        read_camera_depth=_read_registered,
+        depth_camera=DepthCamera(DEPTH_CAMERA, COLOUR_FROM_DEPTH, _read_raw_depth),
     )
