@@ -15,6 +15,7 @@ from vloc_ros.bags.depth_topics import DepthOptions
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, STATIC_TF_TOPIC, TF
 from vloc_ros.bags.writer import BagWriter, open_writer
+from vloc_ros.cli import main
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_recording import RECORD, RecordingOptions, describe_recording, unpack_recording
 from vloc_ros.errors import ConfigError, DatasetError, VlocError
@@ -126,6 +127,25 @@ def test_depth_comes_before_or_after_its_image_and_only_near_it(tmp_path: Path) 
     assert record["candidates_without_depth"] == IMAGES / 3
     assert f"{IMAGES // 3} images without depth" in describe_recording(record)
     assert all((frame.depth > 0).any() for frame in read_all(dataset, depth=True) if frame.depth is not None)
+
+
+@pytest.mark.needs("torch")
+def test_a_bag_without_depth_is_refused_before_it_is_unpacked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    command = ["map", "--dataset", "bag", "--root", tmp_path / "bag", "--poses", "tf", "--out", tmp_path / "map"]
+    for method, line in (
+        ("pram", "points: the frames have no depth; --colmap takes"),
+        ("vsnet", "surface: the frames"),
+    ):
+        for fresh in ([], ["--fresh"]):
+            assert main([str(word) for word in (*command, "--method", method, *fresh)]) == 1
+            said = capsys.readouterr().err.splitlines()[-1]
+            assert said.startswith(f"vloc: error: {tmp_path / 'bag'}: no topic of depth for /cam/image_raw; {line}")
+            assert not list(tmp_path.glob("map.work/recording*"))
 
 
 def test_the_sharpest_of_a_stretch_is_chosen(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_ctrl_c_anywhere_leaves_what_is_done(names: Path, tmp_path: Path, monkey
 def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
     """From cached key points; a longer training goes on, and other landmarks are learned anew."""
     trained = replace(PRAM, recognition="trained")
-    options = pram_in(run, names, method=trained, training=TrainingOptions(epochs=30))
+    options = pram_in(run, names, method=trained, training=TrainingOptions(epochs=6))
     assert made_by(options) == {"training", "export", "calibration"}
     stored = read_map(options.out)
     assert set(stored.networks) == {"recognizer"}
@@ -228,10 +228,10 @@ def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
     assert held_out["frames"] == stored.landmark_map.manifest.accuracy["held_out_frames"]
     assert 0 <= held_out["top_1"] <= held_out["top_2"] <= held_out["top_3"] <= 1
     localizes(options.out, names)
-    longer = replace(options, training=TrainingOptions(epochs=40), until="training")
+    longer = replace(options, training=TrainingOptions(epochs=8), until="training")
     told = Told()
     build_map(longer, told)
-    assert "going on from iteration 30, 75 % done" in told.lines
+    assert "going on from iteration 6, 75 % done" in told.lines
     assert made_by(longer) == set()
     fewer = replace(longer, method=replace(trained, landmarks=9))
     assert made_by(fewer) == {"regions", "training"}
@@ -368,6 +368,14 @@ def test_what_is_missing_is_told_before_key_points_are_looked_for(
     of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), depth))
     method = replace(PRAM, colmap=None if model is None else tmp_path / model)
     assert refusal(pram_in(tmp_path, names, method=method), DatasetError).endswith(line)
+    assert not (tmp_path / "work").exists()
+
+
+def test_one_landmark_cannot_be_recognised(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_frames(monkeypatch, open_dataset("synthetic_room", None, str(names)))
+    method = replace(PRAM, recognition="trained", landmarks=1)
+    line = "--landmarks 1: with --recognition trained there must be 2 or more to tell apart"
+    assert refusal(pram_in(tmp_path, names, method=method), ConfigError) == line
     assert not (tmp_path / "work").exists()
 
 

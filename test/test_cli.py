@@ -134,6 +134,37 @@ def test_a_camera_unlike_the_maps_is_warned_of_once(
             assert all("63.2 deg" in line and "30.0 to 35.5 deg" in line for line in said)
 
 
+def test_a_lens_of_another_kind_than_the_maps_is_warned_of_once(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = read_map(place / "map")
+    manifest = replace(stored.landmark_map.manifest, training={"lens_models": ["pinhole"]})
+    aware = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "map", aware, stored.networks, np.zeros((60, 80, 3), np.uint8))
+    for lens, warnings in ((",fisheye", 1), ("", 0)):
+        command = ["localize", place / "images" / "a.png", "--map", tmp_path / "map", "--camera", CAMERA_OPTION + lens]
+        assert main([str(word) for word in command]) in (0, 3)
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+        assert len(said) == warnings
+        assert all("a fisheye lens" in line and "made with a pinhole lens" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("fisheye,fisheye", "'fisheye' stands twice"),
+        ("Fisheye", "'Fisheye' must be written 'fisheye'"),
+        ("50,50,31.5,23.5,cropped,CROPPED", "'CROPPED' must be written 'cropped'"),
+        ("50,50,fisheye,31.5,23.5", "'fisheye' has to stand behind the numbers"),
+    ],
+)
+def test_words_behind_a_camera_that_are_wrong(
+    words: str, complaint: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refusal(capsys, "localize", place / "images" / "a.png", "--map", place / "map", "--camera", words)
+    assert line.endswith(f"--camera {words}: camera: {complaint}")
+
+
 def test_localize_finds_the_pose(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["localize", str(place / "images" / "a.png"), "--map", str(place / "map"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -8,6 +8,8 @@ import pytest
 from support.dataset_files import fault, pose_columns, random_pose, read_all, write_depth, write_image
 
 from vloc_ros.datasets import DATASETS, open_dataset
+from vloc_ros.datasets.posed_files import require_depth_of
+from vloc_ros.datasets.subset import Subset
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import to_quaternion
@@ -96,6 +98,25 @@ def test_folder_without_depth(folder: Path) -> None:
     assert not dataset.has_depth
     assert all(frame.depth is None for frame in read_all(dataset, depth=False))
     assert str(folder / "depth" / "a.png") in fault("folder", folder)
+
+
+def test_files_that_are_missing_are_told_when_it_is_opened(folder: Path) -> None:
+    dataset = open_dataset("folder", folder, "all")
+    part = Subset(dataset, [1, 0])
+    require_depth_of(part)
+    (folder / "depth" / "a.png").unlink()
+    with pytest.raises(DatasetError, match=r"^1 of 2 frames have no depth, .*depth/a\.png: no such file$"):
+        require_depth_of(part)
+    images = sorted((folder / "images").rglob("*.*g"))
+    images[0].unlink()
+    line = fault("folder", folder)
+    assert line.endswith(": there is no image with this name and .jpg or .jpeg or .png")
+    assert str(images[0].with_suffix("")) in line
+    for path in images[1:]:
+        path.unlink()
+    line = fault("folder", folder)
+    assert line.startswith(f"{len(images)} of {len(images)} images, ")
+    assert all(str(folder / "images" / name) in line for name in FOLDER_NAMES[:3])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from support.feature_frames import CAMERA, Frames
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.features.cache import FeatureCache, open_features
@@ -20,6 +22,7 @@ from vloc_ros.progress import Silent
 from vloc_ros.training.features import extraction
 from vloc_ros.training.features.extraction import depth_at, extract_features
 from vloc_ros.training.features.opening import open_extractor
+from vloc_ros.training.stages.feature_stage import tell_blank_frames
 
 LARGE = Camera(5472, 3648, 4000.0, 4000.0, 2735.5, 1823.5)
 SIZE, K = (100, 80), 60
@@ -51,6 +54,18 @@ def test_the_cache_holds_what_the_extractor_finds(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(found.descriptors, axis=1), 1, atol=1e-6)
         assert set(cache.depth(index)) <= {0.0, 2.0 + index}
         assert cache.camera(index).matrix.tolist() == CAMERA.undistorted().resized(*SIZE).matrix.tolist()
+
+
+def test_frames_that_show_nothing_are_named(tmp_path: Path) -> None:
+    lines: list[str] = []
+    progress = SimpleNamespace(say=lines.append)
+    tell_blank_frames(extract_features(Frames(), EXTRACTOR, tmp_path / "some", Silent()), progress)
+    assert lines == ["warning: no key points in frame frame-3: do the images show anything?"]
+    blank = extract_features(Subset(Frames(), [3]), EXTRACTOR, tmp_path / "all", Silent())
+    with pytest.raises(
+        DatasetError, match=r"^features: no key points in frame frame-3: do the images show anything\?$"
+    ):
+        tell_blank_frames(blank, Silent())
 
 
 def test_an_interrupted_extraction_goes_on_where_it_was(

@@ -8,7 +8,7 @@ import pytest
 
 from vloc_ros.cli.localize import _parse_camera
 from vloc_ros.datasets.folder import read_camera
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.camera_info import info_fields
 from vloc_ros.geometry.fisheye import FisheyeCamera
@@ -76,6 +76,9 @@ def test_a_camera_txt_and_an_option_name_it(tmp_path: Path) -> None:
     (tmp_path / "camera.txt").write_text(" ".join([*numbers[:6], "fisheye", "cropped"]) + "\n")
     bare = FisheyeCamera(640, 480, 204.0, 204.5, 318.3, 241.1, cropped=True)
     assert read_camera(tmp_path / "camera.txt") == bare
+    (tmp_path / "camera.txt").write_text(" ".join([*numbers[:6], "fisheye", "fisheye"]) + "\n")
+    with pytest.raises(DatasetError, match=r"camera\.txt, line 1: camera: 'fisheye' stands twice$"):
+        read_camera(tmp_path / "camera.txt")
     assert _parse_camera(",".join([*numbers[2:], "fisheye"]), 640, 480) == WIDE
 
 

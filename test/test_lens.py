@@ -13,6 +13,7 @@ from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.localizer import Localizer
 from vloc_ros.maps.manifest_yaml import decode_manifest, encode_manifest, record_of
@@ -51,7 +52,12 @@ def test_it_is_of_the_same_camera_only() -> None:
     assert LENS.is_of(DECLARED, size)
     assert LENS.is_of(DECLARED.resized(1280, 960), size)
     assert LENS.is_of(replace(DECLARED, fx=525.1, distortion=(0.0,) * 5), size)
+    wide = FisheyeCamera(640, 480, 525.0, 520.0, 318.0, 242.0)
+    of_wide = LensCorrection.of(wide, 1.01, -0.04)
+    assert of_wide.is_of(wide, size)
+    assert not of_wide.is_of(DECLARED, size)
     for other in (
+        wide,
         replace(DECLARED, fx=527.0),
         replace(DECLARED, cy=244.0),
         replace(DECLARED, distortion=(0.1, 0.0, 0.0, 0.0)),
@@ -67,6 +73,7 @@ def test_it_is_of_the_same_camera_only() -> None:
         ({"focal_factor": np.nan}, "lens: focal_factor is nan"),
         ({"k1": -0.3}, "lens: k1 is -0.3, must be at most 0.2"),
         ({"fx": 0.0}, "lens: fx 0.0, fy 520.0, cx 318.0, cy 242.0 are of no camera"),
+        ({"lens_model": "mirror"}, "lens: lens_model is 'mirror', must be one of pinhole, fisheye"),
     ],
 )
 def test_what_is_no_correction(change: dict[str, Any], message: str) -> None:
@@ -127,6 +134,16 @@ def test_a_map_keeps_it(landmark_map: LandmarkMap) -> None:
     without = written(replace(manifest, lenses={}))
     assert b"lenses" not in without
     assert not decode_manifest(without).manifest.lenses
+
+
+def test_a_map_says_what_kind_of_lens_only_of_a_fisheye(landmark_map: LandmarkMap) -> None:
+    """So that maps with other lenses are what they were before there was another kind."""
+    manifest = landmark_map.manifest
+    assert b"lens_model" not in written(manifest)
+    (name,) = manifest.lenses
+    wide = replace(manifest, lenses={name: replace(manifest.lenses[name], lens_model="fisheye")})
+    assert b"lens_model: fisheye" in written(wide)
+    assert decode_manifest(written(wide)).manifest.lenses == wide.lenses
 
 
 def test_a_lens_of_no_place(landmark_map: LandmarkMap) -> None:

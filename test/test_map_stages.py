@@ -1,5 +1,6 @@
 """`vloc map` in stages: what is skipped, what is made again, where it stops, and that only one is at work."""
 
+import errno
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.maps import read_map
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import DENSE_STAGES
-from vloc_ros.training.stages import source_stage
+from vloc_ros.training.stages import calibration_stage, source_stage
 from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.lock import locked
 from vloc_ros.training.stages.stage_records import content_of, fingerprint_of
@@ -55,7 +56,11 @@ def only(*made: str, until: str = DENSE_STAGES[-1]) -> dict[str, bool]:
     return {name: name in made for name in DENSE_STAGES[: DENSE_STAGES.index(until) + 1]}
 
 
-def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_only_what_changed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the geometry to the finished map, one change after the other."""
     options = options_in(tmp_path)
     assert made_by(replace(options, until="geometry")) == only("sources", "geometry", until="geometry")
@@ -78,6 +83,14 @@ def test_only_what_changed_is_made_again(tmp_path: Path) -> None:
         (options.out / file).unlink()
         assert made_by(longer) == only("calibration"), file
         assert read_map(options.out).files.keys() == whole.keys()
+    whole = read_map(options.out).files
+    stricter_still = replace(longer, false_positive_rate=0.25)
+    with monkeypatch.context() as patch:
+        patch.setattr(calibration_stage, "atomic_file", full)
+        with pytest.raises(ConfigError, match=r"calibration\.json: cannot be written"):
+            build_map(stricter_still)
+    assert read_map(options.out).files == whole  # it is not replaced by one that nobody knows
+    assert made_by(stricter_still) == only("calibration")
 
 
 @pytest.mark.parametrize("entry", ["frames", "sources.json"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support import SHIPPED_MAP
 
-from vloc_ros.core.field_of_view import field_of_view_warnings
+from vloc_ros.core.camera_warnings import field_of_view_warnings
 from vloc_ros.core.types import CameraImage, PoseEstimate, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset

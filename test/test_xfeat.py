@@ -1,6 +1,7 @@
 """XFeat as one network: it finds what the authors describe, in every size of images, and says what is missing."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,12 @@ def picture(width: int, height: int, seed: int = 1) -> np.ndarray:
     return rgb
 
 
+exported = cache(export_xfeat)  # takes some seconds
+
+
+@cache
 def session(width: int, height: int, key_points: int = K) -> Session:
-    network, spec = export_xfeat(width, height, key_points)
+    network, spec = exported(width, height, key_points)
     return open_session({"float32": network}, spec, CPU)
 
 
@@ -188,7 +193,7 @@ def test_the_hardest_contrast_gives_finite_numbers() -> None:
 
 
 def test_an_image_has_no_more_key_points_than_blocks() -> None:
-    assert export_xfeat(64, 32, 2048)[1].outputs[SCORES].shape == (128,)
+    assert exported(64, 32, 2048)[1].outputs[SCORES].shape == (128,)
     assert open_extractor("xfeat", (64, 32), 2048).features.key_points == 128
 
 
@@ -218,8 +223,8 @@ def test_a_network_in_16_bits_finds_nearly_the_same(precision: Precision) -> Non
     rgb = picture(160, 96)
     digits = 1 if precision == "float16" else 8
     assert_nearly(in_torch(rgb, precision), in_torch(rgb), 0.3 * digits, share=0.9, cosine=1 - 0.001 * digits)
-    network, spec = export_xfeat(160, 96, K, precision)
-    assert spec == export_xfeat(160, 96, K)[1]
+    network, spec = exported(160, 96, K, precision)
+    assert spec == exported(160, 96, K)[1]
     if precision == "float16":  # ONNX Runtime's CPU cannot run the other
         opened = open_session({precision: network}, spec, SessionOptions("onnxruntime", precision))
         found = KeyPoints.of(run_one(opened, {IMAGE: rgb}))

@@ -144,6 +144,15 @@ def test_an_image_becomes_a_fix(bench: Bench) -> None:
     assert bench.viewed == ["hall"]
 
 
+def test_a_lens_of_another_kind_than_the_maps_is_logged_once(bench: Bench) -> None:
+    manifest = bench.hall.landmark_map.manifest
+    bench.hall.landmark_map.manifest = replace(manifest, training={"lens_models": ["fisheye"]})
+    for _ in range(3):
+        bench.run()
+    (line,) = bench.log
+    assert "the camera has a pinhole lens, the cameras that the map was made with a fisheye lens" in line
+
+
 def test_a_map_that_comes_during_an_image_makes_it_outdated(bench: Bench) -> None:
     bench.run()
     report = bench.during(bench.hall, lambda: bench.use("attic"))

@@ -11,9 +11,11 @@ import pytest
 
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import RoomFrames
+from vloc_ros.evaluation.corruptions import CORRUPTIONS
 from vloc_ros.mapping import geometry_kinds
 from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
 from vloc_ros.progress import Bar
+from vloc_ros.training import calibrate
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import STAGES
@@ -23,6 +25,7 @@ from vloc_ros.training.vsnet.options import VSNetOptions
 VOXEL = 0.06
 WIDTH, HEIGHT = 160, 128  # 160 x 120 in multiples of 16
 VSNET = VSNetOptions(patch_size=0.8, embedding=8)
+FEW_CORRUPTIONS = tuple(each for each in CORRUPTIONS if each.name in ("occluded_30%", "light_x0.02", "mirrored"))
 
 
 def options_in(directory: Path, **changes: Any) -> MapOptions:
@@ -55,8 +58,11 @@ def rendered_once(frames: RoomFrames, index: int, *, depth: bool = False) -> Fra
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Coarse surfaces, one measurement, a report of every iteration, frames that are rendered once."""
+    """Coarse surfaces, one measurement, a report of every iteration, frames that are rendered once, a corruption of
+    each severity to calibrate with."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "CORRUPTIONS", FEW_CORRUPTIONS)
+        patch.setattr(calibrate, "MIRRORED", 3)
         patch.setattr(RoomFrames, "frame", rendered_once)
         patch.setattr(trainer_module, "LOG_EVERY", 1)
         patch.setattr(training_stage, "VALIDATIONS", 2)

@@ -78,13 +78,12 @@ def _camera_file(image: Path) -> Path:
 
 
 def _parse_camera(text: str, width: int, height: int) -> Camera:
-    words, lens, cropped = lens_words(text.split(","))
     try:
+        words, lens, cropped = lens_words([word.strip() for word in text.split(",")])
         fx, fy, cx, cy, *distortion = (float(word) for word in words)
+        return lens(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
     except ValueError:
         raise ConfigError(f"--camera {text}: neither a file nor FX,FY,CX,CY in pixels") from None
-    try:
-        return lens(width, height, fx, fy, cx, cy, tuple(distortion), cropped)
     except ConfigError as error:
         raise ConfigError(f"--camera {text}: {error}") from error
 

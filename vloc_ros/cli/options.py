@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vloc_ros.core.field_of_view import field_of_view_warnings
+from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
@@ -74,8 +74,9 @@ def add_old_name(container: "argparse._ActionsContainer", old: str, renamed: arg
 
 
 def warn_of_cameras(localizer: Localizer, cameras: Iterable[Camera]) -> None:
-    """Warn of cameras whose focal lengths are far from the map's, of each once."""
-    for doubt in field_of_view_warnings(cameras, localizer.landmark_map.manifest):
+    """Warn of cameras whose lens is not the map's, or whose focal lengths are far from it, of each once."""
+    given, manifest = list(cameras), localizer.landmark_map.manifest
+    for doubt in (*lens_model_warnings(given, manifest), *field_of_view_warnings(given, manifest)):
         note(f"warning: {doubt}")
 
 

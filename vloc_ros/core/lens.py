@@ -1,13 +1,13 @@
 """What the declared intrinsics of the camera that recorded a place are off by, found when the map was made."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera import LENS_MODELS, PINHOLE, Camera
 
 Float = NDArray[np.float64]
 
@@ -18,8 +18,8 @@ SAME_CAMERA = 1e-3  # of the focal length, and of distortion: two declared camer
 @dataclass(frozen=True)
 class LensCorrection:
     """The camera's focal lengths are `focal_factor` times the declared ones, and its undistorted image is distorted by
-    `k1`, as OpenCV has it. `fx`, `fy`, `cx`, `cy`, `distortion`: the camera as it was declared, of an image of the
-    map's size. Raises ConfigError for what is no small correction."""
+    `k1`, as OpenCV has it. `fx`, `fy`, `cx`, `cy`, `distortion`, `lens_model`: the camera as it was declared, of an
+    image of the map's size. Raises ConfigError for what is no small correction."""
 
     fx: float
     fy: float
@@ -28,6 +28,7 @@ class LensCorrection:
     distortion: tuple[float, ...]
     focal_factor: float
     k1: float
+    lens_model: str = field(default=PINHOLE, metadata={"optional": True})  # map.yaml says it of other lenses only
 
     def __post_init__(self) -> None:
         if not 1 / MAX_FOCAL_FACTOR <= self.focal_factor <= MAX_FOCAL_FACTOR:  # not `<`: NaN has to fail too
@@ -39,6 +40,8 @@ class LensCorrection:
             raise ConfigError(f"lens: k1 is {self.k1}, must be at most {MAX_K1}")
         if not (min(self.fx, self.fy) > 0 and all(map(math.isfinite, (*self._declared, *self.distortion)))):
             raise ConfigError(f"lens: fx {self.fx}, fy {self.fy}, cx {self.cx}, cy {self.cy} are of no camera")
+        if self.lens_model not in LENS_MODELS:
+            raise ConfigError(f"lens: lens_model is {self.lens_model!r}, must be one of {', '.join(LENS_MODELS)}")
 
     @property
     def _declared(self) -> tuple[float, float, float, float]:
@@ -48,11 +51,13 @@ class LensCorrection:
     def of(declared: Camera, focal_factor: float, k1: float) -> "LensCorrection":
         """Of a camera that was declared so, for images of the map's size."""
         values = declared.fx, declared.fy, declared.cx, declared.cy, declared.distortion
-        return LensCorrection(*values, focal_factor, k1)
+        return LensCorrection(*values, focal_factor, k1, declared.lens_model)
 
     def is_of(self, camera: Camera, image_size: tuple[int, int]) -> bool:
         """Whether a camera is declared as the one that recorded the map was, whose images have this size: only its
         errors are known."""
+        if camera.lens_model != self.lens_model:
+            return False
         if abs(camera.width / camera.height * image_size[1] / image_size[0] - 1) > SAME_CAMERA:
             return False
         scaled = camera.resized(*image_size)

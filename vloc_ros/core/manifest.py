@@ -23,7 +23,8 @@ FRAME_ID = re.compile(r"[^\s/]\S*")  # tf2 takes no leading slash
 MAX_FRAME_ID = 128  # characters of a map's; of one of several places 65 more
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
 
-FIELD_OF_VIEW, FOCAL_LENGTH = "field_of_view_deg", "focal_length_px"  # keys in Manifest.training
+# Keys in Manifest.training.
+FIELD_OF_VIEW, FOCAL_LENGTH, LENSES = "field_of_view_deg", "focal_length_px", "lens_models"
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,14 @@ class Manifest:
             case [float(smallest), float(largest)] if 0 < smallest <= largest < math.inf:
                 return largest
         return None
+
+    @property
+    def lens_models(self) -> tuple[str, ...]:
+        """Those of the cameras that the map was made with, as above; none of maps that do not say it."""
+        match self.training.get(LENSES):
+            case [*models] if all(isinstance(model, str) and model.isidentifier() for model in models):
+                return tuple(models)
+        return ()
 
     @property
     def result_places(self) -> tuple[str | None, ...]:

@@ -52,12 +52,18 @@ class RecordingOptions:
 
 
 def unpack_recording(
-    bag_path: Path, folder: Path, options: RecordingOptions, map_frame: str, progress: Progress | None = None
+    bag_path: Path,
+    folder: Path,
+    options: RecordingOptions,
+    map_frame: str,
+    progress: Progress | None = None,
+    without_depth: str = "",
 ) -> dict[str, Any]:
     """Write the keyframes of a bag into `folder`, and say what was taken and what was left out.
 
     The bag is read in bounded memory. Frames are named by their stamps. A folder that was completely written from the
-    same bag with the same options is left as it is. Raises DatasetError for what the bag does not have.
+    same bag with the same options is left as it is. Raises DatasetError for what the bag does not have; where it has no
+    depth, with what is to be said then, if anything is.
     """
     asked = _asked(bag_path, options, map_frame)
     if (known := _record(folder)) is not None and known.get("asked") == asked:
@@ -66,7 +72,7 @@ def unpack_recording(
     new = folder.with_name(f"{folder.name}.new")  # takes the place of the folder once it is complete
     with open_bag(bag_path) as bag:
         frames = bag_frames(bag, options.bag, map_frame)
-        depth = _depth_of(bag, frames, options)
+        depth = _depth_of(bag, frames, options, without_depth)
         with progress.bar("clocks") as advance:
             offset = frames.clock_offset(FOLLOWED, advance)
         _set_clock(frames, offset, options, progress)
@@ -83,19 +89,21 @@ def unpack_recording(
     return record
 
 
-def check_recording(bag_path: Path, options: RecordingOptions, map_frame: str) -> None:
+def check_recording(bag_path: Path, options: RecordingOptions, map_frame: str, without_depth: str = "") -> None:
     """Raise DatasetError for what the bag does not have, as `unpack_recording` would."""
     with open_bag(bag_path) as bag:
-        _depth_of(bag, bag_frames(bag, options.bag, map_frame), options)
+        _depth_of(bag, bag_frames(bag, options.bag, map_frame), options, without_depth)
 
 
-def _depth_of(bag: Bag, frames: BagFrames, options: RecordingOptions) -> RecordedDepth | None:
-    """What gives the images their depth; None where nothing does."""
+def _depth_of(bag: Bag, frames: BagFrames, options: RecordingOptions, without_depth: str) -> RecordedDepth | None:
+    """What gives the images their depth; None where nothing does, and nothing is to be said then."""
     wanted = options.depth
     if wanted.stereo_topic:
         pair = choose_stereo(bag, frames.topics, wanted.stereo_topic, wanted.info_topic, options.bag)
         return StereoDepth(bag, pair)
     source = choose_depth(bag, frames.topics, wanted, options.bag)
+    if source is None and without_depth:
+        raise DatasetError(f"{bag.path}: no topic of depth for {frames.topics.image.name}; {without_depth}")
     return None if source is None else DepthCameraDepth(bag, source, frames.truth, wanted.max_gap_s)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import check_root, find_split, parse_pose, read_depth, read_image
-from vloc_ros.datasets.posed_files import PosedFiles, find_image
+from vloc_ros.datasets.posed_files import PosedFiles, find_images
 from vloc_ros.errors import ConfigError, DatasetError, reason_of
 from vloc_ros.files import open_regular
 from vloc_ros.geometry.camera import Camera
@@ -41,13 +41,13 @@ def open_cambridge(root: Path | None, split: str, poses: Path | str | None = Non
             raise DatasetError(
                 f"{root}: {len(missing)} of {len(names)} images have no {what}, the first is '{missing[0]}'"
             )
-    images = [find_image(root / name, ENDINGS) for name in names]
+    images = find_images([root / name for name in names], ENDINGS)
     height, width = read_image(images[0]).shape[:2]
     return PosedFiles(
         names=names,
         cameras=tuple(_camera(root, name, width, height, *lenses[name]) for name in names),
         poses=tuple(known[name] for name in names),
-        images=tuple(images),
+        images=images,
         depths=tuple(root / f"{name}.depth.png" for name in names),
         read_camera_depth=_no_depth,
     )

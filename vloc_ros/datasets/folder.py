@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth
-from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_image
+from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_images
 from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera import FISHEYE, Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_words
 
 CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [fisheye] [cropped]"
-FISHEYE, CROPPED = "fisheye", "cropped"
+CROPPED = "cropped"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
 DEPTH_ENDING = ".png"
 
@@ -26,7 +26,10 @@ def read_camera(path: Path) -> Camera:
     if len(lines) != 1:
         raise DatasetError(f"{path}: {len(lines)} lines, expected one of '{CAMERA_COLUMNS}'")
     number, words = lines[0]
-    words, lens, cropped = lens_words(words)
+    try:
+        words, lens, cropped = lens_words(words)
+    except ConfigError as error:
+        raise DatasetError(f"{path}, line {number}: {error}") from error
     values = parse_numbers(path, number, words)
     if len(values) < 6:
         raise DatasetError(f"{path}, line {number}: {len(values)} numbers, expected '{CAMERA_COLUMNS}'")
@@ -40,9 +43,17 @@ def read_camera(path: Path) -> Camera:
 
 
 def lens_words(words: Sequence[str]) -> tuple[list[str], type[Camera], bool]:
-    """The numbers of a camera, what kind of one the words behind them make it, and whether its image is cropped."""
-    said = [word for word in words[-2:] if word in (FISHEYE, CROPPED)]
+    """The numbers of a camera, what kind of one the words behind them make it, and whether its image is cropped. Raises
+    ConfigError for a word that is misspelt, stands twice or not behind the numbers."""
+    said = [word for word in words if word.lower() in (FISHEYE, CROPPED)]
     numbers = list(words[: len(words) - len(said)])
+    for word in said:
+        if word != word.lower():
+            raise ConfigError(f"camera: '{word}' must be written '{word.lower()}'")
+        if said.count(word) > 1:
+            raise ConfigError(f"camera: '{word}' stands twice")
+        if word in numbers:
+            raise ConfigError(f"camera: '{word}' has to stand behind the numbers")
     return numbers, FisheyeCamera if FISHEYE in said else Camera, CROPPED in said
 
 
@@ -79,7 +90,7 @@ def open_folder(root: Path | None, split: str, poses: Path | str | None = None) 
         names=names,
         cameras=(camera,) * len(names),
         poses=tuple(known[name] for name in names),
-        images=tuple(find_image(root / "images" / name, IMAGE_ENDINGS) for name in names),
+        images=find_images([root / "images" / name for name in names], IMAGE_ENDINGS),
         depths=tuple(_depth(root / "depth" / name) for name in names),
         read_camera_depth=_read_registered_depth,
     )

@@ -1,6 +1,6 @@
 """Posed images in files: what the readers of image directories return."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.dataset_files import check_size, read_image
-from vloc_ros.datasets.types import Frame
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.datasets.types import Dataset, Frame
+from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera
+
+NAMED = 3  # of files that are missing
 
 DepthReader = Callable[[Path, Camera], NDArray[np.float32]]
 
@@ -25,13 +29,22 @@ def find_file(base: Path, endings: tuple[str, ...]) -> Path | None:
     return None
 
 
-def find_image(base: Path, endings: tuple[str, ...]) -> Path:
-    """The image of a frame: `find_file`. Raises DatasetError."""
-    if path := find_file(base, endings):
-        return path
-    if base.suffix.lower() in endings and base.is_file():
-        raise DatasetError(f"{base}: frames are named without an ending, here '{base.stem}', not '{base.name}'")
-    raise DatasetError(f"{base}: there is no image with this name and {' or '.join(endings)}")
+def find_images(bases: Sequence[Path], endings: tuple[str, ...]) -> tuple[Path, ...]:
+    """The image of each frame: `find_file`. Raises DatasetError that says how many are missing, and the first ones."""
+    found = [find_file(base, endings) for base in bases]
+    if missing := [base for base, path in zip(bases, found, strict=True) if path is None]:
+        base = missing[0]
+        if base.suffix.lower() in endings and base.is_file():
+            raise DatasetError(f"{base}: frames are named without an ending, here '{base.stem}', not '{base.name}'")
+        where = str(base) if len(missing) == 1 else some_of(missing, len(bases), "images")
+        raise DatasetError(f"{where}: there is no image with this name and {' or '.join(endings)}")
+    return tuple(path for path in found if path is not None)
+
+
+def some_of(missing: Sequence[Path], count: int, what: str) -> str:
+    """How many of so many files, and the first of them, for a line on files that are missing."""
+    first = ", ".join(map(str, missing[:NAMED]))
+    return f"{len(missing)} of {count} {what}, {first}{', ...' if len(missing) > NAMED else ''}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +62,7 @@ class PosedFiles:
     """A Dataset of image and depth files, decoded when asked for; poses and cameras are in memory.
 
     `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown. `depth_camera`: what
-    recorded the depth, where that is another camera.
+    recorded the depth, where that is another camera. Raises DatasetError for images that are missing.
     """
 
     names: tuple[str, ...]
@@ -59,6 +72,10 @@ class PosedFiles:
     depths: tuple[Path, ...]
     read_camera_depth: DepthReader
     depth_camera: DepthCamera | None = None
+
+    def __post_init__(self) -> None:
+        if missing := [path for path in self.images if not path.is_file()]:
+            raise DatasetError(f"{some_of(missing, len(self), 'images')}: no such file")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -92,3 +109,15 @@ class PosedFiles:
             map_from_camera=self.poses[index],
             depth=self.read_camera_depth(self.depths[index], camera) if depth else None,
         )
+
+
+def require_depth_of(frames: Subset) -> None:
+    """Raise DatasetError where some frames have no file of depth, of a data set that has depth and is one of files."""
+    files: Dataset = frames.parent
+    while isinstance(files, DatasetWrapper):
+        files = files.parent
+    if not isinstance(files, PosedFiles) or not files.has_depth:
+        return
+    depths = [files.depths[index] for index in frames.indices]
+    if missing := [path for path in depths if not path.is_file()]:
+        raise DatasetError(f"{some_of(missing, len(depths), 'frames have no depth')}: no such file")

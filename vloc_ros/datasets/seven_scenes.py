@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth, read_matrix
-from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles, find_image
+from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles, find_images
 from vloc_ros.datasets.registration import register_depth
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -110,7 +110,7 @@ def open_seven_scenes(root: Path | None, split: str, poses: Path | str | None = 
         names=names,
         cameras=tuple(posed[name][1] for name in names),
         poses=tuple(posed[name][0] for name in names),
-        images=tuple(find_image(root / name, IMAGE_ENDINGS) for name in names),
+        images=find_images([root / name for name in names], IMAGE_ENDINGS),
         depths=tuple(root / f"{name}.depth.png" for name in names),
         read_camera_depth=_read_registered,
         depth_camera=DepthCamera(DEPTH_CAMERA, COLOUR_FROM_DEPTH, _read_raw_depth),

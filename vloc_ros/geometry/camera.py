@@ -27,6 +27,7 @@ MODES = np.array([
     (1920, 1080), (1920, 1200),
 ])  # fmt: skip
 SAME_MODE, OTHER_MODE = 0.025, 0.06  # of a size, how far it may be off, and must be
+PINHOLE, FISHEYE = LENS_MODELS = ("pinhole", "fisheye")  # a pinhole camera may be distorted
 SAY_CROPPED = "if it is cropped, say so: a region of interest in camera_info, the word cropped after other cameras"
 SAME_FACTOR = 1.15  # of two factors between resolutions
 
@@ -50,6 +51,7 @@ class Camera:
     cropped: bool = False
 
     DISTORTION_SIZES: ClassVar[tuple[int, ...]] = DISTORTION_SIZES
+    lens_model: ClassVar[str] = PINHOLE  # one of LENS_MODELS
 
     def __post_init__(self) -> None:
         values = np.array([self.fx, self.fy, self.cx, self.cy, *self.distortion], dtype=np.float64)

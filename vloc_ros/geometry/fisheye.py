@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera import FISHEYE, Camera
 
 Float = NDArray[np.float64]
 
@@ -27,6 +27,7 @@ class FisheyeCamera(Camera):
     """
 
     DISTORTION_SIZES: ClassVar[tuple[int, ...]] = (0, 4)
+    lens_model: ClassVar[str] = FISHEYE
 
     def __post_init__(self) -> None:
         super().__post_init__()

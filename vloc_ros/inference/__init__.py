@@ -103,7 +103,8 @@ def choose_precision(networks: Collection[Precision], backend: str, wanted: str 
     for precision in BACKENDS[backend].precisions if wanted == AUTO else PRECISIONS:
         if precision in networks and wanted in (AUTO, precision):
             return precision
-    raise ConfigError(f"precision {wanted!r}: the map has {list(networks)}; `vloc map --precision` adds more")
+    adding = "`vloc map --precision` adds more to maps of vsnet and hscnet"
+    raise ConfigError(f"precision {wanted!r}: the map has {list(networks)}; {adding}")
 
 
 def _session_class(backend: Backend) -> Callable[[bytes, ModelSpec, SessionSettings], Session]:

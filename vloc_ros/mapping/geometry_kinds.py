@@ -27,6 +27,7 @@ from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
 from vloc_ros.progress import Progress
 
 THREADS = min(4, os.cpu_count() or 1)
+NO_DEPTH = "points: the frames have no depth; --colmap takes a COLMAP model in its place"
 
 
 class GeometryKind(Protocol):
@@ -35,6 +36,11 @@ class GeometryKind(Protocol):
     @property
     def reads_depth(self) -> bool:
         """Whether frames' depth is used where there is any."""
+        ...
+
+    @property
+    def without_depth(self) -> str:
+        """What is to be said of frames without depth; "" where it can do without."""
         ...
 
     @property
@@ -60,9 +66,13 @@ class _OfFrames:
     """Kinds that read nothing but frames, of as many places as there are."""
 
     files: ClassVar[tuple[Path, ...]] = ()
+    without_depth: ClassVar[str]
 
     def check(self, places: Sequence[Place]) -> None:
-        pass
+        for place in places:
+            if not place.frames.has_depth:
+                where = f"place '{place.name}': " if place.name else ""
+                raise DatasetError(f"{where}{self.without_depth}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ class _OfColmapModel:
     directory: Path
 
     reads_depth: ClassVar[bool] = False
+    without_depth: ClassVar[str] = ""
     labels_any_view: ClassVar[bool] = False
 
     @property
@@ -89,6 +100,7 @@ class DepthSurface(_OfFrames):
     """The frames' depth images fused."""
 
     reads_depth: ClassVar[bool] = True
+    without_depth: ClassVar[str] = "surface: the frames have no depth; give a mesh of the place instead"
     labels_any_view: ClassVar[bool] = True
 
     def make(self, place: Place, progress: Progress) -> Shape:
@@ -103,6 +115,7 @@ class MeshSurface:
     path: Path
 
     reads_depth: ClassVar[bool] = True
+    without_depth: ClassVar[str] = ""
     labels_any_view: ClassVar[bool] = True
 
     @property
@@ -132,6 +145,7 @@ class DepthCorners(_OfFrames):
     count: int
 
     reads_depth: ClassVar[bool] = True
+    without_depth: ClassVar[str] = NO_DEPTH
     labels_any_view: ClassVar[bool] = False
 
     def make(self, place: Place, progress: Progress) -> Shape:
@@ -147,15 +161,8 @@ class DepthTracks(_OfFrames):
     lens: bool = True
 
     reads_depth: ClassVar[bool] = True
+    without_depth: ClassVar[str] = NO_DEPTH
     labels_any_view: ClassVar[bool] = False
-
-    def check(self, places: Sequence[Place]) -> None:
-        for place in places:
-            if not place.frames.has_depth:
-                where = f"place '{place.name}': " if place.name else ""
-                raise DatasetError(
-                    f"points: {where}the frames have no depth; --colmap takes a COLMAP model in its place"
-                )
 
     def make(self, place: Place, progress: Progress) -> Shape:
         assert place.features is not None

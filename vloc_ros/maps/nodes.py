@@ -18,19 +18,21 @@ EXPECTED = {int: "an integer", float: "a finite number", str: "a text"}
 
 
 def build(cls: type[T], node: object, where: str) -> T:
-    """An instance of a dataclass from a mapping that has exactly its fields, each of the annotated type. Raises
-    MapError; `where` the mapping is stands in front of the keys that messages name."""
+    """An instance of a dataclass from a mapping that has exactly its fields, each of the annotated type; those whose
+    metadata says `optional` may be missing. Raises MapError; `where` the mapping is stands in front of the keys that
+    messages name."""
     kinds = get_type_hints(cls)
     prefix = f"{where}." if where else ""
     values = typed(node, Mapping[str, Any], where)
+    optional = {each.name for each in dataclasses.fields(cls) if each.metadata.get("optional")}  # type: ignore[arg-type]
     for key in kinds:
-        if key not in values:
+        if key not in values and key not in optional:
             raise MapError(f"{prefix}{key} is missing")
     for key in values:
         if key not in kinds:
             raise MapError(f"{prefix}{key} is no key of this format, it is {reprlib.repr(values[key])}")
     try:
-        return cls(**{key: typed(values[key], kind, prefix + key) for key, kind in kinds.items()})
+        return cls(**{key: typed(value, kinds[key], prefix + key) for key, value in values.items()})
     except ConfigError as error:
         raise MapError(str(error)) from error
 
@@ -57,9 +59,11 @@ def typed(value: Any, kind: Any, where: str) -> Any:
 
 
 def plain(value: Any, where: str) -> Any:
-    """`value` in YAML's own types: dictionaries, lists, texts, numbers, booleans, null. Raises MapError."""
+    """`value` in YAML's own types: dictionaries, lists, texts, numbers, booleans, null; `optional` fields of a
+    dataclass that have their default are left out. Raises MapError."""
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value) if not _is_left_out(field, value)]
+        return {name: plain(getattr(value, name), f"{where}.{name}") for name in names}
     if isinstance(value, Mapping):
         return {plain(str(key), where): plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -73,3 +77,7 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise MapError(f"{where}: {value} is not finite")
     return value
+
+
+def _is_left_out(field: "dataclasses.Field[Any]", owner: object) -> bool:
+    return bool(field.metadata.get("optional")) and getattr(owner, field.name) == field.default

@@ -46,16 +46,16 @@ def write_map(
     `held_out` frames. The map is written beside its place, flushed to the disk and only then renamed. Raises MapError
     when something other than a map is in the way, when the map would not be readable, or when the disk is full.
     """
-    target = Path(os.path.realpath(directory))  # a link to a map stays, what it points to is replaced
     try:
-        contents = _encode(landmark_map, networks, preview_rgb, mapping)
+        contents = map_files(landmark_map, networks, preview_rgb, mapping)
     except MapError as error:
-        raise MapError(f"{target}: cannot write the map: {error}") from error
-    write_files(target, contents)
+        raise MapError(f"{directory}: cannot write the map: {error}") from error
+    write_files(directory, contents)
 
 
-def write_files(target: Path, contents: Mapping[str, bytes]) -> None:
+def write_files(directory: Path | str, contents: Mapping[str, bytes]) -> None:
     """Write the files of a map by name, all or none of them. Raises MapError, as `write_map`."""
+    target = Path(os.path.realpath(directory))  # a link to a map stays, what it points to is replaced
     try:
         require_replaceable(target)
         with atomic_path(target) as partial:
@@ -66,13 +66,14 @@ def write_files(target: Path, contents: Mapping[str, bytes]) -> None:
         raise MapError(f"{target}: cannot write the map: {reason_of(error)}") from error
 
 
-def _encode(
+def map_files(
     landmark_map: LandmarkMap,
     networks: Mapping[Role, Mapping[Precision, bytes]],
     preview_rgb: NDArray[np.uint8],
     mapping: Mapping[str, Any],
 ) -> dict[str, bytes]:
-    """Content of every file, decoded once: no good map is ever replaced by one that the reader refuses."""
+    """What `write_map` writes: the content of every file by its name, decoded once, so that no good map is ever
+    replaced by one that the reader refuses. Raises MapError."""
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
         raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()

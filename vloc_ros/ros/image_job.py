@@ -6,7 +6,7 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
-from vloc_ros.core.field_of_view import field_of_view_warnings
+from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
@@ -105,10 +105,13 @@ class ImageJob:
         return track, localizer
 
     def _look_at(self, camera: Camera, localizer: Localizer) -> None:
-        """Warn of a focal length far from the map's, when the calibration or the map is a new one."""
+        """Warn of a lens or a focal length unlike the map's, when the calibration or the map is a new one."""
         if (camera, localizer.map_id) != self._looked_at:
             self._looked_at = camera, localizer.map_id
-            for doubt in field_of_view_warnings([camera], localizer.landmark_map.manifest):
+            manifest = localizer.landmark_map.manifest
+            for doubt in lens_model_warnings([camera], manifest):
+                self._warn_once("lens_model", doubt)
+            for doubt in field_of_view_warnings([camera], manifest):
                 self._warn_once("field_of_view", doubt)
 
     def _accept(

@@ -36,10 +36,11 @@ from vloc_ros.training.stages.settings import (
     calibration_settings,
     feature_settings,
     require_for_sparse,
+    require_landmarks,
     settings_of,
     source_settings,
 )
-from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources
+from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources, require_depth_files
 from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
 from vloc_ros.training.stages.summary import depth_summary, point_summary, training_summary
 from vloc_ros.training.stages.training_stage import TrainingStage
@@ -58,15 +59,19 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     workers = Workers.join()
     recipe = load_recipe(options.method)
     require_own_root(options)
-    if options.dataset == BAG:
-        require_replaceable(options.out)
-        options = recorded(options, workers, progress or Silent())
-    opened = open_sources(source_settings(options))
-    kind = recipe.geometry(options.mesh, len(opened.places))
-    kind.check(opened.places)
     is_sparse = "features" in options.method.stages
     if is_sparse:
         require_for_sparse(options)
+    if options.dataset == BAG:
+        require_replaceable(options.out)
+        options = recorded(options, recipe.geometry(options.mesh, 1), workers, progress or Silent())
+    opened = open_sources(source_settings(options))
+    kind = recipe.geometry(options.mesh, len(opened.places))
+    kind.check(opened.places)
+    if kind.reads_depth or is_sparse:
+        require_depth_files(opened)
+    if is_sparse:
+        require_landmarks(options.method, len(opened.places))
         workers.leave()  # there is nothing that several could share
         if workers.rank:
             return
@@ -93,17 +98,18 @@ def require_own_root(options: MapOptions) -> None:
         raise ConfigError(f"--root {root}: lies in --workdir {options.workdir}, which --fresh empties")
 
 
-def recorded(options: MapOptions, workers: Workers, progress: Progress) -> MapOptions:
+def recorded(options: MapOptions, kind: GeometryKind, workers: Workers, progress: Progress) -> MapOptions:
     """The options with the bag's keyframes in place of the bag: a folder in the work directory, which is written by the
-    first process."""
+    first process. Raises DatasetError for a bag of which no geometry of that kind can be made."""
     if options.root is None:
         raise ConfigError(f"{BAG}: --root has to say which")
     folder, wanted = options.workdir / RECORDING, options.recording or RecordingOptions()
+    require_landmarks(options.method, places=1)
     if options.fresh and workers.rank == 0:  # before anything is deleted
-        check_recording(options.root, wanted, options.frame_id)
+        check_recording(options.root, wanted, options.frame_id, kind.without_depth)
     with work_directory(options.workdir, options.fresh, workers, progress, None):
         if workers.rank == 0:
-            record = unpack_recording(options.root, folder, wanted, options.frame_id, progress)
+            record = unpack_recording(options.root, folder, wanted, options.frame_id, progress, kind.without_depth)
             progress.say(f"{RECORDING}: {describe_recording(record)}")
         workers.barrier()
     return replace(options, dataset="folder", root=folder, split="all", poses=None, fresh=False)

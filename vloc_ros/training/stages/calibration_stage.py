@@ -1,5 +1,6 @@
 """Stage 8, calibration: how far the map's poses can be believed, its accuracy, and the map itself."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.evaluation.evaluate import evaluate
-from vloc_ros.files import write_text
+from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.inference import SessionOptions, open_sessions
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.novel_views import NovelViews
-from vloc_ros.maps import read_map, write_map
+from vloc_ros.maps import read_map
 from vloc_ros.maps.names import MANIFEST_FILE
+from vloc_ros.maps.writer import map_files, write_files
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.accuracy import accuracy_of, describe
@@ -93,10 +95,17 @@ class CalibrationStage(Stage[Accuracy]):
             "curves": read_curves(directory / self.logs),
             "held_out": [record.to_json() for record in evaluation.records],
         }
-        write_map(self.settings.out, replace(gated, manifest=manifest), self.networks, preview, mapping)
-        result = {"map": self._written(), "accuracy": accuracy}
-        write_text(directory / RESULT, json.dumps(result, indent=1) + "\n")
+        self._write(directory, map_files(replace(gated, manifest=manifest), self.networks, preview, mapping), accuracy)
         return accuracy
+
+    def _write(self, directory: Path, contents: Mapping[str, bytes], accuracy: Accuracy) -> None:
+        """The map, once the record that says so is on the disk, which takes its place behind it: a map that was
+        replaced and is not known to be this run's would be in the way of the next one."""
+        result = {"map": hashlib.sha256(contents[MANIFEST_FILE]).hexdigest(), "accuracy": accuracy}
+        with write_errors(directory / RESULT), atomic_file(directory / RESULT) as file:
+            file.write((json.dumps(result, indent=1) + "\n").encode())
+            file.flush()
+            write_files(self.settings.out, contents)
 
     def _samples(self, as_made: Localizer, progress: Progress) -> tuple[FittedCorrection | None, list[Sample]]:
         """The correction field, and poses as the map will correct them."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.core.feature_spec import MAX_KEY_POINTS, ONNX
+from vloc_ros.errors import DatasetError
 from vloc_ros.features.cache import FeatureCache, cache_files, open_features
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.extraction import extract_features
@@ -43,7 +44,8 @@ class FeatureStage(Stage[Sources]):
         size = image_size_for(features, self.settings.size(self.sources.training.camera(0)))
         extractor = open_extractor(features, size, MAX_KEY_POINTS)
         for place in self.sources.places:
-            extract_features(place.frames, extractor, _folder(directory, place.name), progress)
+            found = extract_features(place.frames, extractor, _folder(directory, place.name), progress)
+            tell_blank_frames(found, progress)
         return self.load(directory)
 
     def load(self, directory: Path) -> Sources:
@@ -60,6 +62,18 @@ class FeatureStage(Stage[Sources]):
         counts = [cache.count(index) for cache in caches for index in range(len(cache))]
         width, height = caches[0].size
         return f"{np.median(counts):.0f} key points (median) in each of {len(counts)} images of {width}x{height} pixels"
+
+
+def tell_blank_frames(found: FeatureCache, progress: Progress) -> None:
+    """Say which frames of a place have no key points. Raises DatasetError if none has any."""
+    blank = [name for index, name in enumerate(found.names) if not found.count(index)]
+    if not blank:
+        return
+    others = f" and in {len(blank) - 1} others of {len(found)}" if len(blank) > 1 else ""
+    line = f"no key points in frame {blank[0]}{others}: do the images show anything?"
+    if len(blank) == len(found):
+        raise DatasetError(f"features: {line}")
+    progress.say(f"warning: {line}")
 
 
 def features_of(sources: Sources) -> list[FeatureCache]:

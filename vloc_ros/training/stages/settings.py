@@ -8,7 +8,8 @@ from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.training.map_options import BASE_BATCH, GPU_BATCH, SIZE_MULTIPLE, MapOptions, TrainingOptions
-from vloc_ros.training.method_options import described
+from vloc_ros.training.method_options import MethodOptions, described
+from vloc_ros.training.pram.options import PRAMOptions
 from vloc_ros.training.stages.stage_records import Records
 
 EXTRACTOR_MULTIPLE = 4  # pixels: of both sides of the images that key points are found in
@@ -147,6 +148,14 @@ def require_for_sparse(options: MapOptions) -> None:
     ):
         if given:
             raise ConfigError(f"--{name} {given}: has no effect on a map of {described(options.method.method)}")
+
+
+def require_landmarks(method: MethodOptions, places: int) -> None:
+    """Raise ConfigError for a recognizer that would have nothing to tell apart."""
+    if isinstance(method, PRAMOptions) and method.recognition == "trained" and method.landmarks * places < 2:
+        raise ConfigError(
+            f"--landmarks {method.landmarks}: with --recognition trained there must be 2 or more to tell apart"
+        )
 
 
 def feature_settings(options: MapOptions) -> FeatureSettings:

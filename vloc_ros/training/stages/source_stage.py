@@ -9,7 +9,8 @@ from typing import Any
 
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined_places import place_parts
-from vloc_ros.datasets.subset import split_held_out
+from vloc_ros.datasets.posed_files import require_depth_of
+from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import write_text
 from vloc_ros.mapping.place_geometry import Place
@@ -48,6 +49,13 @@ def open_sources(settings: SourceSettings) -> Sources:
     training, held_out = split_held_out(dataset)
     places = tuple(Place(name, part) for name, part in place_parts(training))
     return Sources(settings.description, training, held_out, places)
+
+
+def require_depth_files(sources: Sources) -> None:
+    """Raise DatasetError where some of the training frames have no depth and others do."""
+    for place in sources.places:
+        if isinstance(place.frames, Subset):
+            require_depth_of(place.frames)
 
 
 @dataclass(frozen=True, eq=False)

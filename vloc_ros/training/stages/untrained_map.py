@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.grey import IMAGES, kind_of_images
-from vloc_ros.core.manifest import FIELD_OF_VIEW, FOCAL_LENGTH, Manifest, places_apart
+from vloc_ros.core.manifest import FIELD_OF_VIEW, FOCAL_LENGTH, LENSES, Manifest, places_apart
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_geometry import Place
 from vloc_ros.mapping.place_regions import Regions
@@ -54,12 +55,17 @@ def poses_of(place: Place) -> NDArray[np.float64]:
     return np.stack([place.frames.map_from_camera(index) for index in range(len(place.frames))])
 
 
-def cameras_of(sources: Sources) -> dict[str, list[float]]:
-    """For `Manifest.training`: the smallest and the largest field of view and focal length of the frames' cameras."""
+def cameras_of(sources: Sources) -> dict[str, list[Any]]:
+    """For `Manifest.training`: the smallest and the largest field of view and focal length of the frames' cameras, and
+    their lens models."""
     parts = [place.frames for place in sources.places]
     cameras = [part.camera(index) for part in parts for index in range(len(part))]
     angles, lengths = [camera.field_of_view_deg for camera in cameras], [float(camera.fx) for camera in cameras]
-    return {FIELD_OF_VIEW: [min(angles), max(angles)], FOCAL_LENGTH: [min(lengths), max(lengths)]}
+    return {
+        FIELD_OF_VIEW: [min(angles), max(angles)],
+        FOCAL_LENGTH: [min(lengths), max(lengths)],
+        LENSES: sorted({camera.lens_model for camera in cameras}),
+    }
 
 
 def landmark_map_of(regions: Regions, manifest: Manifest, views: Sequence[NDArray[np.float64]]) -> LandmarkMap:

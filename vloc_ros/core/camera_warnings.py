@@ -1,4 +1,4 @@
-"""Whether a camera sees as much at once as those that a map was made with."""
+"""Whether a camera has the lens of those that a map was made with, and sees as much at once."""
 
 import math
 from collections.abc import Iterable
@@ -9,13 +9,25 @@ from vloc_ros.geometry.camera import Camera
 FAR = 1.25  # times as long or as short a focal length, for the width of the image; training zooms by up to 1.35
 
 
+def lens_model_warnings(cameras: Iterable[Camera], manifest: Manifest) -> list[str]:
+    """A line of warning for each lens model of these cameras that none of the map's own cameras has; none of maps that
+    do not know theirs. It may be right: then the map was made with another lens, and poses are only less good."""
+    if not (known := manifest.lens_models):
+        return []
+    return [
+        f"the camera has a {model} lens, the cameras that the map was made with a {' or '.join(known)} lens: if the "
+        "lens model is wrong, so are all poses"
+        for model in dict.fromkeys(camera.lens_model for camera in cameras)
+        if model not in known
+    ]
+
+
 def field_of_view_warnings(cameras: Iterable[Camera], manifest: Manifest) -> list[str]:
-    """A line of warning for each camera whose focal length is far from those of the map's own cameras; none of maps
-    that do not know theirs. It may be right: then the map was made with another lens, and poses are only less good."""
-    return [warning for camera in dict.fromkeys(cameras) if (warning := _warning(camera, manifest))]
+    """The same for each camera whose focal length is far from those of the map's own cameras."""
+    return [warning for camera in dict.fromkeys(cameras) if (warning := _field_of_view(camera, manifest))]
 
 
-def _warning(camera: Camera, manifest: Manifest) -> str:
+def _field_of_view(camera: Camera, manifest: Manifest) -> str:
     if (known := manifest.field_of_view_deg) is None:
         return ""
     narrowest, widest = known

@@ -1,12 +1,13 @@
-"""Cameras whose focal length is far from the map's are warned of, others not."""
+"""Cameras whose lens model is not the map's, or whose focal length is far from it, are warned of, others not."""
 
 from dataclasses import replace
 
 import pytest
 from support.map_files import make_map
 
-from vloc_ros.core.field_of_view import field_of_view_warnings
+from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
 
 CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 MANIFEST = replace(make_map().manifest, training={"field_of_view_deg": [62.7, 62.7]})
@@ -37,3 +38,26 @@ def test_a_map_that_does_not_know_its_cameras_says_nothing(told: object) -> None
     manifest = replace(MANIFEST, training={} if told is None else {"field_of_view_deg": told})
     assert manifest.field_of_view_deg is None
     assert field_of_view_warnings([replace(CAMERA, fx=5.0)], manifest) == []
+
+
+FISHEYE = FisheyeCamera(640, 480, 525.0, 525.0, 319.5, 239.5)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "doubted"),
+    [
+        (["pinhole"], "fisheye"),
+        (["fisheye"], "pinhole"),
+        (["fisheye", "pinhole"], ""),
+        (None, ""),
+        ("lens", ""),
+        ([3], ""),
+    ],
+    ids=str,
+)
+def test_a_lens_of_another_kind_than_the_maps_is_named_once(recorded: object, doubted: str) -> None:
+    manifest = replace(MANIFEST, training={} if recorded is None else {"lens_models": recorded})
+    doubts = lens_model_warnings([CAMERA, FISHEYE, CAMERA.resized(320, 240), FISHEYE.resized(320, 240)], manifest)
+    assert [doubt.partition(" lens")[0] for doubt in doubts] == [f"the camera has a {doubted}"] * bool(doubted)
+    assert all(f"was made with a {recorded[0]} lens" in doubt for doubt in doubts if isinstance(recorded, list))
+    assert field_of_view_warnings([CAMERA, FISHEYE], MANIFEST) == []
