@@ -12,9 +12,9 @@ from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.core.pnp import solve_near
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.geometry.pose_error import pose_error
-from vloc_ros.geometry.transforms import apply
+from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.guided_refinement import guided_correspondences
+from vloc_ros.methods.guided_refinement import guided_correspondences, point_shifts
 from vloc_ros.methods.hscnet.method import HSCNetMethod
 
 GRID = GridSpec(WIDTH, HEIGHT, 8, HSCNetMethod.outputs)
@@ -93,3 +93,21 @@ def test_a_pose_that_is_refused_in_any_case_is_not_refined(landmark_map: Landmar
     refused = localizer_of(landmark_map).gated(min_inliers=5000).localize(blank())
     assert isinstance(refused, Rejection)
     assert "guided_matching" not in refused.timings_ms
+
+
+def test_points_shift_as_they_are_seen_elsewhere(landmark_map: LandmarkMap) -> None:
+    """By what moving them by a standard deviation along their direction does; not at all from that direction."""
+    points, camera_from_map = landmark_map.points, invert(POSE)
+    assert points is not None
+    rows = np.arange(20)
+    aside = points.directions[rows] + (0.3, 0.1, 0.0)
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    at_camera = POSE[:3, 3] - points.positions[rows]
+    at_camera /= np.linalg.norm(at_camera, axis=1, keepdims=True)
+    for directions, seen in ((aside, True), (at_camera, False)):
+        uncertain = replace(points[rows], directions=directions, sigmas=np.full(20, 1e-4))
+        shifts = point_shifts(uncertain, rows, CAMERA, camera_from_map)
+        moved = uncertain.positions + directions * 1e-4
+        before, after = (CAMERA.project(apply(camera_from_map, each))[0] for each in (uncertain.positions, moved))
+        np.testing.assert_allclose(shifts, after - before, rtol=1e-3, atol=1e-6)
+        assert (np.abs(shifts).max() > 1e-3) == seen

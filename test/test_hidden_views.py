@@ -92,6 +92,7 @@ def test_points_are_as_the_other_views_saw_them(mapped: Mapped) -> None:
     nearest = np.linalg.norm(left.positions[:, None] - mapped.scene.points[None], axis=2).min(axis=1)
     assert np.median(nearest) < 0.01
     np.testing.assert_array_equal(left.regions, before.regions)
+    assert np.median(left.sigmas) > 1.1 * np.median(before.sigmas)  # fewer directions, less depth
     # Directions are to views that are left: all of them on one side.
     shown = mapped.reconstruction.map_from_camera[~hidden, :3, 3].mean(axis=0) - left.positions
     others = mapped.reconstruction.map_from_camera[hidden, :3, 3].mean(axis=0) - left.positions

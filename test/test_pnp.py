@@ -11,6 +11,7 @@ from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.pnp import Matches
 from vloc_ros.geometry.pose_refinement import damped_step, normal_equations, perturb
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply, from_quaternion, invert, rotation_angle
@@ -143,18 +144,49 @@ def test_degenerate_points_leave_the_pose_undetermined(spread: float) -> None:
     )
 
 
-def test_gradient_and_information_are_those_of_the_cost() -> None:
-    correspondences = with_noise(exact(20), np.random.default_rng(4))
+@pytest.mark.parametrize("uncertain_px", [0.0, 3.0])
+def test_gradient_and_information_are_those_of_the_cost(uncertain_px: float) -> None:
+    rng = np.random.default_rng(4)
+    correspondences = with_noise(exact(20), rng)
+    shifts = uncertain_px * rng.normal(size=(20, 2))
+    found = correspondences
+    flattening = Matches(found.pixels, found.points, found.sigmas, found.views, shifts).flattening
     intrinsics = np.array([CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy])
 
     def at(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
         pose = perturb(MAP_FROM_CAMERA, step)
-        data = (correspondences.pixels, correspondences.points, correspondences.sigmas)
+        data = (correspondences.pixels, correspondences.points, correspondences.sigmas, flattening)
         return normal_equations(pose, *data, intrinsics, 2.0)
 
     _, gradient, _, _ = at(np.zeros(6))
     numeric = [(at(1e-6 * axis)[2] - at(-1e-6 * axis)[2]) / 2e-6 for axis in np.eye(6)]
     assert gradient == pytest.approx(np.array(numeric), rel=1e-5, abs=1e-3)
+
+
+def test_points_that_are_off_along_their_shifts_count_less() -> None:
+    """Half of them are off by 6 px, all to one side: a pose that knows how uncertain they are follows the others."""
+    found = with_noise(exact(200), np.random.default_rng(5))
+    shifts = np.where(np.arange(200)[:, None] % 2 == 0, (6.0, 0.0), (0.0, 0.0))
+    off = replace(found, pixels=found.pixels + shifts)
+    blind, told = (
+        np.linalg.norm(pose_error(solved(each).map_from_camera)[:3]) for each in (off, replace(off, shifts=shifts))
+    )
+    assert told < blind / 2
+
+
+def test_flattened_residuals_have_unit_covariance() -> None:
+    """Along the shift a residual has the larger one of both standard deviations, across it that of the pixel."""
+    rng = np.random.default_rng(6)
+    along, sigma, shift_px = np.array([0.6, -0.8]), 1.5, 4.0
+    across = np.array([0.8, 0.6])
+    residuals = shift_px * rng.normal(size=(100_000, 1)) * along + sigma * rng.normal(size=(100_000, 1)) * across
+    found = Matches(
+        np.zeros((1, 2)), np.zeros((1, 3)), np.array([sigma]), np.zeros(1, np.int32), shift_px * along[None]
+    )
+    flattening, scaled = found.flattening[0], residuals / sigma
+    np.testing.assert_allclose(np.cov((scaled - np.outer(scaled @ flattening, flattening)).T), np.eye(2), atol=0.02)
+    for less in (0.0, sigma):
+        assert not replace(found, shifts=less * along[None]).flattening.round(6).any()
 
 
 def test_damped_step_solves_the_normal_equations() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.reconstruction_scenes import Source, observed, room
 
-from vloc_ros.mapping.point_selection import chosen_points, point_descriptors, select_points
+from vloc_ros.mapping.point_selection import chosen_points, point_descriptors, select_points, sigmas_far_away
 from vloc_ros.mapping.reconstruct import reconstruct
 
 SCENE = room(points=600, frames=10)
@@ -56,3 +56,11 @@ def test_where_points_are_seen_from() -> None:
     assert (away >= points.distances[FOUND.points, 0] - 1e-9).all()
     assert (away <= points.distances[FOUND.points, 1] + 1e-9).all()
     assert ((offsets / away[:, None] * points.directions[FOUND.points]).sum(axis=1) > 0).all()
+
+
+def test_points_are_the_less_certain_the_fewer_the_directions_they_were_seen_from() -> None:
+    """However often they were: half of the views, all on one side, leave them less certain; repeated ones no more."""
+    twice = sigmas_far_away(FOUND.sigmas / np.sqrt(2), 2 * np.bincount(FOUND.points))
+    np.testing.assert_allclose(twice, sigmas_far_away(FOUND.sigmas, np.bincount(FOUND.points)))
+    points = select_points(FOUND, SOURCE, 100)
+    assert (points.sigmas > FOUND.sigmas.min()).all()

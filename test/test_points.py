@@ -26,7 +26,7 @@ from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps import pack_map, read_map, unpack_map, write_map
-from vloc_ros.maps.points_npz import KINDS, decode_points, encode_points
+from vloc_ros.maps.points_npz import KINDS, OPTIONAL, decode_points, encode_points
 
 COUNT = 20
 FEATURES = FeatureSpec("sift", 1024, 128)
@@ -43,6 +43,7 @@ def make_points(kind: str = "float16", offset: float = 0.0) -> Points:
         places=np.zeros(COUNT, np.int32),
         directions=directions / np.linalg.norm(directions, axis=1, keepdims=True),
         distances=np.sort(rng.uniform(0.5, 9.0, (COUNT, 2)), axis=1),
+        sigmas=rng.uniform(0.0, 0.2, COUNT),
     )
 
 
@@ -68,7 +69,7 @@ def test_points_come_back(tmp_path: Path, kind: str) -> None:
         for name in ("descriptors", "regions", "places"):
             np.testing.assert_array_equal(getattr(found, name), getattr(points, name))
             assert getattr(found, name).dtype == getattr(points, name).dtype
-        for name in ("positions", "directions", "distances"):
+        for name in ("positions", "directions", "distances", "sigmas"):
             np.testing.assert_allclose(getattr(found, name), getattr(points, name), atol=1e-4)
             assert getattr(found, name).dtype == np.float64
     assert stored.map_id == read_map(tmp_path / "again").map_id
@@ -77,6 +78,14 @@ def test_points_come_back(tmp_path: Path, kind: str) -> None:
 def test_positions_far_from_the_origin_are_kept_to_a_tenth_of_a_millimetre() -> None:
     points = make_points(offset=5e3)
     assert np.abs(decode_points(encode_points(points)).positions - points.positions).max() < 1e-4
+
+
+def test_points_of_older_maps_count_as_certain() -> None:
+    arrays = arrays_of(make_points())
+    del arrays["sigmas"]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    assert not decode_points(buffer.getvalue()).sigmas.any()
 
 
 def test_a_map_need_not_have_points(office: Path) -> None:
@@ -99,6 +108,8 @@ def test_a_map_need_not_have_points(office: Path) -> None:
         ({"directions": np.zeros((COUNT, 3))}, "row 0 has the direction"),
         ({"distances": np.tile([2.0, 1.0], (COUNT, 1))}, "row 0 has the distances"),
         ({"distances": np.tile([-1.0, 1.0], (COUNT, 1))}, "row 0 has the distances"),
+        ({"sigmas": np.zeros(3)}, "sigmas: shape"),
+        ({"sigmas": np.full(COUNT, -0.01)}, "row 0 has the sigma"),
     ],
 )
 def test_points_that_cannot_be_are_refused(change: dict[str, Any], words: str) -> None:
@@ -138,7 +149,7 @@ def test_arrays_of_other_shape_or_type(pointed: Path, name: str, damage: Callabl
     assert "points.npz" in refusal(pointed)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in OPTIONAL])
 def test_missing_and_unknown_arrays(pointed: Path, name: str) -> None:
     arrays = arrays_of(make_points())
     replace_file(pointed, "points.npz", npz(**arrays, extra=np.zeros(3)))

@@ -61,4 +61,4 @@ def _refined(
 def _matches(found: Correspondences, cameras: tuple[RigCamera, ...]) -> Matches:
     if len(found) and (last := int(found.views.max())) >= len(cameras):
         raise ConfigError(f"correspondences: view {last}, of {len(cameras)} from 0")
-    return Matches(found.pixels, found.points, found.sigmas, found.views)
+    return Matches(found.pixels, found.points, found.sigmas, found.views, found.shifts)

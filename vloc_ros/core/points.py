@@ -1,6 +1,6 @@
 """Points of a map that can be matched with the key points of an image by their descriptors."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,8 @@ class Points:
     positions (P, 3); descriptors (P, D) float16, or int8 that stands for 127 times the float; regions (P,) int32: the
     row of the map's landmarks that each belongs to; places (P,) int32: an index into `Manifest.places`; directions
     (P, 3): unit vectors from the point to where it was seen from, on average; distances (P, 2): the smallest and the
-    largest from which it was seen. Raises ConfigError.
+    largest from which it was seen; sigmas (P,): the standard deviation of where it is along its direction, in metres,
+    where an empty array stands for zeros. Raises ConfigError.
     """
 
     positions: Float
@@ -32,6 +33,7 @@ class Points:
     places: NDArray[np.int32]
     directions: Float
     distances: Float
+    sigmas: Float = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -41,6 +43,9 @@ class Points:
         require_finite("points: places", self.places, (n,))
         require_finite("points: directions", self.directions, (n, 3))
         require_finite("points: distances", self.distances, (n, 2))
+        if not len(self.sigmas):
+            object.__setattr__(self, "sigmas", np.zeros(n))
+        require_finite("points: sigmas", self.sigmas, (n,))
         if n == 0 or self.descriptors.dtype not in DESCRIPTORS or not self.descriptors.shape[1]:
             kind = f"{self.descriptors.dtype} {self.descriptors.shape}"
             raise ConfigError(f"points: descriptors are {kind}, expected (P, D) float16 or int8")
@@ -50,6 +55,7 @@ class Points:
             ("position", self.positions, (np.abs(self.positions) > MAX_COORDINATE_M).any(axis=1)),
             ("direction", self.directions, np.abs(lengths - 1) > UNIT_TOLERANCE),
             ("distances", self.distances, (nearest < 0) | (farthest < nearest) | (farthest > MAX_COORDINATE_M)),
+            ("sigma", self.sigmas, (self.sigmas < 0) | (self.sigmas > MAX_COORDINATE_M)),
         ):
             if impossible.any():
                 row = int(np.argmax(impossible))

@@ -181,7 +181,8 @@ class LandmarkMap:
 class Correspondences:
     """2-D to 3-D correspondences: pixels (N, 2) in the undistorted image of a view, map points (N, 3) in metres, pixel
     sigma (N,) (one standard deviation per axis, > 0), landmark ids (N,); and of which of the query's `views` (N,) and
-    of the map's `places` (N,) they are, as indices. Empty arrays of these stand for zeros."""
+    of the map's `places` (N,) they are, as indices; `shifts` (N, 2): by how many pixels a point is seen elsewhere that
+    is one standard deviation from where the map has it. Empty arrays of these three stand for zeros."""
 
     pixels: Float
     points: Float
@@ -189,6 +190,7 @@ class Correspondences:
     landmark_ids: NDArray[np.int32]
     views: NDArray[np.int32] = field(default_factory=_no_indices)
     places: NDArray[np.int32] = field(default_factory=_no_indices)
+    shifts: Float = field(default_factory=lambda: np.empty((0, 2)))
 
     def __post_init__(self) -> None:
         n = len(self.pixels)
@@ -201,6 +203,9 @@ class Correspondences:
                 object.__setattr__(self, name, np.zeros(n, dtype=np.int32))
             elif indices.shape != (n,) or indices.min() < 0:
                 raise ConfigError(f"correspondences: {name} are no {n} indices")
+        if not len(self.shifts):
+            object.__setattr__(self, "shifts", np.zeros((n, 2)))
+        require_finite("correspondences: shifts", self.shifts, (n, 2))
         if n and float(self.sigmas.min()) <= 0:
             raise ConfigError(f"correspondences: pixel sigma {float(self.sigmas.min())} must be positive")
 

@@ -3,7 +3,7 @@
 Of one camera, or of several on a rig (generalized PnP): the pose is the rig's, and a camera alone is its own rig.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -56,15 +56,43 @@ FEW_PRECISE = PnpSettings()
 @dataclass(frozen=True, eq=False)
 class Matches:
     """Pixels (N, 2) of undistorted images, the map points (N, 3) seen there in metres, the pixels' standard deviations
-    (N,) per axis, and the index (N,) of the camera of each."""
+    (N,) per axis, the index (N,) of the camera of each, and its `shifts` (N, 2) in pixels where the map's point is off
+    by one standard deviation: the larger of both is a residual's standard deviation along the shift. An empty array
+    stands for zeros."""
 
     pixels: Float
     points: Float
     sigmas: Float
     views: NDArray[np.int32]
+    shifts: Float = field(default_factory=lambda: np.empty((0, 2)))
+
+    def __post_init__(self) -> None:
+        if not len(self.shifts):
+            object.__setattr__(self, "shifts", np.zeros((len(self.pixels), 2)))
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Matches":
-        return Matches(self.pixels[rows], self.points[rows], self.sigmas[rows], self.views[rows])
+        return Matches(self.pixels[rows], self.points[rows], self.sigmas[rows], self.views[rows], self.shifts[rows])
+
+    @property
+    def excess(self) -> Float:
+        """(N, 1) The variance along a shift beyond that of the pixel, in units of it. Where shifts are small, points
+        and pixels are off together: the point is where pixels like this one have put it."""
+        excess: Float = (self.shifts**2).sum(axis=1, keepdims=True) / self.sigmas[:, None] ** 2 - 1
+        return np.maximum(excess, 0.0)
+
+    @property
+    def spreads(self) -> Float:
+        """(N,) The standard deviation of a residual, the mean of both axes."""
+        spreads: Float = self.sigmas * np.sqrt(1 + self.excess[:, 0] / 2)
+        return spreads
+
+    @property
+    def flattening(self) -> Float:
+        """Vectors f (N, 2) that make residuals r in sigmas those of unit covariance: r - f (f . r)."""
+        # With the excess e along a unit vector n, (I + e n n^T)^-1/2 = I - n n^T (1 - 1 / sqrt(1 + e)).
+        lengths = np.linalg.norm(self.shifts, axis=1, keepdims=True)
+        flattening: Float = self.shifts / np.maximum(lengths, 1e-12) * np.sqrt(1 - 1 / np.sqrt(1 + self.excess))
+        return flattening
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +231,7 @@ def _refined(
     """(map_from_rig, covariance) of the Cauchy cost's minimum over the inliers; no covariance where the pose is
     undetermined. `errors` (N,): the reprojection errors at the start."""
     # Sigmas may be too small as a whole: what is an outlier is judged by how far the residuals really scatter.
-    scale = CAUCHY * max(1.0, float(np.median(errors / inliers.sigmas)) / RAYLEIGH_MEDIAN)
+    scale = CAUCHY * max(1.0, float(np.median(errors / inliers.spreads)) / RAYLEIGH_MEDIAN)
     pose, information, chi2 = refine(start, _sights(inliers, cameras), scale)
     degrees_of_freedom = 2 * len(errors) - 6
     inverse = _inverse(information)
@@ -213,9 +241,13 @@ def _refined(
 def _sights(matches: Matches, cameras: tuple[RigCamera, ...]) -> list[Sight]:
     """The matches by camera."""
     if len(cameras) == 1:
-        return [Sight(cameras[0], matches.pixels, matches.points, matches.sigmas)]
+        return [_sight(cameras[0], matches)]
     parts = ((each, matches[matches.views == index]) for index, each in enumerate(cameras))
-    return [Sight(each, part.pixels, part.points, part.sigmas) for each, part in parts if len(part.sigmas)]
+    return [_sight(each, part) for each, part in parts if len(part.sigmas)]
+
+
+def _sight(rig_camera: RigCamera, matches: Matches) -> Sight:
+    return Sight(rig_camera, matches.pixels, matches.points, matches.sigmas, matches.flattening)
 
 
 def _inverse(information: Float) -> Float | None:

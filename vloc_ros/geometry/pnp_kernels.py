@@ -16,6 +16,7 @@ def add_residuals(
     pixels: Float,
     points: Float,
     sigmas: Float,
+    flattening: Float,
     intrinsics: Float,
     scale: float,
     jacobian: Float,
@@ -23,7 +24,8 @@ def add_residuals(
 ) -> float:
     """Add J^T W J of all residuals to `sums` (7, 7), its lower triangle, and return their cost; as `normal_equations`.
 
-    A seventh column of J is the residual itself. `jacobian` (2, 7) is a buffer.
+    A seventh column of J is the residual itself. `flattening` (N, 2): as `Matches.flattening`. `jacobian` (2, 7) is a
+    buffer.
     """
     cost = 0.0
     for i in range(len(points)):
@@ -42,6 +44,11 @@ def add_residuals(
             row[4] = y2 * row[0] - y0 * row[2]
             row[5] = y0 * row[1] - y1 * row[0]
             row[6] = (focal * slope + intrinsics[2 + k] - pixels[i, k]) / sigmas[i]
+        f0, f1 = flattening[i, 0], flattening[i, 1]
+        for a in range(7):
+            along = f0 * jacobian[0, a] + f1 * jacobian[1, a]
+            jacobian[0, a] -= f0 * along
+            jacobian[1, a] -= f1 * along
         squared = (jacobian[0, 6] * jacobian[0, 6] + jacobian[1, 6] * jacobian[1, 6]) / (scale * scale)
         weight = 1.0 / (1.0 + squared)
         cost += scale * scale / 2 * np.log1p(squared)

@@ -24,12 +24,13 @@ LOWER = np.tri(7, dtype=np.bool_)
 @dataclass(frozen=True, eq=False)
 class Sight:
     """What one camera of a rig sees: pixels (N, 2) of its undistorted image, their map points (N, 3), and the pixels'
-    standard deviations (N,). All arrays are contiguous."""
+    standard deviations (N,); `flattening` (N, 2): see `Matches`. All arrays are contiguous."""
 
     rig_camera: RigCamera
     pixels: Float
     points: Float
     sigmas: Float
+    flattening: Float
 
     @cached_property
     def intrinsics(self) -> Float:
@@ -39,7 +40,9 @@ class Sight:
 
     def normal_equations(self, map_from_camera: Float, scale: float) -> tuple[Float, Float, float, float]:
         """`normal_equations` of these."""
-        return normal_equations(map_from_camera, self.pixels, self.points, self.sigmas, self.intrinsics, scale)
+        return normal_equations(
+            map_from_camera, self.pixels, self.points, self.sigmas, self.flattening, self.intrinsics, scale
+        )
 
 
 def perturb(map_from_camera: Float, step: Float) -> Float:
@@ -65,7 +68,13 @@ def _turned(rotation: Float, axis: tuple[float, float, float], angle: float) -> 
 
 
 def normal_equations(
-    map_from_camera: Float, pixels: Float, points: Float, sigmas: Float, intrinsics: Float, scale: float
+    map_from_camera: Float,
+    pixels: Float,
+    points: Float,
+    sigmas: Float,
+    flattening: Float,
+    intrinsics: Float,
+    scale: float,
 ) -> tuple[Float, Float, float, float]:
     """(J^T W J (6, 6), J^T W r (6,), cost, chi^2 = r^T W r) of residuals r in sigmas, J by the step of `perturb`.
 
@@ -76,7 +85,7 @@ def normal_equations(
     from vloc_ros.geometry.pnp_kernels import add_residuals  # Numba takes a while to load
 
     sums = np.zeros((7, 7))
-    cost = add_residuals(map_from_camera, pixels, points, sigmas, intrinsics, scale, np.empty((2, 7)), sums)
+    cost = add_residuals(map_from_camera, pixels, points, sigmas, flattening, intrinsics, scale, np.empty((2, 7)), sums)
     whole = np.where(LOWER, sums, sums.T)
     return whole[:6, :6], whole[6, :6], cost, float(whole[6, 6])
 

@@ -19,10 +19,10 @@ from vloc_ros.mapping.depth_calibration import DepthCorrection
 from vloc_ros.mapping.frame_features import quantized
 from vloc_ros.mapping.observations import Observations, depth_weights
 from vloc_ros.mapping.point_regions import of_points
-from vloc_ros.mapping.point_selection import point_descriptors, viewing
+from vloc_ros.mapping.point_selection import point_descriptors, sigmas_far_away, viewing
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.tracks import MIN_LENGTH
-from vloc_ros.mapping.triangulation import refined_positions
+from vloc_ros.mapping.triangulation import refined_positions, sigmas
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,7 +58,9 @@ class ObservedPoints:
 
     def _seen_again(self, observations: Observations, hidden: Mask, changed: Mask) -> Points:
         """All points, those `changed` (P,) made of `observations` alone, without those `hidden` (O,)."""
-        positions = refined_positions(observations, self.map_from_camera, self.points.positions[changed])
+        start = self.points.positions[changed]
+        positions, information = refined_positions(observations, self.map_from_camera, start)
+        uncertain = sigmas_far_away(sigmas(information), observations.counts)
         sums = self._descriptor_sums[changed]
         rows = np.flatnonzero(hidden)
         _, firsts = np.unique(self.observations.points[rows], return_index=True)  # every changed point has some
@@ -66,7 +68,13 @@ class ObservedPoints:
         means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-9))
         descriptors = quantized(means) if self.points.descriptors.dtype == np.int8 else means
         directions, distances = viewing(observations.frames, observations.points, positions, self.map_from_camera)
-        again = {"positions": positions, "descriptors": descriptors, "directions": directions, "distances": distances}
+        again = {
+            "positions": positions,
+            "descriptors": descriptors,
+            "directions": directions,
+            "distances": distances,
+            "sigmas": uncertain,
+        }
         return replace(self.points, **{name: self._with(name, changed, values) for name, values in again.items()})
 
     @cached_property

@@ -11,6 +11,7 @@ Float = NDArray[np.float64]
 
 DEFAULT_COUNT = 10_000
 ROUNDS = 100  # of choosing some, then weighing what is left anew
+MAX_SIGMA_M = 1.0
 CELLS = 4  # of an image, along either side: points shall be all over it
 
 
@@ -29,6 +30,7 @@ def select_points(
     directions, distances = viewing(
         reconstruction.frames, reconstruction.points, reconstruction.positions, reconstruction.map_from_camera
     )
+    counts = np.bincount(reconstruction.points, minlength=len(reconstruction))
     return Points(
         positions=reconstruction.positions[chosen],
         descriptors=quantized(descriptors) if dtype is np.int8 else descriptors.astype(np.float16),
@@ -36,7 +38,20 @@ def select_points(
         places=np.zeros(len(chosen), dtype=np.int32),
         directions=directions[chosen],
         distances=distances[chosen],
+        sigmas=sigmas_far_away(reconstruction.sigmas, counts)[chosen],
     )
+
+
+def sigmas_far_away(sigmas: Float, counts: NDArray[np.int64]) -> Float:
+    """The standard deviations (P,), along the direction that each is seen from, that points of so many observations
+    have for views from elsewhere; `sigmas` (P,): those of a reconstruction, which takes every observation for a
+    measurement of its own.
+
+    Neighbouring views err alike, in where they find a key point and in their own poses: so many of them are no better
+    than one. Measured on frames far from all mapping views, docs/pram.md.
+    """
+    far_away: Float = np.minimum(sigmas * np.sqrt(counts), MAX_SIGMA_M)
+    return far_away
 
 
 def chosen_points(reconstruction: Reconstruction, count: int) -> NDArray[np.int64]:

@@ -31,14 +31,17 @@ def triangulate(observations: Observations, map_from_camera: Float) -> tuple[Flo
     return positions, information
 
 
-def refined_positions(observations: Observations, map_from_camera: Float, positions: Float) -> Float:
-    """Positions (P, 3) of points that fit their observations best, from those given on, by poses (F, 4, 4)."""
+def refined_positions(observations: Observations, map_from_camera: Float, positions: Float) -> tuple[Float, Float]:
+    """Positions (P, 3) of points that fit their observations best, from those given on, by poses (F, 4, 4), and
+    information matrices (P, 3, 3) as `triangulate` has them."""
     found: Float = positions.copy()
+    information = np.zeros((len(found), 3, 3))
     _refine(
         observations.starts, observations.frames, observations.pixels, observations.depths, observations.weights,
         np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics, found,
+        information,
     )  # fmt: skip
-    return found
+    return found, information
 
 
 def sigmas(information: Float) -> Float:
@@ -80,13 +83,13 @@ def _triangulate(  # type: ignore[no-untyped-def]
 
 @compiled(error_model="numpy")
 def _refine(  # type: ignore[no-untyped-def]
-    starts, frames, pixels, depths, weights, camera_from_map, intrinsics, positions
+    starts, frames, pixels, depths, weights, camera_from_map, intrinsics, positions, information
 ):
-    residuals, jacobian, information = np.empty(3), np.empty((3, 3)), np.empty((3, 3))
+    residuals, jacobian = np.empty(3), np.empty((3, 3))
     for p in range(len(starts) - 1):
         _descend(
             starts[p], starts[p + 1], frames, pixels, depths, weights, camera_from_map, intrinsics, positions[p],
-            information, residuals, jacobian,
+            information[p], residuals, jacobian,
         )  # fmt: skip
 
 

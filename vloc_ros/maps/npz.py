@@ -1,7 +1,7 @@
 """NumPy archives of plain numbers: small on disk, never pickled, and of no more than a map may have."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,12 +43,13 @@ def decode_npz(content: bytes) -> Arrays:
     return {name.removesuffix(NPY): decode_npy(member, name) for name, member in members.items()}
 
 
-def decode_known(content: bytes, kinds: Mapping[str, Kinds]) -> Arrays:
-    """The arrays of an npz that has these and no others, as `require_arrays` wants them. Raises MapError."""
+def decode_known(content: bytes, kinds: Mapping[str, Kinds], optional: Collection[str] = ()) -> Arrays:
+    """The arrays of an npz that has these, but for those that are optional, and no others, as `require_arrays` wants
+    them. Raises MapError."""
     arrays = decode_npz(content)
     if unknown := [name for name in arrays if name not in kinds]:
         raise MapError(f"array {unknown[0]!r} is unknown, known are {', '.join(kinds)}")
-    require_arrays(arrays, kinds)
+    require_arrays(arrays, {name: kind for name, kind in kinds.items() if name in arrays or name not in optional})
     return arrays
 
 

@@ -14,20 +14,22 @@ KINDS = {
     "places": COUNT,
     "directions": REAL,
     "distances": REAL,
+    "sigmas": REAL,
 }
+OPTIONAL = ("sigmas",)  # maps of older versions have none
 
 
 def encode_points(points: Points) -> bytes:
     """The arrays as a compressed npz; reals as float32 unless that moves a position by 0.1 mm."""
-    short = {name: np.asarray(getattr(points, name), np.float32) for name in ("directions", "distances")}
+    short = {name: np.asarray(getattr(points, name), np.float32) for name in ("directions", "distances", "sigmas")}
     arrays = {name: getattr(points, name) for name in KINDS} | short | {"positions": rounded(points.positions)}
     return encode_npz(POINTS_FILE, arrays)
 
 
 def decode_points(content: bytes) -> Points:
     """The points of an npz. Raises MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
-    arrays = decode_known(content, KINDS)
-    reals = {name: arrays[name].astype(np.float64) for name, kinds in KINDS.items() if kinds is REAL}
+    arrays = decode_known(content, KINDS, OPTIONAL)
+    reals = {name: array.astype(np.float64) for name, array in arrays.items() if KINDS[name] is REAL}
     try:
         return Points(**{**arrays, **reals})  # type: ignore[arg-type]
     except ConfigError as error:

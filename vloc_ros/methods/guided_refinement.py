@@ -1,11 +1,18 @@
 """The refinement that every method shares whose map has points: guided matching of these around the pose."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vloc_ros.core.guided_matching import GuidedSettings, guided_matches
 from vloc_ros.core.method import Observation
+from vloc_ros.core.points import Float, Points
 from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.core.visibility import visible_points
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.methods.query_key_points import query_key_points
+
+MIN_DEPTH_M = 0.05
 
 
 def guided_correspondences(
@@ -22,12 +29,20 @@ def guided_correspondences(
         camera_from_map = invert(seen.camera.map_from_camera(estimate.map_from_camera))
         expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
         window_px, pixels = window * seen.scale, seen.pixels_in(place)
-        found.append(
-            seen.correspondences(
-                *guided_matches(
-                    pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
-                ),
-                landmark_map,
-            )
+        key_points, rows, similarities = guided_matches(
+            pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
         )
+        shifts = point_shifts(points, rows, seen.camera.camera, camera_from_map)
+        found.append(seen.correspondences(key_points, rows, similarities, landmark_map, shifts))
     return Correspondences.joined(found)
+
+
+def point_shifts(points: Points, rows: NDArray[np.intp], camera: Camera, camera_from_map: Float) -> Float:
+    """By how many pixels (M, 2) of an undistorted image each of the points `rows` (M,) is seen elsewhere if it is one
+    standard deviation from where the map has it: along its direction, so that a camera there sees no difference, and
+    one far from there much."""
+    local = apply(camera_from_map, points.positions[rows])
+    moves = (points.directions[rows] * points.sigmas[rows, None]) @ camera_from_map[:3, :3].T
+    depths = np.maximum(local[:, 2:], MIN_DEPTH_M)
+    shifts: Float = (moves[:, :2] - local[:, :2] / depths * moves[:, 2:]) / depths * (camera.fx, camera.fy)
+    return shifts

@@ -42,10 +42,15 @@ class ViewKeyPoints:
         return self.corrected.get(place, self.pixels)
 
     def correspondences(
-        self, rows: Rows, matched: Rows, similarities: NDArray[np.float32], landmark_map: LandmarkMap
+        self,
+        rows: Rows,
+        matched: Rows,
+        similarities: NDArray[np.float32],
+        landmark_map: LandmarkMap,
+        shifts: Float | None = None,
     ) -> Correspondences:
         """Key points `rows` (M,) that show the points `matched` (M,) of a map that has points; `similarities` (M,):
-        cosines of their descriptors."""
+        cosines of their descriptors; `shifts` (M, 2): as `Correspondences` has them, by default none."""
         points = landmark_map.points
         assert points is not None
         places = points.places[matched]
@@ -59,6 +64,7 @@ class ViewKeyPoints:
             landmark_ids=landmark_map.ids[points.regions[matched]],
             views=np.full(len(rows), self.view, dtype=np.int32),
             places=places,
+            shifts=np.empty((0, 2)) if shifts is None else shifts,
         )
 
 

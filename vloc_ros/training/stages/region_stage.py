@@ -14,6 +14,7 @@ from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
 REGIONS = "regions.npz"
+POINT_SIGMAS = "points.sigmas"  # work directories of older versions have points without
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,8 @@ class RegionStage(Stage[Regions]):
     name = "regions"
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"method.name": self.method.method, **options_of_stage(self.method, "regions")}
+        inputs = {"method.name": self.method.method, **options_of_stage(self.method, "regions")}
+        return {**inputs, POINT_SIGMAS: True} if "features" in self.method.stages else inputs
 
     def make(self, directory: Path, progress: Progress) -> Regions:
         regions = self.recipe.make_regions(self.sources.places, self.geometry, progress)
