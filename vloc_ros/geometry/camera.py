@@ -29,6 +29,7 @@ MODES = np.array([
 SAME_MODE, OTHER_MODE = 0.025, 0.06  # of a size, how far it may be off, and must be
 PINHOLE, FISHEYE = LENS_MODELS = ("pinhole", "fisheye")  # a pinhole camera may be distorted
 SAY_CROPPED = "if it is cropped, say so: a region of interest in camera_info, the word cropped after other cameras"
+UNDISTORTED_WELL = cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9  # pixels
 SAME_FACTOR = 1.15  # of two factors between resolutions
 
 
@@ -134,7 +135,10 @@ class Camera:
 
     def undistort_pixels(self, pixels: NDArray[np.float64], into: "Camera") -> NDArray[np.float64]:
         """Where pixels (N, 2) of the image as it is are in that of `into`, a pinhole camera at the same place."""
-        found = cv2.undistortPoints(pixels.reshape(-1, 1, 2), self.matrix, np.array(self.distortion), P=into.matrix)
+        # undistortPoints ends after five iterations: 0.1 px off for a Kinect's lens, 2 px for one with eight numbers.
+        found = cv2.undistortPointsIter(
+            pixels.reshape(-1, 1, 2), self.matrix, np.array(self.distortion), np.eye(3), into.matrix, UNDISTORTED_WELL
+        )
         return np.asarray(found.reshape(-1, 2), dtype=np.float64)
 
     def undistortion_maps(self, kind: int) -> tuple[NDArray[Any], NDArray[Any]]:
