@@ -12,6 +12,8 @@ BRIEFLY = sed -un -e '/\.metadata/d' -e '/^ *Downloading/p'
 
 # The environment has a ROS 2 of its own; of one that is sourced, nothing must get into it.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Test files are shared among processes, each as a whole, for its tests share what they make.
+WORKERS ?= --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 MACHINE := $(shell uname -sm)
 HAS_ROS := $(findstring Linux x86_64,$(MACHINE))
 NO_ROS   = PyPI has ROS 2 for x86-64 Linux only, this is $(MACHINE)
@@ -30,7 +32,7 @@ test: $(VENV)/.dev-installed $(VENV)/.features-installed $(if $(HAS_ROS),$(VENV)
 	@$(if $(HAS_ROS),:,echo "$(NO_ROS): the tests of the nodes are skipped")
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,15 +1,18 @@
 """Exceptions in callbacks: told in one line, once in a while, and never let out."""
 
 import asyncio
+import gc
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rclpy
 from std_srvs.srv import Trigger
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.ros.faults import Faults, refused, spin
+from vloc_ros.ros.faults import Faults, QuietExecutor, refused, spin
 
 
 @pytest.fixture
@@ -72,3 +75,17 @@ def test_spinning_goes_on_after_an_exception(faults: Faults, told: list[str]) ->
     spin(SimpleNamespace(spin_once=spin_once, context=SimpleNamespace(ok=lambda: True)), faults, over)
     assert faults.count == 5
     assert len(told) == 1
+
+
+def test_an_executor_of_a_context_that_has_ended_meanwhile_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    rclpy.shutdown(context=context)
+    with pytest.raises(Exception, match="context"):
+        QuietExecutor(context=context)
+    gc.collect()
+    assert complaints == []

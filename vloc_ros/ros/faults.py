@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 
 from vloc_ros.errors import VlocError, printable
 from vloc_ros.ros.throttle import Throttle
@@ -18,6 +18,12 @@ SAME_AGAIN_S = 10.0  # so long, the same fault at the same place is counted, not
 WAKE_S = 1.0
 
 Callback = Callable[..., Any]
+
+
+class QuietExecutor(SingleThreadedExecutor):
+    """One that leaves no traceback in the log if an interruption ends the context while it is being made."""
+
+    _sigint_gc: Any = None  # rclpy's `__del__` asks for it, whether or not `__init__` has come that far
 
 
 class Faults:

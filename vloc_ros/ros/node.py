@@ -12,13 +12,12 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vloc_ros.errors import ConfigError, VlocError, printable
-from vloc_ros.ros.faults import described, spin
+from vloc_ros.ros.faults import QuietExecutor, described, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import NodeParameters, build_parameters, declare, fixed_while_configured
 
@@ -210,7 +209,7 @@ def _log_warning(message: Warning | str, category: type[Warning], *_: object) ->
 
 def _spin(make_node: Callable[[], "VlocNode[Any]"]) -> int:
     node = make_node()
-    executor = SingleThreadedExecutor()
+    executor = QuietExecutor()
     try:
         executor.add_node(node)
         node.start()

@@ -10,7 +10,6 @@ import rclpy
 from geometry_msgs.msg import TransformStamped
 from rclpy.clock import Clock, ROSClock
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -21,7 +20,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
-from vloc_ros.ros.faults import spin
+from vloc_ros.ros.faults import QuietExecutor, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
 
@@ -61,7 +60,7 @@ class TransformReceiver:
             enable_rosout=False,
             start_parameter_services=False,
         )
-        executor = SingleThreadedExecutor(context=node.context)
+        executor = QuietExecutor(context=node.context)
         executor.add_node(self._node)
         self._clock, self._log = node.get_clock(), node.get_logger()
         self._executor, self._closed = executor, Event()
