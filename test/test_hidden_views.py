@@ -52,7 +52,8 @@ def cache_of(features: FrameFeatures) -> FeatureCache:
     intrinsics = np.tile(features.intrinsics, (len(parts), 1))
     arrays = (padded(features.pixels, np.float32), padded(scores, np.float32))
     descriptors, depths = padded(features.descriptors / 127, np.float16), padded(features.depths, np.float32)
-    return FeatureCache(spec, features.names, size, *arrays, descriptors, depths, intrinsics)
+    qualities = np.ones((len(parts), 3), dtype=np.float32)
+    return FeatureCache(spec, features.names, size, *arrays, descriptors, depths, intrinsics, qualities)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.keyframes import CANDIDATES, STEP_DEG, STEP_M, sharpness, steps_between, stretches, way
+from vloc_ros.datasets.keyframes import CANDIDATES, STEP_DEG, STEP_M, steps_between, stretches, way
+from vloc_ros.images.quality import sharpness
 
 
 def walk(xs: NDArray[np.float64], turns_deg: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
 from vloc_ros.bags.stereo_topics import choose_stereo
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
-from vloc_ros.datasets.keyframes import sharpness, stretches
+from vloc_ros.datasets.keyframes import stretches
 from vloc_ros.datasets.recorded_depth import DepthCameraDepth, RecordedDepth, StereoDepth
 from vloc_ros.datasets.time_offset import TimeOffset
 from vloc_ros.datasets.types import Frame
@@ -25,6 +25,7 @@ from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, pose_vector
+from vloc_ros.images.quality import sharpness
 from vloc_ros.progress import Progress, Silent
 
 RECORD = "recording.json"  # written last: with it, all is there

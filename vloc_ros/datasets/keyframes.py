@@ -3,7 +3,6 @@
 A way is measured in steps: a step is a move of STEP_M or a turn of STEP_DEG, whatever of both together.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +11,6 @@ Float = NDArray[np.float64]
 STEP_M, STEP_DEG = 0.05, 3.0  # images nearer to each other show nothing new
 SEEN_AGAIN = 0.6  # steps from an image that was chosen before: a robot that stands, or comes by again
 CANDIDATES = 4  # of which the sharpest is chosen
-SHARPNESS_WIDTH = 320  # pixels: what is blurred at this width is of no use
 
 
 def way(map_from_camera: Float) -> Float:
@@ -54,14 +52,3 @@ def stretches(map_from_camera: Float, most: int) -> list[NDArray[np.intp]]:
 
 def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(np.intp))]
-
-
-def sharpness(rgb: NDArray[np.uint8]) -> float:
-    """The mean size of the second derivative over that of the first: falls with blur, not with contrast or texture."""
-    width = min(SHARPNESS_WIDTH, rgb.shape[1])
-    height = max(1, round(rgb.shape[0] * width / rgb.shape[1]))
-    grey = cv2.cvtColor(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    grey = grey.astype(np.float32)
-    first = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    second = cv2.Laplacian(grey, cv2.CV_32F)
-    return float(np.abs(second).mean() / (first.mean() + 1.0))

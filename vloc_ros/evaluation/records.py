@@ -1,7 +1,7 @@
 """What is kept of every frame of an evaluation, in memory and, without loss, as JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,3 +179,8 @@ def _estimated(estimate: PoseEstimate, error: PoseError) -> Estimated:
         position_sigma_m=estimate.position_sigma_m,
         rotation_sigma_deg=math.degrees(estimate.rotation_sigma_rad),
     )
+
+
+def worst_first(records: Sequence[FrameRecord]) -> list[FrameRecord]:
+    """Rejected frames, then those with the largest errors of position."""
+    return sorted(records, key=lambda r: r.error.translation_m if r.error else math.inf, reverse=True)

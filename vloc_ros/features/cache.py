@@ -12,6 +12,7 @@ from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.images.quality import QUALITIES
 
 CONTENT = "content.json"  # what the arrays are of
 DONE = "done.json"  # how many frames' rows are written
@@ -27,7 +28,8 @@ class FeatureCache:
     """K key points of F frames, in their undistorted images scaled to `size` (width, height), as an extractor gives
     them: pixels (F, K, 2) float32, scores (F, K) float32, best first and 0 where there is none, descriptors (F, K, D)
     float16, depths (F, K) float32: metres along the camera's z axis, 0 where they are not known or at an edge of depth.
-    intrinsics (F, 4): fx fy cx cy of these images. `features`: what found them."""
+    intrinsics (F, 4): fx fy cx cy of these images. qualities (F, 3) float32: the `image_quality` of the images as they
+    were recorded. `features`: what found the key points."""
 
     features: FeatureSpec
     names: tuple[str, ...]
@@ -37,6 +39,7 @@ class FeatureCache:
     descriptors: NDArray[np.float16]
     depths: NDArray[np.float32]
     intrinsics: NDArray[np.float64]
+    qualities: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -81,6 +84,7 @@ def shapes(frames: int, features: FeatureSpec) -> dict[str, tuple[type[np.generi
         "descriptors": (np.float16, (frames, k, features.dimensions)),
         "depths": (np.float32, (frames, k)),
         "intrinsics": (np.float64, (frames, 4)),
+        "qualities": (np.float32, (frames, len(QUALITIES))),
     }
 
 

@@ -1,6 +1,5 @@
 """Plots of where things are: the path and the landmarks, from above and from the sides."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report.svg import BLUE, FAINT, GREY, INK, ORANGE, RED, axes_of, thinned
+from vloc_ros.evaluation.upright import upright_axes
 from vloc_ros.geometry.transforms import Matrix
 
 Float = NDArray[np.float64]
@@ -19,46 +19,12 @@ Float = NDArray[np.float64]
 ABOVE = "from above"
 SIDES = {ABOVE: (0, 1), "from the front": (0, 2), "from the side": (1, 2)}  # rows of `upright_axes`
 UP_IS = "Up is where the level surfaces of the map face, starting from how the cameras were held."
-LEVEL = math.cos(math.radians(30))  # patches that are less off than this may be floors, tables and ceilings
-UPRIGHT = math.sin(math.radians(20))  # and these walls
 ASPECT, SPAN = 1.1, np.array([-1.0, 1.0])  # of the space for a plot
 MARGIN, LEAST_MARGIN_M = 0.15, 0.3
 MOST_ARROWS = 100
 BAD_CM, WORST_COLOUR_CM = 5.0, 10.0  # a colour between these and beyond is bad, whatever the other errors are
 GOOD_TO_BAD = LinearSegmentedColormap.from_list("good_to_bad", [BLUE, ORANGE, RED])  # seen on white and on black
 BAD_TO_GOOD = GOOD_TO_BAD.reversed()
-
-
-def upright_axes(landmark_map: LandmarkMap) -> Float:
-    """Rows: two level directions along the walls, the wider first, and up; right-handed, so that nothing is mirrored.
-
-    A map does not say where up is. Cameras are mostly held upright, if tilted; from their mean the direction is
-    pulled to the normals of the patches around it. Without mapping views it starts where the landmarks spread least.
-    """
-    positions = landmark_map.positions - landmark_map.positions.mean(axis=0)
-    upwards = -landmark_map.mapping_views[:, :3, 1].sum(axis=0)  # a camera's y points down
-    up = _unit(upwards) if np.linalg.norm(upwards) > 0 else _by_spread(positions)[0]
-    for _ in range(10):
-        facing = landmark_map.normals @ up
-        near = np.abs(facing) > LEVEL
-        total = (landmark_map.normals[near] * np.sign(facing[near])[:, np.newaxis]).sum(axis=0)
-        up = _unit(total) if np.linalg.norm(total) > 0 else up
-    level = np.linalg.svd(up[np.newaxis])[2][1:]
-    across = _along_walls(landmark_map.normals, _by_spread(positions @ level.T)[-1] @ level, up)
-    return np.stack([across, np.cross(up, across), up])
-
-
-def _by_spread(points: Float) -> Float:
-    """Rows: the main directions of centred points (N, D), that of the least spread first."""
-    return np.asarray(np.linalg.eigh(points.T @ points)[1].T, dtype=np.float64)
-
-
-def _along_walls(normals: Float, across: Float, up: Float) -> Float:
-    """`across`, turned about `up` by at most 45 degrees to where upright patches face, in steps of 90 degrees."""
-    upright = normals[np.abs(normals @ up) < UPRIGHT]
-    angles = np.arctan2(upright @ np.cross(up, across), upright @ across)
-    turn = float(np.angle(np.exp(4j * angles).sum())) / 4
-    return math.cos(turn) * across + math.sin(turn) * np.cross(up, across)
 
 
 def path(records: Sequence[FrameRecord], landmark_map: LandmarkMap, side: str) -> Figure:
@@ -117,25 +83,33 @@ def landmarks(
     return figure
 
 
-def points(landmark_map: LandmarkMap, positions: Float, values: Float, label: str) -> Figure:
-    """Points (N, 3) of a map of one place from above, coloured by `values` (N,), grey where NaN."""
+def points(
+    landmark_map: LandmarkMap, positions: Float, values: Float, label: str, *, few_is_bad: bool = True, size: float = 9
+) -> Figure:
+    """Points (N, 3) of a map of one place from above, coloured by `values` (N,), grey where NaN; `size`: of a dot."""
     figure, (view,) = axes_of(height=3.6)
     plane = positions @ upright_axes(landmark_map)[list(SIDES[ABOVE])].T
     known = np.isfinite(values)
     view.plot(*thinned(plane[~known]).T, ".", ms=2, mew=0, color=FAINT)
     if known.any():
         high = max(1.0, float(np.percentile(values[known], 98)))
-        _coloured(view, plane[known], values[known], high, label, BAD_TO_GOOD)
+        _coloured(view, plane[known], values[known], high, label, BAD_TO_GOOD if few_is_bad else GOOD_TO_BAD, size)
     _finish(view, plane, ABOVE)
     return figure
 
 
 def _coloured(
-    view: Axes, points: Float, values: Float, high: float, label: str, colours: LinearSegmentedColormap
+    view: Axes,
+    points: Float,
+    values: Float,
+    high: float,
+    label: str,
+    colours: LinearSegmentedColormap,
+    size: float = 9,
 ) -> None:
     """Dots (N, 2), coloured from 0 to `high`, and what the colours mean."""
     dots = view.scatter(
-        points[:, 0], points[:, 1], s=9, c=values, cmap=colours, vmin=0, vmax=high, linewidths=0, zorder=3
+        points[:, 0], points[:, 1], s=size, c=values, cmap=colours, vmin=0, vmax=high, linewidths=0, zorder=3
     )
     beyond = "max" if values.max() > high else "neither"
     bar = view.figure.colorbar(dots, ax=view, label=label, pad=0.02, aspect=30, extend=beyond)
@@ -150,7 +124,3 @@ def _finish(view: Axes, points: Float, side: str) -> None:
     view.set(xlim=middle[0] + half[0] * SPAN, ylim=middle[1] + half[1] * SPAN)
     view.set_aspect("equal")
     view.set(title=side, xlabel="m", ylabel="m")
-
-
-def _unit(vector: Float) -> Float:
-    return vector / float(np.linalg.norm(vector))

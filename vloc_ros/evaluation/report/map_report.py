@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.evaluation.records import FrameRecord
+from vloc_ros.evaluation.records import FrameRecord, worst_first
 from vloc_ros.evaluation.report import floor_plan, plots
+from vloc_ros.evaluation.report.deployment_section import deployment_section
 from vloc_ros.evaluation.report.mapping_record import Curves, decode_preview, read_mapping_record
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.svg import plotting
@@ -48,6 +49,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
             tiles(_tiles(stored, held_out)),
             *(_landmarks(place, landmark_map.of_place(place)) for place in places),
             preview_section(stored),
+            *(deployment_section(place, landmark_map, past) for place in places),
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
             _points(stored, held_out),
@@ -148,7 +150,6 @@ def _distance_cm(record: FrameRecord) -> float | None:
 
 
 def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
-    ranked = sorted(held_out, key=lambda r: r.error.translation_m if r.error else math.inf, reverse=True)
     return [
         (
             record.name,
@@ -156,7 +157,7 @@ def _worst(held_out: list[FrameRecord]) -> list[tuple[str, str, str, str]]:
             f"{math.degrees(record.error.rotation_rad):.2f}" if record.error and record.error.in_right_place else "",
             f"{record.solved.confidence:.2f}" if record.solved else "",
         )
-        for record in ranked[:WORST_FRAMES]
+        for record in worst_first(held_out)[:WORST_FRAMES]
     ]
 
 

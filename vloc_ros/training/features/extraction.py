@@ -22,6 +22,7 @@ from vloc_ros.errors import ConfigError, DatasetError, ModelError
 from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, cache_files, open_features, shapes
 from vloc_ros.features.extractor import Extractor
 from vloc_ros.files import write_errors, write_text
+from vloc_ros.images.quality import image_quality
 from vloc_ros.mapping.labels import undistorted_depth
 from vloc_ros.methods.network_input import padded_input, scaled_size
 from vloc_ros.progress import Progress
@@ -36,11 +37,12 @@ MAX_RELATIVE_STEP = 0.04  # of depth from one pixel to the next: more is an edge
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """What is left of a frame when its image is decoded: `depth` (H, W) at the width and height, `size`, that the image
-    has in the extractor's input."""
+    has in the extractor's input; `quality` (3,): its `image_quality`."""
 
     inputs: Tensors
     size: tuple[int, int]
     depth: NDArray[np.float32] | None
+    quality: NDArray[np.float32]
 
 
 def extract_features(frames: Dataset, extractor: Extractor, directory: Path, progress: Progress) -> FeatureCache:
@@ -58,8 +60,9 @@ def extract_features(frames: Dataset, extractor: Extractor, directory: Path, pro
         with progress.bar("features", done) as advance:
             advance(done, len(frames))
             try:
-                for tensors, depths in _found(frames, extractor, done):
-                    _write(arrays, done, tensors, depths)
+                for rows in _found(frames, extractor, done):
+                    for name, row in rows.items():
+                        arrays[name][done] = row
                     done += 1
                     if done % KEPT_EVERY == 0:
                         _keep(directory, arrays, done)
@@ -141,8 +144,9 @@ def _begin(directory: Path, content: Mapping[str, Any], frames: Dataset, extract
     write_text(directory / CONTENT, json.dumps(content))
 
 
-def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[tuple[Tensors, NDArray[np.float64]]]:
-    """Tensors and depths (K,) of each frame from `start` on, whose images are decoded ahead, in threads."""
+def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """A row for each of the cache's arrays but the intrinsics, of each frame from `start` on; images are decoded ahead,
+    in threads."""
 
     def prepare(index: int) -> _Prepared:
         frame = frames.frame(index, depth=frames.has_depth)
@@ -150,12 +154,19 @@ def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[tuple[
         size = scaled_size(camera.width, camera.height, extractor.image_size)
         with _naming(frame.name):
             inputs = extractor.inputs(padded_input(frame.image, extractor.image_size))
-        return _Prepared(inputs, size, None if frame.depth is None else undistorted_depth(camera, frame.depth, *size))
+        depth = None if frame.depth is None else undistorted_depth(camera, frame.depth, *size)
+        return _Prepared(inputs, size, depth, image_quality(frame.image.rgb))
 
     for prepared in prefetch(iter(range(start, len(frames))), prepare, THREADS, 2 * THREADS):
         tensors = within(extractor.tensors(prepared.inputs), prepared.size)
         pixels = tensors[KEY_POINTS]
-        yield tensors, np.zeros(len(pixels)) if prepared.depth is None else depth_at(prepared.depth, pixels)
+        yield {
+            "pixels": pixels,
+            "scores": tensors[SCORES],
+            "descriptors": tensors[DESCRIPTORS],
+            "depths": np.zeros(len(pixels)) if prepared.depth is None else depth_at(prepared.depth, pixels),
+            "qualities": prepared.quality,
+        }
 
 
 def within(tensors: Tensors, size: tuple[int, int]) -> Tensors:
@@ -182,12 +193,6 @@ def depth_at(depth: NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArra
     with np.errstate(invalid="ignore"):  # infinity stands for nothing that the image shows
         flat = (nearest > 0) & np.isfinite(farthest) & (farthest - nearest <= MAX_RELATIVE_STEP * nearest)
         return np.where(flat, (weights * corners).sum(axis=0), 0.0)
-
-
-def _write(arrays: Mapping[str, MemoryMap], row: int, tensors: Tensors, depths: NDArray[np.float64]) -> None:
-    scores = tensors[SCORES]
-    arrays["pixels"][row], arrays["descriptors"][row] = tensors[KEY_POINTS], tensors[DESCRIPTORS]
-    arrays["scores"][row], arrays["depths"][row] = scores, depths
 
 
 def _keep(directory: Path, arrays: Mapping[str, MemoryMap], done: int) -> None:

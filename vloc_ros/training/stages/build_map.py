@@ -25,6 +25,7 @@ from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
 from vloc_ros.training.stages.point_map import hidden_views, point_map
 from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
+from vloc_ros.training.stages.recordings import recordings_of
 from vloc_ros.training.stages.region_stage import RegionStage
 from vloc_ros.training.stages.sample_stage import (
     SampleStage,
@@ -164,6 +165,8 @@ def sparse_map(
         summary |= trained.summary()
     hidden = hidden_views(uncalibrated, sources, geometry)
     calibration, mapping, held_out = calibration_settings(options), hidden.frames, opened.held_out
-    work.run(
-        CalibrationStage(calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS, hidden)
+    seen = recordings_of(sources, geometry)
+    stage = CalibrationStage(
+        calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS, hidden, seen
     )
+    work.run(stage)

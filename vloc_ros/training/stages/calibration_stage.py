@@ -12,6 +12,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.recording import Recording
 from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.inference import SessionOptions, open_sessions
 from vloc_ros.localizer import Localizer
@@ -35,7 +36,7 @@ from vloc_ros.training.calibrate import (
 from vloc_ros.training.correction import FittedCorrection, PosePairs, fitted_correction
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.hidden_samples import HiddenViews, errors_by_distance
-from vloc_ros.training.preview import draw_preview
+from vloc_ros.training.preview import draw_preview, worst_pictures
 from vloc_ros.training.stages.export_stage import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
 from vloc_ros.training.stages.stage import Stage
@@ -50,7 +51,7 @@ class CalibrationStage(Stage[Accuracy]):
     """Fits the correction field on mapping frames, calibration and gate on held-out frames and on novel views from
     beside them, measures, and writes the map, which is `uncalibrated` until then. `summary`: what the map tells of how
     it was made; `logs`: where in the work directory the curves of its training are, if there are any; `hidden`: of
-    a map of points, with `mapping` frames whose key points are known."""
+    a map of points, with `mapping` frames whose key points are known, and `recordings`, which its report shows."""
 
     settings: CalibrationSettings
     uncalibrated: LandmarkMap
@@ -61,6 +62,7 @@ class CalibrationStage(Stage[Accuracy]):
     summary: Mapping[str, Any]
     logs: str = LOGS
     hidden: HiddenViews | None = None
+    recordings: Sequence[Recording] = ()
 
     name = "calibration"
 
@@ -94,6 +96,8 @@ class CalibrationStage(Stage[Accuracy]):
         mapping = {
             "curves": read_curves(directory / self.logs),
             "held_out": [record.to_json() for record in evaluation.records],
+            "pictures": worst_pictures(evaluation.records, held_out),
+            "recordings": [recording.to_json() for recording in self.recordings],
         }
         self._write(directory, map_files(replace(gated, manifest=manifest), self.networks, preview, mapping), accuracy)
         return accuracy
