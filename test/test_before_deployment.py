@@ -79,7 +79,8 @@ def test_errors_are_those_of_views_as_far_away() -> None:
     assert expected_errors(coverage(enough, [[0.3] * 4]), accuracy, 10)[0] == pytest.approx(0.003)
     assert np.isnan(expected_errors(coverage(none, [[0.3] * 4]), accuracy, 10)[0])
     assert np.isnan(expected_errors(coverage(enough, far), accuracy, 10)[0])
-    assert np.isnan(expected_errors(coverage(enough, [[0.3] * 4]), {}, 10)[0])
+    odd = {"views_hidden_within_": 1, "views_hidden_within_x": accuracy, "views_hidden_within_0.3": "none"}
+    assert np.isnan(expected_errors(coverage(enough, [[0.3] * 4]), odd, 10)[0])
 
 
 def test_advice_names_where_to_stand_which_way_to_look_and_why() -> None:

@@ -150,6 +150,9 @@ def test_the_commands_work_with_it(made: Path, names: Path, tmp_path: Path, caps
     assert re.search(r"\n  poses_moved_m +median 0\.00\d+, most 0\.0", said)
     assert re.search(r"\nlens of place map\n  found +the camera's focal length is 0\.\d+ % (longer|shorter)", said)
     assert "<h2>Points</h2>" in map_report.read_text()
+    assert "<h2>Before deployment</h2>" in map_report.read_text()
+    assert len(re.findall("among the three worst held-out frames", map_report.read_text())) >= 3
+    assert re.search(r"The \d\d+ mapping images in their order", map_report.read_text())
     assert "poses adjusted by" in map_report.read_text()
     assert "focal length is 0." in map_report.read_text()
     assert "while it was trained" not in map_report.read_text()

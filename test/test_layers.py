@@ -26,7 +26,7 @@ INTERNAL: dict[str, set[str]] = {
     "core": {"geometry"},
     "images": set(),
     "tracking": {"geometry", "core"},
-    "features": {"geometry", "core"},
+    "features": {"geometry", "core", "images"},
     "methods": {"geometry", "core", "features"},
     "inference": {"geometry", "core"},
     "maps": {"geometry", "core"},

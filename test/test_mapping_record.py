@@ -68,6 +68,11 @@ def test_the_shipped_map_tells_its_past(stored: StoredMap) -> None:
         b'{"held_out": [3]}',
         b'{"held_out": [null]}',
         b'{"held_out": [{}]}',
+        b'{"recordings": [3]}',
+        b'{"recordings": [{"place": "", "names": ["a"]}]}',
+        b'{"pictures": {"a": 3}}',
+        b'{"pictures": {"a": "no base64"}}',
+        b'{"pictures": {"a": "bm8gaW1hZ2U="}}',
     ],
 )
 def test_what_no_map_tells_is_refused(stored: StoredMap, content: bytes) -> None:

@@ -2,7 +2,8 @@
 robot depends on it. Walls and furniture in between are not known to it."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +24,14 @@ HEADINGS = 12
 REACH_M = 1.0  # from where mapping images were taken: so far spots are judged
 SPACING_M, MOST_SPOTS = 0.25, 400
 SPARE = 2.0  # times the inliers that the gate asks for
-HIDDEN = "views_hidden_within_"  # keys of Manifest.accuracy, with the distance behind
+HIDDEN_NAME = re.compile(r"views_hidden_within_\d+(\.\d+)?")  # in Manifest.accuracy, with the distance behind
 
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
     """Of N spots, H level directions from each: `spots` (N, 3), as high as the mapping cameras near them, which are
-    `off_path_m` (N,) away, seen from above; `looking` (H, 3) unit vectors; `points` (N, H): how many of the map's points
-    would be in view; `away` (N, H): how far the nearest mapping view is, metres and radians in one, as
+    `off_path_m` (N,) away, seen from above; `looking` (H, 3) unit vectors; `points` (N, H): how many of the map's
+    points would be in view; `away` (N, H): how far the nearest mapping view is, metres and radians in one, as
     `NearestView.view_distance`."""
 
     spots: Float
@@ -81,16 +82,22 @@ def expected_errors(coverage: Coverage, accuracy: Mapping[str, Any], needed: int
     """For each spot (N,) the median error (m) of a pose from there, over the directions with enough points, as mapping
     frames were localized whose nearest mapping views were as far away; NaN where no direction has enough, or all are
     farther away than any of these."""
-    known = sorted(
-        (float(name[len(HIDDEN) :]), float(figures["median_translation_m"]))
-        for name, figures in accuracy.items()
-        if name.startswith(HIDDEN) and isinstance(figures, dict) and "median_translation_m" in figures
-    )
+    known = sorted(_hidden(accuracy))
     if not known:
         return np.full(len(coverage.spots), np.nan)
-    found = np.interp(coverage.away, *np.array(known).T, right=np.nan)
+    distances, errors = np.array(known).T
+    found = np.interp(coverage.away, distances, errors, right=np.nan)
     found[coverage.points < needed] = np.nan
     return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in found])
+
+
+def _hidden(accuracy: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+    """Distance and median error (m) of the mapping frames that were localized without nearer views; what else may stand
+    in a map's accuracy, which is for people, is passed over."""
+    for name, figures in accuracy.items():
+        match figures:
+            case {"median_translation_m": int() | float() as error} if HIDDEN_NAME.fullmatch(name):
+                yield float(name.rpartition("_")[2]), float(error)
 
 
 def _camera(landmark_map: LandmarkMap, place: int) -> Camera | None:
