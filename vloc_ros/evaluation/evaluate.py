@@ -26,6 +26,7 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.progress import Advance, no_advance
 
 LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
+CORES = os.cpu_count() or 1
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
 
 
@@ -96,9 +97,10 @@ class Evaluation:
         write_tum(truth, [StampedPose(t, r.true_map_from_camera) for t, r in stamped])
 
 
-def evaluate(localizer: Localizer, dataset: Dataset, progress: Advance = no_advance) -> Evaluation:
+def evaluate(localizer: Localizer, dataset: Dataset, progress: Advance = no_advance, workers: int = 1) -> Evaluation:
     """Localize every frame, as many at once as the localizer's sessions take. `progress(done, total)` is called after
-    each. Errors of reading or localizing a frame are raised with its name in front."""
+    each; `workers` as in `evaluate_frames`. Errors of reading or localizing a frame are raised with its name in
+    front."""
 
     def frame(index: int) -> Frame:
         with _named(dataset.names[index]):
@@ -107,23 +109,27 @@ def evaluate(localizer: Localizer, dataset: Dataset, progress: Advance = no_adva
     def frames() -> Iterator[Frame]:
         if (batch := localizer.max_batch) == 1:
             return map(frame, range(len(dataset)))
-        return prefetch(iter(range(len(dataset))), frame, os.cpu_count() or 1, 2 * batch)
+        return prefetch(iter(range(len(dataset))), frame, CORES, 2 * batch)
 
     def count(done: int) -> None:
         progress(done, len(dataset))
 
-    return evaluate_frames(localizer, frames(), count)
+    return evaluate_frames(localizer, frames(), count, workers)
 
 
 def evaluate_frames(
-    localizer: Localizer, frames: Iterable[Frame], progress: Callable[[int], object] | None = None
+    localizer: Localizer,
+    frames: Iterable[Frame],
+    progress: Callable[[int], object] | None = None,
+    workers: int = 1,
 ) -> Evaluation:
     """The same of frames from anywhere; `progress(done)`. With a session that takes one image at once, each frame is
-    taken when the one before is done."""
+    taken when the one before is done, unless there are several `workers`: threads that localize a frame each, which
+    makes it longer for a frame and shorter for all."""
     records: list[FrameRecord] = []
     localizer.warm_up()  # so that times are true
     manifest = localizer.landmark_map.manifest
-    for frame, result in _results(localizer, frames):
+    for frame, result in _results(localizer, frames, workers):
         require_place(frame, manifest)
         records.append(_record(localizer, frame, result))
         if progress:
@@ -131,11 +137,15 @@ def evaluate_frames(
     return Evaluation(tuple(records))
 
 
-def _results(localizer: Localizer, frames: Iterable[Frame]) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
+def _results(
+    localizer: Localizer, frames: Iterable[Frame], workers: int
+) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
+    def localized(frame: Frame) -> tuple[Frame, PoseEstimate | Rejection]:
+        with _named(frame.name):
+            return frame, localizer.localize(frame.image)
+
     if localizer.max_batch == 1:
-        for frame in frames:
-            with _named(frame.name):
-                yield frame, localizer.localize(frame.image)
+        yield from map(localized, frames) if workers == 1 else prefetch(iter(frames), localized, workers, 2 * workers)
         return
     begun = deque[Frame]()  # and not done yet
 

@@ -27,6 +27,7 @@ from vloc_ros.mapping.triangulation import refined_positions, sigmas
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+SETTLED_M = 1e-4  # of a point that was made again: a tenth of what its position is known by
 SAME_M = 1e-6  # between a point of the map and the point of the reconstruction that it is
 
 
@@ -59,7 +60,7 @@ class ObservedPoints:
     def _seen_again(self, observations: Observations, hidden: Mask, changed: Mask) -> Points:
         """All points, those `changed` (P,) made of `observations` alone, without those `hidden` (O,)."""
         start = self.points.positions[changed]
-        positions, information = refined_positions(observations, self.map_from_camera, start)
+        positions, information = refined_positions(observations, self.map_from_camera, start, SETTLED_M)
         uncertain = sigmas_far_away(sigmas(information), observations.counts)
         sums = self._descriptor_sums[changed]
         rows = np.flatnonzero(hidden)

@@ -31,15 +31,18 @@ def triangulate(observations: Observations, map_from_camera: Float) -> tuple[Flo
     return positions, information
 
 
-def refined_positions(observations: Observations, map_from_camera: Float, positions: Float) -> tuple[Float, Float]:
+def refined_positions(
+    observations: Observations, map_from_camera: Float, positions: Float, settled_m: float = SETTLED_M
+) -> tuple[Float, Float]:
     """Positions (P, 3) of points that fit their observations best, from those given on, by poses (F, 4, 4), and
-    information matrices (P, 3, 3) as `triangulate` has them."""
+    information matrices (P, 3, 3) as `triangulate` has them. A step that moves a point by less than `settled_m` is its
+    last."""
     found: Float = positions.copy()
     information = np.zeros((len(found), 3, 3))
     _refine(
         observations.starts, observations.frames, observations.pixels, observations.depths, observations.weights,
         np.ascontiguousarray(invert(map_from_camera)), observations.intrinsics, found,
-        information,
+        information, settled_m,
     )  # fmt: skip
     return found, information
 
@@ -77,19 +80,19 @@ def _triangulate(  # type: ignore[no-untyped-def]
         if np.isfinite(least):
             _descend(
                 first, end, frames, pixels, depths, weights, camera_from_map, intrinsics, positions[p], information[p],
-                residuals, jacobian,
+                residuals, jacobian, SETTLED_M,
             )  # fmt: skip
 
 
 @compiled(error_model="numpy")
 def _refine(  # type: ignore[no-untyped-def]
-    starts, frames, pixels, depths, weights, camera_from_map, intrinsics, positions, information
+    starts, frames, pixels, depths, weights, camera_from_map, intrinsics, positions, information, settled_m
 ):
     residuals, jacobian = np.empty(3), np.empty((3, 3))
     for p in range(len(starts) - 1):
         _descend(
             starts[p], starts[p + 1], frames, pixels, depths, weights, camera_from_map, intrinsics, positions[p],
-            information[p], residuals, jacobian,
+            information[p], residuals, jacobian, settled_m,
         )  # fmt: skip
 
 
@@ -108,8 +111,9 @@ def _cost(  # type: ignore[no-untyped-def]
 
 @compiled(error_model="numpy")
 def _descend(  # type: ignore[no-untyped-def]
-    first, end, frames, pixels, depths, weights, camera_from_map, intrinsics, position, information, residuals, jacobian
-):
+    first, end, frames, pixels, depths, weights, camera_from_map, intrinsics, position, information,
+    residuals, jacobian, settled_m,
+):  # fmt: skip
     """Gauss-Newton from `position` (3,), which it moves; `information` (3, 3) is that at its end."""
     gradient = np.empty(3)
     for _ in range(MAX_STEPS):
@@ -133,7 +137,7 @@ def _descend(  # type: ignore[no-untyped-def]
         position[0] -= dx
         position[1] -= dy
         position[2] -= dz
-        if max(abs(dx), abs(dy), abs(dz)) < SETTLED_M:
+        if max(abs(dx), abs(dy), abs(dz)) < settled_m:
             break
 
 

@@ -15,7 +15,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.corruptions import CLEAN, CORRUPTIONS, Corrupted, Severity, corrupted_frame, mirrored
-from vloc_ros.evaluation.evaluate import evaluate, evaluate_frames
+from vloc_ros.evaluation.evaluate import CORES, evaluate, evaluate_frames
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.uncertainty import is_right
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector, pose_error
@@ -94,13 +94,13 @@ def collect_samples(
     def told(before: int) -> Callable[[int], object]:
         return lambda done: advance(before + done, count)
 
-    records = evaluate_frames(localizer, frames, told(0)).records
+    records = evaluate_frames(localizer, frames, told(0), CORES).records
     samples = _samples(clean, [Severity.COMMON] * len(clean), localizer.landmark_map, novel=False)
     samples += _samples(records, severities, localizer.landmark_map, novel=False)
     before = len(severities)
     for views in novel:
         rendered = (views.frame(number) for number in range(len(views)))
-        found = evaluate_frames(localizer, rendered, told(before)).records
+        found = evaluate_frames(localizer, rendered, told(before), CORES).records
         samples += _samples(found, [Severity.COMMON] * len(found), localizer.landmark_map, novel=True)
         before += len(views)
     return samples
@@ -109,7 +109,7 @@ def collect_samples(
 def hopeless_samples(localizer: Localizer, mapping: Dataset, advance: Advance = no_advance) -> list[Sample]:
     """The same of MIRRORED mapping frames. A share of wrong poses cannot be told from fewer than a hundred."""
     rows = np.unique(np.linspace(0, len(mapping) - 1, min(MIRRORED, len(mapping))).round().astype(int)).tolist()
-    records = evaluate(localizer, Corrupted(Subset(mapping, rows), mirrored), advance).records
+    records = evaluate(localizer, Corrupted(Subset(mapping, rows), mirrored), advance, CORES).records
     return _samples(records, [Severity.HOPELESS] * len(records), localizer.landmark_map, novel=False)
 
 

@@ -18,7 +18,7 @@ from vloc_ros.core.correction import CorrectionField, CorrectionKernel
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.subset import Subset
-from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.evaluate import CORES, evaluate
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, error_vector
 from vloc_ros.geometry.transforms import pose_distances
@@ -156,7 +156,7 @@ def fitted_correction(
     if len(tried.not_wrong()) < FEWEST_HELD_OUT:
         return None
     rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
-    records = evaluate(localizer, Subset(mapping, rows), advance).records
+    records = evaluate(localizer, Subset(mapping, rows), advance, CORES).records
     return fit_correction(_pairs_of(records, np.array(rows) // BLOCK, manifest), tried)
 
 

@@ -8,13 +8,16 @@ points; hiding views costs it nothing, and says how errors grow with the distanc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
+from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.core.visibility import visible_points
+from vloc_ros.evaluation.evaluate import CORES
 from vloc_ros.evaluation.records import Estimated, outcome_of
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
@@ -67,10 +70,11 @@ class HiddenViews:
         """What the localizer, which has neither calibration nor gate nor field, says of some of the frames."""
         caches, count = reading_caches(localizer), min(MOST_FRAMES, len(self.frames))
         rows = np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int)).tolist()
+        asked = zip(rows, cycle((*DISTANCES[1:], DISTANCES[0])), strict=False)
         found = []
-        for done, row in enumerate(rows, start=1):
-            found.append(self._sample(caches, row, DISTANCES[done % len(DISTANCES)]))
-            advance(done, len(rows))
+        for sample in prefetch(asked, lambda one: self._sample(caches, *one), CORES, 2 * CORES):
+            found.append(sample)
+            advance(len(found), len(rows))
         return [sample for sample in found if sample is not None]
 
     def _sample(self, localizer: Localizer, row: int, distance: float) -> Sample | None:

@@ -11,7 +11,7 @@ from vloc_ros.core.model_spec import Role
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.errors import ConfigError, MapError
-from vloc_ros.evaluation.evaluate import evaluate
+from vloc_ros.evaluation.evaluate import CORES, evaluate
 from vloc_ros.evaluation.recording import Recording
 from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.inference import SessionOptions, open_sessions
@@ -72,7 +72,9 @@ class CalibrationStage(Stage[Accuracy]):
     def make(self, directory: Path, progress: Progress) -> Accuracy:
         models, held_out = self.uncalibrated.manifest.models, self.held_out
         method = get_method(self.uncalibrated.manifest.method)
-        sessions = open_sessions(self.networks, models, SessionOptions("onnxruntime"))
+        sessions = open_sessions(
+            self.networks, models, SessionOptions("onnxruntime", threads=1)
+        )  # a thread for each image
         as_made = Localizer(self.uncalibrated, method, sessions)
         fitted, samples = self._samples(as_made, progress)
         calibration = fit_calibration(samples)
@@ -80,7 +82,7 @@ class CalibrationStage(Stage[Accuracy]):
         calibrated = replace(self.uncalibrated.manifest, calibration=calibration, gate=gate)
         gated = replace(self.uncalibrated, correction=fitted.field if fitted else None, manifest=calibrated)
         localizer = Localizer(gated, method, sessions)
-        evaluation = evaluate(localizer, held_out)
+        evaluation = evaluate(localizer, held_out, workers=CORES)
         accuracy = accuracy_of(evaluation)
         manifest = replace(
             gated.manifest,
@@ -113,7 +115,7 @@ class CalibrationStage(Stage[Accuracy]):
 
     def _samples(self, as_made: Localizer, progress: Progress) -> tuple[FittedCorrection | None, list[Sample]]:
         """The correction field, and poses as the map will correct them."""
-        clean = evaluate(as_made, self.held_out).records
+        clean = evaluate(as_made, self.held_out, workers=CORES).records
         if self.hidden is None:
             with progress.bar("correction") as advance:
                 fitted = fitted_correction(as_made, self.mapping, clean, PosePairs.of([]), advance)
