@@ -162,7 +162,7 @@ class Frames:
         return len(self.pairs)
 
 
-def evaluated(localizer: Any, frames: Any, progress: Any) -> Evaluation:
+def evaluated(localizer: Any, frames: Any, progress: Any, workers: int = 1) -> Evaluation:
     """Instead of localizing images. Every seventh frame has no pose at all."""
     rows = frames.indices if isinstance(frames, Subset) else range(len(frames))
     parent: Any = frames.parent if isinstance(frames, Subset) else frames

@@ -157,23 +157,23 @@ def reduced_lens(starts, frames, mixed, solved, border):  # type: ignore[no-unty
 
 @compiled(error_model="numpy")
 def reduced_product(starts, frames, mixed, inverses, x, result):  # type: ignore[no-untyped-def]
-    """Take W V^-1 W^T x from `result` (F, 6)."""
-    gathered, scaled = np.empty(3), np.empty(3)
+    """Take W V^-1 W^T x from `result` (F, 6). Most of bundle adjustment's time is spent here: sums are in scalars."""
     for p in range(len(starts) - 1):
-        gathered[:] = 0.0
+        g0, g1, g2 = 0.0, 0.0, 0.0
         for o in range(starts[p], starts[p + 1]):
-            for k in range(3):
-                for i in range(6):
-                    gathered[k] += mixed[o, i, k] * x[frames[o], i]
-        for k in range(3):
-            scaled[k] = (
-                inverses[p, k, 0] * gathered[0] + inverses[p, k, 1] * gathered[1] + inverses[p, k, 2] * gathered[2]
-            )
-        for o in range(starts[p], starts[p + 1]):
+            f = frames[o]
             for i in range(6):
-                result[frames[o], i] -= (
-                    mixed[o, i, 0] * scaled[0] + mixed[o, i, 1] * scaled[1] + mixed[o, i, 2] * scaled[2]
-                )
+                value = x[f, i]
+                g0 += mixed[o, i, 0] * value
+                g1 += mixed[o, i, 1] * value
+                g2 += mixed[o, i, 2] * value
+        s0 = inverses[p, 0, 0] * g0 + inverses[p, 0, 1] * g1 + inverses[p, 0, 2] * g2
+        s1 = inverses[p, 1, 0] * g0 + inverses[p, 1, 1] * g1 + inverses[p, 1, 2] * g2
+        s2 = inverses[p, 2, 0] * g0 + inverses[p, 2, 1] * g1 + inverses[p, 2, 2] * g2
+        for o in range(starts[p], starts[p + 1]):
+            f = frames[o]
+            for i in range(6):
+                result[f, i] -= mixed[o, i, 0] * s0 + mixed[o, i, 1] * s1 + mixed[o, i, 2] * s2
 
 
 @compiled(error_model="numpy")

@@ -52,11 +52,11 @@ def _samples(features: FrameFeatures, frame: int) -> Float:
 def _share_seen(features: FrameFeatures, camera_from_map: Float, points: Float) -> Float:
     """The share (F,) of points (n, 3) that are inside each frame's image."""
     camera = features.camera
-    local = np.einsum("fij,nj->fni", camera_from_map[:, :3, :3], points) + camera_from_map[:, None, :3, 3]
-    depth = np.where(local[..., 2] > 0.05, local[..., 2], np.inf)
-    u = local[..., 0] / depth * camera.fx + camera.cx
-    v = local[..., 1] / depth * camera.fy + camera.cy
-    inside = (local[..., 2] > 0.05) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+    turned = (camera_from_map[:, :3, :3].reshape(-1, 3) @ points.T).reshape(-1, 3, len(points))
+    x, y, z = np.moveaxis(turned + camera_from_map[:, :3, 3:], 1, 0)
+    depth = np.where(z > 0.05, z, np.inf)
+    u, v = x / depth * camera.fx + camera.cx, y / depth * camera.fy + camera.cy
+    inside = (z > 0.05) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
     return np.asarray(inside.mean(axis=1))
 
 

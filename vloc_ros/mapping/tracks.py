@@ -32,7 +32,9 @@ def unite(matches: KeyPointMatches, frames: NDArray[np.int32], min_length: int =
     """
     order = np.argsort(-matches.cosines, kind="stable")
     parents = _unite(matches.rows[order], frames, int(frames.max(initial=-1)) + 1)
-    used = np.unique(matches.rows)
+    is_used = np.zeros(len(frames), dtype=np.bool_)
+    is_used[matches.rows] = True
+    used = np.flatnonzero(is_used)
     roots = parents[used]
     by_root = np.argsort(roots, kind="stable")  # rows ascend within each, and so do frames
     _, counts = np.unique(roots[by_root], return_counts=True)
