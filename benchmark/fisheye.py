@@ -21,7 +21,7 @@ from results import MEDIAN, RECALLS, Results, add_json
 from vloc_ros.cli import main as vloc
 from vloc_ros.core.query import Query, View
 from vloc_ros.core.types import CameraImage
-from vloc_ros.datasets.bag_recording import camera_line
+from vloc_ros.datasets.folder import camera_line
 from vloc_ros.datasets.synthetic_room import RoomFrames, open_synthetic_room, synthetic_room
 from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.camera import Camera

@@ -13,7 +13,7 @@ from vloc_ros.cli import main
 from vloc_ros.core.places import in_map_frame, map_from_place
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.bag_recording import camera_line
+from vloc_ros.datasets.folder import camera_line
 from vloc_ros.errors import DatasetError, MapError
 from vloc_ros.evaluation.map_alignment import FEWEST_PAIRS, align_map
 from vloc_ros.geometry.pose_error import pose_error

@@ -18,10 +18,11 @@ ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from vloc_ros.training.map_options import BAG, MapOptions
+    from vloc_ros.cli.map_photos import add_photos
+    from vloc_ros.training.map_options import UNPOSED, MapOptions
     from vloc_ros.training.method_options import STAGES
 
-    add_dataset(parser, more=(BAG,))
+    add_dataset(parser, more=UNPOSED)
     add_split(parser, default="train")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="map directory to write")
     _add(parser, "--frame-id", MapOptions.frame_id, "name of the poses' frame")
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
     add_recording(parser)
+    add_photos(parser)
     _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
 
@@ -113,6 +115,7 @@ def _add(group: "argparse._ActionsContainer", name: str, default: object, help: 
 
 
 def run(options: argparse.Namespace) -> int:
+    from vloc_ros.cli.map_photos import photo_options
     from vloc_ros.training.map_options import MapOptions, TrainingOptions
     from vloc_ros.training.method_options import flags_of, make_options, options_class
 
@@ -143,6 +146,7 @@ def run(options: argparse.Namespace) -> int:
         until=options.until,
         precisions=tuple(dict.fromkeys(options.precision)),
         recording=recording_options(options),
+        photos=photo_options(options),
         training=TrainingOptions(
             minutes=_minutes(options, method.minutes),
             epochs=options.epochs,

@@ -16,6 +16,7 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
 from vloc_ros.bags.stereo_topics import choose_stereo
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
+from vloc_ros.datasets.folder import write_tables
 from vloc_ros.datasets.keyframes import stretches
 from vloc_ros.datasets.recorded_depth import DepthCameraDepth, RecordedDepth, StereoDepth
 from vloc_ros.datasets.time_offset import TimeOffset
@@ -23,8 +24,7 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.geometry.fisheye import FisheyeCamera
-from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, pose_vector
+from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.images.quality import sharpness
 from vloc_ros.progress import Progress, Silent
 
@@ -269,20 +269,7 @@ class _Writer:
                 f"are needed: of {len(self._frames)} images {self._frames.skipped} have no pose{without_depth}, and "
                 "where the camera has been before, it shows nothing new"
             )
-        write_text(self._folder / "camera.txt", camera_line(self._camera) + "\n")
-        rows = [f"{name} {_numbers(pose_vector(pose))}" for name, pose in self._poses.items()]
-        write_text(self._folder / "poses.txt", "\n".join([f"# name {POSE_COLUMNS}", *rows]) + "\n")
-
-
-def camera_line(camera: Camera) -> str:
-    """As `folder.read_camera` reads it."""
-    words = ["fisheye"] * isinstance(camera, FisheyeCamera) + ["cropped"] * camera.cropped
-    numbers = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion)
-    return " ".join([f"{camera.width} {camera.height}", _numbers(numbers), *words])
-
-
-def _numbers(values: Any) -> str:
-    return " ".join(f"{value:.12g}" for value in values)
+        write_tables(self._folder, self._camera, self._poses)
 
 
 def _write_png(path: Path, values: NDArray[Any]) -> None:

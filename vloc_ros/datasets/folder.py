@@ -1,6 +1,6 @@
 """Reader of the user's own data: camera.txt, poses.txt, images/ and, if there is any, depth/ (docs/datasets.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from vloc_ros.datasets.dataset_files import check_root, check_size, find_split, parse_pose, read_depth
 from vloc_ros.datasets.posed_files import PosedFiles, find_file, find_images
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.files import write_text
 from vloc_ros.geometry.camera import FISHEYE, Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
-from vloc_ros.geometry.transforms import POSE_COLUMNS
+from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
 from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_words
 
 CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [fisheye] [cropped]"
@@ -61,6 +62,24 @@ def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
     """Poses `map_from_camera` by name, in the order of the file. Raises DatasetError."""
     rows = read_table(path, f"name {POSE_COLUMNS}")
     return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
+
+
+def write_tables(root: Path, camera: Camera, poses: Mapping[str, NDArray[np.float64]]) -> None:
+    """Write the folder's camera.txt and poses.txt. Raises ConfigError when they cannot be written."""
+    write_text(root / "camera.txt", camera_line(camera) + "\n")
+    rows = [f"{name} {_numbers(pose_vector(pose))}" for name, pose in poses.items()]
+    write_text(root / "poses.txt", "\n".join([f"# name {POSE_COLUMNS}", *rows]) + "\n")
+
+
+def camera_line(camera: Camera) -> str:
+    """As `read_camera` reads it."""
+    words = [FISHEYE] * isinstance(camera, FisheyeCamera) + [CROPPED] * camera.cropped
+    numbers = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion)
+    return " ".join([f"{camera.width} {camera.height}", _numbers(numbers), *words])
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return " ".join(f"{value:.12g}" for value in values)
 
 
 def _depth(base: Path) -> Path:

@@ -23,6 +23,11 @@ def decode_rgb(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def decode_upright(data: bytes) -> NDArray[np.uint8]:
+    """As `decode_rgb`, but turned as an EXIF orientation says: as every viewer shows it. Raises ImageError."""
+    return np.asarray(cv2.cvtColor(_decoded(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
 def decode_depth(data: bytes) -> NDArray[np.float32]:
     """Depth (H, W) in metres, 0 = unknown, of a 16-bit PNG in millimetres (0, 65535 = unknown). Raises ImageError."""
     raw = decode_values(data)

@@ -28,16 +28,22 @@ COUNT = struct.Struct("<Q")
 MEMORY_BYTES, MEMORY_PER_BYTE = 1 << 30, 40  # more than pycolmap itself, and for each byte of the model
 SECONDS, BYTES_PER_SECOND = 60.0, 500_000  # as long as it may take, on a busy computer too
 EXIT_UNREADABLE, EXIT_NO_PYCOLMAP = 3, 4
+LENS_PARAMS = 12  # at most
 
 
 @dataclass(frozen=True, eq=False)
 class ColmapModel:
     """Images: names, and the width and height (I, 2) of their cameras. Points: positions (P, 3), the lengths (P,) of
     their tracks and mean reprojection errors (P,) in pixels. Observations: the image's and the point's row (O,) each,
-    and where (O, 2), in COLMAP's pixels."""
+    and where (O, 2), in COLMAP's pixels. The images' poses `camera_from_world` (I, 4, 4), the rows (I,) of their
+    cameras, and of these the models' names (C,) and the parameters (C, 12), zeros behind those that the model has."""
 
     names: NDArray[np.str_]
     sizes: NDArray[np.int64]
+    camera_from_world: Float
+    cameras: NDArray[np.int64]
+    lens_models: NDArray[np.str_]
+    lens_params: Float
     positions: Float
     track_lengths: NDArray[np.int64]
     errors: Float
@@ -150,6 +156,8 @@ def _address_space() -> int:
 def _arrays(model: Any) -> dict[str, NDArray[Any]]:
     """The fields of ColmapModel from a pycolmap.Reconstruction."""
     images = [image for _, image in sorted(model.images.items())]
+    lenses = [camera for _, camera in sorted(model.cameras.items())]
+    lens_row = {number: row for row, number in enumerate(sorted(model.cameras))}
     cameras = [model.cameras[image.camera_id] for image in images]
     points = [point for _, point in sorted(model.points3D.items())]
     row_of = {number: row for row, number in enumerate(sorted(model.points3D))}
@@ -162,6 +170,10 @@ def _arrays(model: Any) -> dict[str, NDArray[Any]]:
     return {
         "names": np.array([image.name for image in images], dtype=np.str_),
         "sizes": np.array([(camera.width, camera.height) for camera in cameras], dtype=np.int64).reshape(-1, 2),
+        "camera_from_world": np.array([_pose(image) for image in images]).reshape(-1, 4, 4),
+        "cameras": np.array([lens_row[image.camera_id] for image in images], dtype=np.int64),
+        "lens_models": np.array([camera.model.name for camera in lenses], dtype=np.str_),
+        "lens_params": np.array([_padded(camera.params) for camera in lenses]).reshape(-1, LENS_PARAMS),
         "positions": np.array([point.xyz for point in points]).reshape(-1, 3),
         "track_lengths": np.array([point.track.length() for point in points], dtype=np.int64),
         "errors": np.array([point.error for point in points], dtype=np.float64),
@@ -169,3 +181,14 @@ def _arrays(model: Any) -> dict[str, NDArray[Any]]:
         "observed": table[:, 1].astype(np.int64),
         "pixels": table[:, 2:],
     }
+
+
+def _pose(image: Any) -> Float:
+    """(4, 4), NaN of an image without."""
+    if not image.has_pose:
+        return np.full((4, 4), np.nan)
+    return np.vstack([image.cam_from_world().matrix(), (0.0, 0.0, 0.0, 1.0)])
+
+
+def _padded(params: Any) -> Float:
+    return np.concatenate([params, np.zeros(LENS_PARAMS)])[:LENS_PARAMS]

@@ -12,8 +12,10 @@ from vloc_ros.training.method_options import DENSE_MINUTES, MethodOptions, Stage
 
 if TYPE_CHECKING:  # whose module loads OpenCV
     from vloc_ros.datasets.bag_recording import RecordingOptions
+    from vloc_ros.mapping.sfm.options import ReconstructionOptions
 
-BAG = "bag"  # a data set that only maps are made from
+BAG, IMAGES, COLMAP = "bag", "images", "colmap"
+UNPOSED = BAG, IMAGES, COLMAP  # data sets that only maps are made from
 SIZE_MULTIPLE = 16  # the networks' coarsest stride
 MIN_WIDTH = 64
 BASE_BATCH = 6  # images a step on a CPU
@@ -70,9 +72,9 @@ class MapOptions:
     beside the path for each frame; None: NOVEL_VIEWS where they can be had. `grey`: the share of the training images
     that lose their colours, 1 for a map for grey cameras alone. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `recording`:
-    what to take from the bag `root`, of the data set BAG; None: the only things that can be meant. `workdir` keeps what
-    a continued run needs; `fresh` empties it before. `until`: the stage to stop behind. Raises ConfigError for values
-    that make no sense.
+    what to take from the bag `root`, of the data set BAG; None: the only things that can be meant. `photos`: how
+    images of the data sets IMAGES and COLMAP get poses. `workdir` keeps what a continued run needs; `fresh` empties it
+    before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
     """
 
     dataset: str
@@ -93,6 +95,7 @@ class MapOptions:
     precisions: tuple[Precision, ...] = ()
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DENSE_MINUTES))
     recording: "RecordingOptions | None" = None
+    photos: "ReconstructionOptions | None" = None
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

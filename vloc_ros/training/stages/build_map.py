@@ -12,11 +12,13 @@ from vloc_ros.datasets.bag_recording import RecordingOptions, check_recording, d
 from vloc_ros.datasets.grayscale import PartlyGrayscale
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
+from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.maps import require_replaceable
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
-from vloc_ros.training.map_options import BAG, MapOptions
+from vloc_ros.training.map_options import BAG, COLMAP, IMAGES, MapOptions
 from vloc_ros.training.method_options import load_recipe
+from vloc_ros.training.photo_sources import posed_by_model, reconstructed
 from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
 from vloc_ros.training.stages.buffer_stage import BufferStage
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
@@ -66,6 +68,10 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     if options.dataset == BAG:
         require_replaceable(options.out)
         options = recorded(options, recipe.geometry(options.mesh, 1), workers, progress or Silent())
+    elif options.dataset in (IMAGES, COLMAP):
+        require_replaceable(options.out)
+        options = without_poses(options, workers, progress or Silent())
+        recipe = load_recipe(options.method)
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
     kind.check(opened.places)
@@ -114,6 +120,14 @@ def recorded(options: MapOptions, kind: GeometryKind, workers: Workers, progress
             progress.say(f"{RECORDING}: {describe_recording(record)}")
         workers.barrier()
     return replace(options, dataset="folder", root=folder, split="all", poses=None, fresh=False)
+
+
+def without_poses(options: MapOptions, workers: Workers, progress: Progress) -> MapOptions:
+    """The options with posed images in place of those that have no poses, or of a COLMAP model."""
+    workers.leave()  # there is nothing that several could share
+    with work_directory(options.workdir, options.fresh, Workers(), progress, None):
+        make = reconstructed if options.dataset == IMAGES else posed_by_model
+        return make(options, options.photos or ReconstructionOptions(), progress)
 
 
 def dense_map(

@@ -1,0 +1,250 @@
+"""Structure from motion of rendered photos whose poses are known, and of COLMAP models of them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pycolmap
+import pytest
+from support.photo_scenes import CAMERA, picture, poses, write_photos
+
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.dataset_files import read_image
+from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.fisheye import FisheyeCamera
+from vloc_ros.geometry.transforms import pose_vector
+from vloc_ros.mapping.sfm.lenses import camera_from_colmap, colmap_camera
+from vloc_ros.mapping.sfm.matches import mutual_matches
+from vloc_ros.mapping.sfm.options import ReconstructionOptions
+from vloc_ros.mapping.sfm.posed_model import MODEL
+from vloc_ros.mapping.sfm.registration import describe_unregistered, parts_of, require_one_part, unregistered
+from vloc_ros.mapping.sfm.scale import ScaleOptions
+from vloc_ros.progress import Silent
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.photo_sources import POSED, posed_by_model, reconstructed
+from vloc_ros.training.pram.options import PRAMOptions
+
+TRUE = np.stack(poses())
+
+
+class Lines(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def options(root: Path, workdir: Path) -> MapOptions:
+    return MapOptions("images", root, "all", workdir / "map", workdir, PRAMOptions(features="sift"))
+
+
+def write_some_poses(path: Path) -> Path:
+    rows = [f"{row} {' '.join(map(str, pose_vector(TRUE[row])))}" for row in (0, 3, 6, 9, 11)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lines, MapOptions, ReconstructionOptions]:
+    """Photos, reconstructed in metres."""
+    path = tmp_path_factory.mktemp("sfm")
+    root = write_photos(path / "photos")
+    cv2.imwrite(str(root / "99.png"), np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8))
+    lines = Lines()
+    wanted = ReconstructionOptions(scale=ScaleOptions(poses=write_some_poses(path / "some.tum")))
+    return root, lines, reconstructed(options(root, path / "work"), wanted, lines), wanted
+
+
+def off(found: Dataset) -> tuple[float, float]:
+    """The median error of poses: metres and degrees."""
+    own = np.stack([found.map_from_camera(index) for index in range(len(found))])
+    true = TRUE[[int(name) for name in found.names]]
+    moved = np.linalg.norm(own[:, :3, 3] - true[:, :3, 3], axis=1)
+    cosines = (np.einsum("nij,nij->n", own[:, :3, :3], true[:, :3, :3]) - 1) / 2
+    return float(np.median(moved)), float(np.degrees(np.median(np.arccos(np.clip(cosines, -1, 1)))))
+
+
+def test_poses_and_lens_are_found(made: tuple[Path, Lines, MapOptions, ReconstructionOptions]) -> None:
+    _, lines, found, _ = made
+    dataset = open_dataset(found.dataset, found.root, found.split)
+    assert len(dataset) == 12
+    metres, degrees = off(dataset)
+    assert metres < 0.02
+    assert degrees < 1.0
+    assert dataset.camera(0).fx == pytest.approx(CAMERA.fx, rel=0.03)
+    assert any("5 images" in line for line in lines.lines)
+    assert "12 of 13 images have a pose" in lines.lines
+    assert any("1 have not: fewer than 50 key points: 99.png" in line for line in lines.lines)
+    assert isinstance(found.method, PRAMOptions)
+    assert found.method.colmap == found.workdir / POSED / MODEL
+
+
+def test_what_is_done_is_not_done_again(
+    made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _, first, wanted = made
+    workdir = tmp_path / "work"
+    shutil.copytree(first.workdir, workdir, symlinks=True)
+    for name in ("match_images", "write_database", "run_mapper"):
+        monkeypatch.setattr(f"vloc_ros.training.photo_sources.{name}", _never)
+    again = options(root, workdir)
+    for scale in (wanted.scale, ScaleOptions(none=True)):  # another scale needs no other reconstruction
+        found = reconstructed(again, replace(wanted, scale=scale), Silent())
+        assert len(open_dataset(found.dataset, found.root, found.split)) == 12
+    with pytest.raises(AssertionError, match="again"):
+        reconstructed(again, replace(wanted, partners=4), Silent())
+
+
+def _never(*arguments: object, **named: object) -> None:
+    raise AssertionError("again")
+
+
+def test_two_places_are_two_places(tmp_path: Path) -> None:
+    root = write_photos(tmp_path / "photos", 6, prefix="a")
+    for index, pose in enumerate(poses(8)):
+        cv2.imwrite(str(root / f"b{index}.png"), picture(pose, seed=5))
+    wanted = ReconstructionOptions(scale=ScaleOptions(none=True))
+    with pytest.raises(DatasetError, match=r"2 places that no two images connect: 8 images with 'b0\.png' to 'b7\.png"):
+        reconstructed(options(root, tmp_path / "work"), wanted, Silent())
+    lines = Lines()
+    found = reconstructed(options(root, tmp_path / "work"), replace(wanted, largest=True), lines)
+    assert set(open_dataset("folder", found.root, "all").names) == {f"b{index}" for index in range(8)}
+    assert any(line.startswith("warning:") and "only the first becomes the map" in line for line in lines.lines)
+    assert any("they hang together with each other only: a0.png" in line for line in lines.lines)
+
+
+def test_images_that_show_nothing_in_common_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    root.mkdir()
+    for index in range(10):
+        cv2.imwrite(str(root / f"{index}.png"), picture(TRUE[0], seed=index))
+    wanted = ReconstructionOptions(scale=ScaleOptions(none=True))
+    with pytest.raises(DatasetError, match="photos: no two of the 10 images show the same"):
+        reconstructed(options(root, tmp_path / "work"), wanted, Silent())
+
+
+def test_options_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    wanted = ReconstructionOptions()
+    with pytest.raises(ConfigError, match="--scale is missing"):
+        reconstructed(options(tmp_path, tmp_path / "work"), wanted, Silent())
+    other = replace(options(tmp_path, tmp_path / "work"), method=PRAMOptions(colmap=tmp_path))
+    with pytest.raises(ConfigError, match="without --colmap"):
+        reconstructed(other, wanted, Silent())
+    with pytest.raises(ConfigError, match="--images where its images are"):
+        posed_by_model(options(tmp_path, tmp_path / "work"), wanted, Silent())
+    with pytest.raises(ConfigError, match="--partners 1: an image needs at least 2"):
+        ReconstructionOptions(partners=1)
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["bin", "txt"])
+def test_a_colmap_model_is_posed_by_itself(
+    made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path, text: bool
+) -> None:
+    root, _, found, _ = made
+    assert found.root is not None
+    model = tmp_path / "model"
+    model.mkdir()
+    finished = pycolmap.Reconstruction(str(found.root / MODEL))
+    (finished.write_text if text else finished.write_binary)(model)
+    lines = Lines()
+    again = posed_by_model(options(model, tmp_path / "work"), ReconstructionOptions(images=root), lines)
+    dataset = open_dataset("folder", again.root, "all")
+    assert off(dataset)[0] < 0.02
+    assert dataset.frame(3).image.rgb.shape == (CAMERA.height, CAMERA.width, 3)
+    assert lines.lines == ["scale: as it is in the model, taken to be metres"]
+
+
+def test_a_model_of_other_images_is_refused(
+    made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path
+) -> None:
+    root, _, found, _ = made
+    assert found.root is not None
+    asked = options(found.root / MODEL, tmp_path / "work")
+    with pytest.raises(DatasetError, match=r"nowhere/\d+\.png: no such image"):
+        posed_by_model(asked, ReconstructionOptions(images=tmp_path / "nowhere"), Silent())
+    smaller = tmp_path / "smaller"
+    smaller.mkdir()
+    for file in root.iterdir():
+        cv2.imwrite(str(smaller / file.name), cv2.resize(read_image(file), (120, 90)))
+    with pytest.raises(DatasetError, match=r"the model is of images of 240x180 pixels, '\d+' in .*smaller is 120x90"):
+        posed_by_model(asked, ReconstructionOptions(images=smaller), Silent())
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in (found.root / MODEL).iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(DatasetError, match="damaged or cut short"):
+        posed_by_model(replace(asked, root=damaged), ReconstructionOptions(images=root), Silent())
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        CAMERA,
+        Camera(640, 480, 500.0, 501.0, 322.0, 243.0, (0.1, -0.05, 0.001, 0.002)),
+        Camera(640, 480, 500.0, 501.0, 322.0, 243.0, (0.1, -0.05, 0.001, 0.002, 0.01)),
+        Camera(640, 480, 500.0, 501.0, 322.0, 243.0, (0.1, -0.05, 0.001, 0.002, 0.01, 0.02, 0.003, 0.001)),
+        FisheyeCamera(640, 480, 300.0, 301.0, 322.0, 243.0, (0.02, -0.01, 0.003, 0.001)),
+    ],
+)
+def test_lenses_project_as_colmaps_do(camera: Camera) -> None:
+    points = np.random.default_rng(0).uniform((-0.4, -0.3, 1), (0.4, 0.3, 1), (30, 3))
+    model, params = colmap_camera(camera)
+    theirs = pycolmap.Camera(model=model, width=camera.width, height=camera.height, params=params)
+    own = camera.project_through_lens(points) if camera.is_distorted else camera.project(points)[0]
+    np.testing.assert_allclose(np.asarray(theirs.img_from_cam(points)) - 0.5, own, atol=1e-6)
+    back = camera_from_colmap(model, camera.width, camera.height, [*params, *(0.0,) * (12 - len(params))])
+    there = back.project_through_lens(points) if back.is_distorted else back.project(points)[0]
+    np.testing.assert_allclose(there, own, atol=1e-9)
+
+
+@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "RADIAL", "SIMPLE_PINHOLE", "SIMPLE_RADIAL_FISHEYE"])
+def test_models_of_one_focal_length_are_read(model: str) -> None:
+    params = [300.0, 160.5, 120.5, *(0.05, -0.02)[: {"SIMPLE_PINHOLE": 0, "RADIAL": 2}.get(model, 1)]]
+    theirs = pycolmap.Camera(model=model, width=320, height=240, params=params)
+    points = np.random.default_rng(0).uniform((-0.4, -0.3, 1), (0.4, 0.3, 1), (30, 3))
+    own = camera_from_colmap(model, 320, 240, params).project_through_lens(points)
+    np.testing.assert_allclose(np.asarray(theirs.img_from_cam(points)) - 0.5, own, atol=1e-6)
+
+
+def test_lenses_that_are_unknown_are_said() -> None:
+    with pytest.raises(DatasetError, match="camera model FOV is not supported: undistort"):
+        camera_from_colmap("FOV", 640, 480, [500, 500, 320, 240, 0.1])
+    with pytest.raises(ConfigError, match="no lens with 12 coefficients"):
+        colmap_camera(Camera(640, 480, 500.0, 501.0, 322.0, 243.0, (0.1,) * 12))
+
+
+def test_why_images_have_no_pose() -> None:
+    names = [str(index) for index in range(12)]
+    pairs = np.array([(a, a + 1) for a in range(6)] + [(8, 9)], dtype=np.int32)
+    parts = parts_of(12, pairs)
+    assert parts[:7].tolist() == [0] * 7
+    assert parts[8] == parts[9] != 0
+    registered = np.arange(12) < 6
+    key_points = np.full(12, 500)
+    key_points[11] = 3
+    reasons = unregistered(names, key_points, pairs, registered)
+    assert {names[0]: reason for reason, names in reasons.items()} == {
+        "6": "too few of their points are known from other images",
+        "7": "no other image shows the same",
+        "8": "they hang together with each other only",
+        "11": "fewer than 50 key points",
+    }
+    assert describe_unregistered(reasons, 12)[0] == "6 of 12 images have a pose"
+    assert require_one_part("photos", names, parts, largest=False) is None  # two images are no place
+
+
+def test_matches_are_mutual() -> None:
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(50, 16)).astype(np.float32)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    order = rng.permutation(50)
+    rows = mutual_matches(own, own[order], 0.99)
+    assert len(rows) == 50
+    np.testing.assert_array_equal(order[rows[:, 1]], rows[:, 0])
+    assert len(mutual_matches(own, own[:0], 0.9)) == 0

@@ -1,0 +1,79 @@
+"""Matches of image pairs without poses: mutual nearest neighbours that agree on how the camera moved."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.files import atomic_file
+from vloc_ros.mapping.frame_features import FeatureSource
+from vloc_ros.progress import Advance, no_advance
+
+MIN_COSINE = 0.82
+LEAST_MATCHES = 20  # of a pair, before it is verified
+KEY_POINTS = 1024  # of an image, the best ones
+
+
+@dataclass(frozen=True, eq=False)
+class PairMatches:
+    """Matches of n `pairs` (n, 2) of images: `rows` (M, 2) of their key points, those of pair i from starts[i] to
+    starts[i + 1] (n + 1,)."""
+
+    pairs: NDArray[np.int32]
+    rows: NDArray[np.uint32]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[tuple[int, int, NDArray[np.uint32]]]:
+        """Both images, and the rows (m, 2) of their key points."""
+        for (a, b), start, end in zip(self.pairs.tolist(), self.starts[:-1], self.starts[1:], strict=True):
+            yield a, b, self.rows[start:end]
+
+    def save(self, path: Path) -> None:
+        with atomic_file(path) as file:
+            np.savez(file, pairs=self.pairs, rows=self.rows, starts=self.starts)
+
+    @classmethod
+    def load(cls, path: Path) -> "PairMatches":
+        with np.load(path) as arrays:
+            return cls(arrays["pairs"], arrays["rows"], arrays["starts"])
+
+    @classmethod
+    def of(cls, pairs: list[tuple[int, int]], rows: list[NDArray[np.uint32]]) -> "PairMatches":
+        starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+        stacked = np.concatenate([np.zeros((0, 2), np.uint32), *rows])
+        return cls(np.array(pairs, dtype=np.int32).reshape(-1, 2), stacked, starts)
+
+
+def match_images(
+    features: FeatureSource, pairs: NDArray[np.int32], min_cosine: float = MIN_COSINE, advance: Advance = no_advance
+) -> PairMatches:
+    """Those of each pair that has LEAST_MATCHES."""
+    descriptors = [
+        np.ascontiguousarray(features.key_points(index).descriptors[:KEY_POINTS]) for index in range(len(features))
+    ]
+    kept, rows = [], []
+    for done, (a, b) in enumerate(pairs.tolist(), start=1):
+        found = mutual_matches(descriptors[a], descriptors[b], min_cosine)
+        if len(found) >= LEAST_MATCHES:
+            kept.append((a, b))
+            rows.append(found)
+        advance(done, len(pairs))
+    return PairMatches.of(kept, rows)
+
+
+def mutual_matches(
+    descriptors: NDArray[np.float32], others: NDArray[np.float32], min_cosine: float
+) -> NDArray[np.uint32]:
+    """Rows (m, 2) of descriptors (N, D) and (M, D) of length 1 that are each other's most similar ones."""
+    if not len(descriptors) or not len(others):
+        return np.zeros((0, 2), np.uint32)
+    similar = descriptors @ others.T
+    there, back = similar.argmax(axis=1), similar.argmax(axis=0)
+    rows = np.arange(len(descriptors))
+    mutual = (back[there] == rows) & (similar[rows, there] >= min_cosine)
+    return np.column_stack([rows[mutual], there[mutual]]).astype(np.uint32)
