@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.feature_spec import SIFT, XFEAT
@@ -28,6 +27,7 @@ from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.inference import SessionOptions
+from vloc_ros.mapping.vlad import LEARNED_FROM, Vlad
 from vloc_ros.methods.network_input import network_input
 from vloc_ros.methods.pram.matching import mutual_nearest
 from vloc_ros.training.features.extraction import extract_features
@@ -35,33 +35,10 @@ from vloc_ros.training.features.opening import open_extractor
 from vloc_ros.training.stages.settings import input_size
 
 KEY_POINTS, RETRIEVED, WIDTH = 2048, 10, 640
-WORDS, LEARNED_FROM = 64, 100_000  # of VLAD, and descriptors that they are learned from
 MIN_SIMILARITY: Mapping[str, float] = {XFEAT: 0.82, SIFT: 0.8}
 FIRST = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=100_000, min_iterations=100)
 SECOND = replace(FIRST, max_inlier_angle_rad=0.0076)
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Vlad:
-    """Residuals of local descriptors from their visual words (W, D), summed by word, each word and all of length 1."""
-
-    words: Float32
-
-    @staticmethod
-    def learned(descriptors: Float32) -> "Vlad":
-        """From many descriptors (N, D)."""
-        some = np.random.default_rng(0).permutation(len(descriptors))[:LEARNED_FROM]
-        found = MiniBatchKMeans(WORDS, random_state=0, n_init=3, batch_size=4096).fit(descriptors[some])
-        return Vlad(np.asarray(found.cluster_centers_, np.float32))
-
-    def __call__(self, descriptors: Float32) -> Float32:
-        """Of one image's descriptors (N, D): (W * D,)."""
-        nearest = (descriptors @ self.words.T - (self.words**2).sum(axis=1) / 2).argmax(axis=1)
-        sums = np.zeros_like(self.words)
-        np.add.at(sums, nearest, descriptors - self.words[nearest])
-        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-        return np.asarray(sums.ravel() / max(1e-9, float(np.linalg.norm(sums))), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

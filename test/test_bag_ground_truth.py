@@ -24,9 +24,10 @@ from vloc_ros.bags.reader import ODOMETRY, STATIC_TF_TOPIC, TF, TRANSFORM, open_
 from vloc_ros.bags.tf import read_transforms
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.alignment import Correction, align, align_poses, umeyama
+from vloc_ros.evaluation.alignment import Correction, align
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.geometry.interpolation import Faults, Trajectory, trajectory_of
+from vloc_ros.geometry.rigid_alignment import align_poses, umeyama
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import StampedPose, write_tum
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, rotation_angle, to_quaternion

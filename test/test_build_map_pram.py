@@ -299,7 +299,9 @@ def test_options_of_dense_methods_are_refused(
 
 
 def test_a_map_without_recognition_has_no_training_to_stop_behind(names: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"until training: a map of pram is made in sources, features, geometry, "):
+    with pytest.raises(
+        ConfigError, match=r"until training: a map of pram is made in sources, features, poses, geometry, "
+    ):
         pram_in(tmp_path, names, until="training")
 
 

@@ -191,8 +191,8 @@ def _require_no_other_map(options: argparse.Namespace, workdir: Path) -> None:
 
 COMMAND = Command(
     "Make a map from posed images, in stages: sources, geometry, regions, samples, training, export, calibration; with "
-    "the method pram sources, features, geometry, regions, export, calibration. Interrupted, the same command goes on "
-    "where it was; a stage whose inputs have not changed is not repeated.",
+    "the method pram sources, features, poses, geometry, regions, export, calibration. Interrupted, the same command "
+    "goes on where it was; a stage whose inputs have not changed is not repeated.",
     add_arguments,
     run,
 )

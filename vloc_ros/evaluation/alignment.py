@@ -13,10 +13,10 @@ from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.geometry.interpolation import Known, Stamps
 from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.rigid_alignment import align_poses, corner_distances
 from vloc_ros.geometry.transforms import Matrix, pose_vector
 
 LEAST_FRAMES = 3
-TRIM, NEAR_M, ROUNDS = 3.0, 0.01, 5  # poses off by more than three medians, and a centimetre, are left out of a fit
 SEARCH_S, STEP_S = 1.0, 0.01  # offsets that are tried, and how finely at first
 LEAST_EFFECT = 0.002  # metres or radians on the median over that range: with less, the camera stood still
 
@@ -93,43 +93,6 @@ def corrected(
     return Evaluation(tuple(records), source)
 
 
-def umeyama(source: Matrix, target: Matrix) -> Matrix:
-    """The rigid `target_from_source` (4, 4) with the least squared distances between points (N, 3) and (N, 3).
-
-    Umeyama (1991) without scale. The points must not lie on a line.
-    """
-    centre_source, centre_target = source.mean(axis=0), target.mean(axis=0)
-    u, _, vt = np.linalg.svd((target - centre_target).T @ (source - centre_source))
-    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
-    target_from_source = np.eye(4)
-    target_from_source[:3, :3] = rotation
-    target_from_source[:3, 3] = centre_target - rotation @ centre_source
-    return target_from_source
-
-
-def align_poses(truth: Matrix, estimates: Matrix, start: Matrix | None = None) -> tuple[Matrix, Known]:
-    """`map_from_truth` (4, 4) between poses (N, 4, 4) and (N, 4, 4), and which of them (N,) it was fitted to.
-
-    Umeyama of the six points a metre from each camera along its axes: positions alone say next to nothing about the
-    rotation when the camera hardly moves, or along a line. Poses far off are left out, and the fit is done again; the
-    first one is of all poses, or of those near a transform to `start` with.
-    """
-    map_from_truth, good = np.eye(4), np.ones(len(truth), dtype=bool)
-    if start is not None:
-        good = _near(_distances(start @ truth, estimates))
-    for _ in range(ROUNDS):
-        map_from_truth = umeyama(_corners(truth[good]).reshape(-1, 3), _corners(estimates[good]).reshape(-1, 3))
-        before, good = good, _near(_distances(map_from_truth @ truth, estimates))
-        if (before == good).all():
-            break
-    return map_from_truth, good
-
-
-def _near(distances: Matrix) -> Known:
-    near: Known = distances <= max(TRIM * float(np.median(distances)), NEAR_M)
-    return near
-
-
 def align(records: Sequence[FrameRecord]) -> Alignment:
     """What brings the truth into the map's frame, from the accepted poses. Raises DatasetError for too few of them."""
     _, truth, estimates = _accepted(records)
@@ -158,7 +121,7 @@ def search_time_offset(
 
     def distance(offset_s: float) -> float:
         pair = fitted(offset_s)
-        return float(np.median(_distances(*pair))) if pair else float("inf")
+        return float(np.median(corner_distances(*pair))) if pair else float("inf")
 
     offsets = start_s + np.arange(-round(SEARCH_S / STEP_S), round(SEARCH_S / STEP_S) + 1) * STEP_S
     distances = np.array([distance(float(offset)) for offset in offsets])
@@ -194,20 +157,6 @@ def _accepted(records: Sequence[FrameRecord]) -> tuple[Stamps, Matrix, Matrix]:
         raise DatasetError(f"a fit of the truth needs {LEAST_FRAMES} accepted poses, there are {len(accepted)}")
     stamps, truth, outcomes = zip(*accepted, strict=True)
     return np.array(stamps), np.stack(truth), np.stack([outcome.map_from_camera for outcome in outcomes])
-
-
-def _corners(poses: Matrix) -> Matrix:
-    """(N, 6, 3): the points a metre from each camera along its axes, in both directions."""
-    axes = np.swapaxes(poses[:, :3, :3], 1, 2)
-    corners: Matrix = poses[:, None, :3, 3] + np.concatenate([axes, -axes], axis=1)
-    return corners
-
-
-def _distances(truth: Matrix, estimates: Matrix) -> Matrix:
-    """(N,) of poses (N, 4, 4): root mean square of the distances of their corners."""
-    squared = np.square(_corners(truth) - _corners(estimates)).sum(axis=2)
-    distances: Matrix = np.sqrt(squared.mean(axis=1))
-    return distances
 
 
 def _median_m(truth: Matrix, estimates: Matrix) -> float:

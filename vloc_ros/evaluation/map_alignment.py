@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.errors import DatasetError
-from vloc_ros.evaluation.alignment import align_poses
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.geometry.pose_error import PoseTolerance, pose_error
+from vloc_ros.geometry.rigid_alignment import align_poses
 from vloc_ros.geometry.transforms import Matrix, invert
 
 FEWEST_PAIRS = 10

@@ -112,6 +112,14 @@ def rotation_angle(a: Matrix, b: Matrix) -> float:
     return float(np.arctan2(sine, (np.trace(delta) - 1) / 2))
 
 
+def blended(one: Matrix, other: Matrix, share: float) -> Matrix:
+    """The pose (4, 4) that is `share` of the way from one to another that is near it: 0 the one, 1 the other."""
+    middle = (1 - share) * one + share * other
+    u, _, vt = np.linalg.svd(middle[:3, :3])
+    middle[:3, :3] = u @ vt
+    return np.asarray(middle)
+
+
 def pose_distances(poses: Matrix, pose: Matrix) -> tuple[Matrix, Matrix]:
     """How far each of poses (N, 4, 4) is from one: metres (N,) and radians (N,)."""
     traces = np.einsum("nij,ij->n", poses[:, :3, :3], pose[:3, :3])

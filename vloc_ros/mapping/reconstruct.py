@@ -8,11 +8,17 @@ from numpy.typing import NDArray
 
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.mapping.bundle_adjustment import adjust, lens_prior, pose_prior
-from vloc_ros.mapping.covisibility import covisible_pairs
+from vloc_ros.mapping.bundle_adjustment import (
+    POSITION_SIGMA_M,
+    ROTATION_SIGMA_RAD,
+    adjust,
+    lens_prior,
+    pose_prior,
+)
+from vloc_ros.mapping.covisibility import PARTNERS, covisible_pairs
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import Observations, observations_of, reprojection_errors
-from vloc_ros.mapping.pair_matching import match_pairs
+from vloc_ros.mapping.pair_matching import RADIUS_PX, match_pairs
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.tracks import MIN_LENGTH, unite
 from vloc_ros.mapping.triangulation import sigmas, triangulate
@@ -24,9 +30,24 @@ MAX_ERROR_PX = 4.0
 MAX_SIGMA_M = 0.3  # stricter limits empty small rooms
 
 
+@dataclass(frozen=True)
+class PoseNoise:
+    """How far the poses that a reconstruction starts from may be off: standard deviations, and the `radius_px` within
+    which a match is looked for then. Each frame has so many `partners`. The defaults are of poses that are good."""
+
+    position_m: float = POSITION_SIGMA_M
+    rotation_rad: float = ROTATION_SIGMA_RAD
+    radius_px: float = RADIUS_PX
+    partners: int = PARTNERS
+
+
+GOOD_POSES = PoseNoise()
+
+
 def reconstruct(
     features: FrameFeatures,
     *,
+    noise: PoseNoise = GOOD_POSES,
     bundle: bool = True,
     lens: bool = True,
     threads: int = 1,
@@ -36,17 +57,18 @@ def reconstruct(
     `bundle`, and with the lens as declared without `lens`. Raises DatasetError for frames that share no points."""
     progress = progress or Silent()
     poses = features.map_from_camera
-    pairs = covisible_pairs(features)
+    pairs = covisible_pairs(features, noise.partners)
     _require_pairs(features, pairs)
     with progress.bar("matching") as advance:
-        matches = match_pairs(features, poses, pairs, threads=threads, advance=advance)
+        matches = match_pairs(features, poses, pairs, noise.radius_px, threads=threads, advance=advance)
     points = _triangulated(observations_of(unite(matches, features.frames), features), poses)
     _require_points(features, points, len(matches))
     if bundle:
         with progress.bar("bundle adjustment") as advance:
             observations = points.observations
             of_lens = lens_prior(observations.intrinsics) if lens else None
-            found = adjust(observations, poses, points.positions, pose_prior(poses), of_lens, advance=advance)
+            prior = pose_prior(poses, noise.position_m, noise.rotation_rad)
+            found = adjust(observations, poses, points.positions, prior, of_lens, advance=advance)
         poses, observations = found.map_from_camera, replace(observations, intrinsics=found.intrinsics)
         points = _pruned(observations, poses, found.positions, found.information)
     _require_points(features, points, len(matches))

@@ -9,13 +9,13 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.methods import DEFAULT_METHOD, METHODS, load, method_entry
 
 StageName = Literal[
-    "sources", "features", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
+    "sources", "features", "poses", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
 DENSE_MINUTES = 40.0  # of training, of methods whose network fills a grid
 # Of methods whose network fills a grid; if its encoder does not learn, then FROZEN_STAGES.
-DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "buffer"))
-FROZEN_STAGES = tuple(stage for stage in STAGES if stage != "features")
+DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses", "buffer"))
+FROZEN_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses"))
 # Of methods that match key points.
 SPARSE_STAGES = tuple(stage for stage in STAGES if stage not in ("samples", "buffer"))
 
@@ -53,13 +53,16 @@ class DenseOptions(MethodOptions, Protocol):
 
 class SparseOptions(MethodOptions, Protocol):
     """Of a method that matches key points with points. `features`: which, as `open_extractor` has it; `key_points`: how
-    many of an image at most."""
+    many of an image at most; `loops`: whether poses are adjusted that contradict what frames show."""
 
     @property
     def features(self) -> str | Path: ...
 
     @property
     def key_points(self) -> int: ...
+
+    @property
+    def loops(self) -> Literal["auto", "off"]: ...
 
     @property
     def preset(self) -> Literal["small", "paper"]: ...

@@ -34,6 +34,11 @@ ACCURACY_CAPTIONS = (
     f"Mean error of the held-out frames (arrows) that look there; a rejected one counts as {REJECTED_CM:g} cm.",
     "Grey: none looks there, nothing is known.",
 )
+LOOPS = "loops"
+PASSES = {
+    "disagreements": "passes that disagreed before poses were adjusted",
+    "unexplained": "passes that disagree, or places that look alike",
+}
 CURVES = {"loss/": "loss", "held_out/median_": "held-out median"}
 
 
@@ -53,6 +58,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
             _training(curves),
             _points(stored, held_out),
+            *(pose_section(name, loops) for name, loops in landmark_map.manifest.training.items()),
             section("Settings", *(table((), rows) for rows in _settings(stored))),
         ]
     write_text(path, page(title, f"map {stored.map_id}, made {landmark_map.manifest.created}", sections))
@@ -210,6 +216,28 @@ def _moved_poses(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
+def pose_section(name: str, loops: object) -> str:
+    """Of a map whose poses were checked: whether they agree where frames show the same. `name` of the entry in what the
+    map tells of its making, for one place `loops`; nothing for other entries."""
+    if not (name == LOOPS or name.startswith(f"{LOOPS}_")) or not isinstance(loops, Mapping):
+        return ""
+    rows = [(key.replace("_", " "), _text(value)) for key, value in loops.items() if not isinstance(value, list)]
+    passes = [
+        table((title, "", "m", "deg"), [_disagreement(each) for each in loops[key]])
+        for key, title in PASSES.items()
+        if isinstance(loops.get(key), list)
+    ]
+    return section(_titled("Poses", name.removeprefix(LOOPS).removeprefix("_")), table((), rows), *passes)
+
+
+def _disagreement(told: object) -> tuple[str, str, str, str]:
+    """For people, so that anything may stand there."""
+    match told:
+        case {"first": first, "second": second, "metres": int() | float() as m, "degrees": int() | float() as deg}:
+            return str(first), str(second), f"{m:.3f}", f"{deg:.2f}"
+    return _text(told), "", "", ""
+
+
 def _per_landmark(points: Points) -> str:
     return f"{np.median(np.unique(points.regions, return_counts=True)[1]):.0f}"
 
@@ -223,4 +251,6 @@ def _settings(stored: StoredMap) -> list[list[tuple[str, str]]]:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

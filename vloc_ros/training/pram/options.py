@@ -11,6 +11,7 @@ from vloc_ros.training.method_options import SPARSE_STAGES, StageName, option, r
 
 Preset = Literal["small", "paper"]
 Recognition = Literal["none", "trained"]
+Loops = Literal["auto", "off"]
 MINUTES: Mapping[Preset, float] = {"small": 2.0, "paper": 120.0}  # of training
 
 
@@ -28,10 +29,11 @@ class PRAMOptions:
     """How a map of PRAM is made.
 
     `features`: xfeat, sift, or the ONNX file of an extractor (`core.feature_spec.extractor_spec`). `key_points`: so
-    many of an image at most, at run time. `colmap`: the directory of a model of the frames. `points`
-    of a place and its `landmarks`, at most. `recognition`: trained, key
-    points are matched with the points of the landmarks that a network recognises, whose size is the `preset`; none,
-    with the whole map. Raises ConfigError for values that make no sense.
+    many of an image at most, at run time. `loops`: auto, poses are adjusted where they contradict what frames of the
+    same place show, as those of odometry do; off, poses are not doubted. `colmap`: the directory of a model of the
+    frames. `points` of a place and its `landmarks`, at most. `recognition`: trained, key points are matched with the
+    points of the landmarks that a network recognises, whose size is the `preset`; none, with the whole map. Raises
+    ConfigError for values that make no sense.
     """
 
     method: ClassVar[str] = "pram"
@@ -43,6 +45,10 @@ class PRAMOptions:
         metavar="NAME|FILE.onnx", stage="features",
     )  # fmt: skip
     key_points: int = option(1024, "of an image, at most", parse=int, metavar="COUNT", stage="export")
+    loops: Loops = option(
+        "auto", "whether poses that drift are adjusted, where frames show the same", choices=get_args(Loops),
+        stage="poses",
+    )  # fmt: skip
     colmap: Path | None = option(
         None, "make points with this COLMAP model of the frames, in place of depth", parse=Path, metavar="DIR",
         stage="geometry",
@@ -55,6 +61,7 @@ class PRAMOptions:
 
     def __post_init__(self) -> None:
         require_preset(self.method, self.preset, get_args(Preset))
+        require_known("loops", self.loops, get_args(Loops))
         require_known("recognition", self.recognition, get_args(Recognition))
         if self.recognition == "none" and self.preset != "small":
             raise ConfigError(f"training: preset '{self.preset}' is of a recognizer, recognition is none")

@@ -26,6 +26,7 @@ from vloc_ros.training.stages.export_stage import ExportStage
 from vloc_ros.training.stages.feature_stage import FeatureStage
 from vloc_ros.training.stages.geometry_stage import GeometryStage
 from vloc_ros.training.stages.point_map import hidden_views, point_map
+from vloc_ros.training.stages.pose_stage import PoseStage
 from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
 from vloc_ros.training.stages.recordings import recordings_of
 from vloc_ros.training.stages.region_stage import RegionStage
@@ -45,7 +46,7 @@ from vloc_ros.training.stages.settings import (
 )
 from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources, require_depth_files
 from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
-from vloc_ros.training.stages.summary import depth_summary, point_summary, training_summary
+from vloc_ros.training.stages.summary import depth_summary, point_summary, pose_summary, training_summary
 from vloc_ros.training.stages.training_stage import TrainingStage
 from vloc_ros.training.stages.untrained_map import untrained_map
 from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
@@ -167,6 +168,8 @@ def sparse_map(
 
     sources = work.run(SourceStage(source_settings(options), opened))
     sources = work.run(FeatureStage(feature_settings(options), method, sources))
+    poses = work.run(PoseStage(method, kind.reads_depth, sources))
+    sources = poses.applied(sources)
     geometry = work.run(GeometryStage(kind, sources))
     regions = work.run(RegionStage(method, recipe, sources, geometry))
     trained = None
@@ -174,11 +177,15 @@ def sparse_map(
         trained = work.run(RecognitionStage(options.training, recipe, sources, geometry))
     networks = work.run(SparseExportStage(method, sources, trained.network if trained else None))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
-    summary = {**depth_summary(geometry), **point_summary(source_settings(options), recipe, geometry)}
+    summary = {
+        **depth_summary(geometry),
+        **pose_summary(poses),
+        **point_summary(source_settings(options), recipe, geometry),
+    }
     if trained is not None:
         summary |= trained.summary()
     hidden = hidden_views(uncalibrated, sources, geometry)
-    calibration, mapping, held_out = calibration_settings(options), hidden.frames, opened.held_out
+    calibration, mapping, held_out = calibration_settings(options), hidden.frames, sources.held_out
     seen = recordings_of(sources, geometry)
     stage = CalibrationStage(
         calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS, hidden, seen
