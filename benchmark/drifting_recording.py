@@ -45,7 +45,8 @@ MAPS = ("exact", "off", "auto")
 def main() -> None:
     options = _parser().parse_args()
     names = open_dataset(KIND, options.root, "train", options.poses).names
-    mapped, held_out = names, ()
+    mapped: tuple[str, ...] = tuple(names)
+    held_out: tuple[str, ...] = ()
     if options.test is None:
         held_out = tuple(name for name in names if _number(name) % BLOCK_EVERY < BLOCK)
         mapped = tuple(name for name in names if name not in held_out)
@@ -106,7 +107,7 @@ def _line(name: str, map_from_camera: NDArray[np.float64]) -> str:
 
 def _make(directory: Path, options: argparse.Namespace, name: str) -> None:
     poses = options.poses if name == "exact" else directory / "drifting.txt"
-    method = PRAMOptions() if name == "exact" else PRAMOptions(loops=name)
+    method = PRAMOptions(loops="off" if name == "off" else "auto")
     build_map(
         MapOptions(
             KIND, options.root, str(directory / "mapped.txt"), directory / f"{name}.map", directory / f"{name}.work",
