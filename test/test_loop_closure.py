@@ -160,10 +160,12 @@ def test_relative_poses_of_frames_that_show_the_same(truth: Float, exact: FrameF
 
 def test_similar_frames_are_apart_in_time() -> None:
     times = np.arange(120.0)
-    similarity = np.exp(-((np.abs(times[:, None] - times) % 60) ** 2) / 50).astype(np.float32)  # twice around
-    pairs = similar_pairs(similarity, np.array([10, 70]), 2)
-    assert (10, 70) in map(tuple, pairs.tolist())
-    assert (np.diff(pairs, axis=1) > 4).all()
+    similarity = np.exp(-(((np.abs(times[:, None] - times) + 30) % 60 - 30) ** 2) / 50).astype(np.float32)  # two rounds
+    pairs = set(map(tuple, similar_pairs(similarity, 5).tolist()))
+    assert {(0, 60), (30, 90), (60, 119)} <= pairs  # other passes, whatever neighbours are like
+    gaps = np.array([second - first for first, second in pairs])
+    assert gaps.min() == 4
+    assert (gaps < 120).all()
 
 
 def test_a_graph_is_solved_and_what_does_not_fit_is_left_behind(truth: Float) -> None:

@@ -22,9 +22,8 @@ from vloc_ros.progress import Progress, Silent
 
 Float = NDArray[np.float64]
 
-CHECKED, CHECKED_PARTNERS = 50, 3  # frames that are asked first, and partners of each
-PARTNERS = 4  # of each frame, where poses are adjusted
-APART = 10  # frames between partners of one frame, and between it and them; fewer of few frames
+CHECKED, ASKED = 50, 300  # frames that are asked first, and where poses are adjusted
+APART = 10  # frames between a frame and the first that may be its partner; fewer of few frames
 PASS = 30  # frames between two passes
 STEP_FRAMES = 2  # between frames near in time that are compared with each other
 MIN_PAIRS = 5  # that show the same: fewer tell nothing
@@ -61,9 +60,10 @@ class Disagreement:
 class LoopClosure:
     """Poses `map_from_camera` (F, 4, 4) of frames, adjusted or as `recorded`, and what was found out.
 
-    `pairs` of frames show the same, `loops` of them are of two passes. With the recorded poses the pairs are
-    `pixels_off` (median), with the adjusted ones `pixels_left`. `disagreements`: of the recorded poses, where they are
-    worst; `left`: pairs that no poses bring together, which may be of two places that look alike.
+    `pairs` of frames show the same, `loops` of them are of two passes. With the recorded poses these, or all where
+    there are hardly any, are `pixels_off` (median), with the adjusted ones `pixels_left`. `disagreements`: of the
+    recorded poses, where they are worst; `left`: pairs that no poses bring together, which may be of two places that
+    look alike.
     """
 
     map_from_camera: Float
@@ -112,12 +112,11 @@ def close_loops(features: FrameFeatures, threads: int = 1, progress: Progress | 
         return found
     similarity = _similarity(features)
     with progress.bar("loops") as advance:
-        asked = np.unique(np.linspace(0, len(features) - 1, CHECKED).round().astype(int))
-        checked = measure_pairs(features, similar_pairs(similarity, asked, CHECKED_PARTNERS), threads, advance)
+        checked = measure_pairs(features, similar_pairs(similarity, CHECKED), threads, advance)
     found = _with_figures(found, checked)
     if len(checked) < MIN_PAIRS or _share_off(checked) <= OFF_SHARE:
         return replace(found, left=_disagreements(features, checked))
-    progress.say(f"{_share_off(checked):.0%} of {len(checked)} pairs of frames contradict the recorded poses")
+    progress.say(f"{_share_off(checked):.0%} of {len(_judged(checked))} pairs of frames contradict the recorded poses")
     with progress.bar("all loops") as advance:
         measured = measure_pairs(features, _all_pairs(similarity), threads, advance)
     found = _with_figures(found, measured)
@@ -136,7 +135,7 @@ def close_loops(features: FrameFeatures, threads: int = 1, progress: Progress | 
     return replace(
         found,
         map_from_camera=poses,
-        pixels_left=float(np.median(after.pixels_off)),
+        pixels_left=float(np.median(_judged(after).pixels_off)),
         disagreements=_disagreements(features, measured[agree]),
         left=_disagreements(features, measured[~agree]),
     )
@@ -154,19 +153,22 @@ def _adjusted(features: FrameFeatures, measured: RelativePoses, threads: int, pr
     return np.asarray(align_poses(poses, recorded)[0] @ poses)
 
 
-def similar_pairs(similarity: NDArray[np.float32], frames: NDArray[np.intp], partners: int) -> NDArray[np.int32]:
-    """Pairs (n, 2) of each of the `frames` with those most similar to it, which are apart from it and each other in
-    time. `similarity` (F, F)."""
-    apart = max(1, min(APART, len(similarity) // 30))
+def similar_pairs(similarity: NDArray[np.float32], asked: int) -> NDArray[np.int32]:
+    """Pairs (n, 2) of so many frames, spread evenly, with the most similar one in each octave of the time from it:
+    neighbours are always alike, and would leave no room for another pass. `similarity` (F, F)."""
+    count = len(similarity)
     pairs = []
-    for frame in frames.tolist():
-        left, around = similarity[frame].copy(), frame
-        for _ in range(partners):
-            left[max(0, around - apart) : around + apart + 1] = -np.inf
-            around = int(left.argmax())
-            if not np.isfinite(left[around]):
-                break
-            pairs.append((min(frame, around), max(frame, around)))
+    for frame in np.unique(np.linspace(0, count - 1, asked).round().astype(int)).tolist():
+        gap = max(1, min(APART, count // 30))
+        while gap < count:
+            for low, end in (
+                (frame + gap, min(count, frame + 2 * gap)),
+                (max(0, frame - 2 * gap + 1), frame - gap + 1),
+            ):
+                if low < end:
+                    other = low + int(similarity[frame, low:end].argmax())
+                    pairs.append((min(frame, other), max(frame, other)))
+            gap *= 2
     return np.unique(np.array(pairs, dtype=np.int32).reshape(-1, 2), axis=0)
 
 
@@ -219,14 +221,19 @@ def _chain(count: int, step: int = 1) -> NDArray[np.int32]:
 
 def _all_pairs(similarity: NDArray[np.float32]) -> NDArray[np.int32]:
     """Pairs (n, 2) of frames that may show the same, and of frames near in time, which tell of jumps."""
-    count = len(similarity)
-    similar = similar_pairs(similarity, np.arange(count), PARTNERS)
-    return np.unique(np.concatenate([_chain(count, STEP_FRAMES), similar]), axis=0)
+    near = _chain(len(similarity), STEP_FRAMES)
+    return np.unique(np.concatenate([near, similar_pairs(similarity, ASKED)]), axis=0)
+
+
+def _judged(measured: RelativePoses) -> RelativePoses:
+    """The pairs that poses are judged by: those of two passes, where there are some; a drift shows in them."""
+    loops = measured[_of_two_passes(measured)]
+    return loops if len(loops) >= MIN_PAIRS else measured
 
 
 def _share_off(measured: RelativePoses) -> float:
     """The share of the pairs that the poses contradict more than matches and depth may do."""
-    return float(np.mean(measured.pixels_off > OFF_PX))
+    return float(np.mean(_judged(measured).pixels_off > OFF_PX))
 
 
 def _is_better(measured: RelativePoses, poses: Float, recorded: Float) -> bool:
@@ -241,7 +248,7 @@ def _of_two_passes(measured: RelativePoses) -> NDArray[np.bool_]:
 
 
 def _with_figures(found: LoopClosure, measured: RelativePoses) -> LoopClosure:
-    off = float(np.median(measured.pixels_off)) if len(measured) else 0.0
+    off = float(np.median(_judged(measured).pixels_off)) if len(measured) else 0.0
     return replace(found, pairs=len(measured), loops=int(_of_two_passes(measured).sum()), pixels_off=off)
 
 
