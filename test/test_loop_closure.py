@@ -11,7 +11,7 @@ from vloc_ros.geometry.rigid_alignment import align_poses, corner_distances
 from vloc_ros.geometry.transforms import apply, blended, invert, rotation_angle
 from vloc_ros.mapping import loop_closure
 from vloc_ros.mapping.frame_features import FrameFeatures, quantized
-from vloc_ros.mapping.loop_closure import close_loops, is_drift, similar_pairs, solve_graph
+from vloc_ros.mapping.loop_closure import breaks_what_agreed, close_loops, is_drift, similar_pairs, solve_graph
 from vloc_ros.mapping.pose_graph import Edges, optimize, residuals
 from vloc_ros.mapping.relative_poses import RelativePoses, measure_pairs, relative
 from vloc_ros.synthetic.drift import drifted
@@ -179,6 +179,23 @@ def test_a_graph_is_solved_and_what_does_not_fit_is_left_behind(truth: Float) ->
     measured = RelativePoses(pairs, told, ones.astype(np.int32), ones, ones)
     recorded = drifting(truth)
     assert error(solve_graph(recorded, measured), truth) < 0.1 * error(recorded, truth)
+
+
+def test_places_that_look_alike_are_not_laid_upon_each_other() -> None:
+    """Of a way along x, one frame each half metre, frames at either end look the same."""
+    recorded = np.tile(np.eye(4), (FRAMES, 1, 1))
+    recorded[:, 0, 3] = np.arange(FRAMES) / 2
+    near = np.array([(index, index + gap) for index in range(FRAMES - 10) for gap in (2, 10)], dtype=np.int32)
+    alike = np.array([(index, 50 + index) for index in range(10)], dtype=np.int32)
+    told = np.concatenate([relative(recorded, near), np.tile(np.eye(4), (len(alike), 1, 1))])
+    ones = np.ones(len(told))
+    measured = RelativePoses(np.concatenate([near, alike]), told, ones.astype(np.int32), ones, ones)
+    folded, torn = recorded.copy(), recorded.copy()
+    folded[:, 0, 3] = np.minimum(recorded[:, 0, 3], 25 - recorded[:, 0, 3])
+    torn[30:, 0, 3] -= 25
+    for wrong in (folded, torn):
+        assert breaks_what_agreed(measured, wrong, recorded)
+    assert not breaks_what_agreed(measured[np.arange(len(near))], recorded, torn)
 
 
 def test_residuals_are_in_standard_deviations_and_vanish_where_all_agree(truth: Float) -> None:

@@ -37,8 +37,9 @@ PAIR_M, PAIR_RAD = 0.015, np.radians(0.3)  # that of what a pair of frames says
 LOSS_SCALES = (100.0, 10.0)
 ROUNDS = (PoseNoise(0.02, np.radians(0.5), 12.0, 6), PoseNoise(0.02, np.radians(0.5), 6.0))  # of bundle adjustment
 TOLD = 5  # passes, at most, that a person is told of
-AGREE_M = (
-    0.1  # `corner_distances` of a pair and the adjusted poses: more, and the pair is of two places that look alike
+AGREE_M = 0.1  # `corner_distances` of poses and a pair: more, and one of them is wrong
+BROKEN = (
+    0.1  # pairs that agree with the recorded poses alone, at most, of those that agree with the adjusted ones alone
 )
 WORDS, LEARNED_FROM = 32, 30_000  # of the global descriptors
 
@@ -119,7 +120,7 @@ def close_loops(features: FrameFeatures, threads: int = 1, progress: Progress | 
     progress.say(f"{_share_off(checked):.0%} of {len(_judged(checked))} pairs of frames contradict the recorded poses")
     with progress.bar("all loops") as advance:
         measured = measure_pairs(features, _all_pairs(similarity), threads, advance)
-    found = _with_figures(found, measured)
+    found = replace(_with_figures(found, measured), pixels_off=found.pixels_off)  # as after, of those asked first
     if not is_drift(measured, recorded):
         progress.say("poses and images contradict each other, and not as by drift: poses stay as they were recorded")
         return replace(found, left=_disagreements(features, measured))
@@ -131,7 +132,7 @@ def close_loops(features: FrameFeatures, threads: int = 1, progress: Progress | 
     if poses is None or _share_off(after) > LEFT * _share_off(checked):
         progress.say("no poses agree with all that images show: they stay as they were recorded")
         return replace(found, left=_disagreements(features, measured))
-    agree = corner_distances(relative(poses, measured.pairs), measured.first_from_second) <= AGREE_M
+    agree = _agree(measured, poses)
     return replace(
         found,
         map_from_camera=poses,
@@ -145,7 +146,7 @@ def _adjusted(features: FrameFeatures, measured: RelativePoses, threads: int, pr
     """Poses (F, 4, 4), as a whole where the recorded ones are; None where the graph brings nothing together."""
     recorded = features.map_from_camera
     poses = solve_graph(recorded, measured)
-    if not _is_better(measured, poses, recorded):
+    if not _is_better(measured, poses, recorded) or breaks_what_agreed(measured, poses, recorded):
         return None
     for noise in ROUNDS:
         moved = replace(features, map_from_camera=poses)
@@ -204,13 +205,16 @@ def is_drift(measured: RelativePoses, recorded: Float) -> bool:
 
 def _similarity(features: FrameFeatures) -> NDArray[np.float32]:
     """(F, F) of frames, by their best key points."""
-    starts = features.starts.tolist()
-    rows = [slice(start, min(start + KEY_POINTS, end)) for start, end in pairwise(starts)]
-    best = [features.descriptors[each].astype(np.float32) / np.float32(127) for each in rows]
-    every = max(1, sum(map(len, best)) // LEARNED_FROM)
-    vlad = Vlad.learned(np.concatenate([each[::every] for each in best]), WORDS, LEARNED_FROM)
-    found = np.stack([vlad(each) for each in best])
+    rows = [slice(start, min(start + KEY_POINTS, end)) for start, end in pairwise(features.starts.tolist())]
+    every = max(1, sum(each.stop - each.start for each in rows) // LEARNED_FROM)
+    some = np.concatenate([features.descriptors[each][::every] for each in rows])
+    vlad = Vlad.learned(_floats(some), WORDS, LEARNED_FROM)
+    found = np.stack([vlad(_floats(features.descriptors[each])) for each in rows])
     return np.asarray(found @ found.T)
+
+
+def _floats(descriptors: NDArray[np.int8]) -> NDArray[np.float32]:
+    return np.asarray(descriptors / np.float32(127), np.float32)
 
 
 def _chain(count: int, step: int = 1) -> NDArray[np.int32]:
@@ -239,8 +243,21 @@ def _share_off(measured: RelativePoses) -> float:
 def _is_better(measured: RelativePoses, poses: Float, recorded: Float) -> bool:
     """Whether poses contradict less what contradicts the recorded ones."""
     off = measured[measured.pixels_off > OFF_PX]
+    if not len(off):
+        return False
     left, before = (corner_distances(relative(each, off.pairs), off.first_from_second) for each in (poses, recorded))
     return bool(np.median(left) <= LEFT * np.median(before))
+
+
+def breaks_what_agreed(measured: RelativePoses, poses: Float, recorded: Float) -> bool:
+    """Whether poses contradict what the recorded ones agree with. Two places that look alike have been laid upon each
+    other then, and the way between them is bent."""
+    before, after = _agree(measured, recorded), _agree(measured, poses)
+    return bool((before & ~after).sum() > BROKEN * (after & ~before).sum())
+
+
+def _agree(measured: RelativePoses, poses: Float) -> NDArray[np.bool_]:
+    return np.asarray(corner_distances(relative(poses, measured.pairs), measured.first_from_second) <= AGREE_M)
 
 
 def _of_two_passes(measured: RelativePoses) -> NDArray[np.bool_]:
