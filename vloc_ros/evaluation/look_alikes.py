@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.points import Points
-from vloc_ros.evaluation.alignment import umeyama
+from vloc_ros.geometry.rigid_alignment import umeyama
 
 Float = NDArray[np.float64]
 Rows = NDArray[np.intp]
