@@ -1,0 +1,151 @@
+"""Images without poses and depth as a map: how many are registered, how right their poses are, what the map is worth.
+
+python benchmark/images_mapping.py --dataset seven_scenes --root DIR --poses FILE --split train [--every 4] \\
+    [--test-split SPLIT] [--colmap-sift] --folder DIR
+
+Each Nth image of the split, without its pose, becomes a map with `vloc map --dataset images`; the scale comes from the
+poses of every 50th image of the split. Poses of the map's images are compared with the data set's, and frames between
+the map's images (or `--test-split`) are localized. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
+SIFT, all pairs, its incremental mapper, with its defaults. `--folder` keeps what was made.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from in_turn import ask_in_turn, by_image, threads
+from numpy.typing import NDArray
+from results import MEDIAN, RECALLS, Results, add_json
+
+from vloc_ros.cli import main as vloc
+from vloc_ros.cli.options import add_dataset, add_split
+from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets.folder import read_poses
+from vloc_ros.datasets.posed_files import PosedFiles
+from vloc_ros.datasets.subset import Subset
+from vloc_ros.geometry.pose_error import pose_error
+from vloc_ros.geometry.trajectory import HEADER
+from vloc_ros.geometry.transforms import pose_vector
+from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping.sfm.similarity import robust_umeyama
+from vloc_ros.training.photo_sources import POSED
+
+KNOWN_EVERY = 50  # images of the split, whose poses tell the scale
+HELD_OUT_EVERY = 3  # gaps between the map's images, in the middle of which a frame is localized
+COLUMNS = {
+    "what": "{what}",
+    "registered": "{registered} of {images}",
+    "poses of these, median (90 %)": "{pose_cm:.2f} ({pose_p90_cm:.2f}) cm, {pose_deg:.2f} deg",
+    "points": "{points:,}",
+    "reprojection error": "{reprojection_px:.2f} px",
+    "time": "{minutes:.1f} min",
+    "localized": "{frames}",
+    "median": MEDIAN,
+    **RECALLS,
+}
+Float = NDArray[np.float64]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_dataset(parser)
+    add_split(parser, default="train")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="only each Nth image (default: %(default)s)")
+    parser.add_argument("--test-split", metavar="SPLIT", help="localize these, not frames between the map's images")
+    parser.add_argument("--colmap-sift", action="store_true", help="pycolmap's own SIFT pipeline, too")
+    parser.add_argument("--folder", type=Path, required=True, help="where images and maps are")
+    add_json(parser)
+    options = parser.parse_args()
+    frames = open_dataset(options.dataset, options.root, options.split, options.poses)
+    assert isinstance(frames, PosedFiles)
+    rows = range(0, len(frames), options.every)
+    asked: Dataset = Subset(frames, range(options.every // 2, len(frames), HELD_OUT_EVERY * options.every))
+    if options.test_split:
+        asked = open_dataset(options.dataset, options.root, options.test_split, options.poses)
+    photos = write_photos(options.folder / "photos", frames, rows)
+    results = Results(
+        f"Data: {options.dataset} {options.root}, each {options.every}th image of split {options.split}", COLUMNS
+    )
+    results.add(what="vloc_ros", images=len(rows), **mapped(options.folder, photos, frames, asked))
+    if options.colmap_sift:
+        results.add(what="pycolmap, SIFT", images=len(rows), **mapped_by_colmap(options.folder, photos, frames))
+    results.write(options.json)
+
+
+def write_photos(folder: Path, frames: PosedFiles, rows: Sequence[int]) -> Path:
+    """Links to images of these rows, named by them, and beside the folder the poses that tell the scale."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        image = frames.images[row].resolve()
+        link = folder / f"{row:06d}{image.suffix}"
+        if not link.exists():
+            link.symlink_to(image)
+    lines = [
+        f"{row:06d} " + " ".join(f"{value:.9f}" for value in pose_vector(frames.map_from_camera(row)))
+        for row in rows[:: max(1, KNOWN_EVERY // (rows[1] - rows[0]))]
+    ]
+    folder.with_name("known.tum").write_text("\n".join([HEADER, *lines]) + "\n")
+    return folder
+
+
+def mapped(folder: Path, photos: Path, frames: PosedFiles, asked: Dataset) -> dict[str, Any]:
+    """What the map of the photos is worth; minutes with everything, 0 of a map that was there before."""
+    import pycolmap
+
+    target, begin_s = folder / "images.map", time.perf_counter()
+    arguments = ["--dataset", "images", "--root", str(photos), "--scale", f"poses:{folder / 'known.tum'}"]
+    if not target.exists() and (code := vloc(["map", *arguments, "--out", str(target)])):
+        raise SystemExit(code)
+    minutes = (time.perf_counter() - begin_s) / 60
+    posed = folder / "images.work" / POSED
+    poses = read_poses(posed / "poses.txt")
+    model = pycolmap.Reconstruction(str(posed / "sparse"))
+    with threads(1):
+        answers = ask_in_turn({"map": by_image(load_localizer(target))}, asked)
+    return {
+        **figures(np.stack(list(poses.values())), [int(name) for name in poses], frames, model),
+        "minutes": minutes,
+        **answers["map"].figures(),
+    }
+
+
+def mapped_by_colmap(folder: Path, photos: Path, frames: PosedFiles) -> dict[str, Any]:
+    """The same, without a map to localize in: its largest model, moved onto the data set's poses."""
+    import pycolmap
+
+    directory, begin_s = folder / "colmap", time.perf_counter()
+    directory.mkdir(exist_ok=True)
+    database = directory / "database.db"
+    database.unlink(missing_ok=True)
+    pycolmap.logging.minloglevel = 2
+    pycolmap.extract_features(database, photos, camera_mode=pycolmap.CameraMode.SINGLE, device=pycolmap.Device.cpu)
+    pycolmap.match_exhaustive(database, device=pycolmap.Device.cpu)
+    models = pycolmap.incremental_mapping(database, photos, directory)
+    minutes = (time.perf_counter() - begin_s) / 60
+    model = max(models.values(), key=lambda each: each.num_reg_images())
+    images = [image for image in model.images.values() if image.has_pose]
+    rows = [int(Path(image.name).stem) for image in images]
+    own = np.stack([np.vstack([image.cam_from_world().inverse().matrix(), (0, 0, 0, 1)]) for image in images])
+    true = np.stack([frames.map_from_camera(row) for row in rows])
+    similarity, _ = robust_umeyama(own[:, :3, 3], true[:, :3, 3])
+    return {**figures(similarity.apply_to_poses(own), rows, frames, model), "minutes": minutes}
+
+
+def figures(poses: Float, rows: Sequence[int], frames: PosedFiles, model: Any) -> dict[str, Any]:
+    errors = [pose_error(pose, frames.map_from_camera(row)) for pose, row in zip(poses, rows, strict=True)]
+    moved = 100 * np.array([error.translation_m for error in errors])
+    return {
+        "registered": len(rows),
+        "pose_cm": float(np.median(moved)),
+        "pose_p90_cm": float(np.percentile(moved, 90)),
+        "pose_deg": float(np.degrees(np.median([error.rotation_rad for error in errors]))),
+        "points": model.num_points3D(),
+        "reprojection_px": float(model.compute_mean_reprojection_error()),
+    }
+
+
+if __name__ == "__main__":
+    main()
