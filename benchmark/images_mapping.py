@@ -30,6 +30,7 @@ from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.trajectory import HEADER
 from vloc_ros.geometry.transforms import pose_vector
 from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping.sfm.posed_model import MODEL
 from vloc_ros.mapping.sfm.similarity import robust_umeyama
 from vloc_ros.training.photo_sources import POSED
 
@@ -95,14 +96,13 @@ def mapped(folder: Path, photos: Path, frames: PosedFiles, asked: Dataset) -> di
     """What the map of the photos is worth; minutes with everything, 0 of a map that was there before."""
     import pycolmap
 
-    target, begin_s = folder / "images.map", time.perf_counter()
+    target, work, begin_s = folder / "images.map", folder / "images.work", time.perf_counter()
     arguments = ["--dataset", "images", "--root", str(photos), "--scale", f"poses:{folder / 'known.tum'}"]
-    if not target.exists() and (code := vloc(["map", *arguments, "--out", str(target)])):
+    if not target.exists() and (code := vloc(["map", *arguments, "--out", str(target), "--workdir", str(work)])):
         raise SystemExit(code)
     minutes = (time.perf_counter() - begin_s) / 60
-    posed = folder / "images.work" / POSED
-    poses = read_poses(posed / "poses.txt")
-    model = pycolmap.Reconstruction(str(posed / "sparse"))
+    poses = read_poses(work / POSED / "poses.txt")
+    model = pycolmap.Reconstruction(str(work / POSED / MODEL))
     with threads(1):
         answers = ask_in_turn({"map": by_image(load_localizer(target))}, asked)
     return {

@@ -1,4 +1,4 @@
-"""The commands of docs/howto/map_from_a_bag.md for those without a robot do what the page says."""
+"""The commands of docs/howto for those without a robot or photos do what the pages say."""
 
 import re
 import shlex
@@ -8,8 +8,9 @@ import pytest
 from support import ROOT
 from support.dataset_files import read_all
 
-from vloc_ros.cli import main
+from vloc_ros.cli import build_parser, main
 from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.photo_export import farthest
 
 
 @pytest.mark.needs("mcap", "rosbags", "scipy", "torch")
@@ -28,3 +29,16 @@ def test_a_bag_with_depth_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.M
         assert frame.map_from_camera == pytest.approx(room.map_from_camera(index), abs=1e-6)
         assert frame.depth is not None
         assert (frame.depth > 0).mean() > 0.9
+
+
+def test_the_photos_of_the_page_are_as_far_apart_as_it_says() -> None:
+    page = (ROOT / "docs/howto/map_from_photos.md").read_text(encoding="utf-8")
+    (export,) = re.findall(r"^    \.venv/bin/vloc photos (.*)$", page, re.MULTILINE)
+    (made,) = re.findall(r"^    \.venv/bin/vloc map (.* --out maps/room)$", page, re.MULTILINE)
+    photos = build_parser("photos").parse_args(["photos", *shlex.split(export)])
+    asked = build_parser("map").parse_args(["map", *shlex.split(made)])
+    room = open_dataset(photos.dataset, None, photos.split)
+    rows = range(0, len(room), photos.every)
+    first, other, metres = farthest({f"IMG_{n:04d}": room.map_from_camera(row) for n, row in enumerate(rows, start=1)})
+    assert asked.scale == [f"distance:{first},{other},{metres:.3f}"]
+    assert asked.root == photos.out

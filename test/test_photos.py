@@ -7,10 +7,16 @@ import cv2
 import numpy as np
 import pytest
 
+from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.dataset_files import read_image
+from vloc_ros.datasets.folder import read_poses, write_tables
+from vloc_ros.datasets.photo_export import export_photos, farthest
 from vloc_ros.datasets.photos import PhotoOptions, unpack_photos
 from vloc_ros.datasets.video import video_frames
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import from_quaternion
+from vloc_ros.mapping.sfm.guess import guessed_camera
 
 WIDTH = 48
 PLAIN = PhotoOptions()
@@ -145,6 +151,32 @@ def test_a_video_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> No
     assert 5 <= len(frames) < 12
     assert len(said) == 1
     assert "the video ends early" in said[0]
+
+
+def test_frames_become_photos(tmp_path: Path) -> None:
+    camera = Camera(64, 48, 54.0, 54.0, 31.5, 23.5)
+    frames = folder_of(tmp_path / "folder", camera)
+    poses = export_photos(tmp_path / "photos", frames, [0, 2])
+    assert list(poses) == ["IMG_0001", "IMG_0002"]
+    first, other, metres = farthest(poses)
+    assert (first, other) == ("IMG_0001", "IMG_0002")
+    assert metres == pytest.approx(0.2)
+    focal, known = guessed_camera(tmp_path / "photos/IMG_0002.jpg", (64, 48))
+    assert known
+    assert focal == pytest.approx(54, rel=0.02)  # EXIF has whole millimetres
+    written = read_poses(tmp_path / "photos.tum")
+    np.testing.assert_allclose(written["IMG_0002"], frames.map_from_camera(2), atol=1e-8)
+    with pytest.raises(ConfigError, match="photos: is there already"):
+        export_photos(tmp_path / "photos", frames, [0])
+
+
+def folder_of(root: Path, camera: Camera) -> Dataset:
+    (root / "images").mkdir(parents=True)
+    for index in range(3):
+        (root / f"images/{index}.jpg").write_bytes(jpeg(picture(index)))
+    poses = {str(index): from_quaternion((0, 0, 0, 1), (0.1 * index, 0, 0)) for index in range(3)}
+    write_tables(root, camera, poses)
+    return open_dataset("folder", root, "all")
 
 
 def test_a_video_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

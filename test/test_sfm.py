@@ -1,8 +1,11 @@
 """Structure from motion of rendered photos whose poses are known, and of COLMAP models of them."""
 
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +13,7 @@ import pycolmap
 import pytest
 from support.photo_scenes import CAMERA, picture, poses, write_photos
 
+from vloc_ros.cli import main
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.errors import ConfigError, DatasetError
@@ -23,9 +27,11 @@ from vloc_ros.mapping.sfm.posed_model import MODEL
 from vloc_ros.mapping.sfm.registration import describe_unregistered, parts_of, require_one_part, unregistered
 from vloc_ros.mapping.sfm.scale import ScaleOptions
 from vloc_ros.progress import Silent
+from vloc_ros.training import photo_sources
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.photo_sources import POSED, posed_by_model, reconstructed
 from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.vsnet.options import VSNetOptions
 
 TRUE = np.stack(poses())
 
@@ -101,6 +107,71 @@ def test_what_is_done_is_not_done_again(
         reconstructed(again, replace(wanted, partners=4), Silent())
 
 
+STEPS = ("match_images", "write_database", "run_mapper", "write_posed")
+
+
+def test_an_interrupted_run_goes_on_from_the_step_it_was_in(
+    made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, or a disk that is full, behind the work of each step but before its record."""
+    root, _, before, wanted = made
+    shutil.copytree(before.workdir / "sfm/features", tmp_path / "work/sfm/features")
+
+    def mapped(database: Path, directory: Path, *arguments: object) -> list[Path]:
+        """As the mapper did it before."""
+        shutil.copytree(before.workdir / "sfm/models", directory, dirs_exist_ok=True)
+        return sorted(directory.iterdir())
+
+    done: list[str] = []
+    stops: dict[str, BaseException] = {
+        name: KeyboardInterrupt() if row % 2 else ConfigError("No space left") for row, name in enumerate(STEPS)
+    }
+    for name in STEPS:
+        step = mapped if name == "run_mapper" else getattr(photo_sources, name)
+        monkeypatch.setattr(photo_sources, name, _stopping_once(name, step, stops, done))
+    asked = options(root, tmp_path / "work")
+    for stop in list(stops.values()):
+        with pytest.raises(type(stop)):
+            reconstructed(asked, wanted, Silent())
+    found = reconstructed(asked, wanted, Silent())
+    assert done == [name for name in STEPS for _ in range(2)]  # the one that was interrupted again, and none before it
+    assert len(open_dataset("folder", found.root, "all")) == 12
+
+
+def _stopping_once(
+    name: str, step: Callable[..., Any], stops: dict[str, BaseException], done: list[str]
+) -> Callable[..., Any]:
+    def stopping(*arguments: Any, **named: Any) -> Any:
+        result = step(*arguments, **named)
+        done.append(name)
+        if name in stops:
+            raise stops.pop(name)
+        return result
+
+    return stopping
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "--dataset folder --scale markers:0.1",
+            r"--scale: has no effect on --dataset folder, only on images and c",
+        ),
+        ("--dataset colmap --mapper global", r"--mapper global: has no effect on --dataset colmap, only on images"),
+        ("--dataset images --images there", r"--images there: has no effect on --dataset images, only on colmap"),
+        ("--dataset images --poses a.tum", r"--scale poses:a\.tum takes the scale from them"),
+        ("--dataset images --scale none", r"may not steer a robot; --accept-no-scale"),
+        ("--dataset images --partners 0", r"--partners 0: an image needs at least 2 others"),
+    ],
+)
+def test_options_of_other_data_sets_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: str, message: str
+) -> None:
+    assert main(["map", *arguments.split(), "--root", str(tmp_path), "--out", str(tmp_path / "map")]) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
 def _never(*arguments: object, **named: object) -> None:
     raise AssertionError("again")
 
@@ -136,6 +207,9 @@ def test_options_that_cannot_work_are_refused(tmp_path: Path) -> None:
     other = replace(options(tmp_path, tmp_path / "work"), method=PRAMOptions(colmap=tmp_path))
     with pytest.raises(ConfigError, match="without --colmap"):
         reconstructed(other, wanted, Silent())
+    dense = replace(options(tmp_path, tmp_path / "work"), method=VSNetOptions())
+    with pytest.raises(ConfigError, match="--method vsnet: a map from images alone is made of points"):
+        reconstructed(dense, wanted, Silent())
     with pytest.raises(ConfigError, match="--images where its images are"):
         posed_by_model(options(tmp_path, tmp_path / "work"), wanted, Silent())
     with pytest.raises(ConfigError, match="--partners 1: an image needs at least 2"):

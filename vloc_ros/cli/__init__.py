@@ -31,6 +31,7 @@ COMMANDS = {  # each is COMMAND of the module of its name, which is loaded when 
     "view": "show a run in 3-D",
     "engine": "build, list and remove TensorRT engines",
     "bag": "write posed images as a ROS 2 bag",
+    "photos": "write posed images as photos without poses",
     "record": "record poses and statuses of a live relocalizer, for `vloc evaluate --recorded`",
     "demo": "a robot drives through the synthetic room, and the nodes localize it",
 }

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from vloc_ros.datasets.photos import PhotoOptions
+from vloc_ros.datasets.video import FRAME_RATE
+from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.sfm.mapper import MapperKind
 from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.mapping.sfm.pairs import PARTNERS, PairKind
@@ -26,20 +28,20 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
         help="camera.txt of the images, held upright (default: estimated, from EXIF on where there is any)",
     )  # fmt: skip
     group.add_argument(
-        "--frame-rate", type=float, default=PhotoOptions.frame_rate, metavar="COUNT",
-        help="images taken from a second of video (default: %(default)g)",
+        "--frame-rate", type=float, metavar="COUNT",
+        help=f"images taken from a second of video (default: {FRAME_RATE:g})",
     )  # fmt: skip
     group.add_argument(
-        "--pairs", choices=get_args(PairKind), default="similar",
-        help="which images are matched: the next ones and those that look alike, those of a sequence, or all (default: "
-        "%(default)s)",
+        "--pairs", choices=get_args(PairKind),
+        help="which images are matched: the next ones and those that look alike (similar, the default), those of a "
+        "sequence, or all",
     )  # fmt: skip
     group.add_argument(
-        "--partners", type=int, default=PARTNERS, metavar="COUNT",
-        help="images that each one is matched with (default: %(default)s)",
+        "--partners", type=int, metavar="COUNT",
+        help=f"images that each one is matched with (default: {PARTNERS})",
     )  # fmt: skip
     group.add_argument(
-        "--mapper", choices=get_args(MapperKind), default="incremental", help="of COLMAP (default: %(default)s)"
+        "--mapper", choices=get_args(MapperKind), help=f"of COLMAP (default: {ReconstructionOptions.mapper})"
     )
     group.add_argument(
         "--largest-part", action="store_true",
@@ -51,13 +53,40 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
 
 
 def photo_options(options: argparse.Namespace) -> ReconstructionOptions:
-    """Raises ConfigError."""
+    """Raises ConfigError for what makes no sense, and for options of another data set."""
+    _require_of_data_set(options)
     return ReconstructionOptions(
-        photos=PhotoOptions(options.camera, options.frame_rate),
+        photos=PhotoOptions(options.camera, FRAME_RATE if options.frame_rate is None else options.frame_rate),
         scale=parse_scale(options.scale, options.accept_no_scale),
         images=options.images,
-        pairs=options.pairs,
-        partners=options.partners,
-        mapper=options.mapper,
+        pairs=options.pairs or ReconstructionOptions.pairs,
+        partners=PARTNERS if options.partners is None else options.partners,
+        mapper=options.mapper or ReconstructionOptions.mapper,
         largest=options.largest_part,
     )
+
+
+def _require_of_data_set(options: argparse.Namespace) -> None:
+    from vloc_ros.training.map_options import COLMAP, IMAGES
+
+    given = {
+        "--camera": options.camera,
+        "--pairs": options.pairs,
+        "--mapper": options.mapper,
+        "--partners": options.partners,
+        "--largest-part": options.largest_part,
+        "--frame-rate": options.frame_rate,
+    }
+    for flag, value in given.items():
+        if value not in (None, False) and options.dataset != IMAGES:
+            raise ConfigError(f"{flag} {value}: has no effect on --dataset {options.dataset}, only on {IMAGES}")
+    for flag, value in (("--scale", options.scale), ("--accept-no-scale", options.accept_no_scale)):
+        if value and options.dataset not in (IMAGES, COLMAP):
+            raise ConfigError(f"{flag}: has no effect on --dataset {options.dataset}, only on {IMAGES} and {COLMAP}")
+    if options.images and options.dataset != COLMAP:
+        raise ConfigError(f"--images {options.images}: has no effect on --dataset {options.dataset}, only on {COLMAP}")
+    if options.poses and options.dataset in (IMAGES, COLMAP):
+        raise ConfigError(
+            f"--poses {options.poses}: --dataset {options.dataset} finds poses itself; --scale poses:{options.poses} "
+            "takes the scale from them"
+        )
