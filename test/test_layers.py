@@ -11,7 +11,7 @@ from support import ROOT
 
 PACKAGE = ROOT / "vloc_ros"
 
-BASICS = {"errors", "files", "optional_packages", "text_files", "compiled", "progress"}
+BASICS = {"blas", "errors", "files", "optional_packages", "text_files", "compiled", "progress"}
 ROBOT_PATH = {"geometry", "core", "features", "methods", "inference", "maps"}
 READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
 LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "drawing", "evaluation"}
@@ -46,6 +46,7 @@ INTERNAL: dict[str, set[str]] = {
 # Layer -> the packages from outside that it may import, besides the standard library.
 EXTERNAL: dict[str, set[str]] = {
     "__init__": set(),
+    "blas": set(),
     "errors": set(),
     "files": set(),
     "optional_packages": set(),

@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 from typing import NoReturn
 
 from vloc_ros import __version__
+from vloc_ros.blas import use_one_thread
 from vloc_ros.cli.command import Command
 from vloc_ros.errors import ConfigError, VlocError, printable, reason_of
 
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: bad input, told in one line. 3: `vloc localize` rejected the image. 130: interrupted. 141: nobody reads
     the output any more.
     """
+    use_one_thread()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that no encoding has must not end a report
     try:

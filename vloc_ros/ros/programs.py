@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
+from vloc_ros.blas import use_one_thread
+
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
     """Run the map server; returns the exit code."""
@@ -35,6 +37,7 @@ def as_arguments(parameters: Mapping[str, object]) -> list[str]:
 
 
 def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
+    use_one_thread()
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))
