@@ -1,11 +1,21 @@
 """Linear algebra of commands and nodes takes one thread, unless the user says otherwise."""
 
 import os
+import subprocess
+import sys
 
 import pytest
-from support..py import run_python
+from support import ROOT
 
 from vloc_ros.blas import THREADS, use_one_thread
+
+
+def printed(code: str) -> str:
+    """By a new process, which has imported nothing yet and whose user has set nothing."""
+    environment = {name: value for name, value in os.environ.items() if name != THREADS}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_what_a_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,17 +24,17 @@ def test_what_a_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ[THREADS] == "7"
 
 
-@pytest.mark.parametrize("entry", ["vloc_ros.cli", "vloc_ros.ros.programs"])
-def test_numpy_is_imported_later(entry: str) -> None:
-    """NumPy reads the number of threads when it is imported."""
-    result = run_python(f"import sys, {entry}; print('numpy' in sys.modules)")
-    assert result.stdout.strip() == "False"
+def test_numpy_reads_it_when_it_is_imported_later() -> None:
+    assert printed("import sys, vloc_ros.cli, vloc_ros.ros.programs; print('numpy' in sys.modules)").strip() == "False"
 
 
-def test_commands_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(THREADS, raising=False)
-    result = run_python(
-        "import os; from vloc_ros import cli\n"
-        f"try: cli.main(['--version'])\nexcept SystemExit: print('threads', os.environ['{THREADS}'])"
-    )
-    assert result.stdout.split()[-2:] == ["threads", "1"]
+def test_commands_take_one_thread() -> None:
+    code = f"""
+import os
+from vloc_ros import cli
+try:
+    cli.main(["--version"])
+except SystemExit:
+    print("threads", os.environ["{THREADS}"])
+"""
+    assert printed(code).split()[-2:] == ["threads", "1"]
