@@ -42,6 +42,20 @@ def test_positions_of_some_images_give_the_frame(tmp_path: Path, naming: str) ->
     assert "0.00 cm off" in scale.lines[0]
 
 
+def test_orientations_turn_more_exactly_than_positions_do(tmp_path: Path) -> None:
+    poses = TRUE.copy()
+    poses[:, :3, 3] += np.random.default_rng(0).normal(0, 0.02, (8, 3))
+    path = write_poses(tmp_path / "some.tum", dict(zip(NAMES, poses, strict=True)))
+    scale = find_scale(views(), ScaleOptions(poses=path))
+    np.testing.assert_allclose(scale.similarity.rotation @ OWN.rotation, np.eye(3), atol=1e-9)
+    assert "orientations 0.00 deg" in scale.lines[0]
+    base_from_camera = from_quaternion((0.5, -0.5, 0.5, -0.5), (0, 0, 0))
+    path = write_poses(tmp_path / "base.tum", dict(zip(NAMES, TRUE @ base_from_camera, strict=True)))
+    scale = find_scale(views(), ScaleOptions(poses=path))
+    np.testing.assert_allclose(scale.similarity.rotation @ OWN.rotation, np.eye(3), atol=1e-9)
+    assert "orientations are not those of the camera" in scale.lines[0]
+
+
 def test_a_position_that_is_far_off_is_left_out(tmp_path: Path) -> None:
     poses = TRUE.copy()
     poses[:, :3, 3] += np.random.default_rng(0).normal(0, 0.002, (8, 3))

@@ -17,11 +17,13 @@ from vloc_ros.cli import main
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.features.cache import FeatureCache
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import pose_vector
+from vloc_ros.mapping.sfm.database import ImageCamera, write_database
 from vloc_ros.mapping.sfm.lenses import camera_from_colmap, colmap_camera
-from vloc_ros.mapping.sfm.matches import mutual_matches
+from vloc_ros.mapping.sfm.matches import PairMatches, mutual_matches
 from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.mapping.sfm.posed_model import MODEL
 from vloc_ros.mapping.sfm.registration import describe_unregistered, parts_of, require_one_part, unregistered
@@ -136,6 +138,19 @@ def test_an_interrupted_run_goes_on_from_the_step_it_was_in(
     found = reconstructed(asked, wanted, Silent())
     assert done == [name for name in STEPS for _ in range(2)]  # the one that was interrupted again, and none before it
     assert len(open_dataset("folder", found.root, "all")) == 12
+
+
+def test_a_database_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    camera, nothing = ImageCamera(CAMERA, known=False, fixed=False), PairMatches.of([], [])
+    with pytest.raises(ConfigError, match=r"nowhere/database\.db: cannot be written"):
+        write_database(tmp_path / "nowhere/database.db", [], features_of_nothing(), camera, nothing)
+
+
+def features_of_nothing() -> FeatureCache:
+    """Of no images."""
+    features = object.__new__(FeatureCache)
+    object.__setattr__(features, "names", ())
+    return features
 
 
 def _stopping_once(

@@ -17,7 +17,7 @@ from vloc_ros.datasets.photos import Photos, unpack_photos
 from vloc_ros.datasets.posed_files import PosedFiles
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.features.cache import FeatureCache
-from vloc_ros.files import write_text
+from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.colmap_model import ColmapModel, read_model
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
@@ -176,7 +176,8 @@ class _Reconstructing:
             return np.asarray(np.load(found))
         with self._progress.bar("verifying") as advance:
             pairs = write_database(path, names, features, self._camera, matches, advance)
-        np.save(found, pairs)
+        with write_errors(found):
+            np.save(found, pairs)
         self._steps.keep()
         return pairs
 

@@ -65,7 +65,7 @@ def write_database(
     partial.unlink(missing_ok=True)
     lens = camera.colmap()
     pixels = [_pixels(features, index, camera.camera) for index in range(len(features))]
-    with write_errors(path):
+    with write_errors(path, also=(RuntimeError,)):
         with pycolmap.Database.open(str(partial)) as database:
             images = _write_images(database, names, pixels, lens)
             verified = _write_pairs(database, images, pixels, lens, matches, advance)
@@ -80,16 +80,15 @@ def _write_images(database: Any, names: Sequence[str], pixels: Sequence[Float], 
     rig.add_ref_sensor(lens.sensor_id)
     rig_id = database.write_rig(rig)
     numbers = []
-    with pycolmap.DatabaseTransaction(database):
-        for name, found in zip(names, pixels, strict=True):
-            image = pycolmap.Image(name=name, camera_id=lens.camera_id)
-            image.image_id = database.write_image(image)
-            frame = pycolmap.Frame()
-            frame.rig_id = rig_id
-            frame.add_data_id(image.data_id)
-            database.write_frame(frame)
-            database.write_keypoints(image.image_id, found.astype(np.float32))
-            numbers.append(image.image_id)
+    for name, found in zip(names, pixels, strict=True):  # no transaction: one that fails would end this process
+        image = pycolmap.Image(name=name, camera_id=lens.camera_id)
+        image.image_id = database.write_image(image)
+        frame = pycolmap.Frame()
+        frame.rig_id = rig_id
+        frame.add_data_id(image.data_id)
+        database.write_frame(frame)
+        database.write_keypoints(image.image_id, found.astype(np.float32))
+        numbers.append(image.image_id)
     return numbers
 
 
@@ -101,12 +100,11 @@ def _write_pairs(
         return a, b, verified_geometry(pixels[a], pixels[b], rows)
 
     verified = []
-    with pycolmap.DatabaseTransaction(database):
-        for done, (a, b, found) in enumerate(prefetch(iter(matches), verify, THREADS, PREFETCHED), start=1):
-            if found is not None:
-                database.write_two_view_geometry(images[a], images[b], found)
-                verified.append((a, b))
-            advance(done, len(matches))
+    for done, (a, b, found) in enumerate(prefetch(iter(matches), verify, THREADS, PREFETCHED), start=1):
+        if found is not None:
+            database.write_two_view_geometry(images[a], images[b], found)
+            verified.append((a, b))
+        advance(done, len(matches))
     return verified
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.files import atomic_file
+from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.mapping.frame_features import FeatureSource
 from vloc_ros.progress import Advance, no_advance
 
@@ -34,7 +34,8 @@ class PairMatches:
             yield a, b, self.rows[start:end]
 
     def save(self, path: Path) -> None:
-        with atomic_file(path) as file:
+        """Raises ConfigError when it cannot be written."""
+        with write_errors(path), atomic_file(path) as file:
             np.savez(file, pairs=self.pairs, rows=self.rows, starts=self.starts)
 
     @classmethod

@@ -72,7 +72,7 @@ def write_posed(folder: Path, views: ScaledViews, scale: Scale, model: Path) -> 
     import pycolmap
 
     moved = scale.similarity
-    with write_errors(folder), atomic_path(folder) as new:
+    with write_errors(folder, also=(RuntimeError, ValueError)), atomic_path(folder) as new:
         (new / IMAGES).mkdir(parents=True)
         (new / MODEL).mkdir()
         for name, file in zip(views.names, views.files, strict=True):

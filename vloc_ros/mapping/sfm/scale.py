@@ -13,13 +13,21 @@ from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.mapping.sfm.markers import DICTIONARY, find_dictionary, marker_scale
-from vloc_ros.mapping.sfm.similarity import Similarity, robust_umeyama, upright
+from vloc_ros.mapping.sfm.similarity import (
+    Similarity,
+    angle_deg,
+    common_rotation,
+    robust_umeyama,
+    turned_by,
+    upright,
+)
 from vloc_ros.text_files import read_table
 
 Float = NDArray[np.float64]
 
 LEAST_POSES = 3
 SAME_STAMP_S = 1e-3
+ORIENTATIONS_OFF_DEG, ORIENTATIONS_BESIDE_DEG = 2.0, 10.0  # from each other, and from what positions say
 WAYS = "poses:FILE.tum, distance:IMAGE,IMAGE,METRES, markers:METRES[,DICTIONARY] or none"
 DISAGREEING = 0.02  # relative: distances, or edges of markers, that are off by more are said to be
 
@@ -138,42 +146,53 @@ def _unit_scale(poses: Float) -> tuple[float, str]:
 
 
 def _scale_of_poses(views: ScaledViews, path: Path) -> Scale:
-    known = _positions(path)
+    known = _poses(path)
     rows, targets = [], []
-    stamps = {float(name): position for name, position in known.items() if _is_number(name)}
+    stamps = {float(name): pose for name, pose in known.items() if _is_number(name)}
     for row, name in enumerate(views.names):
-        position = known.get(name)
-        if position is None:
-            position = known.get(PurePosixPath(name).name)
-        if position is None and stamps and _is_number(PurePosixPath(name).name):
+        pose = known.get(name)
+        if pose is None:
+            pose = known.get(PurePosixPath(name).name)
+        if pose is None and stamps and _is_number(PurePosixPath(name).name):
             nearest = min(stamps, key=lambda stamp: abs(stamp - float(PurePosixPath(name).name)))
             if abs(nearest - float(PurePosixPath(name).name)) <= SAME_STAMP_S:
-                position = stamps[nearest]
-        if position is not None:
+                pose = stamps[nearest]
+        if pose is not None:
             rows.append(row)
-            targets.append(position)
+            targets.append(pose)
     if len(rows) < LEAST_POSES:
         raise DatasetError(
             f"{path}: poses of {len(rows)} of the images, at least {LEAST_POSES} are needed: '{next(iter(known))}' "
             f"there, '{views.names[0]}' here"
         )
-    source, target = views.map_from_camera[rows, :3, 3], np.array(targets)
+    source, target = views.map_from_camera[rows], np.stack(targets)
     try:
-        found, good = robust_umeyama(source, target)
+        found, good = robust_umeyama(source[:, :3, 3], target[:, :3, 3])
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
-    off = 100 * np.linalg.norm(found.apply(source) - target, axis=1)
+    found, turned = _with_orientations(found, source[good], target[good])
+    off = 100 * np.linalg.norm(found.apply(source[:, :3, 3]) - target[:, :3, 3], axis=1)
     left_out = f", {len(good) - good.sum()} far off and left out" if not good.all() else ""
     return Scale(found, (
-        f"scale: from the positions of {len(rows)} images in {path}, which are {np.median(off):.2f} cm off (median), "
-        f"{off.max():.2f} cm at most{left_out}",
+        f"scale: from the poses of {len(rows)} images in {path}, which are {np.median(off):.2f} cm off (median), "
+        f"{off.max():.2f} cm at most{left_out}; {turned}",
     ))  # fmt: skip
 
 
-def _positions(path: Path) -> Mapping[str, Float]:
+def _with_orientations(found: Similarity, source: Float, target: Float) -> tuple[Similarity, str]:
+    """The transform between poses (n, 4, 4) and (n, 4, 4) turned as the orientations say, which say it better than
+    positions do; where they contradict each other or the positions they are not those of the camera, and left."""
+    rotation, off_deg = common_rotation(source[:, :3, :3], target[:, :3, :3])
+    if off_deg > ORIENTATIONS_OFF_DEG or angle_deg(rotation, found.rotation) > ORIENTATIONS_BESIDE_DEG:
+        return found, "their orientations are not those of the camera, and not used"
+    better = turned_by(rotation, source[:, :3, 3], target[:, :3, 3])
+    return better, f"orientations {off_deg:.2f} deg (median)"
+
+
+def _poses(path: Path) -> Mapping[str, Float]:
     """By name or stamp, as it is written."""
     rows = read_table(path, f"name {POSE_COLUMNS}")
-    return {name: parse_pose(path, number, row[3:], row[:3])[:3, 3] for name, (number, row) in rows.items()}
+    return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
 
 
 def _is_number(text: str) -> bool:

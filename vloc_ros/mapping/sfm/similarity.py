@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import DatasetError
+from vloc_ros.geometry.transforms import rotation_angle
 
 Float = NDArray[np.float64]
 
@@ -45,6 +46,27 @@ def umeyama(source: Float, target: Float) -> Similarity:
     rotation = (u * signs) @ vt
     scale = float((sizes * signs).sum() / (from_centre**2).sum())
     return Similarity(scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0))
+
+
+def turned_by(rotation: Float, source: Float, target: Float) -> Similarity:
+    """The same, where the rotation (3, 3) is known."""
+    turned = (source - source.mean(axis=0)) @ rotation.T
+    scale = float((turned * (target - target.mean(axis=0))).sum() / (turned**2).sum())
+    return Similarity(scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0))
+
+
+def common_rotation(source: Float, target: Float) -> tuple[Float, float]:
+    """The rotation (3, 3) that turns rotations (N, 3, 3) into (N, 3, 3), and by how many degrees they are off
+    (median)."""
+    turns = np.einsum("nij,nkj->nik", target, source)
+    u, _, vt = np.linalg.svd(turns.sum(axis=0))
+    rotation: Float = (u * (1.0, 1.0, np.sign(np.linalg.det(u @ vt)))) @ vt
+    return rotation, float(np.median([angle_deg(rotation, turn) for turn in turns]))
+
+
+def angle_deg(first: Float, second: Float) -> float:
+    """Between two rotations (3, 3)."""
+    return float(np.degrees(rotation_angle(first, second)))
 
 
 def robust_umeyama(source: Float, target: Float) -> tuple[Similarity, NDArray[np.bool_]]:
