@@ -24,6 +24,7 @@ DATASETS = {
     "synthetic_room": "vloc_ros.datasets.synthetic_room:open_synthetic_room",
     "synthetic_office": "vloc_ros.datasets.synthetic_room:open_synthetic_office",
     "joined": "vloc_ros.datasets.joined_places:open_joined",
+    "recordings": "vloc_ros.datasets.recordings:open_recordings",
 }
 
 

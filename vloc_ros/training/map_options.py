@@ -9,6 +9,7 @@ from vloc_ros.core.manifest import require_frame_id
 from vloc_ros.core.model_spec import Precision
 from vloc_ros.errors import ConfigError
 from vloc_ros.training.method_options import DENSE_MINUTES, MethodOptions, StageName
+from vloc_ros.training.update_options import UpdateOptions
 
 if TYPE_CHECKING:  # whose module loads OpenCV
     from vloc_ros.datasets.bag_recording import RecordingOptions
@@ -73,7 +74,8 @@ class MapOptions:
     that lose their colours, 1 for a map for grey cameras alone. The gate is set so that at most the share
     `false_positive_rate` of wrong poses passes. `precisions`: of more networks than the one in float32. `recording`:
     what to take from the bag `root`, of the data set BAG; None: the only things that can be meant. `photos`: how
-    images of the data sets IMAGES and COLMAP get poses. `workdir` keeps what a continued run needs; `fresh` empties it
+    images of the data sets IMAGES and COLMAP get poses. `update`: the map that the images are a new recording of the
+    place of, for `update_map`. `workdir` keeps what a continued run needs; `fresh` empties it
     before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
     """
 
@@ -96,6 +98,7 @@ class MapOptions:
     training: TrainingOptions = field(default_factory=lambda: TrainingOptions(minutes=DENSE_MINUTES))
     recording: "RecordingOptions | None" = None
     photos: "ReconstructionOptions | None" = None
+    update: UpdateOptions | None = None
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

@@ -16,10 +16,10 @@ from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.maps import require_replaceable
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
-from vloc_ros.training.map_options import BAG, COLMAP, IMAGES, MapOptions
+from vloc_ros.training.map_options import BAG, IMAGES, UNPOSED, MapOptions
 from vloc_ros.training.method_options import load_recipe
 from vloc_ros.training.photo_sources import posed_by_model, reconstructed
-from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
+from vloc_ros.training.recipe import DenseRecipe, Recipe, SparseRecipe
 from vloc_ros.training.stages.buffer_stage import BufferStage
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
 from vloc_ros.training.stages.export_stage import ExportStage
@@ -30,6 +30,7 @@ from vloc_ros.training.stages.pose_stage import PoseStage
 from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
 from vloc_ros.training.stages.recordings import recordings_of
 from vloc_ros.training.stages.region_stage import RegionStage
+from vloc_ros.training.stages.retirement import retire_points
 from vloc_ros.training.stages.sample_stage import (
     SampleStage,
     calibration_views,
@@ -66,12 +67,8 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
     is_sparse = "features" in options.method.stages
     if is_sparse:
         require_for_sparse(options)
-    if options.dataset == BAG:
-        require_replaceable(options.out)
-        options = recorded(options, recipe.geometry(options.mesh, 1), workers, progress or Silent())
-    elif options.dataset in (IMAGES, COLMAP):
-        require_replaceable(options.out)
-        options = without_poses(options, workers, progress or Silent())
+    if options.dataset in UNPOSED:
+        options = posed(options, recipe, workers, progress or Silent())
         recipe = load_recipe(options.method)
     opened = open_sources(source_settings(options))
     kind = recipe.geometry(options.mesh, len(opened.places))
@@ -94,9 +91,19 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
         work_directory(options.workdir, options.fresh, workers, progress, options.until) as work,
     ):
         if is_sparse:
-            sparse_map(work, options, recipe, kind, opened)
+            sparse_map(work, options, recipe, kind, opened, progress)
         else:
             dense_map(work, options, recipe, kind, opened, workers)
+
+
+def posed(options: MapOptions, recipe: Recipe, workers: Workers, progress: Progress) -> MapOptions:
+    """The options with a folder of posed images in place of a bag, of images without poses or of a COLMAP model."""
+    if options.dataset not in UNPOSED:
+        return options
+    require_replaceable(options.out)
+    if options.dataset == BAG:
+        return recorded(options, recipe.geometry(options.mesh, 1), workers, progress)
+    return without_poses(options, workers, progress)
 
 
 def require_own_root(options: MapOptions) -> None:
@@ -161,7 +168,12 @@ def dense_map(
 
 
 def sparse_map(
-    work: WorkDirectory, options: MapOptions, recipe: SparseRecipe, kind: GeometryKind, opened: Sources
+    work: WorkDirectory,
+    options: MapOptions,
+    recipe: SparseRecipe,
+    kind: GeometryKind,
+    opened: Sources,
+    progress: Progress,
 ) -> None:
     """The stages of a method that matches key points with the points of the place."""
     method = recipe.options
@@ -170,7 +182,8 @@ def sparse_map(
     sources = work.run(FeatureStage(feature_settings(options), method, sources))
     poses = work.run(PoseStage(method, kind.reads_depth, sources))
     sources = poses.applied(sources)
-    geometry = work.run(GeometryStage(kind, sources))
+    current = retire_points(sources, work.run(GeometryStage(kind, sources)), progress)
+    geometry = current.geometry
     regions = work.run(RegionStage(method, recipe, sources, geometry))
     trained = None
     if "training" in method.stages:
@@ -181,6 +194,7 @@ def sparse_map(
         **depth_summary(geometry),
         **pose_summary(poses),
         **point_summary(source_settings(options), recipe, geometry),
+        **current.summary(regions),
     }
     if trained is not None:
         summary |= trained.summary()

@@ -10,6 +10,7 @@ from typing import Any
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined_places import place_parts
 from vloc_ros.datasets.posed_files import require_depth_of
+from vloc_ros.datasets.recordings import Recordings
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import write_text
@@ -46,7 +47,7 @@ def open_sources(settings: SourceSettings) -> Sources:
         raise DatasetError(
             f"{settings.description}: {len(dataset)} frames are too few to learn a map from, at least {MIN_FRAMES}"
         )
-    training, held_out = split_held_out(dataset)
+    training, held_out = dataset.split_held_out() if isinstance(dataset, Recordings) else split_held_out(dataset)
     places = tuple(Place(name, part) for name, part in place_parts(training))
     return Sources(settings.description, training, held_out, places)
 

@@ -1,0 +1,232 @@
+"""What has changed in a place between recordings: points that a later recording should have seen, and did not.
+
+All recordings are reconstructed together. A point that a later recording observes too is kept. Any other is projected
+into the later frames, whose depth says whether the surface is still there; where it is, key points say whether it looks
+as it did.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from vloc_ros.geometry.transforms import apply, invert
+from vloc_ros.mapping.frame_features import FeatureSource
+from vloc_ros.mapping.point_selection import point_descriptors, viewing
+from vloc_ros.mapping.reconstruction import Reconstruction
+from vloc_ros.progress import Advance, no_advance
+
+Float = NDArray[np.float64]
+Ints = NDArray[np.int64]
+DepthAt = Callable[[int], NDArray[np.float32]]  # depth (H, W) of a frame in the reconstruction's camera, 0 = unknown
+
+LOOKED_AT = 200  # later frames at most, spread over their recordings
+RADIUS_PX, MIN_COSINE = 5.0, 0.75  # of a key point that may be the point
+TURNED, CLOSER, FARTHER = np.cos(np.radians(35)), 0.6, 1.5  # of views that show a point as those did that have seen it
+TOLERANCE_M, TOLERANCE = 0.05, 0.03  # of a depth: the former + the latter times the depth
+WINDOW = 11  # pixels, of depth around a point that has to be behind it: at an edge, a pixel decides nothing
+BORDER_PX = 8.0
+GONE_VIEWS = 3  # that see through a point
+UNSEEN_VIEWS = 5  # that see its surface, and nothing that looks like it
+LEAST_SEEN = 0.2  # of the views that should see a point do, on average; with less, everything looks different
+VIEW_RETIRED = 0.6  # of a view's points
+
+
+class PointState(IntEnum):
+    """What became of a point."""
+
+    KEPT = 0  # an earlier recording observed it, and a later one has seen it
+    NEW = 1  # only the newest recording observed it
+    UNVISITED = 2  # no later recording should have seen it, or too few views
+    GONE = 3  # later views see what is behind it
+    UNSEEN = 4  # later views see its surface, but not it
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """In how many later views each of the points (T,) should be: `on_surface`, and `seen` there; `through`: seen
+    through."""
+
+    on_surface: Ints
+    seen: Ints
+    through: Ints
+
+    @property
+    def share_seen(self) -> float:
+        """Of the views on whose surface points are; 1 without any."""
+        total = int(self.on_surface.sum())
+        return float(self.seen.sum() / total) if total else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """The `states` (P,) of points at `positions` (P, 3), and the share of each frame's points that are retired."""
+
+    positions: Float
+    states: NDArray[np.int8]
+    retired_of_frame: Float
+    share_seen: float
+
+    @property
+    def retired(self) -> NDArray[np.bool_]:
+        """(P,) which points are there no longer."""
+        found: NDArray[np.bool_] = self.states >= PointState.GONE
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """By the state's name."""
+        return {state.name.lower(): int((self.states == state).sum()) for state in PointState}
+
+    def describe(self) -> str:
+        """A person's line."""
+        n = self.counts()
+        return (
+            f"points: {n['kept']} seen again, {n['new']} new, {n['gone']} gone (seen through), {n['unseen']} no longer "
+            f"seen on their surface, {n['unvisited']} not looked at; a point is seen in {self.share_seen:.0%} of the "
+            "later views that should see it"
+        )
+
+    def by_landmark(self, landmarks: Float) -> list[dict[str, Any]]:
+        """For the landmarks at (K, 3) to which most retired points are nearest, how many points of each state are."""
+        nearest = cKDTree(landmarks).query(self.positions)[1]
+        table = np.zeros((len(landmarks), len(PointState)), dtype=np.int64)
+        np.add.at(table, (nearest, self.states), 1)
+        lost = table[:, PointState.GONE] + table[:, PointState.UNSEEN]
+        rows = [row for row in np.argsort(-lost, kind="stable") if lost[row]]
+        names = [state.name.lower() for state in PointState]
+        return [
+            {"landmark": int(row), "position": landmarks[row].round(2).tolist(),
+             **dict(zip(names, table[row].tolist(), strict=True))}
+            for row in rows
+        ]  # fmt: skip
+
+
+def find_changes(
+    shape: Reconstruction,
+    features: FeatureSource,
+    numbers: NDArray[np.int32],
+    depth_at: DepthAt,
+    advance: Advance = no_advance,
+) -> Changes:
+    """What became of the points of a reconstruction of several recordings; `numbers` (F,): that of each frame's."""
+    first, last = _recordings_of_points(shape, numbers)
+    newest = int(numbers.max())
+    tested = np.flatnonzero(last < newest)
+    evidence = _evidence(shape, features, numbers, depth_at, tested, last, advance)
+    states = np.full(len(shape), PointState.KEPT, dtype=np.int8)
+    states[first == newest] = PointState.NEW
+    states[tested] = _states(evidence)
+    retired = (states >= PointState.GONE)[shape.points]
+    observed = np.bincount(shape.frames, minlength=len(shape.names))
+    lost = np.bincount(shape.frames, retired, minlength=len(shape.names))
+    return Changes(shape.positions, states, lost / np.maximum(observed, 1), evidence.share_seen)
+
+
+def without_retired(shape: Reconstruction, changes: Changes) -> Reconstruction:
+    """The reconstruction of what is there."""
+    kept = ~changes.retired
+    rows = kept[shape.points]
+    renumbered = np.cumsum(kept) - 1
+    return replace(
+        shape, positions=shape.positions[kept], sigmas=shape.sigmas[kept], frames=shape.frames[rows],
+        points=renumbered[shape.points[rows]].astype(np.int32), rows=shape.rows[rows], pixels=shape.pixels[rows],
+    )  # fmt: skip
+
+
+def _recordings_of_points(shape: Reconstruction, numbers: NDArray[np.int32]) -> tuple[Ints, Ints]:
+    """The first and the last recording (P,) that observes each point."""
+    first = np.full(len(shape), np.iinfo(np.int32).max, dtype=np.int64)
+    last = np.zeros(len(shape), dtype=np.int64)
+    np.minimum.at(first, shape.points, numbers[shape.frames])
+    np.maximum.at(last, shape.points, numbers[shape.frames])
+    return first, last
+
+
+def _states(evidence: Evidence) -> NDArray[np.int8]:
+    """(T,) of tested points. Where hardly anything is seen again, light or lens differ, and only depth counts."""
+    seen, through = evidence.seen, evidence.through
+    states = np.full(len(seen), PointState.UNVISITED, dtype=np.int8)
+    if evidence.share_seen >= LEAST_SEEN:
+        states[(evidence.on_surface >= UNSEEN_VIEWS) & (seen == 0)] = PointState.UNSEEN
+    states[(through >= GONE_VIEWS) & (through > 2 * evidence.on_surface) & (seen == 0)] = PointState.GONE
+    states[(seen > 0) & (states == PointState.UNVISITED)] = PointState.KEPT
+    return states
+
+
+def _evidence(
+    shape: Reconstruction,
+    features: FeatureSource,
+    numbers: NDArray[np.int32],
+    depth_at: DepthAt,
+    tested: Ints,
+    last: Ints,
+    advance: Advance,
+) -> Evidence:
+    """Of the points `tested` (T,), in frames of recordings later than the `last` (P,) that observed them."""
+    counts = np.zeros((3, len(tested)), dtype=np.int64)
+    if not len(tested):
+        return Evidence(*counts)
+    directions, distances = viewing(shape.frames, shape.points, shape.positions, shape.map_from_camera)
+    descriptors = point_descriptors(shape, features, tested)
+    later = np.flatnonzero(numbers > last[tested].min())
+    later = later[np.unique(np.linspace(0, len(later) - 1, min(LOOKED_AT, len(later))).round().astype(int))]
+    for done, frame in enumerate(later.tolist()):
+        rows = np.flatnonzero(last[tested] < numbers[frame])
+        points = tested[rows]
+        at, depths, inside = _in_view(shape, frame, points, directions, distances)
+        rows, at, depths = rows[inside], at[inside], depths[inside]
+        found, through = _surface(depth_at(frame), at, depths)
+        counts[0, rows[found]] += 1
+        counts[1, rows[found]] += _looks_alike(features, frame, at[found], descriptors[rows[found]])
+        counts[2, rows[through]] += 1
+        advance(done + 1, len(later))
+    return Evidence(*counts)
+
+
+def _in_view(
+    shape: Reconstruction, frame: int, points: Ints, directions: Float, distances: Float
+) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Pixels (n, 2) and depths (n,) of points in a frame, and which of them it shows as they were seen before."""
+    pose, positions = shape.map_from_camera[frame], shape.positions[points]
+    local = apply(invert(pose), positions)
+    before = local[:, 2] > 0.05
+    slopes = local[:, :2] / np.where(before, local[:, 2], 1.0)[:, None]
+    fx, fy, cx, cy, k1, _ = shape.intrinsics
+    at = slopes * (1 + k1 * (slopes**2).sum(axis=1, keepdims=True)) * (fx, fy) + (cx, cy)
+    size = np.array([shape.camera.width, shape.camera.height])
+    inside = before & (at >= BORDER_PX).all(axis=1) & (at < size - BORDER_PX).all(axis=1)
+    offsets = pose[:3, 3] - positions
+    away = np.linalg.norm(offsets, axis=1)
+    alike = (offsets * directions[points]).sum(axis=1) > TURNED * away
+    nearest, farthest = distances[points].T
+    return at, local[:, 2], inside & alike & (away > CLOSER * nearest) & (away < FARTHER * farthest)
+
+
+def _surface(depth: NDArray[np.float32], at: Float, depths: Float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which points (n,) lie on the surface that the depth image shows, and which it sees through."""
+    known = np.where(depth > 0, depth, np.float32(0))
+    least = cv2.erode(known, np.ones((WINDOW, WINDOW), np.uint8))  # 0 where any is unknown
+    columns, rows = np.rint(at).astype(int).T
+    tolerance = TOLERANCE_M + TOLERANCE * depths
+    here, around = known[rows, columns], least[rows, columns]
+    return (here > 0) & (np.abs(here - depths) <= tolerance), around > depths + tolerance
+
+
+def _looks_alike(features: FeatureSource, frame: int, at: Float, descriptors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether any key point near each pixel (n, 2) has a similar descriptor to (n, D)."""
+    found = features.key_points(frame)
+    alike = np.zeros(len(at), dtype=np.bool_)
+    if not len(found) or not len(at):
+        return alike
+    near = cKDTree(found.pixels).query_ball_point(at, RADIUS_PX)
+    counts = np.array([len(each) for each in near])
+    rows = np.repeat(np.arange(len(at)), counts)
+    key_points = np.array([index for each in near for index in each], dtype=np.int64)
+    cosines = (found.descriptors[key_points] * descriptors[rows]).sum(axis=1)
+    alike[rows[cosines >= MIN_COSINE]] = True
+    return alike
