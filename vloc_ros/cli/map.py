@@ -3,10 +3,10 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.map_recording import add_recording, recording_options
+from vloc_ros.cli.map_update import add_update, update_options
 from vloc_ros.cli.options import add_dataset, add_old_name, add_split
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
@@ -14,9 +14,6 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.methods import DEFAULT_METHOD, METHODS
 from vloc_ros.optional_packages import optional_packages, pip_install
-
-if TYPE_CHECKING:
-    from vloc_ros.training.update_options import UpdateOptions
 
 ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "float32")
 
@@ -50,36 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
-    _add_update(parser)
+    add_update(parser)
     add_recording(parser)
     add_photos(parser)
     _add_methods(parser)
     _add_training(parser.add_argument_group("training"))
-
-
-def _add_update(parser: argparse.ArgumentParser) -> None:
-    from vloc_ros.training.update_options import UpdateOptions
-
-    group = parser.add_argument_group("updating a map")
-    group.add_argument(
-        "--update", type=Path, metavar="MAP",
-        help="the images are a new recording of the place of this map of pram: OUT is made of both, once it has proved "
-        "to localize as well; MAP stays as it is",
-    )  # fmt: skip
-    group.add_argument("--update-workdir", type=Path, metavar="DIR", help="that of MAP (default: MAP.work)")
-    _add(
-        group, "--keep-recordings", UpdateOptions.recordings, "at most so many, the newest", type=int, metavar="COUNT"
-    )  # fmt: skip
-
-
-def _update_options(options: argparse.Namespace) -> "UpdateOptions | None":
-    from vloc_ros.training.update_options import UpdateOptions
-
-    if options.update is None:
-        if options.update_workdir is not None:
-            raise ConfigError(f"--update-workdir {options.update_workdir}: is of --update, which is not given")
-        return None
-    return UpdateOptions(options.update, options.update_workdir, options.keep_recordings)
 
 
 def _add_methods(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
         precisions=tuple(dict.fromkeys(options.precision)),
         recording=recording_options(options),
         photos=photo_options(options),
-        update=_update_options(options),
+        update=update_options(options),
         training=TrainingOptions(
             minutes=_minutes(options, method.minutes),
             epochs=options.epochs,

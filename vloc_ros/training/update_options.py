@@ -14,7 +14,7 @@ class UpdateOptions:
 
     map: Path
     workdir: Path | None = None
-    recordings: int = 5
+    recordings: int
 
     def __post_init__(self) -> None:
         if self.recordings < 2:
