@@ -13,7 +13,7 @@ class UpdateOptions:
     Raises ConfigError."""
 
     map: Path
-    workdir: Path | None = None
+    workdir: Path | None
     recordings: int
 
     def __post_init__(self) -> None:
