@@ -5,13 +5,15 @@ python benchmark/images_mapping.py --dataset seven_scenes --root DIR --poses FIL
 
 Each Nth image of the split, without its pose, becomes a map with `vloc map --dataset images`; the scale comes from the
 poses of every 50th image of the split. Poses of the map's images are compared with the data set's, and frames between
-the map's images (or `--test-split`) are localized. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
+the map's images (or `--test-split`) are localized, with the camera that the reconstruction found, and with the data
+set's. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
 SIFT, all pairs, its incremental mapper, with its defaults. `--folder` keeps what was made.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from results import MEDIAN, RECALLS, Results, add_json
 
 from vloc_ros.cli import main as vloc
 from vloc_ros.cli.options import add_dataset, add_split
+from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.datasets import Dataset, open_dataset
-from vloc_ros.datasets.folder import read_poses
+from vloc_ros.datasets.folder import read_camera, read_poses
 from vloc_ros.datasets.posed_files import PosedFiles
 from vloc_ros.datasets.subset import Subset
+from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.trajectory import HEADER
 from vloc_ros.geometry.transforms import pose_vector
@@ -47,6 +51,7 @@ COLUMNS = {
     "localized": "{frames}",
     "median": MEDIAN,
     **RECALLS,
+    "median with the data set's calibration": "{declared_cm:.2f} cm, {declared_deg:.2f} deg",
 }
 Float = NDArray[np.float64]
 
@@ -105,13 +110,22 @@ def mapped(folder: Path, photos: Path, frames: PosedFiles, asked: Dataset) -> di
     minutes_posed = ((work / POSED / "poses.txt").stat().st_mtime - begin_s) / 60
     poses = read_poses(work / POSED / "poses.txt")
     model = pycolmap.Reconstruction(str(work / POSED / MODEL))
+    localizer, found = load_localizer(target), read_camera(work / POSED / "camera.txt")
+
+    def with_found_camera(frame: Frame) -> PoseEstimate | Rejection:
+        camera = found.resized(frame.image.camera.width, frame.image.camera.height)
+        return localizer.localize(replace(frame.image, camera=camera))
+
     with threads(1):
-        answers = ask_in_turn({"map": by_image(load_localizer(target))}, asked)
+        answers = ask_in_turn({"found": with_found_camera, "declared": by_image(localizer)}, asked)
+    declared = answers["declared"].figures()
     return {
         **figures(np.stack(list(poses.values())), [int(name) for name in poses], frames, model),
         "minutes_posed": minutes_posed,
         "minutes": minutes,
-        **answers["map"].figures(),
+        **answers["found"].figures(),
+        "declared_cm": declared["median_cm"],
+        "declared_deg": declared["median_deg"],
     }
 
 
