@@ -32,9 +32,9 @@ TOLERANCE_M, TOLERANCE = 0.05, 0.03  # of a depth: the former + the latter times
 WINDOW = 11  # pixels, of depth around a point that has to be behind it: at an edge, a pixel decides nothing
 BORDER_PX = 8.0
 GONE_VIEWS = 3  # that see through a point
-UNSEEN_VIEWS = 5  # that see its surface, and nothing that looks like it
-LEAST_SEEN = 0.2  # of the views that should see a point do, on average; with less, everything looks different
-VIEW_RETIRED = 0.6  # of a view's points
+UNSEEN_VIEWS = 8  # that see its surface, and nothing that looks like it
+CHANGED, CHANGED_POINTS = 0.5, 20  # of a landmark's earlier points that a later recording looked at
+LEAST_SEEN = 0.3  # of what is looked at on its surface; with less seen again, everything looks different
 
 
 class PointState(IntEnum):
@@ -56,20 +56,14 @@ class Evidence:
     seen: Ints
     through: Ints
 
-    @property
-    def share_seen(self) -> float:
-        """Of the views on whose surface points are; 1 without any."""
-        total = int(self.on_surface.sum())
-        return float(self.seen.sum() / total) if total else 1.0
-
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """The `states` (P,) of points at `positions` (P, 3), and the share of each frame's points that are retired."""
+    """The `states` (P,) of points at `positions` (P, 3), and the share of what later recordings looked at on its
+    surface that they have seen again."""
 
     positions: Float
     states: NDArray[np.int8]
-    retired_of_frame: Float
     share_seen: float
 
     @property
@@ -87,23 +81,29 @@ class Changes:
         n = self.counts()
         return (
             f"points: {n['kept']} seen again, {n['new']} new, {n['gone']} gone (seen through), {n['unseen']} no longer "
-            f"seen on their surface, {n['unvisited']} not looked at; a point is seen in {self.share_seen:.0%} of the "
-            "later views that should see it"
+            f"seen on their surface, {n['unvisited']} not looked at; {self.share_seen:.0%} of what was looked "
+            "at was seen again"
         )
 
     def by_landmark(self, landmarks: Float) -> list[dict[str, Any]]:
-        """For the landmarks at (K, 3) to which most retired points are nearest, how many points of each state are."""
+        """For each landmark at (K, 3) that has lost points, those nearest to it: how many of each state there are, and
+        whether it has `changed`, which is that most of what was looked at is lost. The most lost points first."""
         nearest = cKDTree(landmarks).query(self.positions)[1]
         table = np.zeros((len(landmarks), len(PointState)), dtype=np.int64)
         np.add.at(table, (nearest, self.states), 1)
         lost = table[:, PointState.GONE] + table[:, PointState.UNSEEN]
-        rows = [row for row in np.argsort(-lost, kind="stable") if lost[row]]
+        looked_at = lost + table[:, PointState.KEPT]
         names = [state.name.lower() for state in PointState]
         return [
-            {"landmark": int(row), "position": landmarks[row].round(2).tolist(),
-             **dict(zip(names, table[row].tolist(), strict=True))}
-            for row in rows
-        ]  # fmt: skip
+            {
+                "landmark": int(row),
+                "position": landmarks[row].round(2).tolist(),
+                "changed": bool(lost[row] >= max(CHANGED_POINTS, CHANGED * looked_at[row])),
+                **dict(zip(names, table[row].tolist(), strict=True)),
+            }
+            for row in np.argsort(-lost, kind="stable")
+            if lost[row]
+        ]
 
 
 def find_changes(
@@ -121,10 +121,11 @@ def find_changes(
     states = np.full(len(shape), PointState.KEPT, dtype=np.int8)
     states[first == newest] = PointState.NEW
     states[tested] = _states(evidence)
-    retired = (states >= PointState.GONE)[shape.points]
-    observed = np.bincount(shape.frames, minlength=len(shape.names))
-    lost = np.bincount(shape.frames, retired, minlength=len(shape.names))
-    return Changes(shape.positions, states, lost / np.maximum(observed, 1), evidence.share_seen)
+    kept, unseen = (int((states == state).sum()) for state in (PointState.KEPT, PointState.UNSEEN))
+    share_seen = kept / max(1, kept + unseen)
+    if share_seen < LEAST_SEEN:  # light or lens differ: only depth counts
+        states[states == PointState.UNSEEN] = PointState.UNVISITED
+    return Changes(shape.positions, states, share_seen)
 
 
 def without_retired(shape: Reconstruction, changes: Changes) -> Reconstruction:
@@ -148,11 +149,10 @@ def _recordings_of_points(shape: Reconstruction, numbers: NDArray[np.int32]) -> 
 
 
 def _states(evidence: Evidence) -> NDArray[np.int8]:
-    """(T,) of tested points. Where hardly anything is seen again, light or lens differ, and only depth counts."""
+    """(T,) of tested points."""
     seen, through = evidence.seen, evidence.through
     states = np.full(len(seen), PointState.UNVISITED, dtype=np.int8)
-    if evidence.share_seen >= LEAST_SEEN:
-        states[(evidence.on_surface >= UNSEEN_VIEWS) & (seen == 0)] = PointState.UNSEEN
+    states[(evidence.on_surface >= UNSEEN_VIEWS) & (seen == 0)] = PointState.UNSEEN
     states[(through >= GONE_VIEWS) & (through > 2 * evidence.on_surface) & (seen == 0)] = PointState.GONE
     states[(seen > 0) & (states == PointState.UNVISITED)] = PointState.KEPT
     return states

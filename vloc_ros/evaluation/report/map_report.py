@@ -12,6 +12,7 @@ from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.evaluation.records import FrameRecord, worst_first
 from vloc_ros.evaluation.report import floor_plan, plots
+from vloc_ros.evaluation.report.changes_section import changes_section
 from vloc_ros.evaluation.report.deployment_section import deployment_section
 from vloc_ros.evaluation.report.mapping_record import Curves, decode_preview, read_mapping_record
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
@@ -53,6 +54,7 @@ def write_map_report(path: Path, title: str, stored: StoredMap) -> None:
         sections = [
             tiles(_tiles(stored, held_out)),
             *(_landmarks(place, landmark_map.of_place(place)) for place in places),
+            changes_section(landmark_map.manifest.training.get("update"), held_out),
             preview_section(stored),
             *(deployment_section(place, landmark_map, past) for place in places),
             *(_accuracy(place, landmark_map.of_place(place), held_out) for place in places),
