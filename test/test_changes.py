@@ -71,7 +71,7 @@ class Seen:
         room, pose = self.frame(index)
         local = apply(invert(pose), room.points()[0])
         at = local[:, :2] / local[:, 2:] * CAMERA.fx + (CAMERA.cx, CAMERA.cy)
-        inside = (at >= 0).all(axis=1) & (at < (CAMERA.width - 1, CAMERA.height - 1)).all(axis=1)
+        inside = np.asarray((at >= 0).all(axis=1) & (at < (CAMERA.width - 1, CAMERA.height - 1)).all(axis=1))
         columns, rows = np.where(inside[:, None], at, 0).round().astype(int).T
         return np.flatnonzero(inside & (local[:, 2] < room.depth(pose)[rows, columns] + 0.05)), at
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support.map_scenes import VSNET, options_in, quick
 
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import Dataset, Frame, open_dataset, recordings
 from vloc_ros.datasets.recordings import RecordingList, RecordingSource, load_recordings, number_of, open_recordings
 from vloc_ros.datasets.wrapper import DatasetWrapper
@@ -100,6 +101,7 @@ def test_the_new_map_is_in_the_frame_of_the_old_one(updated: Path, made: Path) -
     assert np.degrees(error.rotation_rad) < 0.3
     frame = open_dataset("synthetic_room", None, str(made / "second.txt")).frame(7)
     result = load_localizer(updated / "map").localize(frame.image)
+    assert isinstance(result, PoseEstimate)
     assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
 
 
@@ -119,7 +121,7 @@ def test_the_map_and_its_report_say_what_changed(updated: Path, made: Path) -> N
 
 
 def test_an_update_can_be_updated(updated: Path) -> None:
-    listed = module._recordings_of(UpdateOptions(updated / "map", updated / "work", 5))
+    listed = module._recordings_of(UpdateOptions(updated / "map", updated / "work", 5), read_map(updated / "map"))
     assert [source.number for source in listed.sources] == [1, 2]
     frames = open_recordings(updated / "work" / module.LISTED, "all")
     training, held_out = frames.split_held_out()
@@ -173,7 +175,9 @@ def test_what_an_update_cannot_be_of(made: Path, tmp_path: Path, changes: dict[s
 
 def test_work_directories_that_will_not_do(made: Path, tmp_path: Path) -> None:
     assert "is that of the map to update" in refusal(update_in(tmp_path, made, workdir=made / "work"), ConfigError)
-    shutil.copy(made / "work" / "stages.json", (tmp_path / "old").mkdir() or tmp_path / "old" / "stages.json")
+    (tmp_path / "old").mkdir()
+    for name in ("stages.json", "sources.json"):
+        shutil.copy(made / "work" / name, tmp_path / "old" / name)
     path = tmp_path / "old" / "stages.json"
     records = json.loads(path.read_text())
     records["stages"]["sources"]["inputs"] |= {"dataset": "folder", "root": str(tmp_path / "lost")}
@@ -184,6 +188,11 @@ def test_work_directories_that_will_not_do(made: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(records))
     text = refusal(update_in(tmp_path, made, old_workdir=tmp_path / "old"), ConfigError)
     assert "is not the work directory of a finished map" in text
+
+
+def test_the_work_directory_of_another_map_is_refused(updated: Path, made: Path, tmp_path: Path) -> None:
+    text = refusal(update_in(tmp_path, made, old_workdir=updated / "work"), ConfigError)
+    assert "is the work directory of a map of other images" in text
 
 
 def test_lists_of_recordings(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ contradicts is retired (`vloc_ros/mapping/changes.py`). The new map is written o
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,7 @@ from vloc_ros.training.map_options import COLMAP, IMAGES, MapOptions
 from vloc_ros.training.method_options import STAGES, MethodOptions, load_recipe
 from vloc_ros.training.stages.build_map import build_map, posed
 from vloc_ros.training.stages.settings import source_settings
+from vloc_ros.training.stages.source_stage import LISTED as SOURCES
 from vloc_ros.training.stages.stage_records import load_records
 from vloc_ros.training.stages.work_directory import work_directory
 from vloc_ros.training.update_options import UpdateOptions
@@ -56,7 +58,7 @@ def update_map(options: MapOptions, progress: Progress | None = None) -> None:
     assert wanted is not None
     stored = read_map(wanted.map)
     _require_updatable(options, wanted, stored)
-    before = _recordings_of(wanted)
+    before = _recordings_of(wanted, stored)
     workers = Workers.join()
     workers.leave()  # there is nothing that several could share
     if workers.rank:
@@ -102,7 +104,7 @@ def _features(method: MethodOptions) -> str:
     return ONNX if isinstance(features, Path) else str(features)
 
 
-def _recordings_of(wanted: UpdateOptions) -> RecordingList:
+def _recordings_of(wanted: UpdateOptions, stored: StoredMap) -> RecordingList:
     """What the old map was made from, as its work directory says. Raises ConfigError, DatasetError."""
     workdir = wanted.map_workdir
     if not workdir.is_dir():
@@ -112,6 +114,7 @@ def _recordings_of(wanted: UpdateOptions) -> RecordingList:
     made_from = load_records(workdir).inputs_of("sources")
     if not made_from or not load_records(workdir).inputs_of("calibration"):
         raise ConfigError(f"{workdir}: is not the work directory of a finished map; --update-workdir says where it is")
+    _require_same_images(workdir, wanted, stored)
     root = made_from["root"]
     if made_from["dataset"] == KIND:
         listed = load_recordings(Path(root))
@@ -125,6 +128,21 @@ def _recordings_of(wanted: UpdateOptions) -> RecordingList:
         except VlocError as error:
             raise DatasetError(f"{workdir}: what the map was made from cannot be read again: {error}") from error
     return listed
+
+
+def _require_same_images(workdir: Path, wanted: UpdateOptions, stored: StoredMap) -> None:
+    """Raise ConfigError for a work directory of another map than the one to update, as far as that one tells."""
+    mapped = [name for recording in read_mapping_record(stored).recordings for name in recording.names]
+    try:
+        places = json.loads((workdir / SOURCES).read_text())["places"].values()
+        listed = [name for names in places for name in names]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{workdir / SOURCES}: damaged ({error}); --update-workdir says where it is") from error
+    if mapped and mapped != listed:
+        raise ConfigError(
+            f"{workdir}: is the work directory of a map of other images than {wanted.map} was made from; "
+            "--update-workdir says where that is"
+        )
 
 
 def _absolute(text: str | None) -> str | None:
