@@ -49,11 +49,13 @@ class RecordingSource:
 @dataclass(frozen=True)
 class RecordingList:
     """The recordings of a place, the oldest first. `retired`: frames (NUMBER/NAME) that show what is there no longer.
-    `update`: in JSON's types, how the newest one was brought into the frame of the place."""
+    `update`: in JSON's types, how the newest one was brought into the frame of the place;
+    `settled`: by the points that it shares with the others, too."""
 
     sources: tuple[RecordingSource, ...]
     retired: tuple[str, ...] = ()
     update: Mapping[str, Any] = field(default_factory=dict)
+    settled: bool = False
 
     def save(self, path: Path) -> None:
         """Write it, all at once. Raises ConfigError."""
@@ -69,7 +71,7 @@ def load_recordings(path: Path) -> RecordingList:
         sources = tuple(_source(node) for node in content["sources"])
         if not sources:
             raise ValueError("no recording")
-        return RecordingList(sources, tuple(content["retired"]), dict(content["update"]))
+        return RecordingList(sources, tuple(content["retired"]), dict(content["update"]), bool(content["settled"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{path}: not a list of recordings as `vloc map --update` writes it ({error})") from error
 
