@@ -37,8 +37,8 @@ class _Shared:
 def place_from_aligned(
     shape: Reconstruction, features: DepthFeatures, correction: DepthCorrection, is_new: Mask
 ) -> Float:
-    """The transform (4, 4) by which the recorded poses of the newest recording's frames, those of `is_new` (F,), have to
-    be moved to fit the others; none where both see too few of the same points."""
+    """The transform (4, 4) by which the recorded poses of the newest recording's frames, those of `is_new` (F,), have
+    to be moved to fit the others; none where both see too few of the same points."""
     shared = _shared(shape, features, correction, is_new)
     moved: Float = np.eye(4)
     if len(shared.positions) < LEAST_POINTS:
