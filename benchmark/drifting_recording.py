@@ -94,11 +94,11 @@ def _write_drifting(directory: Path, root: Path, poses: Path) -> None:
     exact = np.stack([frames.map_from_camera(index) for index in range(len(frames))])
     seconds = np.array([_number(name) for name in frames.names]) / RATE_HZ
     found = drifted(exact, seconds, SHARE, np.radians(TURN_DEG_PER_S), -exact[:, :3, 1].mean(axis=0))
-    lines = [_line(name, pose) for name, pose in zip(frames.names, found, strict=True)]
+    lines = [pose_line(name, pose) for name, pose in zip(frames.names, found, strict=True)]
     write_text(directory / "drifting.txt", "".join(lines))
 
 
-def _line(name: str, map_from_camera: NDArray[np.float64]) -> str:
+def pose_line(name: str, map_from_camera: NDArray[np.float64]) -> str:
     camera_from_map = invert(map_from_camera)
     x, y, z, w = to_quaternion(camera_from_map[:3, :3]).tolist()
     numbers: Sequence[float] = [w, x, y, z, *camera_from_map[:3, 3].tolist(), FOCAL]
