@@ -134,7 +134,7 @@ def filled_up(localizer: Localizer, count: int) -> Localizer:
     simulated = replace(
         landmark_map,
         **{**rows, "ids": np.arange(1, landmarks + 1, dtype=np.int32)},
-        manifest=replace(manifest, places=places_apart([f"place_{copy}" for copy in range(copies)], "map")),
+        manifest=replace(manifest, places=places_apart([f"place_{copy}" for copy in range(copies)], "map"), lenses={}),
         places=np.repeat(np.arange(copies, dtype=np.int32), len(landmark_map)),
         correction=None,
         points=Points(**joined),
