@@ -1,24 +1,20 @@
 """Several data sets as one, each a place with a map frame of its own (docs/datasets.md)."""
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from vloc_ros.core.manifest import PLACE_NAME
 from vloc_ros.datasets import DATASETS, open_dataset
+from vloc_ros.datasets.concatenation import Concatenation
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import DatasetError, VlocError, reason_of
-from vloc_ros.geometry.camera import Camera
 
 KIND = "joined"
 KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a place, and whether it needs them
@@ -41,50 +37,13 @@ class PlaceFrames(DatasetWrapper):
         return replace(self.parent.frame(index, depth=depth), name=self.names[index], place=self.label)
 
 
-@dataclass(frozen=True, eq=False)
-class JoinedPlaces:
-    """A Dataset of the frames of several places, one place after the other. Poses are in their place's own frame."""
+class JoinedPlaces(Concatenation[PlaceFrames]):
+    """A Dataset of the frames of several places, one place after the other. Poses are in their place's own frame;
+    `place_parts` tells of each place whether it has depth."""
 
-    places: tuple[PlaceFrames, ...]
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for place in self.places for name in place.names)
-
-    @cached_property
-    def has_depth(self) -> bool:
-        """Whether every place has it; `place_parts` tells of each."""
-        return all(place.has_depth for place in self.places)
-
-    @cached_property
-    def _ends(self) -> tuple[int, ...]:
-        return tuple(accumulate(len(place) for place in self.places))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def locate(self, index: int) -> tuple[PlaceFrames, int]:
-        """The place of a frame, and the frame's index in it."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
-        index %= len(self)
-        which = bisect_right(self._ends, index)
-        return self.places[which], index - self._ends[which] + len(self.places[which])
-
-    def place(self, index: int) -> str:
-        return self.locate(index)[0].label
-
-    def camera(self, index: int) -> Camera:
-        place, own = self.locate(index)
-        return place.camera(own)
-
-    def map_from_camera(self, index: int) -> NDArray[np.float64]:
-        place, own = self.locate(index)
-        return place.map_from_camera(own)
-
-    def frame(self, index: int, *, depth: bool = False) -> Frame:
-        place, own = self.locate(index)
-        return place.frame(own, depth=depth)
+    @property
+    def places(self) -> tuple[PlaceFrames, ...]:
+        return self.parts
 
 
 def place_parts(dataset: Dataset) -> tuple[tuple[str, Subset], ...]:

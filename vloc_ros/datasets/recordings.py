@@ -4,11 +4,9 @@
 """
 
 import json
-from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets.concatenation import Concatenation
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.errors import DatasetError, VlocError
 from vloc_ros.files import write_text
-from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import rigid_fault
 
 KIND = "recordings"
@@ -104,55 +102,20 @@ class AlignedFrames(DatasetWrapper):
 
 
 @dataclass(frozen=True, eq=False)
-class Recordings:
+class Recordings(Concatenation[AlignedFrames]):
     """A Dataset of the frames of `parts`, one recording after the other; `listed` is what it was made from."""
 
-    parts: tuple[AlignedFrames, ...]
     listed: RecordingList
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for part in self.parts for name in part.names)
-
-    @cached_property
-    def has_depth(self) -> bool:
-        return all(part.has_depth for part in self.parts)
-
-    @cached_property
-    def _ends(self) -> tuple[int, ...]:
-        return tuple(accumulate(len(part) for part in self.parts))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def _locate(self, index: int) -> tuple[AlignedFrames, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
-        index %= len(self)
-        which = bisect_right(self._ends, index)
-        return self.parts[which], index - self._ends[which] + len(self.parts[which])
 
     def place(self, index: int) -> str:
         return ""
-
-    def camera(self, index: int) -> Camera:
-        part, own = self._locate(index)
-        return part.camera(own)
-
-    def map_from_camera(self, index: int) -> Float:
-        part, own = self._locate(index)
-        return part.map_from_camera(own)
-
-    def frame(self, index: int, *, depth: bool = False) -> Frame:
-        part, own = self._locate(index)
-        return part.frame(own, depth=depth)
 
     def split_held_out(self) -> tuple[Subset, Subset]:
         """(training, held-out) parts of each recording as they are of that recording alone, so that no frame is learned
         from now that was measured with before; without the frames that are retired."""
         training: list[int] = []
         held_out: list[int] = []
-        for part, end in zip(self.parts, self._ends, strict=True):
+        for part, end in zip(self.parts, self.ends, strict=True):
             for found, own in zip((training, held_out), split_held_out(part), strict=True):
                 found.extend(end - len(part) + index for index in own.indices)
         names, retired = self.names, set(self.listed.retired)
