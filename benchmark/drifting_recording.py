@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inputs import plain_parser
+from inputs import scene_parser
 from numpy.typing import NDArray
 from results import MEDIAN, RECALLS, Results, figures_of
 
@@ -70,12 +70,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = plain_parser(__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="of a scene of 7-Scenes")
-    parser.add_argument("--poses", type=Path, required=True, help="its poses from structure from motion")
-    parser.add_argument("--workdir", type=Path, required=True)
-    parser.add_argument("--test", metavar="SPLIT", help="localize the frames of this split")
-    parser.add_argument("--every", type=int, default=1, help="map every so many frames")
+    parser = scene_parser(__doc__)
     parser.add_argument("--maps", nargs="+", choices=MAPS, default=MAPS)
     return parser
 

@@ -10,7 +10,6 @@ set's. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
 SIFT, all pairs, its incremental mapper, with its defaults. `--folder` keeps what was made.
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,8 +18,9 @@ from typing import Any
 
 import numpy as np
 from in_turn import ask_in_turn, by_image, threads
+from inputs import plain_parser
 from numpy.typing import NDArray
-from results import MEDIAN, RECALLS, Results, add_json
+from results import MEDIAN, RECALLS, Results
 
 from vloc_ros.cli import main as vloc
 from vloc_ros.cli.options import add_dataset, add_split
@@ -57,14 +57,13 @@ Float = NDArray[np.float64]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = plain_parser(__doc__)
     add_dataset(parser)
     add_split(parser, default="train")
     parser.add_argument("--every", type=int, default=4, metavar="N", help="only each Nth image (default: %(default)s)")
     parser.add_argument("--test-split", metavar="SPLIT", help="localize these, not frames between the map's images")
     parser.add_argument("--colmap-sift", action="store_true", help="pycolmap's own SIFT pipeline, too")
     parser.add_argument("--folder", type=Path, required=True, help="where images and maps are")
-    add_json(parser)
     options = parser.parse_args()
     frames = open_dataset(options.dataset, options.root, options.split, options.poses)
     assert isinstance(frames, PosedFiles)

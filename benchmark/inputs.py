@@ -35,6 +35,17 @@ def parser_of(description: str | None, *, several_maps: bool = False) -> argpars
     return parser
 
 
+def scene_parser(description: str | None) -> argparse.ArgumentParser:
+    """`plain_parser` with the options of a benchmark that maps frames of a scene of 7-Scenes itself."""
+    parser = plain_parser(description)
+    parser.add_argument("--root", type=Path, required=True, help="of a scene of 7-Scenes")
+    parser.add_argument("--poses", type=Path, required=True, help="its poses from structure from motion")
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--test", metavar="SPLIT", help="localize the frames of this split")
+    parser.add_argument("--every", type=int, default=1, help="map every so many frames")
+    return parser
+
+
 def add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", nargs="+", type=Path, required=True, metavar="DIR", help="map directories")
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drifting_recording import KIND, pose_line
-from inputs import plain_parser
+from inputs import scene_parser
 from results import MEDIAN, RECALLS, Results, figures_of
 
 from vloc_ros.cli.map_update import KEPT
@@ -69,12 +69,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = plain_parser(__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="of a scene of 7-Scenes")
-    parser.add_argument("--poses", type=Path, required=True, help="its poses from structure from motion")
-    parser.add_argument("--workdir", type=Path, required=True)
-    parser.add_argument("--test", metavar="SPLIT", help="localize the frames of this split")
-    parser.add_argument("--every", type=int, default=1, help="map every so many frames")
+    parser = scene_parser(__doc__)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     return parser
 
