@@ -22,18 +22,26 @@ def umeyama(source: Matrix, target: Matrix) -> Matrix:
     return target_from_source
 
 
+def fit_poses(source: Matrix, target: Matrix) -> Matrix:
+    """The same between poses (N, 4, 4) and (N, 4, 4).
+
+    Umeyama of the six points a metre from each camera along its axes: positions alone say next to nothing about the
+    rotation when the camera hardly moves, or along a line.
+    """
+    return umeyama(_corners(source).reshape(-1, 3), _corners(target).reshape(-1, 3))
+
+
 def align_poses(truth: Matrix, estimates: Matrix, start: Matrix | None = None) -> tuple[Matrix, NDArray[np.bool_]]:
     """`map_from_truth` (4, 4) between poses (N, 4, 4) and (N, 4, 4), and which of them (N,) it was fitted to.
 
-    Umeyama of the six points a metre from each camera along its axes: positions alone say next to nothing about the
-    rotation when the camera hardly moves, or along a line. Poses far off are left out, and the fit is done again; the
-    first one is of all poses, or of those near a transform to `start` with.
+    Poses far off are left out of `fit_poses`, and the fit is done again; the first one is of all poses, or of those
+    near a transform to `start` with.
     """
     map_from_truth, good = np.eye(4), np.ones(len(truth), dtype=bool)
     if start is not None:
         good = _near(corner_distances(start @ truth, estimates))
     for _ in range(ROUNDS):
-        map_from_truth = umeyama(_corners(truth[good]).reshape(-1, 3), _corners(estimates[good]).reshape(-1, 3))
+        map_from_truth = fit_poses(truth[good], estimates[good])
         before, good = good, _near(corner_distances(map_from_truth @ truth, estimates))
         if (before == good).all():
             break

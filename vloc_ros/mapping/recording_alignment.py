@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.geometry.rigid_alignment import fit_poses
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.bundle_adjustment import adjust, lens_prior, pose_prior
 from vloc_ros.mapping.depth_calibration import DepthCorrection
@@ -73,19 +74,7 @@ def _shared(shape: Reconstruction, features: DepthFeatures, correction: DepthCor
 
 def _as_a_whole(recorded: Float, adjusted: Float, is_new: Mask) -> Float:
     """The motion (4, 4) of the newest recording's poses against that of the others."""
-    newest = _fit(recorded[is_new], adjusted[is_new])
-    others = _fit(recorded[~is_new], adjusted[~is_new])
+    newest = fit_poses(recorded[is_new], adjusted[is_new])
+    others = fit_poses(recorded[~is_new], adjusted[~is_new])
     motion: Float = invert(others) @ newest
     return motion
-
-
-def _fit(source: Float, target: Float) -> Float:
-    """The rigid transform between poses (N, 4, 4): least squares of points a metre from each camera along its axes."""
-    corners = np.concatenate([np.eye(3), -np.eye(3)])
-    a, b = (np.concatenate([apply(pose, corners) for pose in poses]) for poses in (source, target))
-    centres = a.mean(axis=0), b.mean(axis=0)
-    u, _, vt = np.linalg.svd((b - centres[1]).T @ (a - centres[0]))
-    fit = np.eye(4)
-    fit[:3, :3] = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
-    fit[:3, 3] = centres[1] - fit[:3, :3] @ centres[0]
-    return fit
