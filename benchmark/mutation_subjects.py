@@ -32,7 +32,7 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
-from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import CameraImage

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from support.map_files import joined_map, make_map, random_pose
 
-from vloc_ros.core.correction import CorrectionField, CorrectionKernel, corrected
+from vloc_ros.core.correction import corrected
+from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera

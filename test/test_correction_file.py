@@ -23,7 +23,7 @@ from support.map_files import (
 )
 
 from vloc_ros.cli import main
-from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import open_dataset
 from vloc_ros.geometry.pose_error import error_vector

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.map_files import make_map
 
-from vloc_ros.core.correction import CorrectionField
+from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_report
-from vloc_ros.core.correction import CorrectionField
+from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.model_spec import Precision, TensorSpec

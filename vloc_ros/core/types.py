@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.arrays import require_finite, require_indices
-from vloc_ros.core.correction import CorrectionField
+from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE, Manifest
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError

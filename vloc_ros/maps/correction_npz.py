@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.manifest import UNIT_TOLERANCE
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.geometry.transforms import from_pose_vector, pose_vector

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.correction import CorrectionField
+from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.correction import CorrectionField, CorrectionKernel
+from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.subset import Subset
