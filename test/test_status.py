@@ -14,7 +14,7 @@ FIGURES = FixFigures(inliers=12, inlier_ratio=0.75, reprojection_rmse_px=0.5, co
 FIX = ImageReport(STAMP_NS, 51.5, 31.2, FIGURES, "hall")
 KEYS = [
     *("state", "map_id", "map_frame", "stamp", "inliers", "inlier_ratio", "reprojection_rmse_px", "confidence"),
-    *("scene", "latency_ms", "localize_ms", "rejection", "dropped"),
+    *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place"),
 ]
 
 
@@ -37,7 +37,7 @@ REPORTS = [
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("image", REPORTS)
 def test_a_status_survives_its_values(state: State, image: ImageReport | None) -> None:
-    status = Status(state, "f6ad628cb93c", "map_hall", image, dropped=7)
+    status = Status(state, "f6ad628cb93c", "map_hall", image, dropped=7, place="hall")
     values = status.to_values()
     assert list(values) == KEYS
     assert Status.from_values(values) == status
@@ -45,7 +45,7 @@ def test_a_status_survives_its_values(state: State, image: ImageReport | None) -
 
 
 def test_the_texts() -> None:
-    assert Status(State.LOCALIZED, "f6ad628cb93c", "map", FIX, 3).to_values() == {
+    assert Status(State.LOCALIZED, "f6ad628cb93c", "map", FIX, 3, "hall").to_values() == {
         "state": "localized",
         "map_id": "f6ad628cb93c",
         "map_frame": "map",
@@ -59,6 +59,7 @@ def test_the_texts() -> None:
         "localize_ms": "31.2",
         "rejection": "",
         "dropped": "3",
+        "place": "hall",
     }
     nothing = Status(State.UNINITIALIZED).to_values()
     assert (nothing["stamp"], nothing["rejection"], nothing["latency_ms"]) == ("0.000000000", "no image yet", "0.0")
@@ -68,7 +69,7 @@ def test_the_texts() -> None:
 
 def test_what_older_relocalizers_did_not_say_is_not_needed() -> None:
     values = Status(State.LOCALIZED, image=FIX).to_values()
-    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped"):
+    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place"):
         del values[name]
     assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place=None, latency_ms=0.0))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.robot import camera_info, raw_image
 
-from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
@@ -45,6 +45,7 @@ class Network:
         self.error: Exception | None = None
         self.rejection: Rejection | None = None
         self.x = 0.0
+        self.place: str | None = None
         manifest = Manifest("vsnet", map_id, "2025-06-01T12:00:00Z", (64, 48), {})
         self.landmark_map = SimpleNamespace(manifest=manifest)
 
@@ -62,7 +63,7 @@ class Network:
         if self.rejection:
             return self.rejection
         pose = from_quaternion((0, 0, 0, 1), (self.x, 0, 0))
-        return PoseEstimate(pose, 1e-4 * np.eye(6), SEEN, np.ones(4, bool), 0.5, 0.9, {"total": 1.0})
+        return PoseEstimate(pose, 1e-4 * np.eye(6), SEEN, np.ones(4, bool), 0.5, 0.9, {"total": 1.0}, place=self.place)
 
 
 class Bench:
@@ -142,6 +143,21 @@ def test_an_image_becomes_a_fix(bench: Bench) -> None:
     assert (fix.map_frame, fix.stamp_ns, parameters) == ("hall", report.stamp_ns, bench.parameters)
     assert bench.tracker.fix is fix
     assert bench.viewed == ["hall"]
+
+
+def test_another_place_is_believed_on_evidence_only(bench: Bench) -> None:
+    """A lift: the same coordinates on another floor."""
+    floors = Manifest(
+        "vsnet", "hall", "2025-06-01T12:00:00Z", (64, 48), {}, places=places_apart(("ground", "first"), "hall")
+    )
+    bench.hall.landmark_map.manifest = floors
+    for place in ("ground", "first", "first", "first"):
+        bench.hall.place = place
+        bench.run()
+    assert [reason_of(report) for report in bench.reports] == [None, *2 * [RejectionReason.JUMP], None]
+    assert str(bench.reports[1].refusal) == "jump: jump from place 'ground' to 'first'; 1 of 3 fixes agree on that"
+    assert [fix.place and fix.place.name for fix, _ in bench.published] == ["ground", "first"]
+    assert [fix.map_frame for fix, _ in bench.published] == ["hall_ground", "hall_first"]
 
 
 def test_a_lens_of_another_kind_than_the_maps_is_logged_once(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
+from std_msgs.msg import String
 from support.graph import LATCHED, Graph
 from support.robot import ODOM_FRAME, Robot, matrix_of
 
@@ -63,7 +64,10 @@ def test_poses_are_in_the_frame_of_their_place(module_graph: Graph, joined_map: 
     with module_graph.listening_to_tf("map_room") as transforms:
         answer = robot.localize()
         module_graph.wait_for(lambda: transforms)
-    assert answer["scene"] == "room"
+    late = module_graph.listen(String, "/relocalizer/place", LATCHED)
+    module_graph.wait_for(lambda: late, "the place, which late subscribers get too")
+    assert [message.data for message in late] == ["room"]
+    assert answer["scene"] == answer["place"] == "room"
     assert answer["map_frame"] == "map_room"
     assert {t.child_frame_id for t in transforms} == {ODOM_FRAME}
     camera = robot.camera_pose_of(answer)

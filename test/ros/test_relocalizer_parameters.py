@@ -65,6 +65,7 @@ LIVE_CHANGES = {
     "max_speed_mps": 2.0,
     "max_turn_deg_per_s": 45.0,
     "agreeing_fixes": 5,
+    "map_switch": 4,
     "lost_after": 4.0,
     "publish_initialpose": True,
 }

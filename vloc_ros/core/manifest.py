@@ -213,15 +213,19 @@ class Manifest:
             return 0 if len(self.places) == 1 else None
         return self.place_names.index(place) if place in self.place_names else None
 
+    def place_of(self, name: str | None) -> Place:
+        """The place of a name; None stands for the only one. Raises ConfigError where there is no such place."""
+        return self.places[self.require_index(name)]
+
     def frame_of(self, place: str | None) -> str:
         """The frame of a place's coordinates; None stands for the only place. Raises ConfigError where there is no such
         place."""
-        return self.places[self.require_index(place)].frame_id
+        return self.place_of(place).frame_id
 
     def frame_to_publish(self, place: str | None) -> str:
         """The frame that nodes give poses of a place in, `in_map_frame` of `core/places.py`: the map's own where it is
         known how the place lies in it, else the place's. Raises ConfigError where there is no such place."""
-        found = self.places[self.require_index(place)]
+        found = self.place_of(place)
         return found.frame_id if found.map_from_place is None else self.frame_id
 
     def require_index(self, place: str | None) -> int:

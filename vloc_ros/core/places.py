@@ -29,7 +29,7 @@ def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap)
 def map_from_place(manifest: Manifest, place: str | None) -> Matrix | None:
     """Where a place lies in the map's own frame (4, 4), metres; None where that is not known. Raises ConfigError where
     there is no such place."""
-    pose = manifest.places[manifest.require_index(place)].map_from_place
+    pose = manifest.place_of(place).map_from_place
     return None if pose is None else from_pose_vector(pose)
 
 

@@ -22,7 +22,7 @@ from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadca
 from vloc_ros.ros.throttle import Throttle
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
-from vloc_ros.tracking.track import Track
+from vloc_ros.tracking.track import FixPlace, Track
 
 MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
 MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
@@ -78,8 +78,8 @@ class ImageJob:
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             manifest = localizer.landmark_map.manifest
-            map_frame = manifest.frame_to_publish(result.place)
-            self._accept(track, image, in_map_frame(result, manifest), map_frame, parameters)
+            where = manifest.frame_to_publish(result.place), fix_place(localizer, result.place)
+            self._accept(track, image, in_map_frame(result, manifest), where, parameters)
         except RefusedError as refused:
             refusal = self._warn(refused.refusal)
         except ModelError as error:
@@ -119,12 +119,13 @@ class ImageJob:
         before: Track,
         image: CameraImage,
         estimate: PoseEstimate,
-        map_frame: str,
+        where: tuple[str, FixPlace],
         parameters: RelocalizerParameters,
     ) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
+        map_frame, place = where
         frames = self._frames(map_frame, image, parameters)
-        base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode)
+        base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode, place)
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
         self._outputs.publish_fix(base, estimate, image.frame_id, parameters, is_news)
 
@@ -172,6 +173,12 @@ def refuse_stamp(stamp_ns: int, now_ns: int) -> None:
     ahead_s = (stamp_ns - now_ns) * 1e-9
     if ahead_s > MAX_FUTURE_S:
         raise refuse(f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
+
+
+def fix_place(localizer: Localizer, place: str | None) -> FixPlace:
+    """The place of a pose; one that has no name is called as the only one of its map."""
+    found = localizer.landmark_map.manifest.place_of(place)
+    return FixPlace(found.name, is_aligned=found.map_from_place is not None)
 
 
 def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:

@@ -8,7 +8,7 @@ import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped, Vector3
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import ColorRGBA
+from std_msgs.msg import ColorRGBA, String
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
@@ -24,7 +24,7 @@ from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.tf_frames import FramesAtStamp
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.track import Fix
+from vloc_ros.tracking.track import Fix, FixPlace
 
 RELIABLE = QoSProfile(depth=10)
 FRUSTUM_LENGTH_M = 0.15
@@ -45,13 +45,18 @@ class LocatedBase:
 
 
 def locate_base(
-    estimate: PoseEstimate, frames: FramesAtStamp, map_frame: str, stamp_ns: int, two_d_mode: bool
+    estimate: PoseEstimate,
+    frames: FramesAtStamp,
+    map_frame: str,
+    stamp_ns: int,
+    two_d_mode: bool,
+    place: FixPlace | None = None,
 ) -> LocatedBase:
     """From the pose of the camera to that of the base; in two_d_mode flattened onto the floor."""
     map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
     lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
     covariance = moved_covariance(estimate.covariance, lever)
-    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame)
+    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place)
     return LocatedBase(fix.flattened() if two_d_mode else fix, covariance)
 
 
@@ -74,6 +79,8 @@ class Outputs:
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
         self.drift = DriftBroadcast(node, self._broadcaster, tracker)
         self.initialpose = InitialPose(node, scope, is_localized)
+        self._place = node.publisher(scope, String, "~/place", LATCHED)
+        self._last_place = ""
         self._frustums = 0
 
     def publish_fix(
@@ -85,10 +92,17 @@ class Outputs:
         is_news: bool,
     ) -> None:
         """All that an accepted fix means to others; `is_news`: it places the robot anew."""
+        self._publish_place(base.fix.place)
         self._publish_pose(base, estimate)
         self._broadcast_fix(base, estimate, camera_frame, parameters)
         self.drift.send()
         self.initialpose.offer(base.message, is_news)
+
+    def _publish_place(self, place: FixPlace | None) -> None:
+        """Where it has changed, and before the first pose there."""
+        if place is not None and place.name != self._last_place:
+            self._last_place = place.name
+            self._place.publish(String(data=place.name))
 
     def _publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
         """`~/pose` of the base, `~/camera_pose`; inliers if somebody listens."""

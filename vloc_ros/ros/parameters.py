@@ -183,6 +183,13 @@ class RelocalizerParameters(NodeParameters):
     agreeing_fixes: int = parameter(
         3, "A jump is accepted only when so many fixes in a row agree on it.", low=1, high=1000
     )
+    map_switch: int = parameter(
+        3,
+        "The robot is in another place of the map, or in another map, only when so many fixes in a row agree on it; "
+        "after a single one there, no fix is believed until so many in a row agree.",
+        low=1,
+        high=1000,
+    )
     max_speed_mps: float = parameter(
         1.5,
         "Without odometry (tf_mode other than map_to_odom), the robot may have moved so fast on top of max_jump_m.",
@@ -213,6 +220,7 @@ class RelocalizerParameters(NodeParameters):
             max_jump_m=self.max_jump_m,
             max_jump_deg=self.max_jump_deg,
             agreeing_fixes=self.agreeing_fixes,
+            map_switch=self.map_switch,
             max_speed_m_per_s=self.max_speed_mps,
             max_speed_deg_per_s=self.max_turn_deg_per_s,
             lost_after_s=self.lost_after,

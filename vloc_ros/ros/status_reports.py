@@ -52,6 +52,7 @@ class StatusReports:
             map_frame=fix.map_frame if localizer and fix else own_frame,
             image=self._image,
             dropped=self._dropped(),
+            place=fix.place.name if localizer and fix and fix.place else "",
         )
 
     def add(self, image: ImageReport) -> None:
@@ -72,6 +73,7 @@ class StatusReports:
             "state": status.state.value,
             "map_id": status.map_id,
             "map_frame": status.map_frame,
+            "place": status.place,
             **self._statistics.values(now_ns),
             "dropped": status.dropped,
             "backend": localizer.backend if localizer else "",

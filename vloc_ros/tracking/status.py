@@ -92,13 +92,14 @@ class ImageReport:
 @dataclass(frozen=True)
 class Status:
     """`map_id` and `map_frame`: of the map in use, "" without one; `image`: the last one, None before the first;
-    `dropped`: images that newer ones replaced before they were looked at."""
+    `dropped`: images that newer ones replaced before they were looked at; `place`: of the last fix, "" before it."""
 
     state: State
     map_id: str = ""
     map_frame: str = ""
     image: ImageReport | None = None
     dropped: int = 0
+    place: str = ""
 
     @property
     def message(self) -> str:
@@ -126,6 +127,7 @@ class Status:
             "localize_ms": "" if image.localize_ms is None else f"{image.localize_ms:.1f}",
             "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
             "dropped": str(self.dropped),
+            "place": self.place,
         }
 
     @staticmethod
@@ -140,6 +142,7 @@ class Status:
             map_frame=values.get("map_frame", ""),
             image=None if values["rejection"] == NO_IMAGE_YET else _image(values),
             dropped=int(values.get("dropped", 0)),
+            place=values.get("place", ""),
         )
 
 

@@ -10,25 +10,39 @@ from vloc_ros.geometry.transforms import Matrix, invert, planar, rotation_angle
 class TrackingOptions:
     """`max_jump_*`: how far a fix may be from where the previous one, moved by odometry, puts the robot. Without
     odometry, the `max_speed_*` times the time between the two is added. A fix farther away counts only when
-    `agreeing_fixes` in a row say the same. `lost_after_s`: without a fix for so long, the robot is lost."""
+    `agreeing_fixes` in a row say the same, and one in another place when `map_switch` do. `lost_after_s`: without a fix
+    for so long, the robot is lost."""
 
     max_jump_m: float = 0.5
     max_jump_deg: float = 15.0
     agreeing_fixes: int = 3
+    map_switch: int = 3
     max_speed_m_per_s: float = 1.5
     max_speed_deg_per_s: float = 90.0
     lost_after_s: float = 2.0
 
 
+@dataclass(frozen=True)
+class FixPlace:
+    """The place that a fix is in. `is_aligned`: it is known how that lies in the frame of the fix, so that a distance
+    from a fix in another such place means something."""
+
+    name: str
+    is_aligned: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Fix:
     """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
-    of the pose is `map_frame`, which tells the places of a map of several apart."""
+    of the pose is `map_frame`, which places may share; `place` tells them apart, None where that is not known.
+    `height_m`: of the base before it was put on the floor, None where it was not."""
 
     stamp_ns: int
     map_from_base: Matrix
     odom_from_base: Matrix | None = None
     map_frame: str = ""
+    place: FixPlace | None = None
+    height_m: float | None = None
 
     @property
     def map_from_odom(self) -> Matrix | None:
@@ -43,7 +57,8 @@ class Fix:
         above, is the pose, however the odometry is tilted: `planar` of a planar motion times any motion is the product
         of the two seen from above."""
         odom = None if self.odom_from_base is None else planar(self.odom_from_base)
-        return replace(self, map_from_base=planar(self.map_from_base), odom_from_base=odom)
+        height_m = float(self.map_from_base[2, 3])
+        return replace(self, map_from_base=planar(self.map_from_base), odom_from_base=odom, height_m=height_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +74,17 @@ class Hint:
 @dataclass(frozen=True, eq=False)
 class Track:
     """The last accepted fix, how often the robot was placed anew (the first fix counts), the fixes since the last
-    accepted one that contradict it but agree with each other, and a hint that came after the last accepted one."""
+    accepted one that contradict it but agree with each other, and a hint that came after the last accepted one.
+
+    `in_doubt`: one of the fixes since the last accepted one was in another place, so that none is believed, wherever it
+    is, until enough in a row agree.
+    """
 
     fix: Fix | None = None
     placements: int = 0
     contradicting: tuple[Fix, ...] = ()
     hint: Hint | None = None
+    in_doubt: bool = False
 
     def hinted(self, hint: Hint) -> "Track":
         """The next fix is to be near `hint`; nothing is known from the hint itself, and the last fix stands."""
@@ -76,23 +96,37 @@ def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str
 
     The first fix is accepted; later ones if they are where the previous fix and odometry put the robot, or if enough
     in a row agree on another place: then the robot has been carried there, or the first fix was wrong. After a hint,
-    it stands in for the previous fix.
+    it stands in for the previous fix. A fix in another place of the map puts the place in doubt: from then on as many
+    in a row have to agree, on the place before or on another one.
     """
-    placed_anew = Track(fix, track.placements + 1)
+    accepted, contradiction, in_doubt = Track(fix, track.placements + 1), "", track.in_doubt
     if track.hint is not None:
-        accepted, contradiction = placed_anew, _contradiction_of_hint(track.hint, fix, options)
+        contradiction = _contradiction_of_hint(track.hint, fix, options)
     elif track.fix is not None:
-        accepted, contradiction = Track(fix, track.placements), _contradiction(track.fix, fix, options)
-    else:
-        accepted, contradiction = placed_anew, ""
-    if not contradiction:
+        contradiction = _contradiction(track.fix, fix, options)
+        in_doubt = in_doubt or _changes_place(track.fix, fix, options)
+        accepted = accepted if contradiction else Track(fix, track.placements)
+    if not contradiction and not in_doubt:
         return accepted, ""
     agrees = track.contradicting and not _contradiction(track.contradicting[-1], fix, options)
     contradicting = (*track.contradicting, fix) if agrees else (fix,)
-    if len(contradicting) >= options.agreeing_fixes:
-        return placed_anew, ""
-    agreeing = f"{len(contradicting)} of {options.agreeing_fixes} fixes agree on that"
-    return replace(track, contradicting=contradicting), f"{contradiction}; {agreeing}"
+    needed = options.map_switch if in_doubt else options.agreeing_fixes
+    if len(contradicting) >= needed:
+        return accepted, ""
+    why = contradiction or "the place is in doubt"
+    agreeing = f"{len(contradicting)} of {needed} fixes agree on that"
+    return replace(track, contradicting=contradicting, in_doubt=in_doubt), f"{why}; {agreeing}"
+
+
+def _changes_place(previous: Fix, fix: Fix, options: TrackingOptions) -> bool:
+    """Whether a fix is in another place, and not there by walking: through a door between places whose relation is
+    known, the robot is where the odometry puts it."""
+    if previous.place is None or fix.place is None or previous.place.name == fix.place.name:
+        return False
+    if not (previous.place.is_aligned and fix.place.is_aligned) or previous.map_frame != fix.map_frame:
+        return True
+    climbed_m = 0.0 if previous.height_m is None or fix.height_m is None else abs(fix.height_m - previous.height_m)
+    return climbed_m > options.max_jump_m or bool(_jump(previous, fix, options))
 
 
 def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> str:
@@ -106,10 +140,17 @@ def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> st
 
 
 def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
-    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise "". Another frame is too
-    far: where that is, nobody knows."""
+    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise "". Another place or frame
+    is too far: where that is, nobody knows."""
+    if previous.place and fix.place and _changes_place(previous, fix, options):
+        return f"jump from place '{previous.place.name}' to '{fix.place.name}'"
     if fix.map_frame != previous.map_frame:
         return f"jump from frame '{previous.map_frame}' to '{fix.map_frame}'"
+    return _jump(previous, fix, options)
+
+
+def _jump(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
+    """Of a fix in the same frame."""
     expected, allowed_m, allowed_deg = previous.map_from_base, options.max_jump_m, options.max_jump_deg
     if previous.odom_from_base is not None and fix.odom_from_base is not None:
         expected = expected @ invert(previous.odom_from_base) @ fix.odom_from_base
