@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from vloc_ros.core.synchronizer import MAX_PENDING, Moment, SyncOptions, Synchronizer
+from vloc_ros.core.synchronizer import MAX_PENDING, Moment, Synchronizer, SyncOptions
 from vloc_ros.errors import ConfigError
 
 MS = 1_000_000
