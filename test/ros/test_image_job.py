@@ -14,6 +14,7 @@ import pytest
 from support.robot import camera_info, raw_image
 
 from vloc_ros.core.manifest import Manifest, places_apart
+from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
@@ -108,8 +109,8 @@ class Bench:
 
     def run(self, stamp_ns: int | None = None) -> ImageReport:
         stamp_ns = next(self.stamps) if stamp_ns is None else stamp_ns
-        self.job.add_camera_info(camera_info(CAMERA, stamp_ns))
-        self.reports.append(self.job.run(raw_image(RGB, stamp_ns)))
+        self.job.add_camera_info("", camera_info(CAMERA, stamp_ns))
+        self.reports.append(self.job.run(Moment.of("", stamp_ns, raw_image(RGB, stamp_ns))))
         return self.reports[-1]
 
     def during(self, network: Network, happens: Callable[[], object]) -> ImageReport:
@@ -280,7 +281,8 @@ def test_a_defect_is_a_report_too(bench: Bench) -> None:
 
 
 def test_without_camera_info_or_with_an_odd_stamp(bench: Bench) -> None:
-    assert reason_of(bench.job.run(raw_image(RGB, NOW_NS))) is RejectionReason.NO_CAMERA_INFO
+    assert reason_of(bench.job.run(Moment.of("", NOW_NS, raw_image(RGB, NOW_NS)))) is RejectionReason.NO_CAMERA_INFO
     for stamp_ns in (0, -5 * NS_PER_S, NOW_NS + 10 * NS_PER_S):
         assert reason_of(bench.run(stamp_ns)) is RejectionReason.BAD_STAMP
-    assert reason_of(bench.job.run(raw_image(RGB, NOW_NS, encoding="sepia7"))) is RejectionReason.BAD_INPUT
+    sepia = Moment.of("", NOW_NS, raw_image(RGB, NOW_NS, encoding="sepia7"))
+    assert reason_of(bench.job.run(sepia)) is RejectionReason.BAD_INPUT

@@ -1,12 +1,15 @@
 """Draws what a pose was made of: what cells show, correspondences, and where the pose puts their points."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.query import Query, View
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.core.visualization import Visualization
@@ -47,11 +50,38 @@ def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate 
     return picture
 
 
-def draw_result(image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
+def draw_result(query: Query, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
     """As `draw_overlay`, but only what the pose was made of, or why there is none: fast enough for a live view.
 
     More than MANY correspondences are scene coordinates: around each, a tint of the colour of its place in the map.
     """
+    views = enumerate(query.views)
+    return side_by_side([_draw_view(view.image, _of_view(result, k, view), landmark_map) for k, view in views])
+
+
+def side_by_side(pictures: Sequence[Picture]) -> Picture:
+    """One picture of several, as high as the highest; black is below the others."""
+    if len(pictures) == 1:
+        return pictures[0]
+    height = max(len(picture) for picture in pictures)
+    return np.hstack([np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in pictures])
+
+
+def _of_view(result: PoseEstimate | Rejection, index: int, view: View) -> PoseEstimate | Rejection:
+    """The result as one of its query's views shows it: the pose of its camera, and the correspondences in its image."""
+    if isinstance(result, Rejection) or (view.rig_camera.is_rig and not result.correspondences.views.any()):
+        return result
+    is_here = result.correspondences.views == index
+    return replace(
+        result,
+        map_from_camera=view.rig_camera.map_from_camera(result.map_from_camera),
+        correspondences=result.correspondences[is_here],
+        inliers=result.inliers[is_here],
+        unguided=result.evidence,
+    )
+
+
+def _draw_view(image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
     scale = _scale(image)
     picture = _enlarged(image.camera.undistort(image.rgb), scale)
     if isinstance(result, PoseEstimate) and len(result.correspondences) > MANY:

@@ -33,12 +33,16 @@ class CameraInfos:
         return next((info for info in infos if to_stamp_ns(info.header.stamp) == stamp_ns), infos[-1])
 
 
-def read_image(message: Image | CompressedImage, info: CameraInfo, parameters: RelocalizerParameters) -> CameraImage:
-    """A decoded image and the camera that its calibration describes. Raises VlocError for either if it cannot be."""
-    sensor = read_camera_info(info, InfoOptions(parameters.image_rectified, bool(parameters.camera_frame)))
-    frame_id = parameters.camera_frame or message.header.frame_id
+def read_image(
+    message: Image | CompressedImage, info: CameraInfo, parameters: RelocalizerParameters, camera_frame: str
+) -> CameraImage:
+    """A decoded image and the camera that its calibration describes; `camera_frame`: "" for that in its header. Raises
+    VlocError for either if it cannot be."""
+    to_set = "camera_frames" if parameters.cameras else "camera_frame"
+    sensor = read_camera_info(info, InfoOptions(parameters.image_rectified, bool(camera_frame), frame_name=to_set))
+    frame_id = camera_frame or message.header.frame_id
     if not frame_id:
-        raise ConfigError("image: its header names no frame; set the parameter camera_frame")
+        raise ConfigError(f"image: its header names no frame; set the parameter {to_set}")
     rgb = to_rgb(message)
     camera = sensor.of_image(rgb.shape[1], rgb.shape[0])
     return CameraImage(rgb, camera, to_stamp_ns(message.header.stamp), frame_id)

@@ -20,29 +20,48 @@ NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 PATIENCE_S, AFTER_MESSAGES_S, AGAIN_AFTER_S = 5.0, 30.0, 60.0  # of silence, before it is told
 TYPES = {kind: f"sensor_msgs/msg/{kind.__name__}" for kind in (Image, CompressedImage, CameraInfo)}
 OTHERS_NAMED = 3
+ONLY_CAMERA = ("",)
 
 
 class CameraInput:
-    """Subscriptions to `image` and `camera_info` for the time of `scope`. A topic without messages is told in the log:
-    the robot does not move for want of something, and whoever looks should read there what that is."""
+    """Subscriptions to `image` and `camera_info`, or those of each of `cameras`, for the time of `scope`. A topic
+    without messages is told in the log: the robot does not move for want of something, and whoever looks should read
+    there what that is."""
 
     def __init__(
         self,
         node: VlocNode[RelocalizerParameters],
         scope: ExitStack,
-        take_image: Callable[[Image | CompressedImage], None],
-        take_info: Callable[[CameraInfo], None],
+        take_image: Callable[[str, Image | CompressedImage], None],
+        take_info: Callable[[str, CameraInfo], None],
     ) -> None:
+        """What is taken comes with the name of its camera, "" of the only one."""
         self._node = node
         self._tell_s: dict[str, float] = {}  # when to tell of the silence of each topic
-        image_type = CompressedImage if node.parameters.image_transport == COMPRESSED else Image
-        image = image_topic(node.resolve_topic_name("image"), node.parameters.image_transport)
-        self._subscriptions = (
-            self._subscribe(scope, image_type, image, NEWEST, take_image),
-            self._subscribe(scope, CameraInfo, "camera_info", qos_profile_sensor_data, take_info),
-        )
+        self._subscriptions = [
+            subscription
+            for camera in node.parameters.cameras or ONLY_CAMERA
+            for subscription in self._subscribe_to(
+                camera, scope, partial(take_image, camera), partial(take_info, camera)
+            )
+        ]
         watch = node.create_timer(1.0, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         scope.callback(node.destroy_timer, watch)
+
+    def _subscribe_to(
+        self,
+        camera: str,
+        scope: ExitStack,
+        take_image: Callable[[Image | CompressedImage], None],
+        take_info: Callable[[CameraInfo], None],
+    ) -> tuple[Subscription, Subscription]:
+        transport = self._node.parameters.image_transport
+        image_type = CompressedImage if transport == COMPRESSED else Image
+        image = image_topic(self._node.resolve_topic_name(topic_of(camera, "image")), transport)
+        return (
+            self._subscribe(scope, image_type, image, NEWEST, take_image),
+            self._subscribe(scope, CameraInfo, topic_of(camera, "camera_info"), qos_profile_sensor_data, take_info),
+        )
 
     def _subscribe(
         self, scope: ExitStack, kind: type[Any], topic: str, qos: QoSProfile, take: Callable[[Any], None]
@@ -70,6 +89,11 @@ class CameraInput:
         others = [topic for topic, kinds in there if kind in kinds and topic != name and not topic.startswith(own)]
         publishers = self._node.get_publishers_info_by_topic(name)
         return silence(name, kind, subscription.qos_profile, publishers, others)
+
+
+def topic_of(camera: str, name: str) -> str:
+    """What a topic of one of several cameras is called; those of the only one, "", have no namespace."""
+    return f"{camera}/{name}" if camera else name
 
 
 def image_topic(topic: str, image_transport: str) -> str:

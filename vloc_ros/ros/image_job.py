@@ -3,28 +3,29 @@
 from collections.abc import Callable
 from typing import Any
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 from tf2_ros import Buffer
 
 from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.places import in_map_frame
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.query import Query
+from vloc_ros.core.synchronizer import Moment
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
-from vloc_ros.ros.camera_images import CameraInfos, read_image
-from vloc_ros.ros.conversions import to_stamp_ns
+from vloc_ros.ros.image_stamps import refuse_stamp
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
 from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at
 from vloc_ros.ros.throttle import Throttle
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
 from vloc_ros.tracking.track import FixPlace, Track
 
-MAX_FUTURE_S = 1.0  # stamps this far ahead come from another clock
 MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
 WARN_AGAIN_S = 10.0  # about the same thing
 
@@ -48,38 +49,38 @@ class ImageJob:
         """`restart` forgets the track and all transforms, and says why."""
         self._node, self._slot, self._tracker, self._buffer = node, slot, tracker, buffer
         self._outputs, self._restart = outputs, restart
-        self._infos = CameraInfos()
+        self._reader = RigReader(buffer)
         self._warned = Throttle(WARN_AGAIN_S)
-        self._looked_at: tuple[Camera, str] | None = None  # the camera and the map of the last image
+        self._looked_at: tuple[tuple[Camera, ...], str] | None = None  # the cameras and the map of the last image
 
-    def add_camera_info(self, info: CameraInfo) -> None:
-        """A message on `camera_info`."""
-        self._infos.add(info)
+    def add_camera_info(self, camera: str, info: CameraInfo) -> None:
+        """A message on `camera_info` of a camera."""
+        self._reader.add_info(camera, info)
 
-    def run(self, message: Image | CompressedImage) -> ImageReport:
-        """Localize one image and publish what follows from it; whatever goes wrong is in the report."""
-        stamp_ns = to_stamp_ns(message.header.stamp)
+    def run(self, moment: Moment[ImageMessage]) -> ImageReport:
+        """Localize the images of a moment and publish what follows from it; whatever goes wrong is in the report."""
+        stamp_ns = moment.stamp_ns
         try:
-            return self._run(message, stamp_ns)
+            return self._run(moment, stamp_ns)
         except Exception as error:
             refusal = Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
             return ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
 
-    def _run(self, message: Image | CompressedImage, stamp_ns: int) -> ImageReport:
+    def _run(self, moment: Moment[ImageMessage], stamp_ns: int) -> ImageReport:
         parameters = self._node.parameters  # of the whole image, should they change meanwhile
         localizer: Localizer | None = None
         result: PoseEstimate | Rejection | None = None
         refusal: Refusal | None = None
         try:
             track, localizer = self._begin(stamp_ns)
-            image = read_image(message, self._infos.of(stamp_ns), parameters)
-            self._look_at(image.camera, localizer)
-            result = with_thresholds(localizer, parameters).localize(image)
+            images = self._reader.read(moment, parameters)
+            self._look_at(images.query, localizer)
+            result = with_thresholds(localizer, parameters).localize(images.query)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             manifest = localizer.landmark_map.manifest
             where = manifest.frame_to_publish(result.place), fix_place(localizer, result.place)
-            self._accept(track, image, in_map_frame(result, manifest), where, parameters)
+            self._accept(track, images, in_map_frame(result, manifest), where, parameters)
         except RefusedError as refused:
             refusal = self._warn(refused.refusal)
         except ModelError as error:
@@ -88,8 +89,9 @@ class ImageJob:
             refusal = self._warn(Refusal(RejectionReason.BAD_INPUT, str(error)))
         latency_ms = self._milliseconds_since(stamp_ns)
         if localizer is not None and result is not None:
-            self._outputs.publish_views(image, result, localizer.landmark_map)
-        return ImageReport.of(stamp_ns, latency_ms, result, refusal)
+            self._outputs.publish_views(images, result, localizer.landmark_map)
+        cameras = {} if result is None else images.reports(result, parameters.cameras)
+        return ImageReport.of(stamp_ns, latency_ms, result, refusal, cameras)
 
     def _begin(self, stamp_ns: int) -> tuple[Track, Localizer]:
         """What the image is to be localized with. Raises RefusedError."""
@@ -104,38 +106,39 @@ class ImageJob:
             raise RefusedError(RejectionReason.NO_MAP, "is the map server running?")
         return track, localizer
 
-    def _look_at(self, camera: Camera, localizer: Localizer) -> None:
-        """Warn of a lens or a focal length unlike the map's, when the calibration or the map is a new one."""
-        if (camera, localizer.map_id) != self._looked_at:
-            self._looked_at = camera, localizer.map_id
+    def _look_at(self, query: Query, localizer: Localizer) -> None:
+        """Warn of a lens or a focal length unlike the map's, when a calibration or the map is a new one."""
+        cameras = tuple(view.image.camera for view in query.views)
+        if (cameras, localizer.map_id) != self._looked_at:
+            self._looked_at = cameras, localizer.map_id
             manifest = localizer.landmark_map.manifest
-            for doubt in lens_model_warnings([camera], manifest):
+            for doubt in lens_model_warnings(cameras, manifest):
                 self._warn_once("lens_model", doubt)
-            for doubt in field_of_view_warnings([camera], manifest):
+            for doubt in field_of_view_warnings(cameras, manifest):
                 self._warn_once("field_of_view", doubt)
 
     def _accept(
         self,
         before: Track,
-        image: CameraImage,
+        images: RigImages,
         estimate: PoseEstimate,
         where: tuple[str, FixPlace],
         parameters: RelocalizerParameters,
     ) -> None:
         """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
         map_frame, place = where
-        frames = self._frames(map_frame, image, parameters)
-        base = locate_base(estimate, frames, map_frame, image.stamp_ns, parameters.two_d_mode, place)
+        frames = self._frames(map_frame, images, parameters)
+        base = locate_base(estimate, frames, map_frame, images.query.stamp_ns, parameters.two_d_mode, place)
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
-        self._outputs.publish_fix(base, estimate, image.frame_id, parameters, is_news)
+        self._outputs.publish_fix(base, estimate, images.frame_id, parameters, is_news)
 
-    def _frames(self, map_frame: str, image: CameraImage, parameters: RelocalizerParameters) -> FramesAtStamp:
-        """Of the robot at the image's stamp. Raises RefusedError."""
-        if map_frame == broadcast_frame(parameters, image.frame_id):
+    def _frames(self, map_frame: str, images: RigImages, parameters: RelocalizerParameters) -> FramesAtStamp:
+        """Of the robot at the images' stamp. Raises RefusedError."""
+        if map_frame == broadcast_frame(parameters, images.frame_id):
             itself = f"{map_frame!r} is the map's frame, and what {parameters.tf_mode} would broadcast below it"
             raise RefusedError(RejectionReason.NO_TRANSFORM, itself)
         try:
-            return frames_at(self._buffer, image.frame_id, image.stamp_ns, parameters)
+            return frames_at(self._buffer, images.frame_id, images.query.stamp_ns, parameters)
         except TransformMissingError as error:
             raise RefusedError(RejectionReason.NO_TRANSFORM, str(error)) from error
 
@@ -156,23 +159,6 @@ class ImageJob:
 
     def _milliseconds_since(self, stamp_ns: int) -> float:
         return (self._node.now_ns() - stamp_ns) * 1e-6
-
-
-def refuse_stamp(stamp_ns: int, now_ns: int) -> None:
-    """Raises RefusedError for the stamp of an image that cannot be."""
-
-    def refuse(detail: str) -> RefusedError:
-        return RefusedError(RejectionReason.BAD_STAMP, detail)
-
-    if stamp_ns == 0:
-        raise refuse("the image's stamp is 0: its driver does not set it")
-    if stamp_ns < 0:
-        raise refuse(f"the image's stamp is negative: {stamp_ns * 1e-9:.3f} s")
-    if now_ns == 0:
-        raise refuse("use_sim_time is on, and nothing has come on /clock: is the simulation running?")
-    ahead_s = (stamp_ns - now_ns) * 1e-9
-    if ahead_s > MAX_FUTURE_S:
-        raise refuse(f"the image is {ahead_s:.1f} s from the future: are the clocks in step?")
 
 
 def fix_place(localizer: Localizer, place: str | None) -> FixPlace:

@@ -13,15 +13,16 @@ from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
 from vloc_ros.core.places import in_map_frame
-from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.drawing.overlay import draw_result
-from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.transforms import Matrix, apply, invert, moved_covariance
 from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
 from vloc_ros.ros.drift_broadcast import DriftBroadcast
 from vloc_ros.ros.initialpose import InitialPose
 from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
+from vloc_ros.ros.rig_images import RigImages
 from vloc_ros.ros.tf_frames import FramesAtStamp
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.track import Fix, FixPlace
@@ -113,27 +114,27 @@ class Outputs:
             inliers = estimate.correspondences[estimate.inliers]
             self._inliers.publish(to_cloud(where, inliers.points, inliers.landmark_ids))
 
-    def publish_views(self, image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
-        """The debug image and the frustum, each only if somebody looks."""
-        manifest = landmark_map.manifest
+    def publish_views(self, images: RigImages, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> None:
+        """The debug image and the frustums, each only if somebody looks."""
+        manifest, query = landmark_map.manifest, images.query
         if isinstance(result, PoseEstimate) and self._frustum.get_subscription_count():
             self._frustums = (self._frustums + 1) % FRUSTUMS_SHOWN
-            map_from_camera = in_map_frame(result, manifest).map_from_camera
+            map_from_rig = in_map_frame(result, manifest).map_from_camera
             self._frustum.publish(
                 Marker(
-                    header=header(image.stamp_ns, manifest.frame_to_publish(result.place)),
+                    header=header(query.stamp_ns, manifest.frame_to_publish(result.place)),
                     ns="camera",
                     id=self._frustums,
                     type=Marker.LINE_LIST,
                     pose=to_pose(np.eye(4)),
                     scale=_uniform(0.005),
                     color=ColorRGBA(r=0.15, g=0.85, b=0.35, a=1.0),
-                    points=_frustum(image.camera, map_from_camera),
+                    points=[end for each in query.cameras for end in _frustum(each, map_from_rig)],
                 )
             )
         if self._debug_image.get_subscription_count():
-            picture = draw_result(image, result, landmark_map)
-            self._debug_image.publish(to_image(header(image.stamp_ns, image.frame_id), picture))
+            picture = draw_result(query, result, landmark_map)
+            self._debug_image.publish(to_image(header(query.stamp_ns, images.frame_id), picture))
 
     def _broadcast_fix(
         self, base: LocatedBase, estimate: PoseEstimate, camera_frame: str, parameters: RelocalizerParameters
@@ -152,8 +153,9 @@ def _uniform(size: float) -> Vector3:
     return Vector3(x=size, y=size, z=size)
 
 
-def _frustum(camera: Camera, map_from_camera: Matrix) -> list[Point]:
+def _frustum(each: RigCamera, map_from_rig: Matrix) -> list[Point]:
     """Ends of the eight edges of a small pyramid, in the map."""
+    camera, map_from_camera = each.camera, each.map_from_camera(map_from_rig)
     u, v = [-0.5, camera.width - 0.5], [-0.5, camera.height - 0.5]
     corners = np.array([[x, y] for x, y in ((u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1]))])
     rays = np.column_stack([(corners - [camera.cx, camera.cy]) / [camera.fx, camera.fy], np.ones(4)]) * FRUSTUM_LENGTH_M

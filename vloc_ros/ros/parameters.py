@@ -9,6 +9,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from vloc_ros.core.model_spec import PRECISIONS
+from vloc_ros.core.synchronizer import SyncOptions
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.inference import BACKENDS
@@ -18,6 +19,7 @@ from vloc_ros.tracking.track import TrackingOptions
 
 T = TypeVar("T", bound="NodeParameters")
 MAP_ID = re.compile("[0-9a-f]{12,64}")
+CAMERA_NAME = re.compile("/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
 RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -114,6 +116,34 @@ class RelocalizerParameters(NodeParameters):
         choices=IMAGE_TRANSPORTS,
         live=False,
         begins="Camera",
+    )
+    cameras: tuple[str, ...] = parameter(
+        (),
+        "Several cameras on the robot, by name: the topics of each are NAME/image and NAME/camera_info, and its images "
+        "are localized together with those that the others took at the same time "
+        "(docs/howto/several_cameras.md). Empty: one camera, on `image` and `camera_info`.",
+        live=False,
+    )
+    camera_frames: tuple[str, ...] = parameter(
+        (), "Optical frames of `cameras`, one each. Empty: the frames in the headers of their images."
+    )
+    camera_tolerance: float = parameter(
+        0.02,
+        "Images of several cameras are of one moment if their stamps are at most so far apart; where odometry is used, "
+        "it says how the robot moved in between. 0: equal stamps only.",
+        unit="s",
+        low=0.0,
+        high=1.0,
+        live=False,
+    )
+    camera_wait: float = parameter(
+        0.1,
+        "Wait so long for an image that a moment lacks, and then go on without. A camera that is silent is not waited "
+        "for again before it has come back.",
+        unit="s",
+        low=0.0,
+        high=1.0,
+        live=False,
     )
     image_rectified: bool = parameter(
         False, "The images are undistorted already (image_proc's image_rect): use camera_info's P, not K and D."
@@ -213,6 +243,26 @@ class RelocalizerParameters(NodeParameters):
             raise ConfigError(f"parameters odom_frame and base_frame are both {self.base_frame!r}")
         if odd := [text for text in self.allowed_map_ids if not MAP_ID.fullmatch(text)]:
             raise ConfigError(f"parameter allowed_map_ids has {odd[0]!r}, an id is 12 to 64 of 0123456789abcdef")
+        self._check_cameras()
+
+    def _check_cameras(self) -> None:
+        if odd := [name for name in self.cameras if not CAMERA_NAME.fullmatch(name)]:
+            raise ConfigError(f"parameter cameras has {odd[0]!r}, which is no name: its topics could not be, either")
+        if twice := [name for name in self.cameras if self.cameras.count(name) > 1]:
+            raise ConfigError(f"parameter cameras has {twice[0]!r} twice")
+        if self.cameras and self.camera_frame:
+            raise ConfigError(f"parameter camera_frame is {self.camera_frame!r}: of `cameras`, set camera_frames")
+        if self.camera_frames and len(self.camera_frames) != len(self.cameras):
+            frames, cameras = len(self.camera_frames), len(self.cameras)
+            raise ConfigError(f"parameter camera_frames has {frames}, must have as many as cameras: {cameras}")
+
+    def camera_frame_of(self, camera: str) -> str:
+        """The optical frame that is set for one of `cameras`, or for the only camera, ""; empty if none is."""
+        return dict(zip(self.cameras, self.camera_frames, strict=False)).get(camera, self.camera_frame)
+
+    @property
+    def synchronization(self) -> SyncOptions:
+        return SyncOptions(self.camera_tolerance, self.camera_wait)
 
     @property
     def tracking(self) -> TrackingOptions:

@@ -9,23 +9,24 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Empty, SetBool, Trigger
 from tf2_ros import Buffer
 
 from vloc_ros.core.rate import RateLimit
+from vloc_ros.core.synchronizer import Moment
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.ros.camera_input import CameraInput
 from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.initialpose import HintInput
 from vloc_ros.ros.map_input import MapInput
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.memory import trim_heap
+from vloc_ros.ros.moment_input import MomentInput
 from vloc_ros.ros.node import VlocNode, resolve_map
 from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.ros.rig_images import ImageMessage
 from vloc_ros.ros.status_reports import StatusReports
 from vloc_ros.ros.tf_frames import TransformReceiver
 from vloc_ros.ros.triggers import Answer, Triggers
@@ -61,7 +62,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         super().__init__("relocalizer", RelocalizerParameters)
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
         self._parts_if_configured: _Parts | None = None
-        self._worker: NewestWins[Image | CompressedImage] | None = None  # none before the first activation
+        self._worker: NewestWins[Moment[ImageMessage]] | None = None  # none before the first activation
         self._rate = RateLimit()
         self._triggers = Triggers()
         self._transforms = TransformReceiver(self)
@@ -97,7 +98,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         scope.callback(self._triggers.answer_all, Answer(False, "the node was deactivated"))
         scope.callback(self._worker.close)
         self._rate = RateLimit()
-        CameraInput(self, scope, self._on_image, parts.job.add_camera_info)
+        MomentInput(self, scope, parts.reports.cameras, self._on_moment, parts.job.add_camera_info)
         for service in (
             self.create_service(SetBool, "~/set_enabled", self._on_set_enabled),
             self.create_service(Empty, "~/reinitialize_global_localization", self._on_reinitialize),
@@ -134,16 +135,16 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         frame = localizer.landmark_map.manifest.frame_id
         self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_moment(self, moment: Moment[ImageMessage]) -> None:
         is_due = self._rate.lets_through(self.now_ns(), self.parameters.max_rate_hz)
         if self._worker and (self._triggers or (self.parameters.enabled and is_due)):
-            self._worker.put(message)
+            self._worker.put(moment)
 
-    def _localize(self, parts: _Parts, message: Image | CompressedImage) -> None:
+    def _localize(self, parts: _Parts, moment: Moment[ImageMessage]) -> None:
         """In the worker's thread."""
         if not self._triggers.take() and not self.parameters.enabled:
             return  # whom it was for has given up meanwhile
-        image = parts.job.run(message)
+        image = parts.job.run(moment)
         self._triggers.answer_taken(Answer(image.refusal is None, image.summary))
         if parts.slot.is_closed:
             return  # the node was cleaned up meanwhile: there is nowhere to report it any more

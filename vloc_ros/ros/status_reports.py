@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from vloc_ros.ros.camera_statistics import CameraStatistics
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, diagnostic, to_message
 from vloc_ros.ros.map_slot import MapSlot
@@ -29,6 +30,7 @@ class StatusReports:
         """`dropped`: images that newer ones have replaced."""
         self._node, self._slot, self._tracker, self._dropped = node, slot, tracker, dropped
         self._statistics = Statistics()
+        self.cameras = CameraStatistics(node.parameters.cameras)
         self._image: ImageReport | None = None  # of the last one
         # No lifecycle publisher: an inactive node has a status, too.
         self._publisher = node.create_publisher(DiagnosticStatus, "~/status", LATCHED)
@@ -59,6 +61,7 @@ class StatusReports:
         """Count an image that was just worked on, and say what became of it."""
         self._image = image
         self._statistics.add(self._node.now_ns(), image)
+        self.cameras.add(image.cameras)
         self.publish()
 
     def publish(self) -> None:
@@ -80,5 +83,6 @@ class StatusReports:
             "faults": self._node.faults.count,
             "last_fault": self._node.faults.last,
         }
-        told = diagnostic(self._node.get_fully_qualified_name(), status.state, status.state.value, values)
-        self._node.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=[told]))
+        name = self._node.get_fully_qualified_name()
+        told = [diagnostic(name, status.state, status.state.value, values), *self.cameras.diagnostics(name, now_ns)]
+        self._node.diagnostics.publish(DiagnosticArray(header=header(now_ns, ""), status=told))

@@ -18,7 +18,8 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vloc_ros.errors import ConfigError, VlocError
-from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.geometry.rig import ALONE
+from vloc_ros.geometry.transforms import Matrix, invert
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.faults import QuietExecutor, spin
 from vloc_ros.ros.guarded_node import GuardedNode
@@ -125,9 +126,29 @@ def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: Relo
     )
 
 
+def rig_from_camera(
+    buffer: Buffer, rig: tuple[str, int], camera: tuple[str, int], parameters: RelocalizerParameters
+) -> Matrix:
+    """Where a camera was (4, 4) at the stamp of its image, on a rig as that was at its own; both are given by frame and
+    stamp. Where odometry is used, it says how the robot moved in between; where it is not, the robot is taken to stand.
+
+    Waits for at most `tf_timeout`. Raises TransformMissingError.
+    """
+    if rig == camera:
+        return ALONE
+    odom, timeout = _odom_frame(parameters), Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
+    (rig_frame, rig_ns), (camera_frame, camera_ns) = rig, camera
+    if rig_ns == camera_ns or not odom:
+        return _look_up(buffer, rig_frame, camera_frame, camera_ns, timeout)
+    odom_from_rig = _look_up(buffer, odom, rig_frame, rig_ns, timeout)
+    moved: Matrix = invert(odom_from_rig) @ _look_up(buffer, odom, camera_frame, camera_ns, timeout)
+    return moved
+
+
 def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Matrix | None:
     """`odom_from_base` as the newest transforms have it; None where it is not used, or not there."""
-    base, odom = base_frame(parameters) or parameters.camera_frame, _odom_frame(parameters)
+    camera = next(iter(parameters.camera_frames), parameters.camera_frame)
+    base, odom = base_frame(parameters) or camera, _odom_frame(parameters)
     if not base or not odom:
         return None
     try:

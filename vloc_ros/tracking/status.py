@@ -5,6 +5,7 @@ The keys and texts are those of the topic ~/status (docs/ros.md); `vloc record` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
@@ -12,6 +13,7 @@ from vloc_ros.tracking.state import State
 
 NO_IMAGE_YET = "no image yet"
 FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
+INLIERS, PROBLEM = "/inliers", "/problem"  # of one of several cameras, behind its name
 NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
 
 
@@ -58,11 +60,21 @@ class FixFigures:
 
 
 @dataclass(frozen=True)
+class CameraReport:
+    """What one of several cameras did for a pose: `inliers` of its image, None where that was not looked at; `problem`
+    says why, "" where there was none."""
+
+    inliers: int | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class ImageReport:
-    """What became of the image of a stamp. `refusal`: None for a fix. `latency_ms`: from the stamp to the publication;
-    `localize_ms`: what `localize()` took, None for an image that did not get so far. `figures`: of its pose, of one
-    that contradicts the track, too; None where there is none. `place`: the likeliest, None where nothing speaks for
-    any, or the map is of one place. `summary`: one line for people, which is not among a status's values."""
+    """What became of the image of a stamp, or of a rig's images of one moment. `refusal`: None for a fix. `latency_ms`:
+    from the stamp to the publication; `localize_ms`: what `localize()` took, None for an image that did not get so far.
+    `figures`: of its pose, of one that contradicts the track, too; None where there is none. `place`: the likeliest,
+    None where nothing speaks for any, or the map is of one place. `cameras`: all those of a rig, by name; none where
+    the image did not get so far. `summary`: one line for people, which is not among a status's values."""
 
     stamp_ns: int
     latency_ms: float
@@ -70,11 +82,16 @@ class ImageReport:
     figures: FixFigures | None = None
     place: str | None = None
     refusal: Refusal | None = None
+    cameras: Mapping[str, CameraReport] = field(default_factory=lambda: MappingProxyType({}))
     summary: str = field(default="", compare=False)
 
     @staticmethod
     def of(
-        stamp_ns: int, latency_ms: float, result: PoseEstimate | Rejection | None, refusal: Refusal | None
+        stamp_ns: int,
+        latency_ms: float,
+        result: PoseEstimate | Rejection | None,
+        refusal: Refusal | None,
+        cameras: Mapping[str, CameraReport] = MappingProxyType({}),
     ) -> "ImageReport":
         """`result`: of `localize()`, None for an image that did not get so far."""
         pose = result if isinstance(result, PoseEstimate) else None
@@ -85,7 +102,8 @@ class ImageReport:
             figures=None if pose is None else FixFigures.of(pose),
             place=result.place if result else None,
             refusal=refusal,
-            summary=_summary(pose, latency_ms) if pose and not refusal else str(refusal),
+            cameras=cameras,
+            summary=_summary(pose, latency_ms, cameras) if pose and not refusal else str(refusal),
         )
 
 
@@ -128,6 +146,7 @@ class Status:
             "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
             "dropped": str(self.dropped),
             "place": self.place,
+            **_camera_values(image.cameras),
         }
 
     @staticmethod
@@ -158,12 +177,34 @@ def _image(values: Mapping[str, str]) -> ImageReport:
         figures=figures,
         place=values.get("scene") or None,
         refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
+        cameras=_cameras(values),
     )
 
 
-def _summary(pose: PoseEstimate, latency_ms: float) -> str:
+def _camera_values(cameras: Mapping[str, CameraReport]) -> dict[str, str]:
+    """Two of each camera, with its name in front, as its topics have it."""
+    found: dict[str, str] = {}
+    for name, camera in cameras.items():
+        found[f"{name}{INLIERS}"] = "" if camera.inliers is None else str(camera.inliers)
+        found[f"{name}{PROBLEM}"] = camera.problem
+    return found
+
+
+def _cameras(values: Mapping[str, str]) -> dict[str, CameraReport]:
+    names = [key.removesuffix(INLIERS) for key in values if key.endswith(INLIERS)]
+    return {
+        name: CameraReport(
+            int(text) if (text := values[f"{name}{INLIERS}"]) else None, values.get(f"{name}{PROBLEM}", "")
+        )
+        for name in names
+    }
+
+
+def _summary(pose: PoseEstimate, latency_ms: float, cameras: Mapping[str, CameraReport]) -> str:
     place = f"in {pose.place}, " if pose.place else ""
+    used = ", ".join(f"{name} {camera.inliers}" for name, camera in cameras.items() if camera.inliers is not None)
+    shares = f" ({used})" if used else ""
     return (
-        f"{place}{pose.inlier_count} inliers, reprojection {pose.reprojection_rmse_px:.2f} px, "
+        f"{place}{pose.inlier_count} inliers{shares}, reprojection {pose.reprojection_rmse_px:.2f} px, "
         f"sigma {pose.position_sigma_m * 100:.1f} cm, latency {latency_ms:.0f} ms"
     )
