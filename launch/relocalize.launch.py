@@ -12,10 +12,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("vloc_ros"))
 SHOWN = ("pose", "inliers", "frustum", "debug_image")  # by RViz
+CAMERA_TOPICS = ("image", "camera_info")
 ARGUMENTS = {
     "map": ("", "Map directory: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it."),
     "image": ("image", "Topic of the camera's images."),
     "camera_info": ("camera_info", "Topic of the camera's calibration."),
+    "cameras": ("", 'Several cameras, by name: "front left". `image` and `camera_info` are then below each name.'),
     "image_transport": ("", "raw, or compressed: then on `image`/compressed. Empty: as in relocalizer_config."),
     "base_frame": ("", "The robot's frame. Empty: as in relocalizer_config."),
     "tf_mode": ("", "map_to_odom, map_to_base, map_to_camera or none. Empty: as in relocalizer_config."),
@@ -50,25 +52,30 @@ def _nodes(context: LaunchContext) -> list[Node]:
     tf_topics = [("/tf", "tf"), ("/tf_static", "tf_static")] if namespaced_tf else []
     sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
 
-    def node(name: str, arguments: tuple[str, ...], topics: tuple[str, ...]) -> Node:
+    cameras = given["cameras"].split()
+    of_cameras = [(f"{camera}/{name}", f"{camera}/{given[name]}") for camera in cameras for name in CAMERA_TOPICS]
+
+    def node(name: str, arguments: tuple[str, ...], topics: list[tuple[str, str]], **more: list[str]) -> Node:
         # What is not given here stays as the configuration file has it.
         parameters = {argument: ParameterValue(given[argument], value_type=str) for argument in arguments}
         parameters = {argument: value for argument, value in parameters.items() if given[argument]}
+        parameters |= {argument: value for argument, value in more.items() if value}
         return Node(
             package="vloc_ros",
             executable=name,
             name=given[f"{name}_name"],
             namespace=given["namespace"],
             parameters=[given[f"{name}_config"], {**sim_time, **parameters}],
-            remappings=[*tf_topics, *((topic, given[topic]) for topic in topics)],
+            remappings=[*tf_topics, *topics],
             ros_arguments=["--log-level", given["log_level"]],
             output="screen",
         )
 
     # The relocalizer gets its map from the map server, so that both have the same one.
-    server = [node("map_server", ("map",), ())] if given["map"] else []
+    server = [node("map_server", ("map",), [])] if given["map"] else []
     settings = ("image_transport", "base_frame", "tf_mode", "backend")
-    relocalizer = node("relocalizer", settings, ("image", "camera_info"))
+    topics = of_cameras or [(topic, given[topic]) for topic in CAMERA_TOPICS]
+    relocalizer = node("relocalizer", settings, topics, cameras=cameras)
     rviz = [_rviz(given, sim_time, tf_topics)] if wants_rviz else []
     return [*server, relocalizer, *rviz]
 

@@ -21,6 +21,7 @@ RELOCALIZE = {
     "map",
     "image",
     "camera_info",
+    "cameras",
     "image_transport",
     "base_frame",
     "tf_mode",
@@ -221,6 +222,17 @@ def test_arguments_reach_the_nodes() -> None:
     defaults = yaml.safe_load((ROOT / "config/relocalizer.yaml").read_text())["/**"]["ros__parameters"]
     assert parameters(relocalizer) == {**defaults, **given, "use_sim_time": True}
     assert remappings(relocalizer) == topics
+
+
+def test_several_cameras_have_topics_below_their_names() -> None:
+    (relocalizer,) = processes("relocalize.launch.py", cameras="front left", image="image_raw")
+    assert list(parameters(relocalizer)["cameras"]) == ["front", "left"]
+    assert remappings(relocalizer) == {
+        "front/image": "front/image_raw",
+        "front/camera_info": "front/camera_info",
+        "left/image": "left/image_raw",
+        "left/camera_info": "left/camera_info",
+    }
 
 
 def test_what_is_not_given_stays_as_configured(tmp_path: Path) -> None:
