@@ -7,7 +7,7 @@ import pytest
 
 from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.tracking.state import State
-from vloc_ros.tracking.status import FixFigures, ImageReport, Refusal, RefusedError, Status
+from vloc_ros.tracking.status import CameraReport, FixFigures, ImageReport, Refusal, RefusedError, Status
 
 STAMP_NS = 1_764_345_600_123_456_789
 FIGURES = FixFigures(inliers=12, inlier_ratio=0.75, reprojection_rmse_px=0.5, confidence=0.875)
@@ -122,3 +122,12 @@ def test_the_message_is_of_the_image_if_that_is_news() -> None:
     assert Status(State.LOST, image=fix).message == "lost: no image since the last fix"
     assert Status(State.UNINITIALIZED, image=no_map).message == "uninitialized: no_map: why"
     assert Status(State.LOCALIZING).message == "localizing: no image yet"
+
+
+def test_what_each_of_several_cameras_did_survives_its_values() -> None:
+    cameras = {"front": CameraReport(85), "left": CameraReport(None, "no_transform: why"), "rear": CameraReport(None)}
+    status = Status(State.LOCALIZED, "f6ad628cb93c", "map", replace(FIX, cameras=cameras))
+    values = status.to_values()
+    assert (values["front/inliers"], values["front/problem"]) == ("85", "")
+    assert (values["left/inliers"], values["left/problem"]) == ("", "no_transform: why")
+    assert Status.from_values(values) == status
