@@ -93,13 +93,24 @@ def test_poses_and_lens_are_found(made: tuple[Path, Lines, MapOptions, Reconstru
     assert found.method.colmap == found.workdir / POSED / MODEL
 
 
+def test_the_last_adjustment_makes_the_model_more_exact(
+    made: tuple[Path, Lines, MapOptions, ReconstructionOptions],
+) -> None:
+    steps = made[2].workdir / "sfm"
+    before = pycolmap.Reconstruction(str(steps / "models/0"))
+    after = pycolmap.Reconstruction(str(steps / "adjusted"))
+    assert after.compute_mean_reprojection_error() < 0.7 * before.compute_mean_reprojection_error()
+    assert after.num_reg_images() == before.num_reg_images()
+    assert after.num_points3D() > 0.5 * before.num_points3D()
+
+
 def test_what_is_done_is_not_done_again(
     made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, _, first, wanted = made
     workdir = tmp_path / "work"
     shutil.copytree(first.workdir, workdir, symlinks=True)
-    for name in ("match_images", "write_database", "run_mapper"):
+    for name in ("match_images", "write_database", "run_mapper", "adjust_finally"):
         monkeypatch.setattr(f"vloc_ros.training.photo_sources.{name}", _never)
     again = options(root, workdir)
     for scale in (wanted.scale, ScaleOptions(none=True)):  # another scale needs no other reconstruction
@@ -109,7 +120,7 @@ def test_what_is_done_is_not_done_again(
         reconstructed(again, replace(wanted, partners=4), Silent())
 
 
-STEPS = ("match_images", "write_database", "run_mapper", "write_posed")
+STEPS = ("match_images", "write_database", "run_mapper", "adjust_finally", "write_posed")
 
 
 def test_an_interrupted_run_goes_on_from_the_step_it_was_in(
@@ -124,12 +135,16 @@ def test_an_interrupted_run_goes_on_from_the_step_it_was_in(
         shutil.copytree(before.workdir / "sfm/models", directory, dirs_exist_ok=True)
         return sorted(directory.iterdir())
 
+    def adjusted(model: Path, images: Path, directory: Path, *arguments: object) -> Path:
+        return Path(shutil.copytree(before.workdir / "sfm/adjusted", directory, dirs_exist_ok=True))
+
     done: list[str] = []
+    stand_ins: dict[str, Callable[..., Any]] = {"run_mapper": mapped, "adjust_finally": adjusted}
     stops: dict[str, BaseException] = {
         name: KeyboardInterrupt() if row % 2 else ConfigError("No space left") for row, name in enumerate(STEPS)
     }
     for name in STEPS:
-        step = mapped if name == "run_mapper" else getattr(photo_sources, name)
+        step = stand_ins.get(name, getattr(photo_sources, name))
         monkeypatch.setattr(photo_sources, name, _stopping_once(name, step, stops, done))
     asked = options(root, tmp_path / "work")
     for stop in list(stops.values()):

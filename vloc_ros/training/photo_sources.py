@@ -21,6 +21,7 @@ from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.colmap_model import ColmapModel, read_model
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
+from vloc_ros.mapping.sfm.final_adjustment import adjust_finally
 from vloc_ros.mapping.sfm.guess import guessed_camera
 from vloc_ros.mapping.sfm.mapper import run_mapper
 from vloc_ros.mapping.sfm.matches import PairMatches, match_images
@@ -143,7 +144,8 @@ class _Reconstructing:
             self._progress.say(line)
         parts = np.where(registered, 0, 1 + parts_of(len(names), pairs[~registered[pairs].any(axis=1)]))
         self._require_one_part(names, _dense(parts))
-        return path, model
+        path = self._adjusted(path, len(model.names))
+        return path, read_model(path)
 
     def _features(self, size: tuple[int, int]) -> FeatureCache:
         """Of the images as they are: the lens is not known yet."""
@@ -198,6 +200,15 @@ class _Reconstructing:
             )
         self._steps.keep()
         return models
+
+    def _adjusted(self, model: Path, count: int) -> Path:
+        directory = self._directory / "adjusted"
+        if not self._steps.is_done("adjusted", {"model": model.name}, directory):
+            with self._progress.bar("adjusting") as advance:
+                images = self._photos.folder / IMAGES
+                adjust_finally(model, images, directory, count, self._camera.fixed, advance)
+            self._steps.keep()
+        return directory
 
 
 def _dense(parts: NDArray[np.int_]) -> NDArray[np.int32]:

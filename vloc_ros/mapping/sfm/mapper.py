@@ -1,21 +1,17 @@
-"""COLMAP's mappers, each run in a process of its own: it can be stopped at once, and cannot take this one along."""
+"""COLMAP's mappers, each run in a process of its own."""
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from vloc_ros.errors import ConfigError, DatasetError
-from vloc_ros.optional_packages import pip_install
+from vloc_ros.errors import DatasetError
+from vloc_ros.mapping.sfm.other_process import quiet_pycolmap, run_module, tell_step
 from vloc_ros.progress import Advance, no_advance
 
 MapperKind = Literal["global", "incremental"]
 THREADS = min(4, os.cpu_count() or 1)
-REGISTERED = "registered"  # a line of the process, for each image
-EXIT_NO_PYCOLMAP = 4
 SMALLEST_MODEL = 5  # images
 
 
@@ -29,23 +25,7 @@ def run_mapper(
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; from {__name__} import main; main()"]
-    arguments = [str(database), str(directory), kind, str(int(fixed))]
-    with subprocess.Popen(
-        [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            done = 0
-            for line in process.stdout:
-                if line.startswith(REGISTERED):
-                    done = min(done + 1, images)
-                    advance(done, images)
-            code = process.wait()
-        finally:
-            process.kill()
-    if code == EXIT_NO_PYCOLMAP:
-        raise ConfigError(f"structure from motion needs the Python package 'pycolmap': {pip_install('pycolmap')}")
+    code = run_module(__name__, [str(database), str(directory), kind, str(int(fixed))], images, advance)
     models = sorted(path.parent for path in directory.glob("*/images.bin"))
     if code != 0 or not models:
         ended = f"pycolmap's {kind} mapper ended with code {code}" if code else "no two images fix how the others lie"
@@ -55,20 +35,13 @@ def run_mapper(
 
 def main() -> None:
     """The other process: DATABASE DIRECTORY KIND FIXED."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     database, directory, kind, fixed = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] == "1"
-    try:
-        import pycolmap
-    except ImportError:
-        sys.exit(EXIT_NO_PYCOLMAP)
-    pycolmap.logging.minloglevel = 3
+    pycolmap = quiet_pycolmap()
     if kind == "global":
         pycolmap.global_mapping(database, directory, directory, global_options(pycolmap, fixed))
     else:
         options = incremental_options(pycolmap, fixed)
-        pycolmap.incremental_mapping(
-            database, directory, directory, options, next_image_callback=lambda: print(REGISTERED, flush=True)
-        )
+        pycolmap.incremental_mapping(database, directory, directory, options, next_image_callback=tell_step)
 
 
 def incremental_options(pycolmap: Any, fixed: bool) -> Any:
