@@ -56,7 +56,7 @@ EXTERNAL: dict[str, set[str]] = {
     "text_files": set(),
     "geometry": {"numpy", "cv2", "poselib", "scipy"},
     "core": {"numpy", "cv2"},
-    "tracking": set(),
+    "tracking": {"numpy"},
     "synthetic": {"numpy", "cv2"},
     "drawing": {"numpy", "cv2"},
     "images": {"numpy", "cv2", "simplejpeg"},

@@ -2,7 +2,10 @@
 
 import threading
 
-from vloc_ros.core.types import RejectionReason
+from vloc_ros.core.types import RejectionReason, worst_sigma
+from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.tracking.history import History
+from vloc_ros.tracking.pose_filter import Estimate
 from vloc_ros.tracking.state import State, state_of
 from vloc_ros.tracking.status import RefusedError
 from vloc_ros.tracking.track import Fix, Hint, Track, TrackingOptions, follow
@@ -12,12 +15,15 @@ class PoseTracker:
     """Which fixes are believed, and what may be believed of the robot meanwhile.
 
     An image takes the track when it begins and gives it back with its fix: `follow` refuses the fix if somebody has
-    replaced the track meanwhile. The lock is held for a few assignments, never for the length of an image.
+    replaced the track meanwhile. Where there is odometry and fixes have covariances, a filter says between the fixes
+    where the robot is. The lock is held for as long as the filter takes, a millisecond, never for the length of an
+    image.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # of the three below, which belong together
+        self._lock = threading.Lock()  # of the four below, which belong together
         self._track = Track()
+        self._history = History()
         self._fixed_at_ns = 0  # on the clock of `follow` and `state`
         self._last_stamp_ns = 0  # of the images
 
@@ -25,6 +31,16 @@ class PoseTracker:
     def fix(self) -> Fix | None:
         """The last accepted one."""
         return self._track.fix
+
+    @property
+    def placements(self) -> int:
+        """How often the robot was placed anew."""
+        return self._track.placements
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the last fixes say that the robot is elsewhere."""
+        return bool(self._track.contradicting)
 
     def seconds_back(self, stamp_ns: int) -> float:
         """By how much a stamp lies before the last image's; negative for one that lies after it."""
@@ -39,17 +55,36 @@ class PoseTracker:
     def follow(self, before: Track, fix: Fix, now_ns: int, options: TrackingOptions) -> bool:
         """Go on with one more fix; whether it places the robot anew. Raises RefusedError: outdated if `before` is not
         the track any more, jump for a fix that contradicts it."""
-        track, contradiction = follow(before, fix, options)
+        measurement = fix.measurement
         with self._lock:
             if self._track is not before:
                 replaced = "the map or the track was replaced while this image was worked on"
                 raise RefusedError(RejectionReason.OUTDATED, replaced)
+            expected = None
+            if measurement is not None:
+                expected = self._history.at(fix.stamp_ns, measurement.odom_from_base, options.filter)
+            track, contradiction = follow(before, fix, options, expected)
             self._track = track
             if not contradiction:
                 self._fixed_at_ns = now_ns
+                if measurement is None:
+                    self._history = History()
+                elif track.placements > before.placements:
+                    self._history = History.begun(measurement, options.filter, self._history)
+                else:
+                    self._history = self._history.with_fix(measurement, options.filter)
         if contradiction:
             raise RefusedError(RejectionReason.JUMP, contradiction)
         return track.placements > before.placements
+
+    def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> None:
+        """Odometry says where the robot is by now."""
+        with self._lock:
+            self._history = self._history.moved(stamp_ns, odom_from_base, options.filter)
+
+    def estimate(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Estimate | None:
+        """What the filter believes of a stamp, of which odometry says that; None before the first fix."""
+        return self._history.at(stamp_ns, odom_from_base, options.filter)
 
     def expect(self, hint: Hint) -> None:
         """The next fix is to be near a hint."""
@@ -59,15 +94,18 @@ class PoseTracker:
     def leave_map(self) -> None:
         """Fixes are in another map from now on: those so far say nothing any more."""
         with self._lock:
-            self._track = Track()
+            self._track, self._history = Track(), History()
 
     def restart(self) -> None:
         """Forget where the robot was, and when."""
         with self._lock:
-            self._track, self._last_stamp_ns = Track(), 0
+            self._track, self._history, self._last_stamp_ns = Track(), History(), 0
 
     def state(self, has_map: bool, now_ns: int, options: TrackingOptions) -> State:
         """What may be believed now."""
         with self._lock:
             since_s = None if self._track.fix is None else (now_ns - self._fixed_at_ns) * 1e-9
+            newest = self._history.newest
+        if since_s is not None and newest and worst_sigma(newest.covariance[:3, :3]) > options.lost_sigma_m:
+            return State.LOST if has_map else State.UNINITIALIZED
         return state_of(has_map, since_s, options.lost_after_s)

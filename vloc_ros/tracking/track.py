@@ -1,17 +1,23 @@
 """From single poses to a track: which fixes follow from the one before, and which are jumps."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vloc_ros.geometry.transforms import Matrix, invert, planar, rotation_angle
+from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, chi_square, predicted
+
+CHI_SQUARE, DISTANCE = JUMP_TESTS = ("chi_square", "distance")
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """`max_jump_*`: how far a fix may be from where the previous one, moved by odometry, puts the robot. Without
-    odometry, the `max_speed_*` times the time between the two is added. A fix farther away counts only when
-    `agreeing_fixes` in a row say the same, and one in another place when `map_switch` do. `lost_after_s`: without a fix
-    for so long, the robot is lost."""
+    """`jump_test`: chi_square believes the covariances of fixes and odometry: a fix is a jump if its chi-square (six
+    degrees of freedom) against the filter's estimate is above `max_chi_square`. distance, and where there is no filter:
+    `max_jump_*` say how far a fix may be from where the previous one, moved by odometry, puts the robot. Without
+    odometry, the `max_speed_*` times the time between the two is added. A jump counts only when `agreeing_fixes` in a
+    row say the same, and a fix in another place when `map_switch` do. `lost_after_s`: without a fix for so long, the
+    robot is lost; `lost_sigma_m`: so it is when the filter does not know its position better than that (standard
+    deviation in the worst direction)."""
 
     max_jump_m: float = 0.5
     max_jump_deg: float = 15.0
@@ -20,6 +26,10 @@ class TrackingOptions:
     max_speed_m_per_s: float = 1.5
     max_speed_deg_per_s: float = 90.0
     lost_after_s: float = 2.0
+    lost_sigma_m: float = math.inf
+    jump_test: str = CHI_SQUARE
+    max_chi_square: float = 40.0
+    filter: FilterOptions = field(default_factory=FilterOptions)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class FixPlace:
 class Fix:
     """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
     of the pose is `map_frame`, which places may share; `place` tells them apart, None where that is not known.
-    `height_m`: of the base before it was put on the floor, None where it was not."""
+    `height_m`: of the base before it was put on the floor, None where it was not. `covariance` (6, 6) of the pose, in
+    ROS order, where it is known."""
 
     stamp_ns: int
     map_from_base: Matrix
@@ -43,6 +54,14 @@ class Fix:
     map_frame: str = ""
     place: FixPlace | None = None
     height_m: float | None = None
+    covariance: Matrix | None = None
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """As the filter takes it; None without odometry or covariance."""
+        if self.odom_from_base is None or self.covariance is None:
+            return None
+        return Measurement(self.stamp_ns, self.map_from_base, self.odom_from_base, self.covariance)
 
     @property
     def map_from_odom(self) -> Matrix | None:
@@ -91,8 +110,9 @@ class Track:
         return Track(self.fix, self.placements, hint=hint)
 
 
-def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str]:
-    """The track with one more fix, and why that fix is not accepted ("" if it is).
+def follow(track: Track, fix: Fix, options: TrackingOptions, estimate: Estimate | None = None) -> tuple[Track, str]:
+    """The track with one more fix, and why that fix is not accepted ("" if it is). `estimate`: the filter's, at the
+    stamp of the fix; None without odometry.
 
     The first fix is accepted; later ones if they are where the previous fix and odometry put the robot, or if enough
     in a row agree on another place: then the robot has been carried there, or the first fix was wrong. After a hint,
@@ -103,9 +123,10 @@ def follow(track: Track, fix: Fix, options: TrackingOptions) -> tuple[Track, str
     if track.hint is not None:
         contradiction = _contradiction_of_hint(track.hint, fix, options)
     elif track.fix is not None:
-        contradiction = _contradiction(track.fix, fix, options)
+        contradiction = _contradiction(track.fix, fix, options, estimate)
         in_doubt = in_doubt or _changes_place(track.fix, fix, options)
-        accepted = accepted if contradiction else Track(fix, track.placements)
+        newest = fix if fix.stamp_ns >= track.fix.stamp_ns else track.fix
+        accepted = accepted if contradiction else Track(newest, track.placements)
     if not contradiction and not in_doubt:
         return accepted, ""
     agrees = track.contradicting and not _contradiction(track.contradicting[-1], fix, options)
@@ -126,12 +147,13 @@ def _changes_place(previous: Fix, fix: Fix, options: TrackingOptions) -> bool:
     if not (previous.place.is_aligned and fix.place.is_aligned) or previous.map_frame != fix.map_frame:
         return True
     climbed_m = 0.0 if previous.height_m is None or fix.height_m is None else abs(fix.height_m - previous.height_m)
-    return climbed_m > options.max_jump_m or bool(_jump(previous, fix, options))
+    return climbed_m > options.max_jump_m or bool(_far(previous, fix, options))
 
 
 def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> str:
     near = replace(
         options,
+        jump_test=DISTANCE,
         max_jump_m=options.max_jump_m + hint.within_m,
         max_jump_deg=min(options.max_jump_deg + hint.within_deg, 180.0),
     )
@@ -139,18 +161,33 @@ def _contradiction_of_hint(hint: Hint, fix: Fix, options: TrackingOptions) -> st
     return f"{contradiction} from the hint" if contradiction else ""
 
 
-def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
-    """How far `fix` is from where `previous` puts the robot, if that is too far; otherwise "". Another place or frame
-    is too far: where that is, nobody knows."""
+def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions, estimate: Estimate | None = None) -> str:
+    """How far `fix` is from where `previous`, or the filter's `estimate`, puts the robot, if that is too far; otherwise
+    "". Another place or frame is too far: where that is, nobody knows."""
     if previous.place and fix.place and _changes_place(previous, fix, options):
         return f"jump from place '{previous.place.name}' to '{fix.place.name}'"
     if fix.map_frame != previous.map_frame:
         return f"jump from frame '{previous.map_frame}' to '{fix.map_frame}'"
-    return _jump(previous, fix, options)
+    measurement, one = fix.measurement, previous.measurement
+    if options.jump_test == CHI_SQUARE and measurement and (estimate or one):
+        if estimate is None:  # two fixes that contradict the track: do they agree with each other?
+            assert one is not None
+            estimate = predicted(begin(one, options.filter), fix.stamp_ns, measurement.odom_from_base, options.filter)
+        return _unlikely(estimate, measurement, options)
+    return _far(previous, fix, options)
 
 
-def _jump(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
-    """Of a fix in the same frame."""
+def _unlikely(estimate: Estimate, fix: Measurement, options: TrackingOptions) -> str:
+    """How far a fix is from the estimate of its stamp, if chi-square says that this is too far; otherwise ""."""
+    if (found := chi_square(estimate, fix, options.filter)) <= options.max_chi_square:
+        return ""
+    distance_m, turn_deg = _apart(fix.map_from_base, estimate.map_from_base)
+    told = f"chi-square {found:.0f}, allowed {options.max_chi_square:g}"
+    return f"jump of {distance_m:.2f} m, {turn_deg:.0f} deg ({told})"
+
+
+def _far(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
+    """How far a fix is from where a previous one in the same frame puts the robot, if that is too far; otherwise ""."""
     expected, allowed_m, allowed_deg = previous.map_from_base, options.max_jump_m, options.max_jump_deg
     if previous.odom_from_base is not None and fix.odom_from_base is not None:
         expected = expected @ invert(previous.odom_from_base) @ fix.odom_from_base
@@ -158,9 +195,13 @@ def _jump(previous: Fix, fix: Fix, options: TrackingOptions) -> str:
         seconds = abs(fix.stamp_ns - previous.stamp_ns) * 1e-9
         allowed_m += options.max_speed_m_per_s * seconds
         allowed_deg += options.max_speed_deg_per_s * seconds
-    offset = fix.map_from_base[:3, 3] - expected[:3, 3]
-    distance_m = math.sqrt(float(offset @ offset))
-    turn_deg = math.degrees(rotation_angle(expected[:3, :3], fix.map_from_base[:3, :3]))
+    distance_m, turn_deg = _apart(fix.map_from_base, expected)
     if distance_m <= allowed_m and turn_deg <= allowed_deg:
         return ""
     return f"jump of {distance_m:.2f} m, {turn_deg:.0f} deg (allowed {allowed_m:.2f} m, {allowed_deg:.0f} deg)"
+
+
+def _apart(one: Matrix, other: Matrix) -> tuple[float, float]:
+    """Metres and degrees between two poses."""
+    offset = one[:3, 3] - other[:3, 3]
+    return math.sqrt(float(offset @ offset)), math.degrees(rotation_angle(one[:3, :3], other[:3, :3]))

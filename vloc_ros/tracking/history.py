@@ -1,0 +1,83 @@
+"""The last seconds of a filtered track, so that what comes late is applied at its stamp."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vloc_ros.geometry.stamps import NS_PER_S
+from vloc_ros.geometry.transforms import Matrix, rotation_angle
+from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, corrected, predicted
+
+KEPT_NS = 5 * NS_PER_S  # images that come later than that are lost
+LEAST_M, LEAST_RAD = 0.005, 0.005  # less motion than that makes no new moment, only a later one
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The estimate of a stamp, after the fix of that stamp if there was one."""
+
+    estimate: Estimate
+    fix: Measurement | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Moments in the order of their stamps; none before the first fix."""
+
+    moments: tuple[Moment, ...] = ()
+
+    @staticmethod
+    def begun(fix: Measurement, options: FilterOptions, before: "History | None" = None) -> "History":
+        """Of one fix, which places the robot; what was learned of the odometry `before` is kept."""
+        learned = before.newest if before else None
+        return History((Moment(begin(fix, options, learned), fix),))
+
+    @property
+    def newest(self) -> Estimate | None:
+        """None before the first fix."""
+        return self.moments[-1].estimate if self.moments else None
+
+    def at(self, stamp_ns: int, odom_from_base: Matrix, options: FilterOptions) -> Estimate | None:
+        """What was, or will be, believed of a stamp: from the last moment before it, moved on by odometry. None before
+        the first fix."""
+        if not self.moments:
+            return None
+        return predicted(self.moments[self._index(stamp_ns)].estimate, stamp_ns, odom_from_base, options)
+
+    def moved(self, stamp_ns: int, odom_from_base: Matrix, options: FilterOptions) -> "History":
+        """With the odometry of a later stamp; itself for one that is not later. The way between two fixes is the sum
+        of such steps, not the straight line."""
+        newest = self.newest
+        if newest is None or stamp_ns <= newest.stamp_ns:
+            return self
+        step_m = np.linalg.norm(odom_from_base[:3, 3] - newest.odom_from_base[:3, 3])
+        if step_m < LEAST_M and rotation_angle(odom_from_base[:3, :3], newest.odom_from_base[:3, :3]) < LEAST_RAD:
+            return self
+        moment = Moment(predicted(newest, stamp_ns, odom_from_base, options))
+        return self._trimmed((*self.moments, moment))
+
+    def with_fix(self, fix: Measurement, options: FilterOptions) -> "History":
+        """Corrected by a fix at its stamp, and all that came after it done again; itself if the stamp lies before all
+        that is kept."""
+        if not self.moments:
+            return History.begun(fix, options)
+        if fix.stamp_ns < self.moments[0].estimate.stamp_ns:
+            return self
+        index = self._index(fix.stamp_ns)
+        here = predicted(self.moments[index].estimate, fix.stamp_ns, fix.odom_from_base, options)
+        moments = [*self.moments[: index + 1], Moment(corrected(here, fix, options), fix)]
+        for later in self.moments[index + 1 :]:
+            told = later.estimate
+            estimate = predicted(moments[-1].estimate, told.stamp_ns, told.odom_from_base, options)
+            moments.append(replace(later, estimate=corrected(estimate, later.fix, options) if later.fix else estimate))
+        return self._trimmed(tuple(moments))
+
+    def _index(self, stamp_ns: int) -> int:
+        """Of the last moment not after a stamp; of the first one if there is none."""
+        later = (index for index, moment in enumerate(self.moments) if moment.estimate.stamp_ns > stamp_ns)
+        return max(0, next(later, len(self.moments)) - 1)
+
+    @staticmethod
+    def _trimmed(moments: tuple[Moment, ...]) -> "History":
+        oldest_ns = moments[-1].estimate.stamp_ns - KEPT_NS
+        return History(tuple(m for m in moments[:-1] if m.estimate.stamp_ns >= oldest_ns) + moments[-1:])
