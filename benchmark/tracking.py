@@ -198,7 +198,9 @@ def track(drive: Drive, rng: np.random.Generator, told: Tracked) -> None:
         if (found := drive.fixes[k]) is not None:
             told.fixes.append((error_vector(found[0], drive.map_from_base[k]), found[1]))
             try:
-                tracker.follow(before, Fix(stamp_ns, found[0], odometry[k], "map", found[1]), stamp_ns, OPTIONS)
+                tracker.follow(
+                    before, Fix(stamp_ns, found[0], odometry[k], "map", covariance=found[1]), stamp_ns, OPTIONS
+                )
             except RefusedError:
                 jumps += 1
         estimate = tracker.estimate(stamp_ns, odometry[k], OPTIONS)

@@ -175,7 +175,7 @@ def test_a_wrong_fix_is_a_jump_however_near_and_a_far_one_is_not_after_a_long_wa
     def follow(number: int, error: np.ndarray) -> None:
         seen = fix(number, path[number], error)
         tracker.move(seen.stamp_ns, seen.odom_from_base, options)
-        asked = Fix(seen.stamp_ns, seen.map_from_base, seen.odom_from_base, "map", COVARIANCE)
+        asked = Fix(seen.stamp_ns, seen.map_from_base, seen.odom_from_base, "map", covariance=COVARIANCE)
         tracker.follow(tracker.begin(seen.stamp_ns), asked, seen.stamp_ns, options)
 
     for number in range(5):
@@ -196,7 +196,7 @@ def test_a_wrong_fix_is_a_jump_however_near_and_a_far_one_is_not_after_a_long_wa
 def test_a_robot_that_does_not_know_its_position_is_lost() -> None:
     options = TrackingOptions(lost_after_s=1e6, lost_sigma_m=0.2)
     tracker, path = PoseTracker(), driven(1000)
-    tracker.follow(tracker.begin(1), Fix(1, np.eye(4), np.eye(4), "map", COVARIANCE), 1, options)
+    tracker.follow(tracker.begin(1), Fix(1, np.eye(4), np.eye(4), "map", covariance=COVARIANCE), 1, options)
     states = []
     for number, pose in enumerate(path):
         tracker.move(number * NS_PER_S // 10, pose, options)
