@@ -47,5 +47,13 @@ class MapError(VlocError):
     """A map directory is missing, damaged, unsafe or of another format."""
 
 
+class NoMapError(MapError):
+    """There is no such map directory."""
+
+
+class ManifestError(MapError):
+    """map.yaml is missing, or what it says cannot be."""
+
+
 class ModelError(VlocError):
     """A network file or inference session does not do what the map says it does."""

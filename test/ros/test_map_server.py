@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from nav_msgs.srv import LoadMap
 from rcl_interfaces.msg import ParameterType
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
@@ -15,6 +16,7 @@ from std_srvs.srv import Trigger
 from support.graph import LATCHED, Graph
 
 from vloc_ros.maps import read_map, unpack_map
+from vloc_ros.ros.map_services import load_map_type
 
 NODE = "/vloc_map_server"
 
@@ -110,6 +112,64 @@ def test_reload_reads_the_disk_again_or_says_why_not(served: Graph, shipped_map:
     assert "network.onnx: damaged" in refused.message
     assert newest_map_id(served) == read_map(shipped_map).map_id
     assert served.set_parameter(NODE, "map", str(shipped_map)).successful
+
+
+def load_map(graph: Graph, uri: str) -> int:
+    kind = load_map_type()
+    return int(graph.call(kind, f"{NODE}/load_map", kind.Request(map_url=uri)).result)
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_map_is_loaded_by_its_uri(served: Graph, shipped_map: Path, annex_map: Path, form: str) -> None:
+    uri = form.format(annex_map)
+    assert load_map(served, uri) == LoadMap.Response.RESULT_SUCCESS
+    assert newest_map_id(served) == read_map(annex_map).map_id
+    assert served.parameter(NODE, "map") == uri
+    assert (
+        served.call(Trigger, f"{NODE}/current_map").message == f"{uri}: map {newest_map_id(served)}, annex in 'annex'"
+    )
+    assert load_map(served, uri) == LoadMap.Response.RESULT_SUCCESS, "again"
+    assert load_map(served, str(shipped_map)) == LoadMap.Response.RESULT_SUCCESS
+
+
+def without_an_end(directory: Path) -> None:
+    (directory / "map.yaml").write_text("[")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (shutil.rmtree, LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST),
+        (without_an_end, LoadMap.Response.RESULT_INVALID_MAP_METADATA),
+        (lambda directory: (directory / "map.yaml").unlink(), LoadMap.Response.RESULT_INVALID_MAP_METADATA),
+        (damage, LoadMap.Response.RESULT_INVALID_MAP_DATA),
+    ],
+    ids=["missing", "map.yaml", "no map.yaml", "network"],
+)
+def test_a_map_that_cannot_be_loaded_has_a_code_and_the_old_one_stays(
+    served: Graph, shipped_map: Path, tmp_path: Path, spoil: Callable[[Path], None], code: int
+) -> None:
+    office = shutil.copytree(shipped_map, tmp_path / "office")
+    spoil(office)
+    assert load_map(served, str(office)) == code
+    assert served.parameter(NODE, "map") == str(shipped_map)
+    assert served.lines("ERROR", "load_map: ", str(office))
+    assert served.call(Trigger, f"{NODE}/current_map").message.startswith(f"{shipped_map}: ")
+
+
+def test_a_package_that_is_not_there_has_a_code(served: Graph) -> None:
+    assert load_map(served, "package://no_such_package/maps/office") == LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST
+
+
+def test_several_maps_are_listed_and_the_first_one_served(graph: Graph, shipped_map: Path, annex_map: Path) -> None:
+    graph.start("map_server", maps=[str(annex_map), str(shipped_map), "/no/such/map"])
+    assert newest_map_id(graph) == read_map(annex_map).map_id
+    listed = graph.call(Trigger, f"{NODE}/list_maps").message.splitlines()
+    assert listed[0] == f"{annex_map}: map {read_map(annex_map).map_id}, annex in 'annex'"
+    assert listed[1].startswith(f"{shipped_map}: map {read_map(shipped_map).map_id}, ")
+    assert listed[2].startswith("/no/such/map: cannot be read: ")
+    assert load_map(graph, str(shipped_map)) == LoadMap.Response.RESULT_SUCCESS
+    assert len(graph.call(Trigger, f"{NODE}/list_maps").message.splitlines()) == 3
 
 
 @pytest.mark.parametrize("name", ["map_server", "relocalizer"])

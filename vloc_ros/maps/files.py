@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vloc_ros.errors import MapError, reason_of
+from vloc_ros.errors import MapError, NoMapError, reason_of
 from vloc_ros.files import open_regular
 
 DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
@@ -18,12 +18,13 @@ ABSENT = {
 @contextmanager
 def opened_directory(path: str) -> Iterator[int]:
     """A descriptor of a directory, for `read_file`: that of the same directory, whatever happens to its path. Raises
-    MapError."""
+    MapError, NoMapError where there is none."""
     try:
         descriptor = os.open(path, DIRECTORY)
     except (OSError, ValueError) as error:  # ValueError: a path with a character that no path has
-        reason = ABSENT.get(getattr(error, "errno", None) or 0) or f"cannot be read: {reason_of(error)}"
-        raise MapError(f"{path}: {reason}") from error
+        if absent := ABSENT.get(getattr(error, "errno", None) or 0):
+            raise NoMapError(f"{path}: {absent}") from error
+        raise MapError(f"{path}: cannot be read: {reason_of(error)}") from error
     try:
         yield descriptor
     finally:

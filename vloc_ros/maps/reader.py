@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from vloc_ros.core.model_spec import PRECISIONS, Precision, Role
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import MapError
+from vloc_ros.errors import ManifestError, MapError
 from vloc_ros.maps.archives import open_archive, read_member
 from vloc_ros.maps.correction_npz import decode_correction
 from vloc_ros.maps.files import opened_directory, read_file
@@ -67,7 +67,8 @@ class StoredMap:
 
 
 def read_map(directory: Path | str) -> StoredMap:
-    """Read and check a map directory. Raises MapError, one line with the file and what is wrong with it.
+    """Read and check a map directory. Raises MapError, one line with the file and what is wrong with it: NoMapError
+    where there is no directory, ManifestError where it is map.yaml.
 
     Its files may be links to somewhere else: what the checksums cover is the same wherever it lies.
     """
@@ -96,10 +97,7 @@ def unpack_map(packed: bytes, where: str, max_bytes: int = MAX_MAP_BYTES) -> Sto
 
 
 def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
-    manifest_bytes = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
-    with _naming(f"{root}/{MANIFEST_FILE}"):
-        said = decode_manifest(manifest_bytes)
-        _check_records(said, max_bytes - len(manifest_bytes))
+    manifest_bytes, said = _manifest(root, read, max_bytes)
     contents = {
         name: _recorded(f"{root}/{name}", read(name, record.bytes), record) for name, record in said.files.items()
     }
@@ -109,6 +107,18 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
         format_version=said.format_version,
     )
+
+
+def _manifest(root: str, read: ReadFile, max_bytes: int) -> tuple[bytes, MapYaml]:
+    """Raises ManifestError."""
+    try:
+        content = read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        with _naming(f"{root}/{MANIFEST_FILE}"):
+            said = decode_manifest(content)
+            _check_records(said, max_bytes - len(content))
+    except MapError as error:
+        raise ManifestError(str(error)) from error
+    return content, said
 
 
 def _landmark_map(root: str, said: MapYaml, contents: Mapping[str, bytes]) -> LandmarkMap:

@@ -6,16 +6,16 @@ from rclpy.expand_topic_name import expand_topic_name
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String, UInt8MultiArray
-from std_srvs.srv import Trigger
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import map_from_place
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import ConfigError, MapError, VlocError, reason_of
+from vloc_ros.errors import ConfigError, MapError, reason_of
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.maps import StoredMap, pack_map, read_map
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
+from vloc_ros.ros.map_services import MapServices
 from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
 from vloc_ros.ros.parameters import MapServerParameters
 
@@ -70,25 +70,28 @@ class MapServer(VlocNode[MapServerParameters]):
 
     def __init__(self) -> None:
         super().__init__("vloc_map_server", MapServerParameters)  # Nav2 has a map_server
-        self._read: StoredMap | None = None  # by the check of a parameter that is about to be set
+        self._read: tuple[str, StoredMap] | None = None  # the last one that was read, and its URI, until it is served
         self._served: tuple[StoredMap, MapTopics] | None = None  # while the node is configured
 
     def configure(self, scope: ExitStack) -> None:
-        stored = self._load(self.parameters.map)
-        self._served = stored, MapTopics(self, scope)
-        scope.callback(self.destroy_service, self.create_service(Trigger, "~/reload", self._on_reload))
+        self._served = self._load(self.parameters.first_map), MapTopics(self, scope)
+        MapServices(self, scope, self._load, self._publish, self._current)
 
     def activate(self, scope: ExitStack) -> None:
-        assert self._served is not None
-        self._publish(self._served[0])
+        self._publish(self._current())
 
     def check_parameters(self, wanted: MapServerParameters) -> None:
-        self._read = self._load(wanted.map) if wanted.map != self.parameters.map else None
+        if wanted.first_map != self.parameters.first_map and (self._read is None or self._read[0] != wanted.first_map):
+            self._load(wanted.first_map)
 
     def apply_parameters(self, old: MapServerParameters) -> None:
-        if self._read is not None:
-            self._publish(self._read)
-            self._read = None
+        if self._read is not None and self._read[0] == self.parameters.first_map:
+            self._publish(self._read[1])
+        self._read = None
+
+    def _current(self) -> StoredMap:
+        assert self._served is not None
+        return self._served[0]
 
     def _load(self, uri: str) -> StoredMap:
         if not uri:
@@ -102,16 +105,8 @@ class MapServer(VlocNode[MapServerParameters]):
                 raise MapError(
                     f"{uri}: place {place!r} cannot be part of a topic's name: {reason_of(error)}"
                 ) from error
+        self._read = uri, stored
         return stored
-
-    def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            stored = self._load(self.parameters.map)
-            self._publish(stored)
-            response.success, response.message = True, f"{self.parameters.map}: map {stored.map_id}"
-        except VlocError as error:
-            response.success, response.message = False, str(error)
-        return response
 
     def _publish(self, stored: StoredMap) -> None:
         assert self._served is not None
@@ -120,6 +115,6 @@ class MapServer(VlocNode[MapServerParameters]):
         topics.publish(stored)
         frames = ", ".join(repr(frame) for frame in landmarks.manifest.frames)
         self.get_logger().info(
-            f"{self.parameters.map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "
+            f"{self.parameters.first_map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "
             f"{stored.size_bytes / 1e6:.1f} MB"
         )

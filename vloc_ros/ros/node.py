@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -26,7 +27,7 @@ P = TypeVar("P", bound=NodeParameters)
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 # For what a late subscriber must still get: the newest one of it.
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PACKAGE_URI = "package://"
+PACKAGE_URI, FILE_URI = "package://", "file://"
 
 
 class VlocNode(GuardedNode, Generic[P]):
@@ -168,7 +169,10 @@ class VlocNode(GuardedNode, Generic[P]):
 
 
 def resolve_map(uri: str) -> str:
-    """The path of a map directory that is given as a path or as package://PACKAGE/PATH. Raises ConfigError."""
+    """The path of a map directory that is given as that, as file:///PATH or as package://PACKAGE/PATH. Raises
+    ConfigError."""
+    if uri.startswith(FILE_URI):
+        return unquote(uri.removeprefix(FILE_URI))
     if not uri.startswith(PACKAGE_URI):
         return os.path.expanduser(uri)
     package, _, path = uri.removeprefix(PACKAGE_URI).partition("/")

@@ -44,9 +44,20 @@ class MapServerParameters(NodeParameters):
 
     map: str = parameter(
         "",
-        "Map directory, as `vloc map` writes it: a path, or package://PACKAGE/PATH. Needed; the launch file's argument "
-        "`map` sets it. Setting it at run time loads the new map, or is refused with the reason and the old map stays.",
+        "Map directory, as `vloc map` writes it: a path, file:///PATH or package://PACKAGE/PATH. Needed, unless there "
+        "are `maps`; the launch file's argument `map` sets it. Setting it at run time loads the new map, or is refused "
+        "with the reason and the old map stays.",
     )
+    maps: tuple[str, ...] = parameter(
+        (),
+        "Several map directories, such as floors: ~/list_maps lists them, ~/load_map serves one of them or any other. "
+        "The first one is served where `map` is empty.",
+    )
+
+    @property
+    def first_map(self) -> str:
+        """What to serve; "" where nothing says it."""
+        return self.map or next(iter(self.maps), "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class RelocalizerParameters(NodeParameters):
     )
     map: str = parameter(
         "",
-        "Map directory: a path, or package://PACKAGE/PATH. Empty: the map that the map server publishes.",
+        "Map directory: a path, file:///PATH or package://PACKAGE/PATH. Empty: the map that the map server publishes.",
         begins="Map and network",
     )
     max_map_mb: float = parameter(
