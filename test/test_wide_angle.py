@@ -7,10 +7,11 @@ from support.textured_wall import wall_view
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import from_quaternion
-from vloc_ros.geometry.wide_angle import field_of_view_deg, is_wide, pinhole_views
+from vloc_ros.geometry.wide_angle import field_of_view_deg, pinhole_views, working_camera
 
 K = (-0.012, 0.004, -0.002, 0.0004)
 WIDE = FisheyeCamera(320, 240, 102.0, 102.0, 159.5, 119.5, K)  # 180 degrees over its width
+NARROW = FisheyeCamera(320, 240, 240.0, 240.0, 159.5, 119.5)
 WIDER = FisheyeCamera(320, 240, 80.0, 80.0, 159.5, 119.5)  # beyond that, more than 270 at the corners
 
 
@@ -31,12 +32,12 @@ def test_what_no_ray_reaches_has_no_direction() -> None:
 
 def test_how_wide_it_is() -> None:
     assert field_of_view_deg(WIDE)[0] == pytest.approx(91.4, abs=0.5)
-    assert is_wide(WIDE)
-    assert not is_wide(FisheyeCamera(320, 240, 240.0, 240.0, 159.5, 119.5))
-    assert not is_wide(Camera(320, 240, 60.0, 60.0, 159.5, 119.5))
     assert len(pinhole_views(WIDE)) == 2
     assert len(pinhole_views(WIDER)) == 3
-    assert len(pinhole_views(FisheyeCamera(320, 240, 240.0, 240.0, 159.5, 119.5))) == 1
+    assert pinhole_views(NARROW) == ()
+    assert pinhole_views(Camera(320, 240, 60.0, 60.0, 159.5, 119.5)) == (), "such an image cannot see more"
+    assert working_camera(NARROW) == NARROW
+    assert working_camera(WIDE) == pinhole_views(WIDE)[0].camera
 
 
 def test_views_are_what_pinhole_cameras_see() -> None:

@@ -12,7 +12,7 @@ from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.pipeline import localize, localize_all, observe_all
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.query import Query
+from vloc_ros.core.query import Query, as_query
 from vloc_ros.core.session import Sessions, max_batch_of
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.core.visibility import visible_points
@@ -48,15 +48,15 @@ class Localizer:
 
     def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
         """Where the image or the rig was, in the frame of the map, or why that cannot be said; errors as `localize`."""
-        return localize(_query(asked), self.landmark_map, self.method, self.sessions, self.gate)
+        return localize(as_query(asked), self.landmark_map, self.method, self.sessions, self.gate)
 
     def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
         """The same of each in order, as many at once as the sessions take: for throughput, not for latency."""
-        return localize_all(map(_query, asked), self.landmark_map, self.method, self.sessions, self.gate)
+        return localize_all(map(as_query, asked), self.landmark_map, self.method, self.sessions, self.gate)
 
     def observe(self, asked: Query | CameraImage) -> Observation:
         """What the method sees in the views, as `localize` does."""
-        query = _query(asked)
+        query = as_query(asked).in_pinhole_views()
         inputs = [self.method.prepare(view.image, self.landmark_map.manifest) for view in query.views]
         return Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
 
@@ -83,10 +83,6 @@ class Localizer:
 @lru_cache(maxsize=16)  # asked for with every image, and checked once
 def _replaced(thresholds: GateThresholds, changes: tuple[tuple[str, Any], ...]) -> GateThresholds:
     return replace(thresholds, **dict(changes))
-
-
-def _query(asked: Query | CameraImage) -> Query:
-    return asked if isinstance(asked, Query) else Query.of(asked)
 
 
 def preload(method: Method | None = None) -> None:

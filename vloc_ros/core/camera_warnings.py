@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.wide_angle import working_camera
 
 FAR = 1.25  # times as long or as short a focal length, for the width of the image; training zooms by up to 1.35
 
@@ -24,7 +25,8 @@ def lens_model_warnings(cameras: Iterable[Camera], manifest: Manifest) -> list[s
 
 def field_of_view_warnings(cameras: Iterable[Camera], manifest: Manifest) -> list[str]:
     """The same for each camera whose focal length is far from those of the map's own cameras."""
-    return [warning for camera in dict.fromkeys(cameras) if (warning := _field_of_view(camera, manifest))]
+    worked_on = dict.fromkeys(map(working_camera, cameras))
+    return [warning for camera in worked_on if (warning := _field_of_view(camera, manifest))]
 
 
 def _field_of_view(camera: Camera, manifest: Manifest) -> str:

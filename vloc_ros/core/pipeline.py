@@ -37,6 +37,7 @@ def localize(
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
         with stopwatch.stage("preprocess"):
+            query = query.in_pinhole_views()
             inputs = [method.prepare(view.image, landmark_map.manifest) for view in query.views]
         with stopwatch.stage("network"):
             tensors = observe_all(inputs, method, sessions)
@@ -135,6 +136,7 @@ def localize_all(
     def prepared(query: Query) -> tuple[Query, list[Tensors], Stopwatch]:
         stopwatch = Stopwatch()
         with stopwatch.stage("preprocess"):
+            query = query.in_pinhole_views()
             return query, [method.prepare(view.image, landmark_map.manifest) for view in query.views], stopwatch
 
     def run(items: Iterator[tuple[Query, list[Tensors], Stopwatch]]) -> Iterator[tuple[Observation, Stopwatch]]:

@@ -1,6 +1,6 @@
 """What is asked: where a camera, or several on a rig, were at a stamp."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from vloc_ros.core.types import CameraImage, Float
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.rig import ALONE, RigCamera
 from vloc_ros.geometry.transforms import rigid_fault
+from vloc_ros.geometry.wide_angle import pinhole_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,24 @@ class View:
     def rig_camera(self) -> RigCamera:
         """The camera of the undistorted image, on the rig."""
         return RigCamera(self.image.camera.undistorted(), self.rig_from_camera)
+
+    @property
+    def part_count(self) -> int:
+        """In how many views `in_pinhole_views` has it."""
+        return max(1, len(pinhole_views(self.image.camera)))
+
+    def in_pinhole_views(self) -> "tuple[View, ...]":
+        """An image of a wide lens as several pinhole views on the same rig; of any other lens, the view itself."""
+        image = self.image
+        if not (parts := pinhole_views(image.camera)):
+            return (self,)
+        return tuple(
+            View(
+                replace(image, rgb=part.image(image.rgb), camera=part.camera),
+                self.rig_from_camera @ part.wide_from_view,
+            )
+            for part in parts
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +89,16 @@ class Query:
     def cameras(self) -> tuple[RigCamera, ...]:
         """Those of the views' undistorted images, in which all key points and correspondences are."""
         return tuple(view.rig_camera for view in self.views)
+
+    def in_pinhole_views(self) -> "Query":
+        """The same with several views in place of each image of a wide lens, as it is worked on: correspondences are in
+        these. Itself where there is no such image."""
+        if all(view.part_count == 1 for view in self.views):
+            return self
+        return replace(self, views=tuple(part for view in self.views for part in view.in_pinhole_views()))
+
+
+def as_query(asked: Query | CameraImage) -> Query:
+    """An image alone as a query."""
+    return asked if isinstance(asked, Query) else Query.of(asked)
+

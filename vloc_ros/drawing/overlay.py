@@ -2,20 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.query import Query, View
+from vloc_ros.core.query import Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.drawing.caption import GREEN, RED, WHITE, write_caption
 from vloc_ros.errors import ConfigError
 from vloc_ros.files import write_bytes
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.colors import position_colors
@@ -31,63 +31,42 @@ DOT = 2.5  # picture pixels, radius
 SUBPIXEL_BITS = 4  # of cv2's drawing functions
 
 
-def draw_overlay(localizer: Localizer, image: CameraImage, result: PoseEstimate | Rejection) -> Picture:
-    """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it.
+def draw_overlay(localizer: Localizer, asked: Query | CameraImage, result: PoseEstimate | Rejection) -> Picture:
+    """The undistorted image, RGB uint8 and at least MIN_WIDTH wide, with what `result` was made of drawn into it; of
+    several views their images side by side.
 
     Tints, strokes and circles, in the landmarks' colours: what the method saw, its `Visualization`; discs:
     correspondences, green for inliers of the pose and red for the others; white crosses, tied to the discs: where the
     pose projects their points. Runs the networks again.
     """
-    scale = _scale(image)
-    picture = _enlarged(image.camera.undistort(image.rgb), scale)
-    observation = localizer.observe(image)
-    _draw_seen(picture, localizer.method.visualize(observation.tensors[0], image, localizer.landmark_map), scale)
+    observation = localizer.observe(asked)
+    views, pictures = observation.query.views, _pictures(observation.query)
+    scale = _scale(views)
+    for view, tensors, picture in zip(views, observation.tensors, pictures, strict=True):
+        _draw_seen(picture, localizer.method.visualize(tensors, view.image, localizer.landmark_map), scale)
     if isinstance(result, Rejection):
         proposals = localizer.method.propose(observation, localizer.landmark_map, Stopwatch())
         found = Correspondences.joined(list(proposals))
-        _draw_correspondences(picture, found, np.zeros(len(found), dtype=np.bool_), scale)
-    _draw_result(picture, image, result, scale)
-    return picture
+        for number, picture in enumerate(pictures):
+            seen = found[found.views == number]
+            _draw_correspondences(picture, seen, np.zeros(len(seen), dtype=np.bool_), scale)
+    return _with_result(pictures, views, result)
 
 
-def draw_result(query: Query, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
+def draw_result(asked: Query | CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
     """As `draw_overlay`, but only what the pose was made of, or why there is none: fast enough for a live view.
 
     More than MANY correspondences are scene coordinates: around each, a tint of the colour of its place in the map.
     """
-    views = enumerate(query.views)
-    return side_by_side([_draw_view(view.image, _of_view(result, k, view), landmark_map) for k, view in views])
-
-
-def side_by_side(pictures: Sequence[Picture]) -> Picture:
-    """One picture of several, as high as the highest; black is below the others."""
-    if len(pictures) == 1:
-        return pictures[0]
-    height = max(len(picture) for picture in pictures)
-    return np.hstack([np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in pictures])
-
-
-def _of_view(result: PoseEstimate | Rejection, index: int, view: View) -> PoseEstimate | Rejection:
-    """The result as one of its query's views shows it: the pose of its camera, and the correspondences in its image."""
-    if isinstance(result, Rejection) or (view.rig_camera.is_rig and not result.correspondences.views.any()):
-        return result
-    is_here = result.correspondences.views == index
-    return replace(
-        result,
-        map_from_camera=view.rig_camera.map_from_camera(result.map_from_camera),
-        correspondences=result.correspondences[is_here],
-        inliers=result.inliers[is_here],
-        unguided=result.evidence,
-    )
-
-
-def _draw_view(image: CameraImage, result: PoseEstimate | Rejection, landmark_map: LandmarkMap) -> Picture:
-    scale = _scale(image)
-    picture = _enlarged(image.camera.undistort(image.rgb), scale)
-    if isinstance(result, PoseEstimate) and len(result.correspondences) > MANY:
-        _tint_places(picture, result.correspondences, landmark_map.of_place(result.place).positions, scale)
-    _draw_result(picture, image, result, scale)
-    return picture
+    query = as_query(asked).in_pinhole_views()
+    pictures = _pictures(query)
+    if isinstance(result, PoseEstimate):
+        within = landmark_map.of_place(result.place).positions
+        for number, picture in enumerate(pictures):
+            seen = result.correspondences[result.correspondences.views == number]
+            if len(seen) > MANY:
+                _tint_places(picture, seen, within, _scale(query.views))
+    return _with_result(pictures, query.views, result)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
@@ -101,15 +80,34 @@ def write_picture(path: Path, picture: Picture) -> None:
     write_bytes(path, data.tobytes())
 
 
-def _scale(image: CameraImage) -> int:
-    return max(1, math.ceil(MIN_WIDTH / image.camera.width))
+def _scale(views: Sequence[View]) -> int:
+    return max(1, math.ceil(MIN_WIDTH / sum(view.image.camera.width for view in views)))
 
 
-def _draw_result(picture: Picture, image: CameraImage, result: PoseEstimate | Rejection, scale: int) -> None:
+def _pictures(query: Query) -> list[Picture]:
+    """The views' undistorted images, enlarged."""
+    scale = _scale(query.views)
+    return [_enlarged(view.image.camera.undistort(view.image.rgb), scale) for view in query.views]
+
+
+def _with_result(pictures: list[Picture], views: Sequence[View], result: PoseEstimate | Rejection) -> Picture:
+    """The pictures side by side, with what a pose was made of, and what there is to say."""
     if isinstance(result, PoseEstimate):
-        _draw_correspondences(picture, result.correspondences, result.inliers, scale)
-        _draw_reprojection(picture, image, result, scale)
+        for number, (picture, view) in enumerate(zip(pictures, views, strict=True)):
+            own = result.correspondences.views == number
+            seen, inliers = result.correspondences[own], result.inliers[own]
+            camera_from_map = invert(view.rig_camera.map_from_camera(result.map_from_camera))
+            _draw_correspondences(picture, seen, inliers, _scale(views))
+            _draw_reprojection(picture, view.image.camera, seen[inliers], camera_from_map, _scale(views))
+    picture = _side_by_side(pictures)
     write_caption(picture, result)
+    return picture
+
+
+def _side_by_side(pictures: list[Picture]) -> Picture:
+    height = max(len(picture) for picture in pictures)
+    filled = [np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in pictures]
+    return np.concatenate(filled, axis=1) if len(filled) > 1 else pictures[0]
 
 
 def _enlarged(rgb: Picture, scale: int) -> Picture:
@@ -170,11 +168,12 @@ def _draw_correspondences(picture: Picture, found: Correspondences, inliers: NDA
             cv2.circle(picture, centre, radius, BLACK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _draw_reprojection(picture: Picture, image: CameraImage, estimate: PoseEstimate, scale: int) -> None:
-    if len(estimate.correspondences) > MANY:  # crosses would hide everything
+def _draw_reprojection(
+    picture: Picture, camera: Camera, voted: Correspondences, camera_from_map: NDArray[np.float64], scale: int
+) -> None:
+    if len(voted) > MANY:  # crosses would hide everything
         return
-    voted = estimate.correspondences[estimate.inliers]
-    projected, _ = image.camera.undistorted().project(apply(invert(estimate.map_from_camera), voted.points))
+    projected, _ = camera.undistorted().project(apply(camera_from_map, voted.points))
     for pixel, target in zip(_scaled(voted.pixels, scale), _scaled(projected, scale), strict=True):
         _line(picture, pixel, target, WHITE)
         for arm in (np.array([4.0, 0.0]), np.array([0.0, 4.0])):

@@ -96,21 +96,31 @@ def _frame_use(localizer: Localizer, frame: Frame, rows: dict[tuple[int, bytes],
         len(solved.correspondences) if solved and guided else 0,
         len(inliers) if guided else 0,
         np.array(sorted(used - {-1}) if isinstance(result, PoseEstimate) else [], dtype=np.intp),
-        None
-        if said is None
-        else np.bincount(said.landmarks[said.landmarks[:, 0] >= 0, 0], minlength=len(landmark_map)),
+        None if said is None else _landmark_counts(said, len(landmark_map)),
         None if said is None else _ranks(said, inliers, observation, landmark_map),
     )
 
 
-def _recognized(observation: Observation, landmark_map: LandmarkMap) -> Recognized | None:
-    tensors = observation.tensors[0]
-    return Recognized.of(tensors, len(landmark_map)) if LANDMARKS in tensors else None
+def _recognized(observation: Observation, landmark_map: LandmarkMap) -> list[Recognized] | None:
+    """What was recognised in each view; None without a recognizer."""
+    if not all(LANDMARKS in tensors for tensors in observation.tensors):
+        return None
+    return [Recognized.of(tensors, len(landmark_map)) for tensors in observation.tensors]
 
 
-def _ranks(said: Recognized, inliers: Correspondences, observation: Observation, landmark_map: LandmarkMap) -> Counts:
+def _ranks(
+    said: list[Recognized], inliers: Correspondences, observation: Observation, landmark_map: LandmarkMap
+) -> Counts:
     """As `FrameUse.ranks`. Key points that the recognizer was not asked about are none with certainty."""
-    pixels = query_key_points(observation, landmark_map)[0].pixels
+    counts = np.zeros(TOP + 1, dtype=np.int64)
+    for view, recognized in zip(query_key_points(observation, landmark_map), said, strict=True):
+        counts += _ranks_in_view(recognized, inliers[inliers.views == view.view], view.pixels, landmark_map)
+    return counts
+
+
+def _ranks_in_view(
+    said: Recognized, inliers: Correspondences, pixels: NDArray[np.float64], landmark_map: LandmarkMap
+) -> Counts:
     row_of = {pixel.tobytes(): row for row, pixel in enumerate(pixels)}
     rows = np.array([row_of.get(pixel.tobytes(), -1) for pixel in inliers.pixels], dtype=np.intp)
     asked = (rows >= 0) & (said.confidences[rows, 0] < 1) if len(rows) else np.zeros(0, np.bool_)
@@ -118,6 +128,11 @@ def _ranks(said: Recognized, inliers: Correspondences, observation: Observation,
     hits = recognised == inliers.landmark_ids[asked][:, np.newaxis]
     ranks = np.where(hits.any(axis=1), hits.argmax(axis=1), TOP)
     return np.bincount(ranks, minlength=TOP + 1)
+
+
+def _landmark_counts(said: list[Recognized], landmarks: int) -> Counts:
+    first = np.concatenate([view.landmarks[:, 0] for view in said])
+    return np.bincount(first[first >= 0], minlength=landmarks)
 
 
 def _key(place: int, position: NDArray[np.float64]) -> tuple[int, bytes]:

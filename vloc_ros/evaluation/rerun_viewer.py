@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vloc_ros.core.query import Query
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import GREEN, RED
@@ -112,8 +113,9 @@ def _log_map(rr: Any, stream: Any, world: str, landmark_map: LandmarkMap) -> Non
 
 
 def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Rejection) -> None:
-    """The undistorted image with the landmarks that were voted for."""
-    undistorted = frame.image.camera.undistort(frame.image.rgb)
+    """The undistorted image, or the views that it was worked on as, with the landmarks that were voted for."""
+    views = Query.of(frame.image).in_pinhole_views().views
+    undistorted = np.hstack([view.image.camera.undistort(view.image.rgb) for view in views])
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(undistorted, cv2.COLOR_RGB2BGR), settings)
     stream.log("image", rr.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
@@ -123,6 +125,7 @@ def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Reject
         return
     colours = np.where(solved.inliers[:, np.newaxis], GREEN, RED)
     pixels = solved.correspondences.pixels + 0.5  # rerun counts from the corner of the first pixel, not its centre
+    pixels[:, 0] += solved.correspondences.views * views[0].image.camera.width
     stream.log("image/landmarks", rr.Points2D(pixels, colors=colours, radii=-3.0))
 
 

@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.camera import FISHEYE, Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import Matrix
 
@@ -17,6 +18,13 @@ VIEW_DEG = 90.0  # across a view
 MAX_VIEW_DEG = 100.0  # up and down
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ViewCamera(Camera):
+    """That of a pinhole view: what its image shows was seen through a fisheye lens."""
+
+    lens_model: ClassVar[str] = FISHEYE
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,23 +60,32 @@ class PinholeView:
         return np.asarray(turned, dtype=np.float32)
 
 
-@lru_cache(maxsize=4)  # a robot has few cameras
-def pinhole_views(wide: FisheyeCamera) -> tuple[PinholeView, ...]:
-    """As many views of VIEW_DEG as are needed side by side, the outer ones at the edges of the image, all of one size
-    and of the wide image's resolution at its centre."""
+@lru_cache(maxsize=8)  # a robot has few cameras
+def pinhole_views(camera: Camera) -> tuple[PinholeView, ...]:
+    """The views that images of a wide camera are worked on as; none of a camera whose undistorted image will do."""
+    if not isinstance(camera, FisheyeCamera) or (across := sum(field_of_view_deg(camera)[:2])) <= WIDE_DEG:
+        return ()
+    return side_by_side(camera, max(2, math.ceil(across / VIEW_DEG - 0.05)))
+
+
+def working_camera(camera: Camera) -> Camera:
+    """The camera whose images are worked on, before its lens is undone: its own, or that of its views."""
+    views = pinhole_views(camera)
+    return views[0].camera if views else camera
+
+
+def side_by_side(
+    wide: FisheyeCamera, count: int, view_deg: float = VIEW_DEG, high_deg: float = MAX_VIEW_DEG
+) -> tuple[PinholeView, ...]:
+    """So many views, the outer ones at the edges of the image, all of one size and of the wide image's resolution at
+    its centre."""
     left, right, upper, lower = field_of_view_deg(wide)
-    count = max(1, math.ceil((left + right) / VIEW_DEG - 0.05))
-    half_high = min(max(upper, lower), MAX_VIEW_DEG / 2)
-    width = 4 * round(2 * wide.fx * math.tan(math.radians(VIEW_DEG / 2)) / 4)
+    half_high = min(max(upper, lower), high_deg / 2)
+    width = 4 * round(2 * wide.fx * math.tan(math.radians(view_deg / 2)) / 4)
     height = 4 * round(2 * wide.fy * math.tan(math.radians(half_high)) / 4)
-    camera = Camera(width, height, wide.fx, wide.fy, (width - 1) / 2, (height - 1) / 2)
-    yaws = np.linspace(-left + VIEW_DEG / 2, right - VIEW_DEG / 2, count) if count > 1 else [(right - left) / 2]
+    camera = ViewCamera(width, height, wide.fx, wide.fy, (width - 1) / 2, (height - 1) / 2)
+    yaws = np.linspace(-left + view_deg / 2, right - view_deg / 2, count) if count > 1 else [(right - left) / 2]
     return tuple(PinholeView(wide, camera, turned(float(yaw))) for yaw in yaws)
-
-
-def is_wide(camera: Camera) -> bool:
-    """Whether its image is worked on as several views."""
-    return isinstance(camera, FisheyeCamera) and sum(field_of_view_deg(camera)[:2]) > WIDE_DEG
 
 
 def field_of_view_deg(wide: FisheyeCamera) -> tuple[float, float, float, float]:

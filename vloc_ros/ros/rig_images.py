@@ -36,7 +36,9 @@ class RigImages:
         inliers = dict.fromkeys(self.cameras, 0)
         if isinstance(result, PoseEstimate):
             views = result.correspondences.views[result.inliers]
-            for camera, count in zip(self.cameras, np.bincount(views, minlength=len(self.cameras)), strict=True):
+            parts = zip(self.cameras, self.query.views, strict=True)
+            of_part = [camera for camera, view in parts for _ in range(view.part_count)]
+            for camera, count in zip(of_part, np.bincount(views, minlength=len(of_part)), strict=True):
                 inliers[camera] += int(count)
         problems = {camera: str(why) for camera, why in self.refusals.items()}
         return {camera: CameraReport(inliers.get(camera), problems.get(camera, "")) for camera in rig}

@@ -20,9 +20,10 @@ WORST, WORST_WIDTH = 3, 240
 def draw_preview(localizer: Localizer, image: CameraImage) -> NDArray[np.uint8]:
     """The network's input and, beside it, the same with what each cell shows over it, uint8 (HEIGHT, W, 3)."""
     size = localizer.landmark_map.manifest.image_size
-    pixels = padded_input(image, size)
-    tensors = localizer.observe(image).tensors[0]
-    colors = localizer.method.visualize(tensors, image, localizer.landmark_map).colors
+    observation = localizer.observe(image)
+    shown = observation.query.views[0].image
+    pixels = padded_input(shown, size)
+    colors = localizer.method.visualize(observation.tensors[0], shown, localizer.landmark_map).colors
     seen = pixels if colors is None else cv2.resize(colors, size, interpolation=cv2.INTER_NEAREST)
     pair = np.hstack([pixels, cv2.addWeighted(pixels, 0.4, seen, 0.6, 0)])
     scale = HEIGHT / pair.shape[0]

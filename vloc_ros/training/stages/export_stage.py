@@ -8,6 +8,7 @@ from typing import Any
 from vloc_ros.core.model_spec import NETWORK, Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
+from vloc_ros.datasets.pinhole_views import in_pinhole_views
 from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
 from vloc_ros.inference.onnx_file import require_plain
@@ -45,7 +46,7 @@ class ExportStage(Stage[Networks]):
 
     def make(self, directory: Path, progress: Progress) -> Networks:
         spec, objective = self.untrained.manifest.models[NETWORK].grid, self.trainer.objective
-        method, held_out = get_method(self.untrained.manifest.method), self.held_out
+        method, held_out = get_method(self.untrained.manifest.method), in_pinhole_views(self.held_out)
         networks: dict[Precision, bytes] = {}
         with progress.bar("export") as advance:
             for done, precision in enumerate(self.settings.precisions, start=1):

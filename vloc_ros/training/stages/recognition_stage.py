@@ -14,6 +14,7 @@ import torch
 
 from vloc_ros.core.feature_spec import MAX_KEY_POINTS
 from vloc_ros.datasets.joined_places import place_parts
+from vloc_ros.datasets.pinhole_views import in_pinhole_views
 from vloc_ros.errors import ModelError
 from vloc_ros.files import write_bytes, write_errors, write_text
 from vloc_ros.mapping.place_geometry import Geometry
@@ -89,7 +90,8 @@ class RecognitionStage(Stage[TrainedRecognizer]):
         images = {
             place.name: PosedImages(features_of(self.sources)[0], np.empty((0, 4, 4))) for place in self.sources.places
         }
-        for name, frames in place_parts(self.sources.held_out):
+        for name, part in place_parts(self.sources.held_out):
+            frames = in_pinhole_views(part)
             found = extract_features(frames, extractor, training / f"held_out_{name}", progress)
             poses = np.array([frames.map_from_camera(index) for index in range(len(frames))])
             images[name] = PosedImages(found, poses)

@@ -8,6 +8,7 @@ from typing import Any
 
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.joined_places import place_parts
+from vloc_ros.datasets.pinhole_views import in_pinhole_views
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.mapping.novel_views import NovelViews
@@ -49,7 +50,7 @@ def calibration_views(
     held_out: Dataset, kind: GeometryKind, geometry: Geometry, size: tuple[int, int], seed: int
 ) -> list[NovelViews]:
     """Views (width, height) from beside the held-out frames of each place that they can be rendered from."""
-    parts = [geometry.of(name).frames(part) for name, part in place_parts(held_out)]
+    parts = [geometry.of(name).frames(in_pinhole_views(part)) for name, part in place_parts(held_out)]
     rendered = [part for part in parts if can_be_rendered(part, kind)]
     return [NovelViews(part, CALIBRATION_VIEWS * len(part), *size, seed) for part in rendered]
 

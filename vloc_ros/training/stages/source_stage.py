@@ -9,6 +9,7 @@ from typing import Any
 
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.joined_places import place_parts
+from vloc_ros.datasets.pinhole_views import in_pinhole_views
 from vloc_ros.datasets.posed_files import require_depth_of
 from vloc_ros.datasets.recordings import Recordings
 from vloc_ros.datasets.subset import Subset, split_held_out
@@ -26,8 +27,8 @@ LOOKED_AT = 3  # frames of each place, whether they are the images that they wer
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """`training` frames by place in `places`; the frames of `held_out` are never learned from. `description`: where
-    they are from, for people."""
+    """`training` frames by place in `places`; the frames of `held_out` are never learned from. Images of a wide lens
+    are learned from as pinhole views, and are held out as they are. `description`: where they are from, for people."""
 
     description: str
     training: Dataset
@@ -48,8 +49,8 @@ def open_sources(settings: SourceSettings) -> Sources:
             f"{settings.description}: {len(dataset)} frames are too few to learn a map from, at least {MIN_FRAMES}"
         )
     training, held_out = dataset.split_held_out() if isinstance(dataset, Recordings) else split_held_out(dataset)
-    places = tuple(Place(name, part) for name, part in place_parts(training))
-    return Sources(settings.description, training, held_out, places)
+    places = tuple(Place(name, in_pinhole_views(part)) for name, part in place_parts(training))
+    return Sources(settings.description, in_pinhole_views(training), held_out, places)
 
 
 def require_depth_files(sources: Sources) -> None:
