@@ -1,23 +1,30 @@
 """Wide images in data sets and queries: cut into views wherever a map is made or asked, whole in between."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 import pytest
 from support.map_files import make_map
+from support.sparse_scenes import POSE, SeenSession, Sight, room
 from support.textured_wall import wall_view
 
 from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.query import Query, View
-from vloc_ros.core.types import CameraImage
+from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.datasets.pinhole_views import PinholeViews, in_pinhole_views
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.datasets.types import Frame
+from vloc_ros.drawing.overlay import draw_overlay
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
+from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import from_quaternion
-from vloc_ros.geometry.wide_angle import pinhole_views
+from vloc_ros.geometry.wide_angle import pinhole_views, turned
+from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.place_geometry import Place
+from vloc_ros.methods.pram.method import PRAMMethod
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.untrained_map import cameras_of
 
@@ -109,3 +116,38 @@ def test_what_a_map_of_a_wide_camera_says_of_it() -> None:
     for warnings in (lens_model_warnings, field_of_view_warnings):
         assert warnings([WIDE, WIDE.resized(320, 240)], manifest) == []
         assert len(warnings([NARROW], manifest)) == 1
+
+
+@dataclass(frozen=True, eq=False)
+class SeenThrough(SeenSession):
+    """An extractor that finds in each view what is seen there, one view after the other."""
+
+    max_batch: int = 1
+    next_one: "count[int]" = field(default_factory=count)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        tensors = self.seen[next(self.next_one) % len(self.seen)]
+        return {name: tensors[name][None] for name in self.spec.outputs}
+
+
+def test_a_wide_image_is_localized_by_all_its_views() -> None:
+    """Where the camera looks aside, one of its views sees the wall: the pose is that of the camera all the same."""
+    landmark_map = room()
+    wide = FisheyeCamera(320, 240, 102.0, 102.0, 159.5, 119.5)
+    views = pinhole_views(wide)
+    for yaw in (0.0, -40.0):
+        pose = POSE @ turned(yaw)
+        seen = [Sight().tensors(landmark_map, pose @ view.wide_from_view, view.camera) for view in views]
+        localizer = Localizer(landmark_map, PRAMMethod(), {"extractor": SeenThrough(seen)})
+        image = CameraImage(np.zeros((240, 320, 3), np.uint8), wide, 3)
+        result = localizer.localize(image)
+        assert isinstance(result, PoseEstimate), result
+        assert pose_error(result.map_from_camera, pose).translation_m < 0.02
+        assert set(result.correspondences.views.tolist()) <= {0, 1}
+        assert "preprocess" in result.timings_ms
+        assert len(localizer.observe(image).query.views) == 2
+        picture = draw_overlay(localizer, image, result)
+        assert picture.shape[1] == sum(view.camera.width for view in views) * 3
+        (at_once,) = localizer.localize_all([image])
+        assert isinstance(at_once, PoseEstimate)
+        np.testing.assert_allclose(at_once.map_from_camera, result.map_from_camera, atol=1e-9)

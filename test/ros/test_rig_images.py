@@ -149,3 +149,15 @@ def test_the_second_camera_of_a_stereo_pair_must_have_its_frame_named(buffer: Bu
         message = raw_image(RGB, START_NS, "front_optical")
         with pytest.raises(VlocError, match=words) if name == "" else pytest.raises(RefusedError, match=words):
             reader.read(Moment.of(name, START_NS, message), parameters)
+
+
+def test_inliers_of_a_wide_camera_are_those_of_all_its_views(buffer: Buffer) -> None:
+    reader = reader_of(buffer, ("left",))
+    wide = camera_info(Camera(64, 48, 20.0, 20.0, 31.5, 23.5), START_NS, distortion_model="equidistant", d=[0.0] * 4)
+    reader.add_info("front", wide)
+    images = reader.read(moment({"front": START_NS, "left": START_NS}), RIG)
+    assert len(images.query.in_pinhole_views().views) == 3
+    views = np.array([0, 1, 1, 2, 2, 2], dtype=np.int32)
+    found = Correspondences(np.zeros((6, 2)), np.zeros((6, 3)), np.ones(6), np.arange(6, dtype=np.int32), views)
+    pose = PoseEstimate(np.eye(4), np.eye(6), found, np.ones(6, dtype=np.bool_), 0.5)
+    assert images.reports(pose, RIG.cameras) == {"front": CameraReport(3), "left": CameraReport(3)}

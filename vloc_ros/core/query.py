@@ -101,4 +101,3 @@ class Query:
 def as_query(asked: Query | CameraImage) -> Query:
     """An image alone as a query."""
     return asked if isinstance(asked, Query) else Query.of(asked)
-

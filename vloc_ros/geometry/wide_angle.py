@@ -15,7 +15,6 @@ from vloc_ros.geometry.transforms import Matrix
 
 WIDE_DEG = 120.0  # across the image: one pinhole view of more has stretched corners, and loses what is aside
 VIEW_DEG = 90.0  # across a view
-MAX_VIEW_DEG = 100.0  # up and down
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -74,15 +73,13 @@ def working_camera(camera: Camera) -> Camera:
     return views[0].camera if views else camera
 
 
-def side_by_side(
-    wide: FisheyeCamera, count: int, view_deg: float = VIEW_DEG, high_deg: float = MAX_VIEW_DEG
-) -> tuple[PinholeView, ...]:
-    """So many views, the outer ones at the edges of the image, all of one size and of the wide image's resolution at
-    its centre."""
-    left, right, upper, lower = field_of_view_deg(wide)
-    half_high = min(max(upper, lower), high_deg / 2)
+def side_by_side(wide: FisheyeCamera, count: int, view_deg: float = VIEW_DEG) -> tuple[PinholeView, ...]:
+    """So many views, the outer ones at the edges of the image, all of the wide image's aspect ratio, as networks expect
+    it, and of its resolution at its centre. What is far above and below is in none: with it, poses are less accurate
+    (docs/datasets.md)."""
+    left, right, _, _ = field_of_view_deg(wide)
     width = 4 * round(2 * wide.fx * math.tan(math.radians(view_deg / 2)) / 4)
-    height = 4 * round(2 * wide.fy * math.tan(math.radians(half_high)) / 4)
+    height = 4 * round(width * wide.height / wide.width / 4)
     camera = ViewCamera(width, height, wide.fx, wide.fy, (width - 1) / 2, (height - 1) / 2)
     yaws = np.linspace(-left + view_deg / 2, right - view_deg / 2, count) if count > 1 else [(right - left) / 2]
     return tuple(PinholeView(wide, camera, turned(float(yaw))) for yaw in yaws)
