@@ -10,6 +10,7 @@ import numpy as np
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
+from vloc_ros.geometry.wide_angle import turned
 from vloc_ros.synthetic.paths import DRIVE, Loop
 
 MAP_FRAME, ODOM_FRAME, BASE_FRAME, CAMERA_FRAME = "map", "odom", "base_link", "camera_optical_frame"
@@ -89,6 +90,15 @@ def robot_extrinsics(drive: Loop = DRIVE) -> Matrix:
     mount[:3, 3] = CAMERA_AHEAD_M, 0, drive.height
     mounted: Matrix = mount @ LOOKING_AHEAD
     return mounted
+
+
+def turned_camera(degrees: float) -> Matrix:
+    """`front_from_camera` of a camera that sits as far from the ground robot's centre as the one in front, turned to
+    the right by this."""
+    out, back = np.eye(4), np.eye(4)
+    out[2, 3], back[2, 3] = CAMERA_AHEAD_M, -CAMERA_AHEAD_M
+    placed: Matrix = back @ turned(degrees) @ out
+    return placed
 
 
 def kidnapped_steps(map_from_base: Matrix) -> frozenset[int]:

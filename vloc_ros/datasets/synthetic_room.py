@@ -1,6 +1,7 @@
 """Synthetic rooms: furnished rooms that are rendered on demand, with exact depth, as data sets without files."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -8,11 +9,14 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.query import View
 from vloc_ros.core.types import CameraImage
-from vloc_ros.datasets.drive import robot_extrinsics
+from vloc_ros.datasets.drive import robot_extrinsics, turned_camera
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
+from vloc_ros.geometry.transforms import invert
 from vloc_ros.synthetic import paths
 from vloc_ros.synthetic.faces import Faces, Lightmaps, Pyramids
 from vloc_ros.synthetic.living_room import LIVING_ROOM
@@ -28,6 +32,9 @@ CAMERA = Camera(640, 480, 525.0, 525.0, 319.5, 239.5)
 _BUILDING = Lock()  # so that threads that all want the first frame wait for one room
 DRIVE, DRIVE_FRAMES = "drive", 150  # of the ground robot
 FRAME_INTERVAL_NS = 100_000_000  # 10 Hz
+# Where cameras sit on the ground robot, as it has them all around: `front_from_camera`, by their names.
+FRONT = "front"
+RIG = {name: turned_camera(degrees) for name, degrees in ((FRONT, 0), ("left", -90), ("right", 90), ("rear", 180))}
 SMALL_STRIDE = 17  # through the training frames, so that "small" looks in all directions
 
 
@@ -61,13 +68,27 @@ def synthetic_room(plan: RoomPlan = LIVING_ROOM) -> SyntheticRoom:
 
 @dataclass(frozen=True, eq=False)
 class RoomFrames:
-    """A Dataset of frames rendered when asked for; `poses` (N, 4, 4) and `stamps_ns` (N,) are theirs."""
+    """A Dataset of frames rendered when asked for; `poses` (N, 4, 4) and `stamps_ns` (N,) are theirs. `cameras`: those
+    of a rig, by name, as `RIG` has them; the frames' poses are of the first."""
 
     plan: RoomPlan
     names: tuple[str, ...]
     poses: Float
     stamps_ns: tuple[int, ...]
     intrinsics: Camera = CAMERA
+    cameras: tuple[str, ...] = (FRONT,)
+
+    def with_cameras(self, names: Sequence[str]) -> "RoomFrames":
+        """The same seen by these cameras of a rig that is where the front one was. Raises ConfigError."""
+        if unknown := [name for name in names if name not in RIG]:
+            raise ConfigError(f"{self.plan.name}: no camera '{unknown[0]}'; it has {', '.join(RIG)}")
+        return replace(self, poses=self.poses @ RIG[names[0]], cameras=tuple(names))
+
+    @property
+    def others(self) -> tuple[RigCamera, ...]:
+        """The rig's cameras but for the first, whose frame is the rig's."""
+        first_from_front = invert(RIG[self.cameras[0]])
+        return tuple(RigCamera(self.intrinsics, first_from_front @ RIG[name]) for name in self.cameras[1:])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,7 +101,7 @@ class RoomFrames:
     def base_from_camera(self) -> Float | None:
         """Of the ground robot, if all frames are of its drive; None where somebody carried the camera."""
         driven = all(name.startswith(f"{DRIVE}/") for name in self.names)
-        return robot_extrinsics(self.plan.drive) if driven else None
+        return robot_extrinsics(self.plan.drive) @ RIG[self.cameras[0]] if driven else None
 
     def place(self, index: int) -> str:
         return ""
@@ -93,9 +114,19 @@ class RoomFrames:
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         name, pose = self.names[index], self.poses[index]
-        rgb, exact_depth = synthetic_room(self.plan).render(self.intrinsics, pose)
-        image = CameraImage(expose(rgb, name), self.intrinsics, self.stamps_ns[index])
-        return Frame(name, image, pose, exact_depth if depth else None)
+        image, exact_depth = self._taken(index, self.cameras[0], pose)
+        others = zip(self.cameras[1:], self.others, strict=True)
+        seen = (
+            View(self._taken(index, camera, each.map_from_camera(pose))[0], each.rig_from_camera)
+            for camera, each in others
+        )
+        return Frame(name, image, pose, exact_depth if depth else None, others=tuple(seen))
+
+    def _taken(self, index: int, camera: str, pose: Float) -> tuple[CameraImage, NDArray[np.float32]]:
+        """The image of one camera of the rig, and its exact depth."""
+        rgb, depth = synthetic_room(self.plan).render(self.intrinsics, pose)
+        name = self.names[index] if camera == FRONT else f"{self.names[index]}/{camera}"
+        return CameraImage(expose(rgb, name), self.intrinsics, self.stamps_ns[index]), depth
 
 
 @cache

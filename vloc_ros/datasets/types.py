@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.query import Query, View
 from vloc_ros.core.types import CameraImage
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -18,8 +19,9 @@ class Frame:
 
     `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown, inf = the image shows nothing there; None
     when not asked for or not there. Where the camera is distorted, so are image and depth. `place`: which of several
-    places with a map frame each it was taken in, "" where there is one place only. Raises DatasetError for a frame that
-    is inconsistent.
+    places with a map frame each it was taken in, "" where there is one place only. `others`: what the other cameras of
+    a rig saw in the same moment, on a rig whose frame is the image's camera. Raises DatasetError for a frame that is
+    inconsistent.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Frame:
     map_from_camera: NDArray[np.float64]
     depth: NDArray[np.float32] | None = None
     place: str = ""
+    others: tuple[View, ...] = ()
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):
@@ -39,6 +42,11 @@ class Frame:
                 f"{self.name}: depth is {self.depth.dtype} {self.depth.shape}, "
                 f"expected float32 {(camera.height, camera.width)}"
             )
+
+    @property
+    def query(self) -> Query:
+        """What a localizer is asked: the pose of the image's camera, from all views."""
+        return Query((View(self.image), *self.others), self.image.stamp_ns)
 
 
 class Dataset(Protocol):

@@ -12,7 +12,8 @@ from typing import Any
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.prefetch import prefetch
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.query import Query
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError, reason_of
 from vloc_ros.evaluation.json_parsing import parse_json
@@ -142,19 +143,19 @@ def _results(
 ) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
     def localized(frame: Frame) -> tuple[Frame, PoseEstimate | Rejection]:
         with _named(frame.name):
-            return frame, localizer.localize(frame.image)
+            return frame, localizer.localize(frame.query)
 
     if localizer.max_batch == 1:
         yield from map(localized, frames) if workers == 1 else prefetch(iter(frames), localized, workers, 2 * workers)
         return
     begun = deque[Frame]()  # and not done yet
 
-    def images() -> Iterator[CameraImage]:
+    def queries() -> Iterator[Query]:
         for frame in frames:
             begun.append(frame)
-            yield frame.image
+            yield frame.query
 
-    results = localizer.localize_all(images())
+    results = localizer.localize_all(queries())
     while True:
         try:
             result = next(results, None)

@@ -78,7 +78,7 @@ def point_use(localizer: Localizer, frames: Iterable[Frame]) -> PointUse:
 
 
 def _frame_use(localizer: Localizer, frame: Frame, rows: dict[tuple[int, bytes], int]) -> FrameUse:
-    result, observation = localizer.localize(frame.image), localizer.observe(frame.image)
+    result, observation = localizer.localize(frame.query), localizer.observe(frame.query)
     solved = result if isinstance(result, PoseEstimate) else result.refused
     landmark_map = localizer.landmark_map
     inliers = Correspondences.empty() if solved is None else solved.correspondences[solved.inliers]
