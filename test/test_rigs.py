@@ -83,5 +83,5 @@ def test_an_evaluation_localizes_all_views(drive: RoomFrames) -> None:
         assert after.solved.inliers > before.solved.inliers
         assert after.solved.position_sigma_m < before.solved.position_sigma_m
     same = evaluate(localizer, drive)
-    poses = [[r.solved.map_from_camera for r in found.records if r.solved] for found in (one, same)]
-    np.testing.assert_array_equal(*poses)
+    first, again = ([r.solved.map_from_camera for r in found.records if r.solved] for found in (one, same))
+    np.testing.assert_array_equal(first, again)
