@@ -149,6 +149,24 @@ def test_a_lens_of_another_kind_than_the_maps_is_warned_of_once(
         assert all("a fisheye lens" in line and "made with a pinhole lens" in line for line in said)
 
 
+def test_a_map_in_no_unit_is_warned_of(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = read_map(place / "map")
+    manifest = replace(stored.landmark_map.manifest, unknown_scale=True)
+    unscaled = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "map", unscaled, stored.networks, np.zeros((60, 80, 3), np.uint8))
+    for command in (["localize", place / "images" / "a.png"], ["evaluate", "--dataset", "folder", "--root", place]):
+        assert main([str(word) for word in (*command, "--map", tmp_path / "map")]) == 0
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+        assert len(said) == 1
+        assert "its scale is unknown" in said[0]
+    assert main(["inspect", str(tmp_path / "map")]) == 0
+    assert "scale" in capsys.readouterr().out
+    align = refusal(
+        capsys, "align", tmp_path / "map", "--dataset", "folder", "--root", place, "--to", place / "poses.txt"
+    )
+    assert "its scale is unknown" in align
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

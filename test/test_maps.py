@@ -64,6 +64,23 @@ def test_positions_are_kept_to_a_tenth_of_a_millimetre(offset: float, kind: str)
     assert np.abs(decode_regions(content, written.manifest).positions - written.positions).max() < 1e-4
 
 
+def test_only_a_map_of_unknown_scale_says_so(office: Path) -> None:
+    assert b"unknown_scale" not in (office / "map.yaml").read_bytes()
+    assert not read_map(office).landmark_map.manifest.unknown_scale
+    write_map(office, make_map(unknown_scale=True), {"network": {"float32": NETWORK}}, PREVIEW)
+    manifest = read_map(office).landmark_map.manifest
+    assert manifest.unknown_scale
+    manifest.require_scale("office", accepted=True)
+    with pytest.raises(MapError, match=r"office: its scale is unknown.*accept_unknown_scale"):
+        manifest.require_scale("office", accepted=False)
+    assert as_unknown_scale(office, 1).endswith("unknown_scale is 1, expected true or false")
+
+
+def as_unknown_scale(office: Path, value: object) -> str:
+    edit_manifest(office, lambda document: document.update(unknown_scale=value))
+    return refusal(office)
+
+
 def test_newer_format_says_which_it_reads(office: Path) -> None:
     edit_manifest(office, lambda d: d.update(format_version=7, something_new={"a": 1}))
     assert re.search(rf"format_version is 7.*up to {FORMAT_VERSION}", refusal(office))

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 from support.graph import LATCHED, Graph
 
-from vloc_ros.maps import read_map, unpack_map
+from vloc_ros.maps import read_map, unpack_map, write_map
 from vloc_ros.ros.map_services import load_map_type
 
 NODE = "/vloc_map_server"
@@ -98,6 +99,24 @@ def test_what_is_no_map_is_refused_and_the_old_one_stays(
     assert words in result.reason
     assert served.parameter(NODE, "map") == str(shipped_map)
     assert newest_map_id(served) == read_map(shipped_map).map_id
+
+
+def test_a_map_of_unknown_scale_is_refused_unless_it_is_asked_for_twice(
+    served: Graph, shipped_map: Path, tmp_path: Path
+) -> None:
+    stored = read_map(shipped_map)
+    manifest = replace(stored.landmark_map.manifest, unknown_scale=True)
+    unscaled = replace(stored.landmark_map, manifest=manifest)
+    write_map(tmp_path / "office", unscaled, stored.networks, np.zeros((2, 2, 3), np.uint8))
+    refused = served.set_parameter(NODE, "map", str(tmp_path / "office"))
+    assert not refused.successful
+    assert "its scale is unknown" in refused.reason
+    assert newest_map_id(served) == stored.map_id
+    assert served.set_parameter(NODE, "accept_unknown_scale", True).successful
+    assert served.set_parameter(NODE, "map", str(tmp_path / "office")).successful
+    assert newest_map_id(served) == read_map(tmp_path / "office").map_id
+    assert served.set_parameter(NODE, "map", str(shipped_map)).successful
+    assert served.set_parameter(NODE, "accept_unknown_scale", False).successful
 
 
 def test_reload_reads_the_disk_again_or_says_why_not(served: Graph, shipped_map: Path, tmp_path: Path) -> None:

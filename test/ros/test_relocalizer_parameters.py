@@ -46,6 +46,7 @@ LIVE_CHANGES = {
     "max_map_mb": 32.0,
     "map_check_timeout": 20.0,
     "allowed_map_ids": ["0123456789ab"],
+    "accept_unknown_scale": True,
     "enabled": False,
     "max_rate_hz": 5.0,
     "image_rectified": True,

@@ -15,7 +15,7 @@ from vloc_ros.cli.options import (
     warn_of_cameras,
 )
 from vloc_ros.cli.progress_bar import frame_bar
-from vloc_ros.core.manifest import require_frame_id
+from vloc_ros.core.manifest import NO_SCALE, require_frame_id
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     localizer = load_localizer(options.map, session_options(options), note)
     manifest = localizer.landmark_map.manifest
     manifest.require_index(options.place)
+    if manifest.unknown_scale:
+        raise ConfigError(f"{options.map}: {NO_SCALE}, so nothing rigid brings them into another frame")
     evaluation = _bag(localizer, options) if options.bag else _dataset(localizer, options)
     from vloc_ros.evaluation.map_alignment import align_map, pairs_of  # SciPy is optional
     from vloc_ros.maps.placement import place_map

@@ -68,6 +68,7 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "size": f"{stored.size_bytes / 1e6:.2f} MB",
         "files": {name: f"{len(content) / 1e3:.1f} kB" for name, content in stored.files.items()},
         "image": "{} x {}".format(*manifest.image_size),
+        **({"scale": "unknown: lengths are no metres"} if manifest.unknown_scale else {}),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
+from vloc_ros.core.manifest import NO_SCALE
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
@@ -74,8 +75,11 @@ def add_old_name(container: "argparse._ActionsContainer", old: str, renamed: arg
 
 
 def warn_of_cameras(localizer: Localizer, cameras: Iterable[Camera]) -> None:
-    """Warn of cameras whose lens is not the map's, or whose focal lengths are far from it, of each once."""
+    """Warn of cameras whose lens is not the map's, or whose focal lengths are far from it, of each once; and of a map
+    in no unit, before all of them."""
     given, manifest = list(cameras), localizer.landmark_map.manifest
+    if manifest.unknown_scale:
+        note(f"warning: {NO_SCALE}")
     for doubt in (*lens_model_warnings(given, manifest), *field_of_view_warnings(given, manifest)):
         note(f"warning: {doubt}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.model_spec import MAX_IMAGE_PIXELS, ModelSpec, Role
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, MapError
 
 if TYPE_CHECKING:  # whose module loads OpenCV
     from vloc_ros.core.lens import LensCorrection
@@ -22,6 +22,8 @@ UNIT_TOLERANCE = 1e-3  # of the length of a normal or a quaternion
 FRAME_ID = re.compile(r"[^\s/]\S*")  # tf2 takes no leading slash
 MAX_FRAME_ID = 128  # characters of a map's; of one of several places 65 more
 MAX_FACTOR = 1e6  # of what a calibration multiplies or adds
+
+NO_SCALE = "its scale is unknown: lengths and poses of this map are in no unit"
 
 # Keys in Manifest.training.
 FIELD_OF_VIEW, FOCAL_LENGTH, LENSES = "field_of_view_deg", "focal_length_px", "lens_models"
@@ -132,8 +134,9 @@ class Manifest:
     map's networks by their role. `accuracy` and `training` are summaries for people: figures measured on held-out
     frames, settings of the training. `frame_id`: the map's own frame. `places`: one or several; where none is given,
     the one place whose frame that is. `features`: the local features of the map's points; None in a map without.
-    `lenses`: what the camera that recorded a place is off by, by the place's name, where that is known. Raises
-    ConfigError for names and sizes that cannot be.
+    `lenses`: what the camera that recorded a place is off by, by the place's name, where that is known.
+    `unknown_scale`: what is called metres here is in no unit, for images alone do not tell it. Raises ConfigError for
+    names and sizes that cannot be.
     """
 
     method: str
@@ -148,6 +151,7 @@ class Manifest:
     places: tuple[Place, ...] = ()
     features: FeatureSpec | None = None
     lenses: "Mapping[str, LensCorrection]" = field(default_factory=lambda: MappingProxyType({}))
+    unknown_scale: bool = False
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)
@@ -166,6 +170,14 @@ class Manifest:
                     raise ConfigError(f"{role}: its input {name!r} is {tensor}, the map's images are {width}x{height}")
         if self.features is not None:
             self.features.require_models(self.models, self.image_size)
+
+    def require_scale(self, where: str, accepted: bool) -> None:
+        """Raise MapError for a map, which came from `where`, in no unit, unless that is `accepted`."""
+        if self.unknown_scale and not accepted:
+            raise MapError(
+                f"{where}: {NO_SCALE}, and must not steer a robot; make it with another --scale, or set the parameter "
+                "accept_unknown_scale"
+            )
 
     @property
     def frames(self) -> tuple[str, ...]:

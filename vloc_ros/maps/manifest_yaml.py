@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from vloc_ros.core.feature_spec import EXTRACTOR, FeatureSpec
@@ -57,9 +57,13 @@ class _Document:
     accuracy: Mapping[str, Any]
     features: FeatureSpec | None
     lenses: Mapping[str, LensCorrection] | None
+    unknown_scale: bool = field(default=False, metadata={"optional": True})
 
 
-SAME = ("method", "frame_id", "created", "places", "calibration", "gate", "training", "accuracy", "features")  # in both
+SAME = (  # in both
+    "method", "frame_id", "created", "places", "calibration", "gate", "training", "accuracy", "features",
+    "unknown_scale",
+)  # fmt: skip
 OPTIONAL = ("features", "lenses")  # keys that are not there where they would be null or empty
 
 

@@ -14,7 +14,7 @@ from vloc_ros.maps import strict_yaml
 
 T = TypeVar("T")
 
-EXPECTED = {int: "an integer", float: "a finite number", str: "a text"}
+EXPECTED = {bool: "true or false", int: "an integer", float: "a finite number", str: "a text"}
 
 
 def build(cls: type[T], node: object, where: str) -> T:
@@ -38,7 +38,8 @@ def build(cls: type[T], node: object, where: str) -> T:
 
 
 def typed(value: Any, kind: Any, where: str) -> Any:
-    """`value` as `kind`: int, float, str, tuple[KIND, ...], Mapping[str, KIND], KIND | None, a dataclass or Any."""
+    """`value` as `kind`: bool, int, float, str, tuple[KIND, ...], Mapping[str, KIND], KIND | None, a dataclass,
+    Any."""
     origin, kinds = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -48,7 +49,7 @@ def typed(value: Any, kind: Any, where: str) -> Any:
         return None if value is None else typed(value, kinds[0], where)
     if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    if kind in (int, str) and type(value) is kind and value != "":
+    if kind in (bool, int, str) and type(value) is kind and value != "":
         return value
     if origin is tuple and isinstance(value, list):
         return tuple(typed(item, kinds[0], f"{where}[{number}]") for number, item in enumerate(value))

@@ -82,7 +82,7 @@ class MapServer(VlocNode[MapServerParameters]):
 
     def check_parameters(self, wanted: MapServerParameters) -> None:
         if wanted.first_map != self.parameters.first_map and (self._read is None or self._read[0] != wanted.first_map):
-            self._load(wanted.first_map)
+            self._load(wanted.first_map, wanted.accept_unknown_scale)
 
     def apply_parameters(self, old: MapServerParameters) -> None:
         if self._read is not None and self._read[0] == self.parameters.first_map:
@@ -93,10 +93,13 @@ class MapServer(VlocNode[MapServerParameters]):
         assert self._served is not None
         return self._served[0]
 
-    def _load(self, uri: str) -> StoredMap:
+    def _load(self, uri: str, accept_unknown_scale: bool | None = None) -> StoredMap:
+        """The map of a URI, and whether one in no unit is accepted: as the parameter says, if that is not given."""
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
         stored = read_map(resolve_map(uri))
+        accept = self.parameters.accept_unknown_scale if accept_unknown_scale is None else accept_unknown_scale
+        stored.landmark_map.manifest.require_scale(uri, accept)
         for place in _apart(stored.landmark_map.manifest):
             try:
                 topic = expand_topic_name(LANDMARKS_OF.format(place), self.get_name(), self.get_namespace())

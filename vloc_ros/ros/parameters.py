@@ -20,6 +20,9 @@ from vloc_ros.tracking.track import TrackingOptions
 T = TypeVar("T", bound="NodeParameters")
 MAP_ID = re.compile("[0-9a-f]{12,64}")
 CAMERA_NAME = re.compile("/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+ACCEPT_UNKNOWN_SCALE = (
+    "Take a map whose scale is unknown (`vloc map --scale none`), too: its poses are in no unit. False: it is refused."
+)
 
 MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
 RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -53,6 +56,7 @@ class MapServerParameters(NodeParameters):
         "Several map directories, such as floors: ~/list_maps lists them, ~/load_map serves one of them or any other. "
         "The first one is served where `map` is empty.",
     )
+    accept_unknown_scale: bool = parameter(False, ACCEPT_UNKNOWN_SCALE)
 
     @property
     def first_map(self) -> str:
@@ -101,6 +105,7 @@ class RelocalizerParameters(NodeParameters):
         "Maps from the map server that may be used: ids as `vloc inspect` and the status show them, or more digits of "
         '`sha256sum map.yaml`, in quotes: ["0123456789ab"]. Empty: every map may.',
     )
+    accept_unknown_scale: bool = parameter(False, ACCEPT_UNKNOWN_SCALE)
     backend: str = parameter(
         "auto",
         "What runs the network. auto: the first of the others that works here (docs/tensorrt.md).",

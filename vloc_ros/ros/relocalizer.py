@@ -113,6 +113,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def check_parameters(self, wanted: RelocalizerParameters) -> None:
         changed = wanted.map and wanted.map != self.parameters.map
         self._wanted_map = read_map(resolve_map(wanted.map)) if changed else None
+        if self._wanted_map is not None:
+            self._wanted_map.landmark_map.manifest.require_scale(wanted.map, wanted.accept_unknown_scale)
 
     def apply_parameters(self, old: RelocalizerParameters) -> None:
         self._parts.maps.follow_parameters(old, self._wanted_map)
@@ -126,6 +128,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def _open_map(self, stored: StoredMap, where: str) -> Localizer:
         """Raises VlocError."""
         parameters = self.parameters
+        stored.landmark_map.manifest.require_scale(where, parameters.accept_unknown_scale)
         options = SessionOptions(parameters.backend, parameters.precision, parameters.threads)
         return open_localizer(stored, where, options, self.get_logger().info)
 

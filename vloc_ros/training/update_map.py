@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vloc_ros.core.feature_spec import ONNX
+from vloc_ros.core.manifest import NO_SCALE
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.recordings import KIND, RecordingList, RecordingSource, load_recordings, number_of, numbers_of
 from vloc_ros.datasets.subset import Subset, split_held_out
@@ -97,6 +98,8 @@ def _require_updatable(options: MapOptions, wanted: UpdateOptions, stored: Store
     for whose, name in ((f"{wanted.map}: the map is", manifest.method), ("--method", options.method.method)):
         if name != "pram":
             raise ConfigError(f"{whose} {name}: only maps of pram can be updated, others are made anew")
+    if manifest.unknown_scale:
+        raise ConfigError(f"{wanted.map}: {NO_SCALE}, a recording in metres cannot be added to it")
     if len(manifest.places) > 1:
         raise ConfigError(f"{wanted.map}: is of {len(manifest.places)} places, a map of one can be updated")
     if options.dataset in (IMAGES, COLMAP):

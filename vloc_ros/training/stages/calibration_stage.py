@@ -93,6 +93,7 @@ class CalibrationStage(Stage[Accuracy]):
                 **errors_by_distance(samples),
             },
             training={**gated.manifest.training, **self.summary},
+            unknown_scale=self.settings.unknown_scale,
         )
         preview = draw_preview(localizer, held_out.frame(len(held_out) // 2).image)
         mapping = {

@@ -91,14 +91,17 @@ class ExportSettings:
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """Where the map goes, the name of its frame, and the share of wrong poses that its gate may pass."""
+    """Where the map goes, the name of its frame, the share of wrong poses that its gate may pass, and whether it is in
+    no unit."""
 
     out: Path
     frame_id: str
     false_positive_rate: float
+    unknown_scale: bool = False
 
     def inputs(self) -> dict[str, Any]:
-        return {**asdict(self), "out": self.out.resolve()}
+        values = {**asdict(self), "out": self.out.resolve()}
+        return {name: value for name, value in values.items() if name != "unknown_scale" or value}
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ def feature_settings(options: MapOptions) -> FeatureSettings:
 
 
 def calibration_settings(options: MapOptions) -> CalibrationSettings:
-    return CalibrationSettings(options.out, options.frame_id, options.false_positive_rate)
+    unknown_scale = options.photos is not None and options.photos.scale.none
+    return CalibrationSettings(options.out, options.frame_id, options.false_positive_rate, unknown_scale)
 
 
 def source_settings(options: MapOptions) -> SourceSettings:
