@@ -73,6 +73,7 @@ setup(
             "vloc = vloc_ros.cli:main",
             "map_server = vloc_ros.ros.programs:map_server",
             "relocalizer = vloc_ros.ros.programs:relocalizer",
+            "localization = vloc_ros.ros.programs:localization",
             "recorder = vloc_ros.ros.programs:recorder",
         ]
     },

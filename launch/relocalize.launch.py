@@ -1,7 +1,9 @@
 """Map server and relocalizer: `ros2 launch vloc_ros relocalize.launch.py map:=DIRECTORY image:=TOPIC`."""
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
+import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -28,6 +30,7 @@ ARGUMENTS = {
     "namespaced_tf": ("false", "Use tf and tf_static of the namespace, not /tf and /tf_static."),
     "use_sim_time": ("false", "Take the time from /clock: simulators and bags."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
+    "one_process": ("false", "Map server and relocalizer in one process: the map is not sent to it through DDS."),
     "rviz": ("false", "Start RViz, too."),
     "relocalizer_config": (str(SHARE / "config/relocalizer.yaml"), "Parameters of the relocalizer."),
     "map_server_config": (str(SHARE / "config/map_server.yaml"), "Parameters of the map server."),
@@ -55,29 +58,54 @@ def _nodes(context: LaunchContext) -> list[Node]:
     cameras = given["cameras"].split()
     of_cameras = [(f"{camera}/{name}", f"{camera}/{given[name]}") for camera in cameras for name in CAMERA_TOPICS]
 
-    def node(name: str, arguments: tuple[str, ...], topics: list[tuple[str, str]], **more: list[str]) -> Node:
+    def chosen(arguments: tuple[str, ...], **more: list[str]) -> dict[str, ParameterValue | list[str]]:
         # What is not given here stays as the configuration file has it.
-        parameters = {argument: ParameterValue(given[argument], value_type=str) for argument in arguments}
-        parameters = {argument: value for argument, value in parameters.items() if given[argument]}
-        parameters |= {argument: value for argument, value in more.items() if value}
+        texts = {name: ParameterValue(given[name], value_type=str) for name in arguments if given[name]}
+        return {**sim_time, **texts, **{name: value for name, value in more.items() if value}}
+
+    def node(name: str, parameters: dict[str, ParameterValue | list[str]], topics: list[tuple[str, str]]) -> Node:
         return Node(
             package="vloc_ros",
             executable=name,
             name=given[f"{name}_name"],
             namespace=given["namespace"],
-            parameters=[given[f"{name}_config"], {**sim_time, **parameters}],
+            parameters=[given[f"{name}_config"], parameters],
             remappings=[*tf_topics, *topics],
             ros_arguments=["--log-level", given["log_level"]],
             output="screen",
         )
 
-    # The relocalizer gets its map from the map server, so that both have the same one.
-    server = [node("map_server", ("map",), [])] if given["map"] else []
-    settings = ("image_transport", "base_frame", "tf_mode", "backend")
+    settings = chosen(("image_transport", "base_frame", "tf_mode", "backend"), cameras=cameras)
     topics = of_cameras or [(topic, given[topic]) for topic in CAMERA_TOPICS]
-    relocalizer = node("relocalizer", settings, topics, cameras=cameras)
     rviz = [_rviz(given, sim_time, tf_topics)] if wants_rviz else []
-    return [*server, relocalizer, *rviz]
+    # The relocalizer gets its map from the map server, so that both have the same one.
+    if given["map"] and IfCondition(LaunchConfiguration("one_process")).evaluate(context):
+        return [_one_process(given, settings, [*tf_topics, *topics]), *rviz]
+    server = [node("map_server", chosen(("map",)), [])] if given["map"] else []
+    return [*server, node("relocalizer", settings, topics), *rviz]
+
+
+def _one_process(
+    given: dict[str, str], parameters: dict[str, ParameterValue | list[str]], topics: list[tuple[str, str]]
+) -> Node:
+    """Both nodes, each of which takes of the parameters those that it has; the map is the map server's alone."""
+    with NamedTemporaryFile("w", prefix="vloc_map_", suffix=".yaml", delete=False) as of_server:
+        yaml.safe_dump({f"/**/{given['map_server_name']}": {"ros__parameters": {"map": given["map"]}}}, of_server)
+    names = [
+        (default, given[f"{default.removeprefix('vloc_')}_name"]) for default in ("vloc_map_server", "relocalizer")
+    ]
+    return Node(
+        package="vloc_ros",
+        executable="localization",
+        namespace=given["namespace"],
+        parameters=[given["relocalizer_config"], given["map_server_config"], parameters, of_server.name],
+        remappings=topics,
+        ros_arguments=[
+            *("--log-level", given["log_level"]),
+            *(word for default, name in names for word in ("-r", f"{default}:__node:={name}")),
+        ],
+        output="screen",
+    )
 
 
 def _rviz(given: dict[str, str], sim_time: dict[str, ParameterValue], tf_topics: list[tuple[str, str]]) -> Node:

@@ -32,6 +32,7 @@ RELOCALIZE = {
     "namespaced_tf",
     "use_sim_time",
     "log_level",
+    "one_process",
     "rviz",
     "relocalizer_config",
     "map_server_config",
@@ -41,6 +42,7 @@ RELOCALIZE = {
 PROGRAMS = (
     "vloc_ros/map_server",
     "vloc_ros/relocalizer",
+    "vloc_ros/localization",
     "rviz2/rviz2",
     "nav2_lifecycle_manager/lifecycle_manager",
     "nav2_map_server/map_server",
@@ -209,6 +211,14 @@ def test_map_server_and_relocalizer_are_started() -> None:
     assert names([server, relocalizer]) == ["/vloc_map_server", "/relocalizer"]
     assert parameters(server)["map"] == "/maps/office"
     assert parameters(relocalizer)["map"] == "", "it takes the map server's"
+
+
+def test_both_nodes_in_one_process_have_the_map_of_one() -> None:
+    (both,) = processes("relocalize.launch.py", map="/maps/office", one_process="true", map_server_name="maps")
+    files = [Path(path) for path, is_file in both._Node__expanded_parameter_arguments if is_file]
+    assert yaml.safe_load(files[-1].read_text()) == {"/**/maps": {"ros__parameters": {"map": "/maps/office"}}}
+    assert all("/maps/office" not in path.read_text() for path in files[:-1])
+    assert names(processes("relocalize.launch.py", one_process="true")) == ["/relocalizer"], "somebody else has the map"
 
 
 def test_without_a_map_somebody_else_serves_it() -> None:

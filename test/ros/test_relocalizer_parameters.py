@@ -44,6 +44,7 @@ def test_every_parameter_has_its_default_if_not_set(robot: Robot) -> None:
 
 LIVE_CHANGES = {
     "max_map_mb": 32.0,
+    "max_open_maps": 2,
     "map_check_timeout": 20.0,
     "allowed_map_ids": ["0123456789ab"],
     "accept_unknown_scale": True,

@@ -1,6 +1,7 @@
 """What one image goes through: its camera, its pose, the robot's frames, the track, and what is published of it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sensor_msgs.msg import CameraInfo
@@ -15,6 +16,7 @@ from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.image_stamps import refuse_stamp
+from vloc_ros.ros.map_search import MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outputs import Outputs, locate_base
@@ -50,6 +52,7 @@ class ImageJob:
         self._node, self._slot, self._tracker, self._buffer = node, slot, tracker, buffer
         self._outputs, self._restart = outputs, restart
         self._reader = RigReader(buffer)
+        self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
         self._looked_at: tuple[tuple[Camera, ...], str] | None = None  # the cameras and the map of the last image
 
@@ -75,12 +78,15 @@ class ImageJob:
             track, localizer = self._begin(stamp_ns)
             images = self._reader.read(moment, parameters)
             self._look_at(images.query, localizer)
-            result = with_thresholds(localizer, parameters).localize(images.query)
+            gated = partial(with_thresholds, parameters=parameters)
+            localizer, result = self._search.localize(images.query, localizer, gated, track.in_doubt)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             manifest = localizer.landmark_map.manifest
-            where = manifest.frame_to_publish(result.place), fix_place(localizer, result.place)
+            place = fix_place(localizer, result.place, self._slot.name_of(localizer))
+            where = manifest.frame_to_publish(result.place), place
             self._accept(track, images, in_map_frame(result, manifest), where, parameters)
+            self._slot.use(localizer)
         except RefusedError as refused:
             refusal = self._warn(refused.refusal)
         except ModelError as error:
@@ -161,10 +167,12 @@ class ImageJob:
         return (self._node.now_ns() - stamp_ns) * 1e-6
 
 
-def fix_place(localizer: Localizer, place: str | None) -> FixPlace:
-    """The place of a pose; one that has no name is called as the only one of its map."""
+def fix_place(localizer: Localizer, place: str | None, map_name: str) -> FixPlace:
+    """The place of a pose: PLACE, or MAP or MAP/PLACE where the map is one of several. None stands for the only place
+    of its map."""
     found = localizer.landmark_map.manifest.place_of(place)
-    return FixPlace(found.name, is_aligned=found.map_from_place is not None)
+    name = "/".join(filter(None, (map_name, found.name if place or not map_name else "")))
+    return FixPlace(name, is_aligned=found.map_from_place is not None)
 
 
 def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:

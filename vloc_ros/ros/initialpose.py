@@ -115,7 +115,8 @@ class HintInput:
         localizer = self._slot.localizer
         if localizer is None or not self._node.is_active:
             raise ConfigError("there is no map yet" if localizer is None else "the node is not active")
-        return localizer.landmark_map.manifest.frames
+        opened = (localizer, *self._slot.others)
+        return tuple(dict.fromkeys(frame for each in opened for frame in each.landmark_map.manifest.frames))
 
 
 def to_hint(

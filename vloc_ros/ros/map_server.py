@@ -1,5 +1,6 @@
 """The node that serves a map to everybody on the network."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from rclpy.expand_topic_name import expand_topic_name
@@ -72,9 +73,20 @@ class MapServer(VlocNode[MapServerParameters]):
         super().__init__("vloc_map_server", MapServerParameters)  # Nav2 has a map_server
         self._read: tuple[str, StoredMap] | None = None  # the last one that was read, and its URI, until it is served
         self._served: tuple[StoredMap, MapTopics] | None = None  # while the node is configured
+        self._take: Callable[[tuple[StoredMap, str]], None] | None = None
+
+    @property
+    def handed(self) -> tuple[StoredMap, str] | None:
+        """The map that is served and its URI, for a relocalizer in the same process; None while there is none."""
+        return (self._served[0], self.parameters.first_map) if self._served and self.is_active else None
+
+    def hand_to(self, take: Callable[[tuple[StoredMap, str]], None]) -> None:
+        """Give each map that is served from now on to somebody in the same process, too."""
+        self._take = take
 
     def configure(self, scope: ExitStack) -> None:
         self._served = self._load(self.parameters.first_map), MapTopics(self, scope)
+        scope.callback(setattr, self, "_served", None)
         MapServices(self, scope, self._load, self._publish, self._current)
 
     def activate(self, scope: ExitStack) -> None:
@@ -116,6 +128,8 @@ class MapServer(VlocNode[MapServerParameters]):
         landmarks, topics = stored.landmark_map, self._served[1]
         self._served = stored, topics
         topics.publish(stored)
+        if self._take is not None:
+            self._take((stored, self.parameters.first_map))
         frames = ", ".join(repr(frame) for frame in landmarks.manifest.frames)
         self.get_logger().info(
             f"{self.parameters.first_map}: map {stored.map_id}, {len(landmarks)} landmarks in {frames}, "

@@ -63,6 +63,7 @@ class MapServices:
 
     def _on_load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
         """As if the parameter `map` was set, which it is; the response has no grid."""
+        response.result = LoadMap.Response.RESULT_UNDEFINED_FAILURE  # whatever happens below
         try:
             self._load(request.map_url)
         except VlocError as error:
@@ -70,8 +71,8 @@ class MapServices:
             response.result = code_of(error)
             return response
         (result,) = self._node.set_parameters([Parameter("map", value=request.map_url)])
-        done = LoadMap.Response.RESULT_SUCCESS if result.successful else LoadMap.Response.RESULT_UNDEFINED_FAILURE
-        response.result = done
+        if result.successful:
+            response.result = LoadMap.Response.RESULT_SUCCESS
         return response
 
     def _on_list_maps(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -183,9 +183,12 @@ def resolve_map(uri: str) -> str:
 
 
 def run(
-    make_node: Callable[[], "VlocNode[Any]"], arguments: Sequence[str] | None, is_interrupted: Callable[[], bool]
+    make: Callable[[], "VlocNode[Any] | Sequence[VlocNode[Any]]"],
+    arguments: Sequence[str] | None,
+    is_interrupted: Callable[[], bool],
 ) -> int:
-    """Spin a node until it is interrupted or shut down, and return the exit code: 1 for arguments that are wrong.
+    """Spin what is made, a node or several, until it is interrupted or shut down, and return the exit code: 1 for
+    arguments that are wrong.
 
     `is_interrupted` tells of a SIGINT before rclpy listened to it.
     """
@@ -196,7 +199,7 @@ def run(
         return 1
     warnings.showwarning = _log_warning  # type: ignore[assignment]
     try:
-        return 0 if is_interrupted() else _spin(make_node)
+        return 0 if is_interrupted() else _spin(make)
     except Exception as error:
         if not rclpy.ok():
             return 0  # interrupted: what was just being made or published could not be any more
@@ -211,15 +214,18 @@ def _log_warning(message: Warning | str, category: type[Warning], *_: object) ->
     rclpy.logging.get_logger("vloc_ros").warning(printable(f"{category.__name__}: {message}"))
 
 
-def _spin(make_node: Callable[[], "VlocNode[Any]"]) -> int:
-    node = make_node()
+def _spin(make: Callable[[], "VlocNode[Any] | Sequence[VlocNode[Any]]"]) -> int:
+    made = make()
+    nodes = made if isinstance(made, Sequence) else [made]
     executor = QuietExecutor()
     try:
-        executor.add_node(node)
-        node.start()
-        spin(executor, node.faults)
+        for node in nodes:
+            executor.add_node(node)
+        for node in nodes:
+            node.start()
+        spin(executor, nodes[0].faults)
     finally:
-        for end in (executor.shutdown, node.destroy_node):
+        for end in (executor.shutdown, *(node.destroy_node for node in reversed(nodes))):
             with suppress(Exception):  # nothing to be done about it any more
                 end()
     return 0

@@ -90,6 +90,19 @@ class RelocalizerParameters(NodeParameters):
         "Map directory: a path, file:///PATH or package://PACKAGE/PATH. Empty: the map that the map server publishes.",
         begins="Map and network",
     )
+    maps: tuple[str, ...] = parameter(
+        (),
+        "Several map directories, such as floors, none of which are called alike: the relocalizer finds out which of "
+        "them it is in. It begins with `map`, which must be one of them, or with the first.",
+        live=False,
+    )
+    max_open_maps: int = parameter(
+        3,
+        "Of `maps`, so many are in memory at most: the one in use, those near the robot, and, while it is lost, the "
+        "others in turn.",
+        low=2,
+        high=1000,
+    )
     max_map_mb: float = parameter(
         64.0, "A larger map from the map server is refused, packed or unpacked.", unit="MB", low=0.001, high=4096.0
     )
@@ -257,6 +270,8 @@ class RelocalizerParameters(NodeParameters):
         super().__post_init__()
         if self.tf_mode == MAP_TO_ODOM and self.odom_frame == self.base_frame:
             raise ConfigError(f"parameters odom_frame and base_frame are both {self.base_frame!r}")
+        if self.maps and self.map and self.map not in self.maps:
+            raise ConfigError(f"parameter map is {self.map!r}, must be one of the parameter maps: {list(self.maps)}")
         if odd := [text for text in self.allowed_map_ids if not MAP_ID.fullmatch(text)]:
             raise ConfigError(f"parameter allowed_map_ids has {odd[0]!r}, an id is 12 to 64 of 0123456789abcdef")
         self._check_cameras()

@@ -12,17 +12,22 @@ from vloc_ros.blas import use_one_thread
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
     """Run the map server; returns the exit code."""
-    return _run("vloc_ros.ros.map_server", "MapServer", arguments)
+    return _run("vloc_ros.ros.map_server:MapServer", arguments)
 
 
 def relocalizer(arguments: Sequence[str] | None = None) -> int:
     """Run the relocalizer; returns the exit code."""
-    return _run("vloc_ros.ros.relocalizer", "Relocalizer", arguments)
+    return _run("vloc_ros.ros.relocalizer:Relocalizer", arguments)
+
+
+def localization(arguments: Sequence[str] | None = None) -> int:
+    """Run map server and relocalizer in one process; returns the exit code."""
+    return _run("vloc_ros.ros.composition:make_nodes", arguments)
 
 
 def recorder(arguments: Sequence[str] | None = None) -> int:
     """Run the recorder; returns the exit code."""
-    return _run("vloc_ros.ros.recorder", "Recorder", arguments)
+    return _run("vloc_ros.ros.recorder:Recorder", arguments)
 
 
 def as_arguments(parameters: Mapping[str, object]) -> list[str]:
@@ -36,19 +41,20 @@ def as_arguments(parameters: Mapping[str, object]) -> list[str]:
     return [word for name, value in parameters.items() for word in ("-p", f"{name}:={text(value)}")]
 
 
-def _run(module: str, node: str, arguments: Sequence[str] | None) -> int:
+def _run(made_by: str, arguments: Sequence[str] | None) -> int:
+    """`made_by`: a class of nodes, or a function that makes several."""
     use_one_thread()
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))
-    make_node, run = resolve_name(f"{module}:{node}"), resolve_name("vloc_ros.ros.node:run")
+    make, run = resolve_name(made_by), resolve_name("vloc_ros.ros.node:run")
     try:
-        code: int = run(make_node, arguments, lambda: bool(interruptions))
+        code: int = run(make, arguments, lambda: bool(interruptions))
         return code
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the interpreter's end
 
 
 if __name__ == "__main__":
-    programs = {"map_server": map_server, "relocalizer": relocalizer, "recorder": recorder}
-    sys.exit(programs[sys.argv[1]](sys.argv[1:]))
+    programs = (map_server, relocalizer, localization, recorder)
+    sys.exit({program.__name__: program for program in programs}[sys.argv[1]](sys.argv[1:]))

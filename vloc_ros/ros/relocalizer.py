@@ -19,7 +19,7 @@ from vloc_ros.localizer import Localizer, open_localizer
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.initialpose import HintInput
-from vloc_ros.ros.map_input import MapInput
+from vloc_ros.ros.map_input import Handed, MapInput
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.moment_input import MomentInput
@@ -43,6 +43,7 @@ class _Parts:
     """What there is while the node is configured."""
 
     slot: MapSlot
+    tracker: PoseTracker
     reports: StatusReports
     outputs: Outputs
     job: ImageJob
@@ -58,8 +59,11 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     own lock each, held for a few assignments: the slot, the `PoseTracker`, the triggers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hand_over: Callable[[], Handed | None] | None = None) -> None:
+        """`hand_over` gives the map of a map server in the same process, None while it has none; without it, the map
+        comes from the topic of one elsewhere."""
         super().__init__("relocalizer", RelocalizerParameters)
+        self._hand_over = hand_over
         self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
         self._parts_if_configured: _Parts | None = None
         self._worker: NewestWins[Moment[ImageMessage]] | None = None  # none before the first activation
@@ -82,9 +86,9 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         job = ImageJob(self, slot, tracker, buffer, outputs, restart)
         scope.callback(tracker.restart)  # an image that is not done by then is outdated
         scope.callback(slot.close)
-        maps = MapInput(self, scope, slot)
+        maps = MapInput(self, scope, slot, self._hand_over)
         HintInput(self, scope, slot, tracker, buffer, outputs.initialpose.is_own)
-        self._parts_if_configured = _Parts(slot, reports, outputs, job, maps, restart)
+        self._parts_if_configured = _Parts(slot, tracker, reports, outputs, job, maps, restart)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         jumped = self.faults.around("clock jump", self._on_clock_jump)
         jumps = self.get_clock().create_jump_callback(threshold, post_callback=jumped)
@@ -120,6 +124,11 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._parts.maps.follow_parameters(old, self._wanted_map)
         self._wanted_map = None
 
+    def take_map(self, handed: Handed) -> None:
+        """The map server in the same process serves another one."""
+        if self.is_configured:
+            self._parts.maps.take(handed)
+
     @property
     def _parts(self) -> _Parts:
         assert self._parts_if_configured is not None, "the node is not configured"
@@ -152,6 +161,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         if parts.slot.is_closed:
             return  # the node was cleaned up meanwhile: there is nowhere to report it any more
         parts.reports.add(image)
+        parts.maps.follow_track(parts.tracker.fix, parts.reports.state() is not State.LOCALIZED)
         if parts.slot.failure and self.executor:
             self.executor.create_task(self._stop_after_failure, parts.slot)
 

@@ -1,0 +1,47 @@
+"""Where images are localized when several maps are open: in the one in use, and, where that may be the wrong one, in
+another."""
+
+from collections.abc import Callable
+
+from vloc_ros.core.query import Query
+from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.errors import ModelError
+from vloc_ros.localizer import Localizer
+from vloc_ros.ros.map_slot import MapSlot
+
+EVERY = 10  # moments that fit the map in use are tried in another one, too: places may look alike
+
+
+class MapSearch:
+    """One thread calls. What another map says is evidence only: the track decides where the robot is."""
+
+    def __init__(self, slot: MapSlot, log: Callable[[str], object]) -> None:
+        self._slot, self._log = slot, log
+        self._moments = self._turn = 0
+
+    def localize(
+        self, query: Query, localizer: Localizer, gated: Callable[[Localizer], Localizer], in_doubt: bool
+    ) -> tuple[Localizer, PoseEstimate | Rejection]:
+        """The result and the localizer of its map: `localizer`, or another one that is open and finds more inliers.
+        `in_doubt`: the robot may be in the map that was tried last. Raises as `Localizer.localize`."""
+        result = gated(localizer).localize(query)
+        self._moments += 1
+        others = [other for other in self._slot.others if other is not localizer]
+        if not others or not (isinstance(result, Rejection) or in_doubt or self._moments % EVERY == 0):
+            return localizer, result
+        self._turn += not in_doubt
+        other = others[self._turn % len(others)]
+        try:
+            found = gated(other).localize(query)
+        except ModelError as error:
+            self._slot.fail(other, str(error))
+            self._log(f"map {other.map_id} is not tried any more: {error}")
+            return localizer, result
+        return (other, found) if is_better(found, result) else (localizer, result)
+
+
+def is_better(one: PoseEstimate | Rejection, other: PoseEstimate | Rejection) -> bool:
+    """Whether more speaks for the first than for the second."""
+    if isinstance(one, Rejection) or isinstance(other, Rejection):
+        return isinstance(one, PoseEstimate)
+    return one.inlier_count > other.inlier_count
