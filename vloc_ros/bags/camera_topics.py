@@ -2,6 +2,7 @@
 
 import posixpath
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +44,27 @@ def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
     """
     images = bag.named(image, *IMAGES) if image else _only_images(bag)
     return CameraTopics(images, bag.named(info, CAMERA_INFO) if info else closest_info(bag, images))
+
+
+def choose_rig(bag: Bag, names: Sequence[str]) -> dict[str, CameraTopics]:
+    """The topics of several cameras, each named by the topic of its images or by the namespace that this is in. Raises
+    DatasetError with the candidates where there is none, or more than one."""
+    return {name: choose_camera(bag, _images_of(bag, name)) for name in names}
+
+
+def _images_of(bag: Bag, name: str) -> str:
+    """Of raw and compressed images of one topic, the raw ones."""
+    topics = {topic.name for topic in bag.of_type(*IMAGES)}
+    if name in topics:
+        return name
+    namespace = f"/{name.strip('/')}/"
+    below = [topic for topic in topics if topic.startswith(namespace) and NO_CAMERA not in topic.lower()]
+    found = [topic for topic in below if topic.rpartition("/")[0] not in topics]
+    if len(found) != 1:
+        several = "several topics of images, name one of them" if found else "no images of a camera"
+        candidates = [topic for topic in bag.of_type(*IMAGES) if not found or topic.name in found]
+        raise DatasetError(f"{bag.path}: {name}: {several}; {listed(candidates)}")
+    return found[0]
 
 
 def read_calibrations(bag: Bag, topic: Topic, options: InfoOptions) -> Calibrations:

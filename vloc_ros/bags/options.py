@@ -36,6 +36,11 @@ class BagOptions:
     `rectified`: the images are undistorted already, use camera_info's P, not K and D. `place`: where it was recorded,
     in a map of several. `tf_topics`: where its transforms are, empty for those of the images' namespace.
     `camera_frame`: the frame of the camera's optical centre, empty for the one in the images' headers.
+
+    `cameras`: several of a rig, in place of `image_topic`, each by the topic of its images or by the namespace of that;
+    truth is of the first. `camera_frames`: one each, or none, as `camera_frame`. Images are of one moment if their
+    stamps are no farther apart than `tolerance_s`; how the robot moved in between is known from the frame `odom_frame`,
+    where TF has it. Raises ConfigError.
     """
 
     image_topic: str = ""
@@ -45,8 +50,26 @@ class BagOptions:
     place: str | None = None
     tf_topics: tuple[str, ...] = ()
     camera_frame: str = ""
+    cameras: tuple[str, ...] = ()
+    camera_frames: tuple[str, ...] = ()
+    tolerance_s: float = 0.02
+    odom_frame: str = "odom"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance_s <= 1:
+            raise ConfigError(f"--camera-tolerance {self.tolerance_s:g}: must be 0 to 1 second")
+        if twice := [name for name in self.cameras if self.cameras.count(name) > 1]:
+            raise ConfigError(f"--cameras: {twice[0]} is named twice")
+        alone = {"--image-topic": self.image_topic, "--camera-info-topic": self.camera_info_topic}
+        alone["--camera-frame"] = self.camera_frame
+        if self.cameras and (given := next((name for name, value in alone.items() if value), "")):
+            raise ConfigError(f"{given} is of one camera, --cameras names several")
+        if self.camera_frames and len(self.camera_frames) != len(self.cameras):
+            frames, cameras = len(self.camera_frames), len(self.cameras)
+            raise ConfigError(f"--camera-frames names {frames}, must be as many as --cameras: {cameras}")
 
     @property
     def info(self) -> InfoOptions:
         """How its camera_info is meant."""
-        return InfoOptions(self.rectified, bool(self.camera_frame), "--rectified", "--camera-frame")
+        to_set = "--camera-frames" if self.cameras else "--camera-frame"
+        return InfoOptions(self.rectified, bool(self.camera_frame or self.camera_frames), "--rectified", to_set)

@@ -11,6 +11,7 @@ from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_export import RAW as RAW_DEPTH
 from vloc_ros.datasets.bag_export import REGISTERED, WriteOptions, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, extrinsics_of
+from vloc_ros.datasets.rigs import seen_by
 from vloc_ros.errors import ConfigError
 
 RAW = "raw"
@@ -25,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth", nargs="?", const=REGISTERED, default="", choices=(REGISTERED, RAW_DEPTH),
         help=f"with depth: {REGISTERED} to the images (without a word too), or {RAW_DEPTH}, as its own camera "
         "recorded it, with that one's camera_info and TF",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cameras", nargs="+", default=[], metavar="NAME",
+        help="images of several cameras of the data set, by name, each in a namespace; the truth is of the first",
     )  # fmt: skip
     parser.add_argument("--storage", choices=STORAGES, default="mcap", help="(default: %(default)s)")
     parser.add_argument("--compression", choices=COMPRESSIONS, default="none", help="zstd (default: %(default)s)")
@@ -48,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
         map_frame=options.frame_id,
         drift=OdometryDrift().scaled(options.drift),
         depth=options.depth,
+        cameras=tuple(options.cameras),
     )
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    dataset = seen_by(open_dataset(options.dataset, options.root, options.split, options.poses), options.cameras)
     with frame_bar() as advance:
         mounting = extrinsics_of(dataset)
         write_dataset(options.out, dataset, mounting, wanted, advance)

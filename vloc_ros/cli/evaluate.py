@@ -19,6 +19,7 @@ from vloc_ros.cli.options import (
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.core.grey import UNKNOWN_COLORS, UNKNOWN_GREY
 from vloc_ros.datasets import Dataset, Frame, open_dataset
+from vloc_ros.datasets.rigs import seen_by
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="RATIO",
-        help="cover this part of each image's height and width with noise, 0 to 1 (default: %(default)s)",
+        help="cover this part of each image's height and width with noise, 0 to 1, of --cameras those of the first "
+        "(default: %(default)s)",
     )
     add_session(parser)
     parser.add_argument(
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _dataset(options: argparse.Namespace) -> Dataset:
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    dataset = seen_by(open_dataset(options.dataset, options.root, options.split, options.poses), options.cameras)
     return Corrupted(dataset, partial(noise_block, ratio=options.occlude)) if options.occlude else dataset
 
 

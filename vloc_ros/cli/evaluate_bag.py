@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
-from vloc_ros.cli.options import SEARCH, add_bag_camera, add_old_name, time_offset, warn_of_cameras
+from vloc_ros.cli.options import SEARCH, add_bag_camera, add_cameras, add_old_name, time_offset, warn_of_cameras
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import Correction
 
 FAULTS = ("invalid", "not_normalized", "backwards", "duplicates", "self_transforms")  # of the truth's poses
-SKIPPED = ("skipped_without_stamp", "skipped_repeated_stamp")  # of the images
+SKIPPED = ("skipped_without_stamp", "skipped_repeated_stamp", "skipped_without_transform")  # of the images
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,19 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     group = parser.add_argument_group("bags", "instead of --dataset; see docs/bags.md")
     group.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag: a directory, an .mcap or a .db3 file")
     add_bag_camera(group)
+    add_cameras(group, "the topic of its images or the namespace of that; of a data set by its own names")
+    group.add_argument(
+        "--camera-frames", nargs="+", default=[], metavar="FRAME",
+        help="the frames of the optical centres of --cameras (default: as in the images' headers)",
+    )  # fmt: skip
+    group.add_argument(
+        "--camera-tolerance", type=float, default=BagOptions.tolerance_s, metavar="SECONDS",
+        help="images of --cameras are of one moment if their stamps are no farther apart (default: %(default)g)",
+    )  # fmt: skip
+    group.add_argument(
+        "--odom-frame", default=BagOptions.odom_frame, metavar="FRAME",
+        help="the frame in TF that says how the robot moved between two of these stamps (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument(
         "--truth",
         default="",
@@ -148,7 +161,18 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     truth = GroundTruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     camera = options.image_topic, options.camera_info_topic
-    return BagOptions(*camera, options.rectified, truth, options.place, tuple(options.tf_topic), options.camera_frame)
+    return BagOptions(
+        *camera,
+        options.rectified,
+        truth,
+        options.place,
+        tuple(options.tf_topic),
+        options.camera_frame,
+        tuple(options.cameras),
+        tuple(options.camera_frames),
+        options.camera_tolerance,
+        options.odom_frame,
+    )
 
 
 def _correction(options: argparse.Namespace) -> "Correction":
@@ -188,6 +212,11 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
 def _images(source: Mapping[str, Any]) -> str:
     if "recorded" in source:
         return f"{source['images']} of the live run {source['recorded']}"
+    if rig := source.get("cameras_of_rig"):
+        late = "".join(f", {camera['late']} of {camera['name']} too late" for camera in rig if camera["late"])
+        images = ", ".join(f"{camera['images']} of {camera['image_topic']}" for camera in rig)
+        between = source["odometry_between_cameras"]
+        return f"{images}{late}; between their stamps: {f'frame {between!r}' if between else 'no odometry'}"
     infos = f"camera_info {source['camera_info_topic']}"
     changes = f" with {source['cameras']} calibrations" if source["cameras"] > 1 else ""
     return f"{source['images']} of {source['image_topic']}, {infos}{changes}"

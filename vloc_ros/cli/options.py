@@ -124,6 +124,15 @@ def add_bag_camera(parser: "argparse._ActionsContainer") -> None:
     )
 
 
+def add_cameras(parser: "argparse._ActionsContainer", what: str) -> None:
+    """Several cameras of a rig; `what` they are named by."""
+    parser.add_argument(
+        "--cameras", nargs="+", default=[], metavar="NAME",
+        help=f"localize images of one moment together, of several cameras, each named by {what}; poses are of the "
+        "first",
+    )  # fmt: skip
+
+
 def time_offset(options: argparse.Namespace) -> tuple[float, bool]:
     """Seconds, and whether they are to be searched, of --time-offset SECONDS|search. Raises ConfigError."""
     text = options.time_offset

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.reader import (
@@ -15,6 +16,7 @@ from vloc_ros.bags.reader import (
     TF_TOPIC,
 )
 from vloc_ros.bags.writer import BagWriter, Compression, Storage, open_writer
+from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, MAP_FRAME, ODOM_FRAME, OdometryDrift, plan_drive
 from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles
 from vloc_ros.datasets.types import Dataset
@@ -28,6 +30,7 @@ COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
 DEPTH_TOPIC, DEPTH_INFO_TOPIC = "/aligned_depth/image_raw", "/aligned_depth/camera_info"
 RAW_DEPTH_TOPIC, RAW_DEPTH_INFO_TOPIC = "/depth/image_raw", "/depth/camera_info"
 DEPTH_FRAME = "depth_optical_frame"
+OPTICAL_FRAME = "optical_frame"  # behind the name of one of several cameras
 REGISTERED, RAW = "registered", "raw"
 DEPTHS = ("", REGISTERED, RAW)
 ODOMETRY_TOPIC = "/odom"
@@ -50,6 +53,7 @@ class WriteOptions:
     map_frame: str = MAP_FRAME
     drift: OdometryDrift = NO_DRIFT
     depth: str = ""
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.depth not in DEPTHS:
@@ -75,7 +79,7 @@ def write_dataset(
     raw = _require_raw_depth(dataset) if options.depth == RAW else None
     drive = plan_drive(dataset, base_from_camera, drift=options.drift)
     with open_writer(path, options.storage, options.compression) as bag:
-        mountings = [messages.transform(START_NS, BASE_FRAME, CAMERA_FRAME, base_from_camera)]
+        mountings = _mountings(dataset, base_from_camera, options.cameras)
         if raw is not None:
             mountings.append(messages.transform(START_NS, CAMERA_FRAME, DEPTH_FRAME, raw.camera.color_from_depth))
         bag.write(STATIC_TF_TOPIC, TF, START_NS, messages.transforms(*mountings))
@@ -100,15 +104,33 @@ def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, opt
     image = frame.image
     truth = messages.pose(stamp_ns, options.map_frame, dataset.map_from_camera(index))
     bag.write(TRUTH_TOPIC, POSE, stamp_ns, truth)
-    bag.write(INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
-    if options.jpeg_quality is None:
-        bag.write(IMAGE_TOPIC, RAW_IMAGE, stamp_ns, messages.image(stamp_ns, CAMERA_FRAME, image.rgb))
-    else:
-        jpeg = messages.jpeg_image(stamp_ns, CAMERA_FRAME, image.rgb, options.jpeg_quality)
-        bag.write(COMPRESSED_TOPIC, COMPRESSED_IMAGE, stamp_ns, jpeg)
+    for camera, view in zip(options.cameras or ("",), frame.query.views, strict=True):
+        _write_image(bag, stamp_ns, view.image, camera, options)
     if frame.depth is not None:
         bag.write(DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
         bag.write(DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, CAMERA_FRAME, frame.depth))
+
+
+def _write_image(bag: BagWriter, stamp_ns: int, image: CameraImage, camera: str, options: WriteOptions) -> None:
+    """Of one of several cameras, or of the only one, ""."""
+    namespace, frame = (f"/{camera}", f"{camera}_{OPTICAL_FRAME}") if camera else ("", CAMERA_FRAME)
+    bag.write(namespace + INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, frame, image.camera))
+    if options.jpeg_quality is None:
+        bag.write(namespace + IMAGE_TOPIC, RAW_IMAGE, stamp_ns, messages.image(stamp_ns, frame, image.rgb))
+    else:
+        jpeg = messages.jpeg_image(stamp_ns, frame, image.rgb, options.jpeg_quality)
+        bag.write(namespace + COMPRESSED_TOPIC, COMPRESSED_IMAGE, stamp_ns, jpeg)
+
+
+def _mountings(dataset: Dataset, base_from_first: Matrix, cameras: tuple[str, ...]) -> list[Any]:
+    """Where the cameras sit on the base, as transforms."""
+    if not cameras:
+        return [messages.transform(START_NS, BASE_FRAME, CAMERA_FRAME, base_from_first)]
+    views = zip(cameras, dataset.frame(0).query.views, strict=True)
+    return [
+        messages.transform(START_NS, BASE_FRAME, f"{camera}_{OPTICAL_FRAME}", base_from_first @ view.rig_from_camera)
+        for camera, view in views
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from vloc_ros.bags.camera_topics import Calibrations, CameraTopics, choose_camera, read_calibrations
+from vloc_ros.bags.camera_topics import CameraTopics, choose_camera, choose_rig, read_calibrations
 from vloc_ros.bags.ground_truth import GroundTruth, read_ground_truth
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message
+from vloc_ros.bags.tf import read_transforms
+from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.core.prefetch import prefetch
+from vloc_ros.core.query import View
+from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets.bag_rig import BagCamera, BagRig, moments_of_one
 from vloc_ros.datasets.time_offset import ImageTurns, TimeOffset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError, VlocError
+from vloc_ros.geometry.camera_info import SensorCamera
 from vloc_ros.geometry.interpolation import Stamps
 from vloc_ros.geometry.stamps import NS_PER_S, format_stamp
 from vloc_ros.geometry.transforms import Matrix
@@ -29,19 +35,32 @@ WINDOW = 6  # messages read ahead, decoded or not
 
 class BagFrames:
     """The images of a camera that have ground truth, as frames named by their stamp in seconds, in the order of
-    recording. To be iterated over once; so far, `skipped` are the images without ground truth, `unstamped` those whose
-    stamp is 0, `repeated` those with the stamp of an image before: nobody knows when these were taken."""
+    recording; of a `rig` the images of one moment together. To be iterated over once; so far, `skipped` are the images
+    without ground truth, `unstamped` those whose stamp is 0, `repeated` those with the stamp of an image before: nobody
+    knows when these were taken. `topics` and `calibrations`: of the rig's first camera."""
 
     def __init__(
-        self, bag: Bag, topics: CameraTopics, calibrations: Calibrations, truth: GroundTruth, options: BagOptions
+        self,
+        bag: Bag,
+        cameras: Mapping[str, BagCamera],
+        truth: GroundTruth,
+        options: BagOptions,
+        rig: BagRig | None = None,
     ) -> None:
-        self.topics, self.calibrations, self.truth = topics, calibrations, truth
+        """`cameras`: those of the rig, or the only one under any name."""
+        first = next(iter(cameras.values()))
+        self.topics, self.calibrations, self.truth = first.topics, first.calibrations, truth
         self.skipped = self.unstamped = self.repeated = 0
-        self._bag, self._options = bag, options
+        self._bag, self._cameras, self._options, self._rig = bag, cameras, options, rig
 
     def __len__(self) -> int:
-        """All images, with ground truth or without."""
+        """All images, with ground truth or without; of a rig those of its first camera."""
         return self.topics.image.count
+
+    @property
+    def sensors(self) -> Iterator[SensorCamera]:
+        """All calibrations of all cameras."""
+        return (sensor for camera in self._cameras.values() for sensor in camera.calibrations.cameras)
 
     @property
     def left_out(self) -> int:
@@ -54,14 +73,14 @@ class BagFrames:
 
     def named(self, names: Collection[str]) -> Iterator[Frame]:
         """Only the frames of these names; the others are not decoded. Raises DatasetError."""
-        wanted = (item for item in self._known() if format_stamp(item[0].header[0]) in names)
+        wanted = (item for item in self._known() if format_stamp(item[0].stamp_ns) in names)
         return prefetch(wanted, self._frame, DECODERS, WINDOW)
 
     def clock_offset(self, images: int, advance: Advance = no_advance) -> TimeOffset | None:
         """The poses' clock minus the images', as the first so many images tell it, if they do."""
         turns = ImageTurns()
         for done, message in enumerate(islice(self._bag.messages([self.topics.image]), images), start=1):
-            image = self._frame((message, np.eye(4))).image
+            image = self._image(next(iter(self._cameras)), message)
             turns.add(message.header[0], image.rgb, image.camera)
             advance(done, min(images, len(self)))
         return turns.offset(lambda stamps_ns: self.truth.at(stamps_ns, 0.0))
@@ -73,8 +92,8 @@ class BagFrames:
         """The stamps (N,) of the images that have ground truth, and `map_from_camera` (N, 4, 4); nothing is decoded.
         In place of iterating."""
         stamps, poses = array("q"), list[Matrix]()
-        for message, pose in self._known():
-            stamps.append(message.header[0])
+        for moment, pose in self._known():
+            stamps.append(moment.stamp_ns)
             poses.append(pose)
             advance(len(stamps) + self.left_out, len(self))
         return np.array(stamps, dtype=np.int64), np.stack(poses)
@@ -87,7 +106,7 @@ class BagFrames:
     def frame_of(self, message: Message) -> Frame:
         """The frame of one of the images that have ground truth. Raises DatasetError."""
         poses, _ = self.truth.at(np.array([message.header[0]]))
-        return self._frame((message, poses[0]))
+        return self._frame((Moment.of(next(iter(self._cameras)), message.header[0], message), poses[0]))
 
     def to_json(self) -> dict[str, Any]:
         """Where the frames came from and how many were left out; complete after the last frame."""
@@ -97,17 +116,28 @@ class BagFrames:
             "camera_info_topic": self.topics.info.name,
             "cameras": len(set(self.calibrations.cameras)),
             "images": len(self),
+            **self._rig_json(),
             "skipped_without_truth": self.skipped,
             "skipped_without_stamp": self.unstamped,
             "skipped_repeated_stamp": self.repeated,
             "truth": self.truth.to_json(),
         }
 
-    def _known(self) -> Iterator[tuple[Message, Matrix]]:
-        """The messages of images that have ground truth, with their poses; counts the others."""
+    def _rig_json(self) -> dict[str, Any]:
+        if self._rig is None:
+            return {}
+        without = self._rig.without_transform
+        rig = {"cameras_of_rig": self._rig.to_json(), "odometry_between_cameras": self._rig.odom_frame}
+        return {**rig, "skipped_without_transform": without}
+
+    def _moments(self) -> Iterator[Moment[Message]]:
+        return self._rig.moments() if self._rig else moments_of_one(self._bag, self.topics)
+
+    def _known(self) -> Iterator[tuple[Moment[Message], Matrix]]:
+        """The messages of images that have ground truth, with the poses of the first camera; counts the others."""
         stamps_ns: dict[int, bool] = {}  # and whether there is truth
-        for message in self._bag.messages([self.topics.image]):
-            stamp_ns, _ = message.header
+        for moment in self._moments():
+            stamp_ns = moment.stamp_ns
             if stamp_ns == 0:
                 self.unstamped += 1
             elif stamp_ns in stamps_ns:
@@ -115,11 +145,22 @@ class BagFrames:
             else:
                 poses, known = self.truth.at(np.array([stamp_ns]))
                 stamps_ns[stamp_ns] = bool(known[0])
-                if known[0]:
-                    yield message, poses[0]
-                else:
+                if not known[0]:
                     self.skipped += 1
+                elif (pose := self._pose_of_leading(moment, poses[0])) is not None:
+                    yield moment, pose
         self._check(stamps_ns)
+
+    def _pose_of_leading(self, moment: Moment[Message], map_from_first: Matrix) -> Matrix | None:
+        """Of the first camera that has an image in a moment, where that of the rig is given; None where TF lacks it."""
+        name = next(iter(moment.images))
+        if self._rig is None or name == self._rig.first:
+            return map_from_first
+        first_from_leading = self._rig.between((self._rig.first, moment.stamp_ns), (name, moment.stamp_ns))
+        if first_from_leading is None:
+            self._rig.without_transform += 1
+            return None
+        return map_from_first @ first_from_leading
 
     def _check(self, stamps_ns: Mapping[int, bool]) -> None:
         """Raise DatasetError if there was no image to be localized, or none whose time can be believed."""
@@ -133,23 +174,52 @@ class BagFrames:
                 f"{where}: no image has ground truth: images from {first_s:.3f} to {last_s:.3f} s, {self.truth}"
             )
 
-    def _frame(self, item: tuple[Message, Matrix]) -> Frame:
-        message, pose = item
+    def _frame(self, item: tuple[Moment[Message], Matrix]) -> Frame:
+        """The frame's image and pose are of the first camera that has an image in the moment."""
+        moment, pose = item
+        (name, leading), *others = moment.images.items()
+        views: list[View] = []
+        if self._rig is not None:
+            for other, message in others:
+                placed = self._rig.between((name, leading.stamp_ns), (other, message.stamp_ns))
+                if placed is None:
+                    self._rig.without_transform += 1
+                else:
+                    views.append(View(self._image(other, message.item), placed))
+        image = self._image(name, leading.item)
+        return Frame(format_stamp(moment.stamp_ns), image, pose, place=self._options.place or "", others=tuple(views))
+
+    def _image(self, name: str, message: Message) -> CameraImage:
+        """Raises DatasetError."""
         stamp_ns, frame_id = message.header
-        name, content = format_stamp(stamp_ns), self._bag.read(message)
+        camera, content = self._cameras[name], self._bag.read(message)
         try:
             rgb = to_rgb(content)
-            camera = self.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
-            image = CameraImage(rgb, camera, stamp_ns, self._options.camera_frame or frame_id or "camera")
+            lens = camera.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
+            return CameraImage(rgb, lens, stamp_ns, self._options.camera_frame or frame_id or "camera")
         except VlocError as error:
-            raise DatasetError(f"{self._bag.path}: {message.topic}, image of {name} s: {error}") from error
-        return Frame(name, image, pose, place=self._options.place or "")
+            where = f"{self._bag.path}: {message.topic}, image of {format_stamp(stamp_ns)} s"
+            raise DatasetError(f"{where}: {error}") from error
 
 
 def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     """The frames of a bag for a map whose frame is `map_frame`. Raises DatasetError for what the bag does not have."""
-    topics = choose_camera(bag, options.image_topic, options.camera_info_topic)
-    calibrations = read_calibrations(bag, topics.info, options.info)
-    camera_frame = options.camera_frame or bag.first(topics.image).header[1]
-    truth = read_ground_truth(bag, options, topics.image.name, camera_frame.lstrip("/"), map_frame)
-    return BagFrames(bag, topics, calibrations, truth, options)
+    if options.cameras:
+        topics = choose_rig(bag, options.cameras)
+        frames = dict(zip(topics, options.camera_frames or [""] * len(topics), strict=True))
+    else:
+        topics = {"": choose_camera(bag, options.image_topic, options.camera_info_topic)}
+        frames = {"": options.camera_frame}
+    cameras = {name: _bag_camera(bag, topics[name], frame, options) for name, frame in frames.items()}
+    first = next(iter(cameras.values()))
+    truth = read_ground_truth(bag, options, first.topics.image.name, first.frame_id, map_frame)
+    if not options.cameras:
+        return BagFrames(bag, cameras, truth, options)
+    tree = truth.tree or read_transforms(bag, choose_tf(bag, first.topics.image.name, options.tf_topics))
+    return BagFrames(bag, cameras, truth, options, BagRig(bag, cameras, tree, options))
+
+
+def _bag_camera(bag: Bag, topics: CameraTopics, frame: str, options: BagOptions) -> BagCamera:
+    """`frame`: "" for that in the images' headers."""
+    calibrations = read_calibrations(bag, topics.info, replace(options.info, frame_named=bool(frame)))
+    return BagCamera(topics, calibrations, (frame or bag.first(topics.image).header[1]).lstrip("/"))

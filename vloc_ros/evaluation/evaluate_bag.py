@@ -33,10 +33,10 @@ def evaluate_bag(
         frames = bag_frames(bag, options, localizer.landmark_map.manifest.frame_of(options.place))
 
         if look_at:
-            look_at(sensor.sent for sensor in frames.calibrations.cameras)
+            look_at(sensor.sent for sensor in frames.sensors)
 
         def count(done: int) -> None:
-            progress(done + frames.left_out, len(frames))
+            progress(min(done + frames.left_out, len(frames)), len(frames))
 
         evaluation = evaluate_frames(localizer, frames, count)
     views = localizer.landmark_map.views_of(options.place)
