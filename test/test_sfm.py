@@ -206,7 +206,11 @@ def _never(*arguments: object, **named: object) -> None:
     raise AssertionError("again")
 
 
-def test_two_places_are_two_places(tmp_path: Path) -> None:
+def test_two_places_are_two_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def adjusted(model: Path, images: Path, directory: Path, *arguments: object) -> Path:
+        return Path(shutil.copytree(model, directory))
+
+    monkeypatch.setattr(photo_sources, "adjust_finally", adjusted)
     root = write_photos(tmp_path / "photos", 6, prefix="a")
     for index, pose in enumerate(poses(8)):
         cv2.imwrite(str(root / f"b{index}.png"), picture(pose, seed=5))
@@ -354,3 +358,12 @@ def test_matches_are_mutual() -> None:
     assert len(rows) == 50
     np.testing.assert_array_equal(order[rows[:, 1]], rows[:, 0])
     assert len(mutual_matches(own, own[:0], 0.9)) == 0
+
+
+def test_what_has_a_second_match_that_is_nearly_as_good_is_left_out() -> None:
+    cosines = np.array([0.99, 0.97, 0.5])  # of one descriptor with three others
+    own = np.array([[1.0, 0.0]], np.float32)
+    others = np.column_stack([cosines, np.sqrt(1 - cosines**2)]).astype(np.float32)
+    np.testing.assert_array_equal(mutual_matches(own, others, 0.9, 0.6), [[0, 0]])
+    assert len(mutual_matches(own, others, 0.9, 0.5)) == 0  # distances: 0.141 and 0.245
+    assert len(mutual_matches(own, others[:1], 0.9, 0.5)) == 1

@@ -70,6 +70,12 @@ def read_model(directory: Path) -> ColmapModel:
             return ColmapModel(**{field.name: arrays[field.name] for field in fields(ColmapModel)})
 
 
+def image_count(directory: Path) -> int:
+    """How many images with poses the binary model in a directory has."""
+    with (directory / "images.bin").open("rb") as file:
+        return int.from_bytes(file.read(COUNT.size), "little")
+
+
 def require_model(directory: Path) -> None:
     """Raise DatasetError for a directory without the files of a model; it says where they are if they are below it."""
     if not directory.is_dir():

@@ -19,7 +19,7 @@ from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping.colmap_model import ColmapModel, read_model
+from vloc_ros.mapping.colmap_model import ColmapModel, image_count, read_model
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
 from vloc_ros.mapping.sfm.final_adjustment import adjust_finally
 from vloc_ros.mapping.sfm.guess import guessed_camera
@@ -136,16 +136,15 @@ class _Reconstructing:
         if not len(pairs):
             raise DatasetError(f"{self._photos.first.parent}: no two of the {len(names)} images show the same")
         self._require_one_part(names, parts_of(len(names), pairs))  # before the mapper takes its time
-        models = self._mapped(len(names), pairs)
-        path, model = max(((path, read_model(path)) for path in models), key=lambda each: len(each[1].names))
+        path = self._adjusted(self._mapped(len(names), pairs))
+        model = read_model(path)
         registered = np.isin(names, model.names)
         reasons = unregistered(names, counts, pairs, registered)
         for line in describe_unregistered(reasons, len(names)):
             self._progress.say(line)
         parts = np.where(registered, 0, 1 + parts_of(len(names), pairs[~registered[pairs].any(axis=1)]))
         self._require_one_part(names, _dense(parts))
-        path = self._adjusted(path, len(model.names))
-        return path, read_model(path)
+        return path, model
 
     def _features(self, size: tuple[int, int]) -> FeatureCache:
         """Of the images as they are: the lens is not known yet."""
@@ -201,12 +200,14 @@ class _Reconstructing:
         self._steps.keep()
         return models
 
-    def _adjusted(self, model: Path, count: int) -> Path:
+    def _adjusted(self, models: list[Path]) -> Path:
+        """The largest one."""
         directory = self._directory / "adjusted"
-        if not self._steps.is_done("adjusted", {"model": model.name}, directory):
+        if not self._steps.is_done("adjusted", {}, directory):
+            largest = max(models, key=image_count)
             with self._progress.bar("adjusting") as advance:
                 images = self._photos.folder / IMAGES
-                adjust_finally(model, images, directory, count, self._camera.fixed, advance)
+                adjust_finally(largest, images, directory, image_count(largest), self._camera.fixed, advance)
             self._steps.keep()
         return directory
 

@@ -53,6 +53,7 @@ def incremental_options(pycolmap: Any, fixed: bool) -> Any:
     options.mapper.abs_pose_refine_focal_length = options.mapper.abs_pose_refine_extra_params = not fixed
     options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.4
     options.ba_global_max_num_iterations, options.ba_local_max_num_iterations = 20, 10
+    options.ba_global_function_tolerance, options.ba_local_function_tolerance = 1e-4, 1e-3
     options.ba_global_max_refinements, options.ba_local_max_refinements = 2, 1
     return options
 

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.feature_spec import SIFT
+from vloc_ros.features.cache import FeatureCache
 from vloc_ros.files import atomic_file, write_errors
-from vloc_ros.mapping.frame_features import FeatureSource
 from vloc_ros.progress import Advance, no_advance
 
-MIN_COSINE = 0.82
+MIN_COSINE = 0.82  # of descriptors, as XFeat's authors have it
+# Of the distances to the most similar and to the second one (Lowe, IJCV 2004), for features that need it: histograms
+# are alike by themselves, and most of SIFT's wrong matches are above any limit of the cosine that keeps the right ones.
+MAX_RATIO = {SIFT: 0.85}
 LEAST_MATCHES = 20  # of a pair, before it is verified
 KEY_POINTS = 1024  # of an image, the best ones
 
@@ -50,16 +54,15 @@ class PairMatches:
         return cls(np.array(pairs, dtype=np.int32).reshape(-1, 2), stacked, starts)
 
 
-def match_images(
-    features: FeatureSource, pairs: NDArray[np.int32], min_cosine: float = MIN_COSINE, advance: Advance = no_advance
-) -> PairMatches:
+def match_images(features: FeatureCache, pairs: NDArray[np.int32], advance: Advance = no_advance) -> PairMatches:
     """Those of each pair that has LEAST_MATCHES."""
+    max_ratio = MAX_RATIO.get(features.features.name)
     descriptors = [
         np.ascontiguousarray(features.key_points(index).descriptors[:KEY_POINTS]) for index in range(len(features))
     ]
     kept, rows = [], []
     for done, (a, b) in enumerate(pairs.tolist(), start=1):
-        found = mutual_matches(descriptors[a], descriptors[b], min_cosine)
+        found = mutual_matches(descriptors[a], descriptors[b], MIN_COSINE, max_ratio)
         if len(found) >= LEAST_MATCHES:
             kept.append((a, b))
             rows.append(found)
@@ -68,13 +71,18 @@ def match_images(
 
 
 def mutual_matches(
-    descriptors: NDArray[np.float32], others: NDArray[np.float32], min_cosine: float
+    descriptors: NDArray[np.float32], others: NDArray[np.float32], min_cosine: float, max_ratio: float | None = None
 ) -> NDArray[np.uint32]:
-    """Rows (m, 2) of descriptors (N, D) and (M, D) of length 1 that are each other's most similar ones."""
+    """Rows (m, 2) of descriptors (N, D) and (M, D) of length 1 that are each other's most similar ones; with
+    `max_ratio`, without those whose distance is more than that part of the one to the second most similar."""
     if not len(descriptors) or not len(others):
         return np.zeros((0, 2), np.uint32)
     similar = descriptors @ others.T
     there, back = similar.argmax(axis=1), similar.argmax(axis=0)
     rows = np.arange(len(descriptors))
-    mutual = (back[there] == rows) & (similar[rows, there] >= min_cosine)
+    best = similar[rows, there]
+    mutual = (back[there] == rows) & (best >= min_cosine)
+    if max_ratio is not None:
+        similar[rows, there] = -1.0
+        mutual &= 1 - best <= max_ratio**2 * (1 - similar.max(axis=1))  # half the squares of the distances
     return np.column_stack([rows[mutual], there[mutual]]).astype(np.uint32)
