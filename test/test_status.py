@@ -14,7 +14,7 @@ FIGURES = FixFigures(inliers=12, inlier_ratio=0.75, reprojection_rmse_px=0.5, co
 FIX = ImageReport(STAMP_NS, 51.5, 31.2, FIGURES, "hall")
 KEYS = [
     *("state", "map_id", "map_frame", "stamp", "inliers", "inlier_ratio", "reprojection_rmse_px", "confidence"),
-    *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place"),
+    *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place", "search", "sigma_m", "sigma_deg"),
 ]
 
 
@@ -26,6 +26,7 @@ REPORTS = [
     None,
     FIX,
     replace(FIX, place=None, localize_ms=0.0, stamp_ns=1),
+    replace(FIX, with_prior=True),
     *(refused(reason) for reason in RejectionReason),
     refused(RejectionReason.JUMP, "jump of 2.00 m; 1 of 3 fixes agree on that", FIGURES),
     refused(RejectionReason.NO_MAP, ""),
@@ -37,7 +38,7 @@ REPORTS = [
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("image", REPORTS)
 def test_a_status_survives_its_values(state: State, image: ImageReport | None) -> None:
-    status = Status(state, "f6ad628cb93c", "map_hall", image, dropped=7, place="hall")
+    status = Status(state, "f6ad628cb93c", "map_hall", image, dropped=7, place="hall", sigma_m=0.0125, sigma_deg=0.25)
     values = status.to_values()
     assert list(values) == KEYS
     assert Status.from_values(values) == status
@@ -45,7 +46,7 @@ def test_a_status_survives_its_values(state: State, image: ImageReport | None) -
 
 
 def test_the_texts() -> None:
-    assert Status(State.LOCALIZED, "f6ad628cb93c", "map", FIX, 3, "hall").to_values() == {
+    assert Status(State.LOCALIZED, "f6ad628cb93c", "map", FIX, 3, "hall", 0.012, 0.3).to_values() == {
         "state": "localized",
         "map_id": "f6ad628cb93c",
         "map_frame": "map",
@@ -60,6 +61,9 @@ def test_the_texts() -> None:
         "rejection": "",
         "dropped": "3",
         "place": "hall",
+        "search": "global",
+        "sigma_m": "0.0120",
+        "sigma_deg": "0.300",
     }
     nothing = Status(State.UNINITIALIZED).to_values()
     assert (nothing["stamp"], nothing["rejection"], nothing["latency_ms"]) == ("0.000000000", "no image yet", "0.0")
@@ -69,7 +73,7 @@ def test_the_texts() -> None:
 
 def test_what_older_relocalizers_did_not_say_is_not_needed() -> None:
     values = Status(State.LOCALIZED, image=FIX).to_values()
-    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place"):
+    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place", "search", "sigma_m", "sigma_deg"):
         del values[name]
     assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place=None, latency_ms=0.0))
 

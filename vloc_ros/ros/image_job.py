@@ -1,6 +1,7 @@
 """What one image goes through: its camera, its pose, the robot's frames, the track, and what is published of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,11 +10,13 @@ from tf2_ros import Buffer
 
 from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.places import in_map_frame
-from vloc_ros.core.query import Query
+from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.stamps import NS_PER_S
+from vloc_ros.geometry.transforms import planar
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.image_stamps import refuse_stamp
 from vloc_ros.ros.map_search import MapSearch
@@ -22,9 +25,10 @@ from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
-from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at
+from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at, frames_now
 from vloc_ros.ros.throttle import Throttle
 from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.prior import GlobalTurns, prior_of
 from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
 from vloc_ros.tracking.track import FixPlace, Track
 
@@ -54,6 +58,7 @@ class ImageJob:
         self._reader = RigReader(buffer)
         self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
+        self._turns = GlobalTurns(node.parameters.global_every)
         self._looked_at: tuple[tuple[Camera, ...], str] | None = None  # the cameras and the map of the last image
 
     def add_camera_info(self, camera: str, info: CameraInfo) -> None:
@@ -74,12 +79,15 @@ class ImageJob:
         localizer: Localizer | None = None
         result: PoseEstimate | Rejection | None = None
         refusal: Refusal | None = None
+        with_prior = False
         try:
             track, localizer = self._begin(stamp_ns)
             images = self._reader.read(moment, parameters)
             self._look_at(images.query, localizer)
+            query = replace(images.query, prior=self._prior(images, localizer, parameters))
+            with_prior = query.prior is not None
             gated = partial(with_thresholds, parameters=parameters)
-            localizer, result = self._search.localize(images.query, localizer, gated, track.in_doubt)
+            localizer, result = self._search.localize(query, localizer, gated, track.in_doubt)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             manifest = localizer.landmark_map.manifest
@@ -97,7 +105,7 @@ class ImageJob:
         if localizer is not None and result is not None:
             self._outputs.publish_views(images, result, localizer.landmark_map)
         cameras = {} if result is None else images.reports(result, parameters.cameras)
-        return ImageReport.of(stamp_ns, latency_ms, result, refusal, cameras)
+        return ImageReport.of(stamp_ns, latency_ms, result, refusal, cameras, with_prior)
 
     def _begin(self, stamp_ns: int) -> tuple[Track, Localizer]:
         """What the image is to be localized with. Raises RefusedError."""
@@ -111,6 +119,26 @@ class ImageJob:
         if localizer is None:
             raise RefusedError(RejectionReason.NO_MAP, "is the map server running?")
         return track, localizer
+
+    def _prior(self, images: RigImages, localizer: Localizer, parameters: RelocalizerParameters) -> Prior | None:
+        """Where the track puts the images; None for every so-many-th, and where the track is in doubt."""
+        self._turns.every = parameters.global_every
+        believed = self._tracker.believed()
+        if self._turns.is_next() or believed is None or self._tracker.is_contradicted:
+            return None
+        frames = frames_now(self._buffer, images.frame_id, images.query.stamp_ns, parameters)
+        if frames is None or frames.odom_from_base is None:
+            return None
+        odom_from_base = planar(frames.odom_from_base) if parameters.two_d_mode else frames.odom_from_base
+        options, fix = parameters.tracking, believed.fix
+        if self._node.now_ns() - fix.stamp_ns > options.lost_after_s * NS_PER_S:
+            return None
+        estimate = self._tracker.estimate(images.query.stamp_ns, odom_from_base, options)
+        manifest = localizer.landmark_map.manifest
+        place = fix.place.name if fix.place else None
+        if estimate is None or (place is not None and manifest.index_of(place) is None):
+            return None
+        return prior_of(estimate, frames.base_from_camera, fix.floor_from_base, manifest, place)
 
     def _look_at(self, query: Query, localizer: Localizer) -> None:
         """Warn of a lens or a focal length unlike the map's, when a calibration or the map is a new one."""

@@ -99,7 +99,8 @@ class HintInput:
             return
         parameters, log = self._node.parameters, self._node.get_logger()
         try:
-            odom_from_base = newest_odometry(self._buffer, parameters)
+            odometry = newest_odometry(self._buffer, parameters)
+            odom_from_base = odometry.odom_from_base if odometry else None
             hint = to_hint(message, self._map_frames(), self._node.now_ns(), odom_from_base)
         except VlocError as error:
             log.warning(f"initialpose is not taken as a hint: {error}")

@@ -9,7 +9,7 @@ from geometry_msgs.msg import Point, PoseStamped, PoseWithCovariance, PoseWithCo
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import ColorRGBA, String
-from tf2_ros import TransformBroadcaster
+from tf2_ros import Buffer, TransformBroadcaster
 from visualization_msgs.msg import Marker
 
 from vloc_ros.core.places import in_map_frame
@@ -57,7 +57,7 @@ def locate_base(
     map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
     lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
     covariance = moved_covariance(estimate.covariance, lever)
-    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place)
+    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place, covariance=covariance)
     return LocatedBase(fix.flattened() if two_d_mode else fix, covariance)
 
 
@@ -69,6 +69,7 @@ class Outputs:
         node: VlocNode[RelocalizerParameters],
         scope: ExitStack,
         tracker: PoseTracker,
+        buffer: Buffer,
         is_localized: Callable[[], bool],
     ) -> None:
         self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", LATCHED)  # as AMCL's
@@ -78,7 +79,7 @@ class Outputs:
         self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
         self._broadcaster = TransformBroadcaster(node)
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
-        self.drift = DriftBroadcast(node, self._broadcaster, tracker)
+        self.drift = DriftBroadcast(node, scope, self._broadcaster, tracker, buffer)
         self.initialpose = InitialPose(node, scope, is_localized)
         self._place = node.publisher(scope, String, "~/place", LATCHED)
         self._last_place = ""

@@ -1,8 +1,10 @@
 """Every parameter of both nodes: name, type, default, meaning, range, and when it may change."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeVar
 
 from rclpy.exceptions import InvalidParameterValueException
@@ -15,7 +17,9 @@ from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.inference import BACKENDS
 from vloc_ros.inference.backend import MAX_THREADS
 from vloc_ros.ros.parameter_field import as_ros, check, descriptor_of, from_ros, parameter
-from vloc_ros.tracking.track import TrackingOptions
+from vloc_ros.tracking.models import OdometryNoise
+from vloc_ros.tracking.pose_filter import FilterOptions
+from vloc_ros.tracking.track import CHI_SQUARE, JUMP_TESTS, TrackingOptions
 
 T = TypeVar("T", bound="NodeParameters")
 MAP_ID = re.compile("[0-9a-f]{12,64}")
@@ -25,6 +29,7 @@ ACCEPT_UNKNOWN_SCALE = (
 )
 
 MAP_TO_ODOM, MAP_TO_BASE, MAP_TO_CAMERA, NO_TF = TF_MODES = ("map_to_odom", "map_to_base", "map_to_camera", "none")
+FIXED, ADAPTIVE = RATES = ("fixed", "adaptive")
 RAW, COMPRESSED = IMAGE_TRANSPORTS = ("raw", "compressed")
 
 
@@ -84,6 +89,22 @@ class RelocalizerParameters(NodeParameters):
         unit="Hz",
         low=0.0,
         high=1000.0,
+    )
+    rate: str = parameter(
+        FIXED,
+        "adaptive: a robot that stands, by its odometry, and is localized, localizes standing_rate_hz images a second "
+        "at most; otherwise, and always with fixed, max_rate_hz.",
+        choices=RATES,
+    )
+    standing_rate_hz: float = parameter(
+        1.0, "See rate. More than 1 / lost_after, or the state is lost in between.", unit="Hz", low=0.1, high=1000.0
+    )
+    global_every: int = parameter(
+        5,
+        "Every so-many-th image is localized as if nothing were known of the track, so that a wrong track cannot feed "
+        "itself; the others begin near where odometry puts the robot. 1: all are.",
+        low=1,
+        high=1000,
     )
     map: str = parameter(
         "",
@@ -233,11 +254,51 @@ class RelocalizerParameters(NodeParameters):
         low=0.0,
         high=1.0,
     )
+    jump_test: str = parameter(
+        CHI_SQUARE,
+        "What a jump is, where there is odometry. chi_square: a fix that the covariances of the track, of the odometry "
+        "and of the fix cannot explain; distance: one farther off than max_jump_m or max_jump_deg, whatever they say.",
+        choices=JUMP_TESTS,
+    )
     max_jump_m: float = parameter(
-        0.5, "A fix farther than this from the previous one, moved by odometry, is a jump.", unit="m", low=0.0
+        0.5,
+        "A fix farther than this from the previous one, moved by odometry, is a jump: with jump_test: distance, "
+        "without odometry, and after a hint.",
+        unit="m",
+        low=0.0,
     )
     max_jump_deg: float = parameter(
         15.0, "A fix turned by more than this against it is a jump, too.", unit="deg", low=0.0, high=180.0
+    )
+    odometry_scale: float = parameter(
+        OdometryNoise.scale,
+        "By what share distances of the odometry are off, all alike (standard deviation); how much is estimated.",
+        low=0.0,
+        high=1.0,
+    )
+    odometry_pull_deg_per_m: float = parameter(
+        math.degrees(OdometryNoise.pull_rad_per_m),
+        "How far it turns with every metre ahead by mistake, all alike (standard deviation); how much is estimated.",
+        unit="deg/m",
+        low=0.0,
+        high=90.0,
+    )
+    odometry_noise_m: float = parameter(
+        OdometryNoise.position_m,
+        "What else its positions are off by after one metre (standard deviation); it grows with the root of the way.",
+        unit="m",
+        low=0.0,
+        high=10.0,
+    )
+    odometry_noise_deg: float = parameter(
+        math.degrees(OdometryNoise.rotation_rad),
+        "What else its orientation is off by after one metre.",
+        unit="deg",
+        low=0.0,
+        high=90.0,
+    )
+    odometry_turn_noise_deg: float = parameter(
+        2.0, "What its orientation is off by after a turn of 90 degrees.", unit="deg", low=0.0, high=90.0
     )
     agreeing_fixes: int = parameter(
         3, "A jump is accepted only when so many fixes in a row agree on it.", low=1, high=1000
@@ -259,6 +320,12 @@ class RelocalizerParameters(NodeParameters):
         90.0, "Without odometry, it may have turned so fast on top of max_jump_deg.", unit="deg/s", low=0.0
     )
     lost_after: float = parameter(2.0, "Without an accepted fix for so long, the state is lost.", unit="s", low=0.01)
+    lost_sigma_m: float = parameter(
+        1.0,
+        "So it is where the filtered position has a larger standard deviation in its worst direction.",
+        unit="m",
+        low=0.001,
+    )
     publish_initialpose: bool = parameter(
         False,
         "Publish the first fix and every accepted jump on initialpose, for AMCL and friends; a new subscriber gets the "
@@ -296,6 +363,16 @@ class RelocalizerParameters(NodeParameters):
         return SyncOptions(self.camera_tolerance, self.camera_wait)
 
     @property
+    def _odometry_noise(self) -> OdometryNoise:
+        return OdometryNoise(
+            scale=self.odometry_scale,
+            pull_rad_per_m=math.radians(self.odometry_pull_deg_per_m),
+            position_m=self.odometry_noise_m,
+            rotation_rad=math.radians(self.odometry_noise_deg),
+            turn_rad=math.radians(self.odometry_turn_noise_deg) / math.sqrt(math.pi / 2),
+        )
+
+    @cached_property
     def tracking(self) -> TrackingOptions:
         return TrackingOptions(
             max_jump_m=self.max_jump_m,
@@ -305,6 +382,9 @@ class RelocalizerParameters(NodeParameters):
             max_speed_m_per_s=self.max_speed_mps,
             max_speed_deg_per_s=self.max_turn_deg_per_s,
             lost_after_s=self.lost_after,
+            lost_sigma_m=self.lost_sigma_m,
+            jump_test=self.jump_test,
+            filter=FilterOptions(self._odometry_noise),
         )
 
 

@@ -25,7 +25,7 @@ from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.moment_input import MomentInput
 from vloc_ros.ros.node import VlocNode, resolve_map
 from vloc_ros.ros.outputs import Outputs
-from vloc_ros.ros.parameters import RelocalizerParameters
+from vloc_ros.ros.parameters import ADAPTIVE, RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage
 from vloc_ros.ros.status_reports import StatusReports
 from vloc_ros.ros.tf_frames import TransformReceiver
@@ -81,7 +81,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         scope.enter_context(self._transforms.filling(buffer))
         slot = MapSlot(self._open_map, partial(self._on_map, tracker))
         reports = StatusReports(self, scope, slot, tracker, self._dropped)
-        outputs = Outputs(self, scope, tracker, lambda: reports.state() is State.LOCALIZED)
+        outputs = Outputs(self, scope, tracker, buffer, lambda: reports.state() is State.LOCALIZED)
         restart = partial(self._restart, tracker, buffer)
         job = ImageJob(self, slot, tracker, buffer, outputs, restart)
         scope.callback(tracker.restart)  # an image that is not done by then is outdated
@@ -148,9 +148,16 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")
 
     def _on_moment(self, moment: Moment[ImageMessage]) -> None:
-        is_due = self._rate.lets_through(self.now_ns(), self.parameters.max_rate_hz)
+        is_due = self._rate.lets_through(self.now_ns(), self._rate_hz())
         if self._worker and (self._triggers or (self.parameters.enabled and is_due)):
             self._worker.put(moment)
+
+    def _rate_hz(self) -> float:
+        """How many images a second are localized at most, 0 for all: of a robot that stands and knows where, few."""
+        parameters, parts = self.parameters, self._parts
+        if parameters.rate == ADAPTIVE and parts.reports.state() is State.LOCALIZED and not parts.tracker.has_moved():
+            return parameters.standing_rate_hz
+        return parameters.max_rate_hz
 
     def _localize(self, parts: _Parts, moment: Moment[ImageMessage]) -> None:
         """In the worker's thread."""

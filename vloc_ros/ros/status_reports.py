@@ -1,10 +1,13 @@
 """What the relocalizer says of itself: ~/status after every image, and that and the diagnostics once a second."""
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from vloc_ros.core.types import worst_sigma
 from vloc_ros.ros.camera_statistics import CameraStatistics
 from vloc_ros.ros.conversions import header
 from vloc_ros.ros.diagnostics import Statistics, diagnostic, to_message
@@ -31,6 +34,7 @@ class StatusReports:
         self._node, self._slot, self._tracker, self._dropped = node, slot, tracker, dropped
         self._statistics = Statistics()
         self.cameras = CameraStatistics(node.parameters.cameras)
+        self._cpu_at = time.monotonic(), time.process_time()
         self._image: ImageReport | None = None  # of the last one
         # No lifecycle publisher: an inactive node has a status, too.
         self._publisher = node.create_publisher(DiagnosticStatus, "~/status", LATCHED)
@@ -48,7 +52,11 @@ class StatusReports:
         place; before any fix, the map's own."""
         localizer, fix = self._slot.localizer, self._tracker.fix
         own_frame = localizer.landmark_map.manifest.frame_id if localizer else ""
+        believed = self._tracker.believed()
+        covariance = believed.estimate.covariance if believed and believed.estimate else None
         return Status(
+            sigma_m=None if covariance is None else worst_sigma(covariance[:3, :3]),
+            sigma_deg=None if covariance is None else math.degrees(worst_sigma(covariance[3:, 3:])),
             state=self.state(),
             map_id=localizer.map_id if localizer else "",
             map_frame=fix.map_frame if localizer and fix else own_frame,
@@ -68,6 +76,13 @@ class StatusReports:
         """On ~/status."""
         self._publisher.publish(to_message(self.status(), self._node.get_fully_qualified_name()))
 
+    def _cpu_percent(self) -> float:
+        """Processor time of this process since the last call, of one core's."""
+        now = time.monotonic(), time.process_time()
+        elapsed_s, used_s = (new - old for new, old in zip(now, self._cpu_at, strict=True))
+        self._cpu_at = now
+        return 100 * used_s / max(elapsed_s, 1e-3)
+
     def publish_all(self) -> None:
         """The diagnostics, and the status again: the robot may have become lost without an image."""
         self.publish()
@@ -77,6 +92,8 @@ class StatusReports:
             "map_id": status.map_id,
             "map_frame": status.map_frame,
             "place": status.place,
+            "sigma_m": "" if status.sigma_m is None else f"{status.sigma_m:.4f}",
+            "cpu_percent": f"{self._cpu_percent():.0f}",
             **self._statistics.values(now_ns),
             "dropped": status.dropped,
             "backend": localizer.backend if localizer else "",

@@ -1,7 +1,7 @@
 """The robot's frames at the stamp of an image, from TF."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 
@@ -126,6 +126,21 @@ def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: Relo
     )
 
 
+def frames_now(
+    buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters
+) -> FramesAtStamp | None:
+    """The same without waiting, by the newest transforms where those of the stamp are not there yet; None where there
+    are none, or no odometry."""
+    base, odom = base_frame(parameters), _odom_frame(parameters)
+    if not base or not odom:
+        return None
+    for when_ns in (stamp_ns, 0):
+        with suppress(TransformMissingError):
+            base_from_camera = _look_up(buffer, base, camera_frame, when_ns, Duration())
+            return FramesAtStamp(base_from_camera, _look_up(buffer, odom, base, when_ns, Duration()))
+    return None
+
+
 def rig_from_camera(
     buffer: Buffer, rig: tuple[str, int], camera: tuple[str, int], parameters: RelocalizerParameters
 ) -> Matrix:
@@ -145,15 +160,24 @@ def rig_from_camera(
     return moved
 
 
-def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Matrix | None:
-    """`odom_from_base` as the newest transforms have it; None where it is not used, or not there."""
+@dataclass(frozen=True, eq=False)
+class Odometry:
+    """`odom_from_base` (4, 4) at a stamp."""
+
+    stamp_ns: int
+    odom_from_base: Matrix
+
+
+def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Odometry | None:
+    """As the newest transforms have it; None where it is not used, or not there."""
     camera = next(iter(parameters.camera_frames), parameters.camera_frame)
     base, odom = base_frame(parameters) or camera, _odom_frame(parameters)
     if not base or not odom:
         return None
     try:
-        return _look_up(buffer, odom, base, 0, Duration())
-    except VlocError:
+        found = buffer.lookup_transform(odom, base, Time(), Duration())
+        return Odometry(to_stamp_ns(found.header.stamp), _checked(found, odom, base))
+    except (TransformException, VlocError):
         return None
 
 
@@ -178,6 +202,11 @@ def _look_up(buffer: Buffer, target: str, source: str, stamp_ns: int, timeout: D
         found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), timeout)
     except TransformException as error:
         raise TransformMissingError(f"{target} <- {source} at {stamp_ns * 1e-9:.3f} s: {error}") from error
+    return _checked(found, target, source)
+
+
+def _checked(found: TransformStamped, target: str, source: str) -> Matrix:
+    """The matrix of a transform. Raises TransformMissingError for what is none."""
     try:
         matrix = to_matrix(found.transform)
     except ConfigError as error:

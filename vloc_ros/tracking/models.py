@@ -21,7 +21,7 @@ class OdometryNoise:
     steady_m: float = 20.0
     position_m: float = 0.01
     rotation_rad: float = math.radians(0.5)
-    turn_rad: float = 0.03
+    turn_rad: float = math.radians(2.0) / math.sqrt(math.pi / 2)  # 2 degrees after a turn of 90
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -1,14 +1,29 @@
 """The track of a robot that images, hints and restarts change, from several threads."""
 
 import threading
+from dataclasses import dataclass
+
+import numpy as np
 
 from vloc_ros.core.types import RejectionReason, worst_sigma
-from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 from vloc_ros.tracking.history import History
 from vloc_ros.tracking.pose_filter import Estimate
 from vloc_ros.tracking.state import State, state_of
 from vloc_ros.tracking.status import RefusedError
 from vloc_ros.tracking.track import Fix, Hint, Track, TrackingOptions, follow
+
+STANDING_M, STANDING_RAD = 0.02, 0.02  # who has moved less since the last fix stands
+
+
+@dataclass(frozen=True, eq=False)
+class Believed:
+    """What is believed at one moment: the last accepted fix, how often the robot was placed anew, and the filter's
+    estimate, None where there is no odometry."""
+
+    fix: Fix
+    placements: int
+    estimate: Estimate | None
 
 
 class PoseTracker:
@@ -39,8 +54,16 @@ class PoseTracker:
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether the last fixes say that the robot is elsewhere."""
-        return bool(self._track.contradicting)
+        """Whether the last fixes say that the robot is elsewhere, or somebody has said so."""
+        return bool(self._track.contradicting or self._track.hint)
+
+    def has_moved(self) -> bool:
+        """Whether odometry has moved since the last fix, so far that another one says something new; True before it."""
+        fix, newest = self._track.fix, self._history.newest
+        if fix is None or newest is None or fix.odom_from_base is None:
+            return True
+        step = invert(fix.odom_from_base) @ newest.odom_from_base
+        return bool(np.linalg.norm(step[:3, 3]) > STANDING_M or rotation_angle(np.eye(3), step[:3, :3]) > STANDING_RAD)
 
     def seconds_back(self, stamp_ns: int) -> float:
         """By how much a stamp lies before the last image's; negative for one that lies after it."""
@@ -77,10 +100,20 @@ class PoseTracker:
             raise RefusedError(RejectionReason.JUMP, contradiction)
         return track.placements > before.placements
 
-    def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> None:
-        """Odometry says where the robot is by now."""
+    def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Believed | None:
+        """Odometry says where the robot is by now; what is believed of that stamp, None before the first fix."""
         with self._lock:
             self._history = self._history.moved(stamp_ns, odom_from_base, options.filter)
+            return self._believed(self._history.at(stamp_ns, odom_from_base, options.filter))
+
+    def believed(self) -> Believed | None:
+        """What was believed last; None before the first fix."""
+        with self._lock:
+            return self._believed(self._history.newest)
+
+    def _believed(self, estimate: Estimate | None) -> Believed | None:
+        fix, placements = self._track.fix, self._track.placements
+        return None if fix is None else Believed(fix, placements, estimate)
 
     def estimate(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Estimate | None:
         """What the filter believes of a stamp, of which odometry says that; None before the first fix."""

@@ -13,6 +13,7 @@ from vloc_ros.tracking.state import State
 
 NO_IMAGE_YET = "no image yet"
 FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
+PRIOR, GLOBAL = "prior", "global"  # how an image was searched
 INLIERS, PROBLEM = "/inliers", "/problem"  # of one of several cameras, behind its name
 NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
 
@@ -73,8 +74,9 @@ class ImageReport:
     """What became of the image of a stamp, or of a rig's images of one moment. `refusal`: None for a fix. `latency_ms`:
     from the stamp to the publication; `localize_ms`: what `localize()` took, None for an image that did not get so far.
     `figures`: of its pose, of one that contradicts the track, too; None where there is none. `place`: the likeliest,
-    None where nothing speaks for any, or the map is of one place. `cameras`: all those of a rig, by name; none where
-    the image did not get so far. `summary`: one line for people, which is not among a status's values."""
+    None where nothing speaks for any, or the map is of one place. `with_prior`: the track said where to look first.
+    `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line for people,
+    which is not among a status's values."""
 
     stamp_ns: int
     latency_ms: float
@@ -82,6 +84,7 @@ class ImageReport:
     figures: FixFigures | None = None
     place: str | None = None
     refusal: Refusal | None = None
+    with_prior: bool = False
     cameras: Mapping[str, CameraReport] = field(default_factory=lambda: MappingProxyType({}))
     summary: str = field(default="", compare=False)
 
@@ -92,6 +95,7 @@ class ImageReport:
         result: PoseEstimate | Rejection | None,
         refusal: Refusal | None,
         cameras: Mapping[str, CameraReport] = MappingProxyType({}),
+        with_prior: bool = False,
     ) -> "ImageReport":
         """`result`: of `localize()`, None for an image that did not get so far."""
         pose = result if isinstance(result, PoseEstimate) else None
@@ -102,6 +106,7 @@ class ImageReport:
             figures=None if pose is None else FixFigures.of(pose),
             place=result.place if result else None,
             refusal=refusal,
+            with_prior=with_prior,
             cameras=cameras,
             summary=_summary(pose, latency_ms, cameras) if pose and not refusal else str(refusal),
         )
@@ -110,7 +115,8 @@ class ImageReport:
 @dataclass(frozen=True)
 class Status:
     """`map_id` and `map_frame`: of the map in use, "" without one; `image`: the last one, None before the first;
-    `dropped`: images that newer ones replaced before they were looked at; `place`: of the last fix, "" before it."""
+    `dropped`: images that newer ones replaced before they were looked at; `place`: of the last fix, "" before it;
+    `sigma_m` and `sigma_deg`: standard deviations of the filtered pose in its worst direction, None without one."""
 
     state: State
     map_id: str = ""
@@ -118,6 +124,8 @@ class Status:
     image: ImageReport | None = None
     dropped: int = 0
     place: str = ""
+    sigma_m: float | None = None
+    sigma_deg: float | None = None
 
     @property
     def message(self) -> str:
@@ -146,6 +154,9 @@ class Status:
             "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
             "dropped": str(self.dropped),
             "place": self.place,
+            "search": "" if image.localize_ms is None else PRIOR if image.with_prior else GLOBAL,
+            "sigma_m": "" if self.sigma_m is None else f"{self.sigma_m:.4f}",
+            "sigma_deg": "" if self.sigma_deg is None else f"{self.sigma_deg:.3f}",
             **_camera_values(image.cameras),
         }
 
@@ -162,6 +173,8 @@ class Status:
             image=None if values["rejection"] == NO_IMAGE_YET else _image(values),
             dropped=int(values.get("dropped", 0)),
             place=values.get("place", ""),
+            sigma_m=_number(values.get("sigma_m")),
+            sigma_deg=_number(values.get("sigma_deg")),
         )
 
 
@@ -177,8 +190,13 @@ def _image(values: Mapping[str, str]) -> ImageReport:
         figures=figures,
         place=values.get("scene") or None,
         refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
+        with_prior=values.get("search") == PRIOR,
         cameras=_cameras(values),
     )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None
 
 
 def _camera_values(cameras: Mapping[str, CameraReport]) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Fix:
     """Where the robot was at a stamp: `map_from_base` 4x4, and `odom_from_base` 4x4 where there is odometry. The frame
     of the pose is `map_frame`, which places may share; `place` tells them apart, None where that is not known.
     `height_m`: of the base before it was put on the floor, None where it was not. `covariance` (6, 6) of the pose, in
-    ROS order, where it is known."""
+    ROS order, where it is known. `floor_from_base` (4, 4): what putting the pose on the floor has taken from it."""
 
     stamp_ns: int
     map_from_base: Matrix
@@ -55,6 +55,7 @@ class Fix:
     place: FixPlace | None = None
     height_m: float | None = None
     covariance: Matrix | None = None
+    floor_from_base: Matrix | None = None
 
     @property
     def measurement(self) -> Measurement | None:
@@ -77,7 +78,9 @@ class Fix:
         of the two seen from above."""
         odom = None if self.odom_from_base is None else planar(self.odom_from_base)
         height_m = float(self.map_from_base[2, 3])
-        return replace(self, map_from_base=planar(self.map_from_base), odom_from_base=odom, height_m=height_m)
+        flat = planar(self.map_from_base)
+        tilt: Matrix = invert(flat) @ self.map_from_base
+        return replace(self, map_from_base=flat, odom_from_base=odom, height_m=height_m, floor_from_base=tilt)
 
 
 @dataclass(frozen=True, eq=False)

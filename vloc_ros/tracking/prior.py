@@ -1,0 +1,49 @@
+"""What the track tells a query before anything is looked at."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.places import map_from_place
+from vloc_ros.core.query import Prior
+from vloc_ros.core.types import worst_sigma
+from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance
+from vloc_ros.tracking.pose_filter import Estimate
+
+# A prior that knows less than this narrows no search.
+MOST_SIGMA_M, MOST_SIGMA_RAD = 0.5, 0.25
+
+
+@dataclass
+class GlobalTurns:
+    """Counts images, so that every so-many-th is localized without the track: a wrong one cannot feed itself."""
+
+    every: int
+    _since: int = field(default=0, init=False)
+
+    def is_next(self) -> bool:
+        """Whether the next image is to be localized without the track."""
+        self._since = (self._since + 1) % max(1, self.every)
+        return self._since == 0
+
+
+def prior_of(
+    estimate: Estimate, base_from_rig: Matrix, floor_from_base: Matrix | None, manifest: Manifest, place: str | None
+) -> Prior | None:
+    """Where the rig is expected, in the frame of its place; None where that is not known well enough to be worth it.
+
+    `floor_from_base`: what was taken from the last fix to put it on the floor, None where nothing was. Raises
+    ConfigError where the map has no such place.
+    """
+    sigma_m, sigma_rad = worst_sigma(estimate.covariance[:3, :3]), worst_sigma(estimate.covariance[3:, 3:])
+    if sigma_m > MOST_SIGMA_M or sigma_rad > MOST_SIGMA_RAD:
+        return None
+    map_from_base = estimate.map_from_base if floor_from_base is None else estimate.map_from_base @ floor_from_base
+    map_from_rig = map_from_base @ base_from_rig
+    covariance = moved_covariance(estimate.covariance, map_from_rig[:3, 3] - estimate.map_from_base[:3, 3])
+    if (moved := map_from_place(manifest, place)) is not None:
+        place_from_map = invert(moved)
+        turned = np.kron(np.eye(2), place_from_map[:3, :3])
+        map_from_rig, covariance = place_from_map @ map_from_rig, turned @ covariance @ turned.T
+    return Prior(map_from_rig, covariance, place or "")
