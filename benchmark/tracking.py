@@ -141,15 +141,20 @@ def scenarios(clean: Sequence[Drive], covered: Sequence[Drive]) -> dict[str, lis
 def drives_of(localizer: Localizer, frames: Dataset, rate_hz: float, hide: float) -> list[Drive]:
     """Runs of consecutive frames, localized."""
     camera_from_base = invert(extrinsics_of(frames))
-    names = [frames.frame(k).name for k in range(len(frames))]
-    numbers = [int(re.findall(r"\d+", name)[-1]) for name in names]
     found = []
-    for _, run in groupby(range(len(frames)), lambda k: numbers[k] - k):
-        rows = list(run)
+    for rows in consecutive(frames):
         truth = np.stack([frames.map_from_camera(k) for k in rows]) @ camera_from_base
         fixes = [fix_of(localizer, frames.frame(k).image, camera_from_base, hide, k) for k in rows]
         found.append(Drive([round((1 + k / rate_hz) * NS_PER_S) for k in range(len(rows))], truth, fixes))
     return found
+
+
+def consecutive(frames: Dataset) -> list[list[int]]:
+    """The rows of frames whose names' numbers follow each other."""
+    names = [frames.frame(k).name for k in range(len(frames))]
+    numbers = [int(re.findall(r"\d+", name)[-1]) for name in names]
+    runs = groupby(range(len(frames)), lambda k: numbers[k] - k)
+    return [list(rows) for _, rows in runs]
 
 
 def fix_of(
