@@ -65,7 +65,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lines, MapOpti
     root = write_photos(path / "photos")
     cv2.imwrite(str(root / "99.png"), np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8))
     lines = Lines()
-    wanted = ReconstructionOptions(scale=ScaleOptions(poses=write_some_poses(path / "some.tum")))
+    scale = ScaleOptions(poses=write_some_poses(path / "some.tum"))
+    wanted = ReconstructionOptions(scale=scale, pairs="sequence", partners=4)  # fewer pairs than all
     return root, lines, reconstructed(options(root, path / "work"), wanted, lines), wanted
 
 
@@ -99,7 +100,7 @@ def test_the_last_adjustment_makes_the_model_more_exact(
     steps = made[2].workdir / "sfm"
     before = pycolmap.Reconstruction(str(steps / "models/0"))
     after = pycolmap.Reconstruction(str(steps / "adjusted"))
-    assert after.compute_mean_reprojection_error() < 0.7 * before.compute_mean_reprojection_error()
+    assert after.compute_mean_reprojection_error() < 0.9 * before.compute_mean_reprojection_error()
     assert after.num_reg_images() == before.num_reg_images()
     assert after.num_points3D() > 0.5 * before.num_points3D()
 
@@ -211,15 +212,15 @@ def test_two_places_are_two_places(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return Path(shutil.copytree(model, directory))
 
     monkeypatch.setattr(photo_sources, "adjust_finally", adjusted)
-    root = write_photos(tmp_path / "photos", 6, prefix="a")
-    for index, pose in enumerate(poses(8)):
+    root = write_photos(tmp_path / "photos", 5, prefix="a")
+    for index, pose in enumerate(poses(7)):
         cv2.imwrite(str(root / f"b{index}.png"), picture(pose, seed=5))
     wanted = ReconstructionOptions(scale=ScaleOptions(none=True))
-    with pytest.raises(DatasetError, match=r"2 places that no two images connect: 8 images with 'b0\.png' to 'b7\.png"):
+    with pytest.raises(DatasetError, match=r"2 places that no two images connect: 7 images with 'b0\.png' to 'b6\.png"):
         reconstructed(options(root, tmp_path / "work"), wanted, Silent())
     lines = Lines()
     found = reconstructed(options(root, tmp_path / "work"), replace(wanted, largest=True), lines)
-    assert set(open_dataset("folder", found.root, "all").names) == {f"b{index}" for index in range(8)}
+    assert set(open_dataset("folder", found.root, "all").names) == {f"b{index}" for index in range(7)}
     assert any(line.startswith("warning:") and "only the first becomes the map" in line for line in lines.lines)
     assert any("they hang together with each other only: a0.png" in line for line in lines.lines)
 
@@ -228,7 +229,7 @@ def test_images_that_show_nothing_in_common_are_refused(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     root.mkdir()
     for index in range(10):
-        cv2.imwrite(str(root / f"{index}.png"), picture(TRUE[0], seed=index))
+        cv2.imwrite(str(root / f"{index}.png"), cv2.resize(picture(TRUE[0], seed=index), (120, 92)))
     wanted = ReconstructionOptions(scale=ScaleOptions(none=True))
     with pytest.raises(DatasetError, match="photos: no two of the 10 images show the same"):
         reconstructed(options(root, tmp_path / "work"), wanted, Silent())
@@ -250,7 +251,7 @@ def test_options_that_cannot_work_are_refused(tmp_path: Path) -> None:
         ReconstructionOptions(partners=1)
 
 
-@pytest.mark.parametrize(("text", "version"), [(False, 4), (True, 4), (False, 3), (True, 3)])
+@pytest.mark.parametrize(("text", "version"), [(True, 4), (False, 3), (True, 3)])  # `made` is binary, of 4
 def test_a_colmap_model_is_posed_by_itself(
     made: tuple[Path, Lines, MapOptions, ReconstructionOptions], tmp_path: Path, text: bool, version: int
 ) -> None:
