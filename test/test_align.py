@@ -1,5 +1,6 @@
 """Where a map lies in another frame: the fit, what a map keeps of it, and the poses that nodes publish."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.dataset_files import pose_columns, random_pose
 from support.map_files import NETWORK, PREVIEW, joined_map, make_map
 
 from vloc_ros.cli import main
-from vloc_ros.core.places import in_map_frame, map_from_place
+from vloc_ros.core.places import in_map_frame, map_from_place, unplaced
 from vloc_ros.core.types import Correspondences, PoseEstimate
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.folder import camera_line
@@ -105,6 +106,7 @@ def test_places_of_one_map_cannot_lie_in_two_frames() -> None:
     one = placed(manifest, first, "grid", TRUE, {})
     assert one.frames == ("grid", manifest.places[1].frame_id)
     assert placed(one, second, "grid", TRUE, {}).frames == ("grid",)
+    assert all(place.map_from_place is None for place in unplaced(one).places)
     with pytest.raises(MapError, match=f"place '{first}' lies in the frame 'grid' already"):
         placed(one, second, "other", TRUE, {})
 
@@ -141,6 +143,12 @@ def test_the_command_aligns_a_map_to_poses_of_another_frame(tmp_path: Path, caps
     assert manifest.frame_id == "grid"
     assert manifest.accuracy["alignment"]["map"]["pairs"] >= FEWEST_PAIRS
     assert "residuals: median" in capsys.readouterr().out
+    image = sorted((images / "images").iterdir())[0]
+    assert main(["localize", str(image), "--map", str(directory), "--json", "--threads", "1"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["frame_id"] == "grid"
+    recorded = open_dataset("folder", images, "all").map_from_camera(0)
+    assert pose_error(np.array(told["map_from_camera"]), recorded).translation_m < 0.05
     assert main([*command[:2], "--to", "poses.tum"]) == 1
     assert "give the images of the place" in capsys.readouterr().err
 

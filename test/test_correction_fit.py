@@ -138,6 +138,19 @@ def test_errors_that_other_frames_do_not_have_are_not_kept() -> None:
     assert field is None
 
 
+def test_a_block_of_one_bad_frame_does_not_decide() -> None:
+    """Errors of a block count by their size, so that many frames are not outvoted by a few."""
+    rng = np.random.default_rng(0)
+    blocks = np.append(np.repeat(np.arange(16), 6), 16)
+    before = rng.uniform(1.0, 2.0, len(blocks))
+    after = before * rng.normal(0.85, 0.05, len(blocks))
+    before[-1], after[-1] = 0.3, 0.9
+    assert correction._is_less(after, before, blocks)
+    assert not correction._is_less(before, after, blocks)
+    assert not correction._is_less(before * rng.normal(0.99, 0.3, len(blocks)), before, blocks), "no more than chance"
+    assert not correction._is_less(after[:6], before[:6], blocks[:6]), "one block says nothing of others"
+
+
 def test_too_few_poses_tell_nothing() -> None:
     rng = np.random.default_rng(4)
     few, many = make_pairs(rng, np.arange(9)), make_pairs(rng, np.arange(100))

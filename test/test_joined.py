@@ -11,9 +11,11 @@ from vloc_ros.datasets.joined_places import JoinedPlaces, place_parts
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.corruptions import Corrupted, mirrored
+from vloc_ros.training.stages.settings import SourceSettings
+from vloc_ros.training.stages.source_stage import open_sources
 
-SIZES = {"hall": (64, 48), "attic": (32, 24)}
-COUNTS = {"hall": 12, "attic": 8}
+SIZES = {"hall": (64, 48), "attic": (32, 24), "closet": (32, 24)}
+COUNTS = {"hall": 12, "attic": 8, "closet": 1}
 
 
 def write_folder(root: Path, name: str, depth: bool) -> None:
@@ -110,6 +112,20 @@ def test_each_part_knows_whether_it_has_depth(house: Path) -> None:
     assert depth[0, 0] == pytest.approx(0.003)
     with pytest.raises(DatasetError):
         parts["attic"].frame(2, depth=True)
+
+
+def test_a_place_whose_frames_are_all_held_out_is_refused(tmp_path: Path) -> None:
+    for name in COUNTS:
+        write_folder(tmp_path / name, name, depth=False)
+    rows = (f"- {{name: {name}_{number}, dataset: folder, root: {name}}}\n" for number, name in enumerate(
+        ("hall", "closet", "hall")))  # fmt: skip
+    path = listed(tmp_path, "".join(rows))
+    with pytest.raises(DatasetError) as error:
+        open_sources(SourceSettings("joined", path, "all", None))
+    assert str(error.value) == (
+        f"{path}: all frames of place 'closet_1' (1) are kept back to measure with: it needs more, or has to be left "
+        "out"
+    )
 
 
 def test_places_without_files(tmp_path: Path) -> None:

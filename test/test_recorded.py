@@ -1,14 +1,21 @@
 """Live runs that were written down, evaluated afterwards."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.map_files import make_map
 
+from vloc_ros.bags.ground_truth import GroundTruth
+from vloc_ros.bags.options import GroundTruthOptions
+from vloc_ros.bags.tf import Chain, Link
+from vloc_ros.cli import main
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.alignment import against
 from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.evaluate_bag import in_place
 from vloc_ros.evaluation.recorded import (
     CAMERA_POSE_FILE,
     COVARIANCE_FILE,
@@ -18,13 +25,19 @@ from vloc_ros.evaluation.recorded import (
     read_recording,
 )
 from vloc_ros.evaluation.records import Estimated, Rejected
+from vloc_ros.geometry.interpolation import trajectory_of
 from vloc_ros.geometry.stamps import format_stamp
-from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_tum_line
-from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, moved_covariance
+from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_tum_line, write_tum
+from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert, moved_covariance, pose_vector
+from vloc_ros.maps import read_map
+from vloc_ros.maps.placement import place_map, placed
+from vloc_ros.shipped import shipped
 from vloc_ros.tracking.state import State
 
 BASE_FROM_CAMERA = from_quaternion((0.5, -0.5, 0.5, -0.5), (0.2, 0.0, 0.4))
 COVARIANCE = np.diag([1e-4, 2e-4, 3e-4, 1e-5, 2e-5, 3e-5])
+GRID_FROM_PLACE = from_quaternion([0.1, -0.2, 0.5, 0.8], [12.0, -3.0, 0.4])
+ALIGNED = placed(make_map().manifest, None, "grid", GRID_FROM_PLACE, {})
 NO_VIEWS = np.empty((0, 4, 4))
 STAMPS = (1_000_000_000_000_000_001, 1_000_000_000_100_000_000, 1_000_000_000_200_000_000, 1_000_000_000_300_000_000)
 
@@ -73,6 +86,34 @@ def run(tmp_path: Path) -> Path:
 def append(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
+
+
+@pytest.mark.parametrize("frame", ["", "grid", ALIGNED.places[0].frame_id])
+def test_truth_that_is_not_of_the_place_itself_is_brought_into_it(frame: str) -> None:
+    trajectory = trajectory_of([0, 1], [pose_vector(camera_at(STAMPS[0]))] * 2)
+    assert trajectory is not None
+    link = Link(frame, "", trajectory, is_static=False)
+    found = in_place(GroundTruth("topic", frame, Chain(((link, False),)), GroundTruthOptions()), ALIGNED, None)
+    poses, known = found.at(np.array([0]))
+    assert known.all()
+    expected = camera_at(STAMPS[0]) if frame not in ("", "grid") else invert(GRID_FROM_PLACE) @ camera_at(STAMPS[0])
+    np.testing.assert_allclose(poses[0], expected, atol=1e-9)
+
+
+def test_runs_of_an_aligned_map_are_measured_against_its_own_views(run: Path, tmp_path: Path) -> None:
+    """What the node published lies in the frame of the alignment, the map's views lie in that of the place."""
+    directory, true = tmp_path / "room", truth(np.array(STAMPS[:3]))[0]
+    shutil.copytree(shipped("maps/demo_room"), directory)
+    view = read_map(directory).landmark_map.mapping_views[0]
+    place_map(directory, None, "grid", true[0] @ invert(view), {})
+    write_tum(tmp_path / "truth.txt", [StampedPose(*each) for each in zip(STAMPS, true, strict=False)])
+    command = ["evaluate", "--map", str(directory), "--recorded", str(run), "--truth", str(tmp_path / "truth.txt")]
+    assert main([*command, "--json", str(tmp_path / "run.json"), "--threads", "1"]) == 0
+    first = Evaluation.read_json(tmp_path / "run.json").records[0]
+    assert first.nearest_view is not None
+    assert first.nearest_view.view_distance < 1e-4
+    assert first.error is not None
+    assert first.error.translation_m == pytest.approx(0.01, abs=1e-6)
 
 
 def test_fixes_and_rejections_become_records(run: Path) -> None:

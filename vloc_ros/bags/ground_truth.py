@@ -24,20 +24,22 @@ TF_WORD = "tf"
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
     """Where the camera was, in the frame `frame_id`, at any time of the images' clock. `tree`: the transforms that a
-    part of the chain is of."""
+    part of the chain is of; `moved` (4, 4): brings poses from there into the frame that they are wanted in."""
 
     source: str
     frame_id: str
     chain: Chain
     options: GroundTruthOptions
     tree: TransformTree | None = None
+    moved: Matrix | None = None
 
     def at(self, stamps_ns: Stamps, offset_s: float | None = None) -> tuple[Matrix, Known]:
         """`map_from_camera` (M, 4, 4) at the images' stamps (M,), and which of them are known (M,)."""
         offset_ns = round((self.options.offset_s if offset_s is None else offset_s) * NS_PER_S)
-        return self.chain.at(
+        poses, known = self.chain.at(
             np.asarray(stamps_ns, dtype=np.int64) + offset_ns, round(self.options.max_gap_s * NS_PER_S)
         )
+        return (poses if self.moved is None else self.moved @ poses), known
 
     def __str__(self) -> str:
         """What it is and when it begins and ends, on its own clock."""

@@ -1,6 +1,7 @@
 """`vloc align`: where does a map lie in another frame, such as that of a navigation map?"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
@@ -16,6 +17,7 @@ from vloc_ros.cli.options import (
 )
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.core.manifest import NO_SCALE, require_frame_id
+from vloc_ros.core.places import unplaced
 from vloc_ros.datasets import DATASETS, open_dataset
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
@@ -73,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     manifest.require_index(options.place)
     if manifest.unknown_scale:
         raise ConfigError(f"{options.map}: {NO_SCALE}, so nothing rigid brings them into another frame")
+    # An earlier alignment says nothing of this one.
+    localizer = replace(localizer, landmark_map=replace(localizer.landmark_map, manifest=unplaced(manifest)))
     evaluation = _bag(localizer, options) if options.bag else _dataset(localizer, options)
     from vloc_ros.evaluation.map_alignment import align_map, pairs_of  # SciPy is optional
     from vloc_ros.maps.placement import place_map

@@ -15,7 +15,7 @@ from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
-from vloc_ros.geometry.transforms import POSE_COLUMNS
+from vloc_ros.geometry.transforms import POSE_COLUMNS, invert
 from vloc_ros.localizer import Localizer
 
 if TYPE_CHECKING:
@@ -91,19 +91,23 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
     with bag_packages():
         from vloc_ros.bags.reader import open_bag
         from vloc_ros.datasets.bag_frames import bag_frames
+        from vloc_ros.evaluation.evaluate_bag import in_place
     bag = scope.enter_context(open_bag(options.bag))
-    return bag_frames(bag, _bag_options(options, 0.0), _map_frame(options, localizer))
+    frames = bag_frames(bag, _bag_options(options, 0.0), _map_frame(options, localizer))
+    frames.truth = in_place(frames.truth, localizer.landmark_map.manifest, options.place)
+    return frames
 
 
 def _map_frame(options: argparse.Namespace, localizer: Localizer) -> str:
-    """The frame of the ground truth. Raises ConfigError for a place that the map does not have."""
+    """The frame of the ground truth, if nothing says another: that which nodes publish in. Raises ConfigError for a
+    place that the map does not have."""
     manifest = localizer.landmark_map.manifest
     if manifest.index_of(options.place) is None:
         names = ", ".join(manifest.place_names)
         if options.place is None:
             raise ConfigError(f"--place: the map is of several places, {names}; say in which the bag was recorded")
         raise ConfigError(f"--place '{options.place}': the map has no such place, it has {names}")
-    return manifest.frame_of(options.place)
+    return manifest.frame_to_publish(options.place)
 
 
 def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
@@ -139,12 +143,14 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.bags.ground_truth import read_tum_ground_truth
     from vloc_ros.bags.reader import open_bag
+    from vloc_ros.core.places import map_from_place
     from vloc_ros.datasets.bag_frames import bag_frames
     from vloc_ros.evaluation.alignment import corrected
+    from vloc_ros.evaluation.evaluate_bag import in_place
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
     recording, wanted = read_recording(options.recorded), _bag_options(options, _correction(options).offset_s)
-    views = localizer.landmark_map.views_of(options.place)
+    views, manifest = localizer.landmark_map.views_of(options.place), localizer.landmark_map.manifest
     if options.bag:
         with open_bag(options.bag) as bag:
             truth = bag_frames(bag, wanted, _map_frame(options, localizer)).truth
@@ -152,7 +158,10 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         truth = read_tum_ground_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
-    place = options.place if len(localizer.landmark_map.manifest.places) > 1 else None
+    place = options.place if len(manifest.places) > 1 else None
+    truth = in_place(truth, manifest, options.place)
+    if (map_from_this := map_from_place(manifest, options.place)) is not None:
+        recording = recording.moved(invert(map_from_this))  # from the frame that the node published in
     evaluation = evaluate_recording(recording, truth.at, views, place)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
     return corrected(evaluation, truth.at, _correction(options), views)

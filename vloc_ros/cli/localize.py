@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_map, add_session, session_options, warn_of_cameras
+from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.dataset_files import check_size, read_image
 from vloc_ros.datasets.folder import lens_words, read_camera
@@ -46,11 +47,13 @@ def run(options: argparse.Namespace) -> int:
     warn_of_cameras(localizer, [image.camera])
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
-    frame_id = localizer.landmark_map.manifest.frame_of(result.place)
+    manifest = localizer.landmark_map.manifest
+    frame_id = manifest.frame_to_publish(result.place)
+    told = result if isinstance(result, Rejection) else in_map_frame(result, manifest)  # as nodes publish it
     if options.json:
-        print(json.dumps(_to_json(result, frame_id), indent=1, allow_nan=False))
+        print(json.dumps(_to_json(told, frame_id), indent=1, allow_nan=False))
     else:
-        print(_to_text(result, frame_id))
+        print(_to_text(told, frame_id))
     if options.overlay:
         write_picture(options.overlay, draw_overlay(localizer, image, result))
     return EXIT_REJECTED if isinstance(result, Rejection) else 0

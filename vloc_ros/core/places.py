@@ -33,6 +33,11 @@ def map_from_place(manifest: Manifest, place: str | None) -> Matrix | None:
     return None if pose is None else from_pose_vector(pose)
 
 
+def unplaced(manifest: Manifest) -> Manifest:
+    """The same as if nothing was known of where its places lie in the map's own frame."""
+    return replace(manifest, places=tuple(replace(place, map_from_place=None) for place in manifest.places))
+
+
 def in_map_frame(estimate: PoseEstimate, manifest: Manifest) -> PoseEstimate:
     """The pose, its covariance and its correspondences in the map's own frame, where it is known how the place lies in
     it; else as they are, in the place's."""

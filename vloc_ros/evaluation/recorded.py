@@ -41,6 +41,16 @@ class Recording:
     camera_poses: Mapping[int, Matrix]
     statuses: Mapping[int, Status]
 
+    def moved(self, other_from_map: Matrix) -> "Recording":
+        """The same with poses in another frame."""
+        turned = np.kron(np.eye(2), other_from_map[:3, :3])
+        return replace(
+            self,
+            poses={stamp: other_from_map @ pose for stamp, pose in self.poses.items()},
+            covariances={stamp: turned @ each @ turned.T for stamp, each in self.covariances.items()},
+            camera_poses={stamp: other_from_map @ pose for stamp, pose in self.camera_poses.items()},
+        )
+
 
 def read_recording(directory: Path) -> Recording:
     """Read what `vloc record` wrote; a last line that was not finished does not count. Raises DatasetError."""

@@ -2,7 +2,8 @@
 
 All recordings are reconstructed together. A point that a later recording observes too is kept. Any other is projected
 into the later frames, whose depth says whether the surface is still there; where it is, key points say whether it looks
-as it did.
+as it did. No point is found in every image: how often, the earlier frames that should see it say in the same way. It is
+retired where the later ones find it so seldom, or look through it so often, as chance makes one point in a thousand.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.stats import betabinom
 
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.frame_features import FeatureSource
@@ -25,16 +27,19 @@ Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
 DepthAt = Callable[[int], NDArray[np.float32]]  # depth (H, W) of a frame in the reconstruction's camera, 0 = unknown
 
-LOOKED_AT = 200  # later frames at most, spread over their recordings
+LOOKED_AT = 200  # earlier frames at most, and later ones, spread over their recordings
 RADIUS_PX, MIN_COSINE = 5.0, 0.75  # of a key point that may be the point
 TURNED, CLOSER, FARTHER = np.cos(np.radians(35)), 0.6, 1.5  # of views that show a point as those did that have seen it
 TOLERANCE_M, TOLERANCE = 0.05, 0.03  # of a depth: the former + the latter times the depth
 WINDOW = 11  # pixels, of depth around a point that has to be behind it: at an edge, a pixel decides nothing
 BORDER_PX = 8.0
-GONE_VIEWS = 3  # that see through a point
-UNSEEN_VIEWS = 8  # that see its surface, and nothing that looks like it
+LEAST_WEIGHT = 1e-3  # of either side of a beta distribution
+GONE_VIEWS = 3  # that see through a point: fewer may be one error of the depth
+FALSE_ALARM = 1e-3  # the chance to retire a point that is still there
+PRIOR_VIEWS = 2.0  # that a point is like the others: so many views of its own say as much
+MOST_VIEWS = 4.0  # independent ones that a recording tells of another: its own are alike in light and direction
 CHANGED, CHANGED_POINTS = 0.5, 20  # of a landmark's earlier points that a later recording looked at
-LEAST_SEEN = 0.3  # of what is looked at on its surface; with less seen again, everything looks different
+LEAST_SEEN = 0.3  # as often as earlier frames do; where later ones see less again, everything looks different
 
 
 class PointState(IntEnum):
@@ -49,8 +54,7 @@ class PointState(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """In how many later views each of the points (T,) should be: `on_surface`, and `seen` there; `through`: seen
-    through."""
+    """In how many views each of the points (T,) should be: `on_surface`, and `seen` there; `through`: seen through."""
 
     on_surface: Ints
     seen: Ints
@@ -59,8 +63,8 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """The `states` (P,) of points at `positions` (P, 3), and the share of what later recordings looked at on its
-    surface that they have seen again."""
+    """The `states` (P,) of points at `positions` (P, 3); `share_seen`: how often later frames see points on their
+    surface, over how often earlier ones do."""
 
     positions: Float
     states: NDArray[np.int8]
@@ -81,8 +85,8 @@ class Changes:
         n = self.counts()
         return (
             f"points: {n['kept']} seen again, {n['new']} new, {n['gone']} gone (seen through), {n['unseen']} no longer "
-            f"seen on their surface, {n['unvisited']} not looked at; {self.share_seen:.0%} of what was looked "
-            "at was seen again"
+            f"seen on their surface, {n['unvisited']} not looked at; points are seen {self.share_seen:.0%} as often as "
+            "before"
         )
 
     def by_landmark(self, landmarks: Float) -> list[dict[str, Any]]:
@@ -114,17 +118,14 @@ def find_changes(
     advance: Advance = no_advance,
 ) -> Changes:
     """What became of the points of a reconstruction of several recordings; `numbers` (F,): that of each frame's."""
-    first, last = _recordings_of_points(shape, numbers)
     newest = int(numbers.max())
-    tested = np.flatnonzero(last < newest)
-    evidence = _evidence(shape, features, numbers, depth_at, tested, last, advance)
-    states = np.full(len(shape), PointState.KEPT, dtype=np.int8)
-    states[first == newest] = PointState.NEW
-    states[tested] = _states(evidence)
-    kept, unseen = (int((states == state).sum()) for state in (PointState.KEPT, PointState.UNSEEN))
-    share_seen = kept / max(1, kept + unseen)
-    if share_seen < LEAST_SEEN:  # light or lens differ: only depth counts
-        states[states == PointState.UNSEEN] = PointState.UNVISITED
+    first, last = _recordings_of_points(shape, numbers, np.ones(len(shape.frames), dtype=np.bool_))
+    _, earlier = _recordings_of_points(shape, numbers, numbers[shape.frames] < newest)
+    old = np.flatnonzero(first < newest)
+    before, after = _evidence(shape, features, numbers, depth_at, old, earlier[old], advance)
+    share_seen = _share_seen(before, after)
+    states = np.full(len(shape), PointState.NEW, dtype=np.int8)
+    states[old] = np.where(last[old] == newest, PointState.KEPT, _states(before, after, share_seen))
     return Changes(shape.positions, states, share_seen)
 
 
@@ -139,23 +140,57 @@ def without_retired(shape: Reconstruction, changes: Changes) -> Reconstruction:
     )  # fmt: skip
 
 
-def _recordings_of_points(shape: Reconstruction, numbers: NDArray[np.int32]) -> tuple[Ints, Ints]:
-    """The first and the last recording (P,) that observes each point."""
+def _recordings_of_points(
+    shape: Reconstruction, numbers: NDArray[np.int32], rows: NDArray[np.bool_]
+) -> tuple[Ints, Ints]:
+    """The first and the last recording (P,) that observes each point, by some of the observations."""
     first = np.full(len(shape), np.iinfo(np.int32).max, dtype=np.int64)
     last = np.zeros(len(shape), dtype=np.int64)
-    np.minimum.at(first, shape.points, numbers[shape.frames])
-    np.maximum.at(last, shape.points, numbers[shape.frames])
+    points, recordings = shape.points[rows], numbers[shape.frames[rows]]
+    np.minimum.at(first, points, recordings)
+    np.maximum.at(last, points, recordings)
     return first, last
 
 
-def _states(evidence: Evidence) -> NDArray[np.int8]:
-    """(T,) of tested points."""
-    seen, through = evidence.seen, evidence.through
-    states = np.full(len(seen), PointState.UNVISITED, dtype=np.int8)
-    states[(evidence.on_surface >= UNSEEN_VIEWS) & (seen == 0)] = PointState.UNSEEN
-    states[(through >= GONE_VIEWS) & (through > 2 * evidence.on_surface) & (seen == 0)] = PointState.GONE
-    states[(seen > 0) & (states == PointState.UNVISITED)] = PointState.KEPT
+def _share_seen(before: Evidence, after: Evidence) -> float:
+    """How often points are seen where they should be: later over earlier, at most 1."""
+    rates = before.seen.sum() / max(1, before.on_surface.sum())
+    shares = before.seen / np.maximum(1, before.on_surface)
+    expected = after.on_surface * np.where(before.on_surface > 0, shares, rates)
+    return float(min(1.0, after.seen.sum() / max(1.0, expected.sum())))
+
+
+def _states(before: Evidence, after: Evidence, share_seen: float) -> NDArray[np.int8]:
+    """(T,) of points that the newest recording does not observe."""
+    looked_at = after.on_surface + after.through
+    p_unseen = _tail(before.seen, before.on_surface, after.seen, after.on_surface, share_seen)
+    p_gone = _tail(before.on_surface, before.on_surface + before.through, after.on_surface, looked_at, 1.0)
+    unseen, gone = p_unseen < FALSE_ALARM, (p_gone < FALSE_ALARM) & (after.through > after.on_surface)
+    states = np.full(len(looked_at), PointState.UNVISITED, dtype=np.int8)
+    states[after.seen > 0] = PointState.KEPT
+    if share_seen >= LEAST_SEEN:  # else light or lens differ: only depth counts
+        states[unseen] = PointState.UNSEEN
+    states[gone & (after.through >= GONE_VIEWS)] = PointState.GONE
     return states
+
+
+def _tail(hits: Ints, views: Ints, later_hits: Ints, later_views: Ints, share: float) -> Float:
+    """(T,) The chance of at most so many `later_hits` in so many views of a point that is as it was.
+
+    The rate of a point is not known but for its earlier `hits`: a beta distribution, beginning with that of all points.
+    Later frames have `share` of it, and what they count is beta-binomial (Gelman et al., Bayesian Data Analysis, 2.4).
+    """
+    of_all = hits.sum() / max(1, views.sum())
+    rates = share * (hits + PRIOR_VIEWS * of_all) / (views + PRIOR_VIEWS)
+    total = np.minimum(views + PRIOR_VIEWS, MOST_VIEWS)
+    a = np.clip(rates * total, LEAST_WEIGHT, None)
+    chance: Float = betabinom.cdf(later_hits, later_views, a, np.maximum(total - a, LEAST_WEIGHT))
+    return chance
+
+
+def _spread(frames: Ints) -> Ints:
+    rows = np.unique(np.linspace(0, len(frames) - 1, min(LOOKED_AT, len(frames))).round().astype(int))
+    return np.asarray(frames[rows])
 
 
 def _evidence(
@@ -166,26 +201,25 @@ def _evidence(
     tested: Ints,
     last: Ints,
     advance: Advance,
-) -> Evidence:
-    """Of the points `tested` (T,), in frames of recordings later than the `last` (P,) that observed them."""
-    counts = np.zeros((3, len(tested)), dtype=np.int64)
+) -> tuple[Evidence, Evidence]:
+    """Of the points `tested` (T,): in frames up to the recording `last` (T,) that observed each, and in later ones."""
+    counts = np.zeros((2, 3, len(tested)), dtype=np.int64)
     if not len(tested):
-        return Evidence(*counts)
+        return Evidence(*counts[0]), Evidence(*counts[1])
     directions, distances = viewing(shape.frames, shape.points, shape.positions, shape.map_from_camera)
     descriptors = point_descriptors(shape, features, tested)
-    later = np.flatnonzero(numbers > last[tested].min())
-    later = later[np.unique(np.linspace(0, len(later) - 1, min(LOOKED_AT, len(later))).round().astype(int))]
-    for done, frame in enumerate(later.tolist()):
-        rows = np.flatnonzero(last[tested] < numbers[frame])
-        points = tested[rows]
-        at, depths, inside = _in_view(shape, frame, points, directions, distances)
-        rows, at, depths = rows[inside], at[inside], depths[inside]
+    newest = numbers == numbers.max()
+    frames = np.concatenate([_spread(np.flatnonzero(~newest)), _spread(np.flatnonzero(newest))])
+    for done, frame in enumerate(frames.tolist()):
+        at, depths, inside = _in_view(shape, frame, tested, directions, distances)
+        rows, at, depths = np.flatnonzero(inside), at[inside], depths[inside]
         found, through = _surface(depth_at(frame), at, depths)
-        counts[0, rows[found]] += 1
-        counts[1, rows[found]] += _looks_alike(features, frame, at[found], descriptors[rows[found]])
-        counts[2, rows[through]] += 1
-        advance(done + 1, len(later))
-    return Evidence(*counts)
+        later = (last[rows] < numbers[frame]).astype(np.int64)
+        counts[later[found], 0, rows[found]] += 1
+        counts[later[found], 1, rows[found]] += _looks_alike(features, frame, at[found], descriptors[rows[found]])
+        counts[later[through], 2, rows[through]] += 1
+        advance(done + 1, len(frames))
+    return Evidence(*counts[0]), Evidence(*counts[1])
 
 
 def _in_view(

@@ -2,7 +2,8 @@
 
 Images that were localized in a map say it to a tenth of a degree: their errors are alike in neighbouring views. Bundle
 adjustment knows more, but each pose is held near where it was recorded. Here the recording is moved as a whole to where
-its poses were adjusted to, and adjusted again from there, until it stays.
+its poses were adjusted to, and adjusted again from there, until it stays. Its poses are held as tightly as those of a
+map: what one of them may say alone, views would bend to the errors of their key points.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ Mask = NDArray[np.bool_]
 LEAST_POINTS = 100  # that both sides observe
 MAX_ROUNDS = 8
 SETTLED_M = 2e-4  # of the recording's cameras, on average
-PRIOR = 0.015, np.radians(0.15)  # of poses: metres, radians; looser than of a map, so that a recording can move
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def place_from_aligned(
     shape: Reconstruction, features: DepthFeatures, correction: DepthCorrection, is_new: Mask
 ) -> Float:
     """The transform (4, 4) by which the recorded poses of the newest recording's frames, those of `is_new` (F,), have
-    to be moved to fit the others; none where both see too few of the same points."""
+    to be moved to fit the others; none where both see too few of the same points, or where these do not settle it."""
     shared = _shared(shape, features, correction, is_new)
     moved: Float = np.eye(4)
     if len(shared.positions) < LEAST_POINTS:
@@ -48,14 +48,14 @@ def place_from_aligned(
     lens = lens_prior(shared.observations.intrinsics)
     for _ in range(MAX_ROUNDS):
         recorded = np.where(is_new[:, None, None], moved @ shape.recorded, shape.recorded)
-        found = adjust(shared.observations, poses, positions, pose_prior(recorded, *PRIOR), lens)
+        found = adjust(shared.observations, poses, positions, pose_prior(recorded), lens)
         poses, positions = found.map_from_camera, found.positions
         step = _as_a_whole(recorded, poses, is_new)
         moved = step @ moved
         centres = recorded[is_new, :3, 3]
         if np.linalg.norm(apply(step, centres) - centres, axis=1).mean() < SETTLED_M:
-            break
-    return moved
+            return moved
+    return np.eye(4)
 
 
 def _shared(shape: Reconstruction, features: DepthFeatures, correction: DepthCorrection, is_new: Mask) -> _Shared:

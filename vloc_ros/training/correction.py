@@ -298,9 +298,12 @@ def _sizes(steps: Float, units: Float) -> Float:
 
 
 def _is_less(after: Float, before: Float, blocks: NDArray[np.int64]) -> bool:
-    """Whether errors are less by LEAST_GAIN at least, and by more than chance: two standard errors, of blocks."""
-    shares = np.array(
-        [1 - after[blocks == block].mean() / before[blocks == block].mean() for block in np.unique(blocks)]
-    )
-    least = 2 * shares.std(ddof=1) / math.sqrt(len(shares)) if len(shares) > 1 else math.inf
-    return bool(shares.mean() > max(LEAST_GAIN, least))
+    """Whether the errors of all frames together are less by LEAST_GAIN at least, and by more than chance: two standard
+    errors of a ratio of sums over blocks (Cochran 1977, equation 2.46), in which a block of few frames, or of small
+    errors, counts little."""
+    block = np.unique(blocks, return_inverse=True)[1]
+    gains, errors = np.bincount(block, before - after), np.bincount(block, before)
+    share, count = gains.sum() / errors.sum(), len(errors)
+    spread = np.square(gains - share * errors).sum() / max(1, count - 1)
+    least = 2 * math.sqrt(count * spread) / errors.sum() if count > 1 else math.inf
+    return bool(share > max(LEAST_GAIN, least))

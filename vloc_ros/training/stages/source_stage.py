@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,20 @@ def open_sources(settings: SourceSettings) -> Sources:
         )
     training, held_out = dataset.split_held_out() if isinstance(dataset, Recordings) else split_held_out(dataset)
     places = tuple(Place(name, in_pinhole_views(part)) for name, part in place_parts(training))
+    _require_training_frames(settings.description, held_out, places)
     return Sources(settings.description, in_pinhole_views(training), held_out, places)
+
+
+def _require_training_frames(description: str, held_out: Dataset, places: Sequence[Place]) -> None:
+    """Raise DatasetError for a place whose frames are all held out: there is nothing to map, and nothing to compare
+    them with."""
+    mapped = {place.name for place in places}
+    of_place = Counter(held_out.place(index) for index in range(len(held_out)))
+    if left := [name for name in of_place if name not in mapped]:
+        raise DatasetError(
+            f"{description}: all frames of place '{left[0]}' ({of_place[left[0]]}) are kept back to measure with: it "
+            "needs more, or has to be left out"
+        )
 
 
 def require_depth_files(sources: Sources) -> None:
