@@ -1,6 +1,6 @@
 """What has changed between two recordings of a room: a box that was moved, a picture that was exchanged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
-from vloc_ros.mapping.changes import Changes, PointState, find_changes, without_retired
+from vloc_ros.mapping.changes import Changes, PointState, find_changes, retired_views, without_retired
 from vloc_ros.mapping.reconstruction import Reconstruction
 
 CAMERA = Camera(160, 120, 120.0, 120.0, 79.5, 59.5)
@@ -157,6 +157,20 @@ def test_landmarks_say_what_changed(moved: tuple[Seen, Changes]) -> None:
     kept = without_retired(seen.reconstruction(BOX | PICTURE), changes)
     assert len(kept) == (~changes.retired).sum()
     assert set(kept.points.tolist()) <= set(range(len(kept)))
+
+
+def test_views_of_what_is_gone_are_retired_with_it(moved: tuple[Seen, Changes]) -> None:
+    seen, changes = moved
+    numbers = np.repeat([1, 2], FRAMES).astype(np.int32)
+    whole = seen.reconstruction(BOX | PICTURE)
+    assert not retired_views(whole, changes, numbers), "every view sees enough of the wall"
+    of_box = np.flatnonzero(BOX[np.minimum(whole.points, 439)] | (whole.frames > 2))  # these three see nothing else
+    names = ("frames", "points", "rows", "pixels")
+    close = replace(whole, **{name: getattr(whole, name)[of_box] for name in names})
+    views = retired_views(close, changes, numbers)
+    assert [view["view"] for view in views] == ["1/0", "1/1", "1/2"]
+    assert all(0 < 0.5 * view["points"] <= view["retired"] <= view["points"] <= 80 for view in views)
+    assert not retired_views(close, changes, np.ones(2 * FRAMES, np.int32)), "the newest recording is right"
 
 
 def test_where_nothing_changed_nothing_is_retired() -> None:

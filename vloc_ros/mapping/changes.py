@@ -38,6 +38,7 @@ GONE_VIEWS = 3  # that see through a point: fewer may be one error of the depth
 FALSE_ALARM = 1e-3  # the chance to retire a point that is still there
 PRIOR_VIEWS = 2.0  # that a point is like the others: so many views of its own say as much
 MOST_VIEWS = 4.0  # independent ones that a recording tells of another: its own are alike in light and direction
+RETIRED, RETIRED_POINTS = 0.5, 20  # of a view's points, for the view to be retired too
 CHANGED, CHANGED_POINTS = 0.5, 20  # of a landmark's earlier points that a later recording looked at
 LEAST_SEEN = 0.3  # as often as earlier frames do; where later ones see less again, everything looks different
 
@@ -138,6 +139,19 @@ def without_retired(shape: Reconstruction, changes: Changes) -> Reconstruction:
         shape, positions=shape.positions[kept], sigmas=shape.sigmas[kept], frames=shape.frames[rows],
         points=renumbered[shape.points[rows]].astype(np.int32), rows=shape.rows[rows], pixels=shape.pixels[rows],
     )  # fmt: skip
+
+
+def retired_views(shape: Reconstruction, changes: Changes, numbers: NDArray[np.int32]) -> list[dict[str, Any]]:
+    """The views of earlier recordings that show what is there no longer: most of the points that they observe are
+    retired. By name, with how many `points` they observe, and how many of these are `retired`; for people, in JSON's
+    types."""
+    observed = np.bincount(shape.frames, minlength=len(numbers))
+    retired = np.bincount(shape.frames, changes.retired[shape.points], minlength=len(numbers)).astype(np.int64)
+    shown = (numbers < numbers.max()) & (retired >= np.maximum(RETIRED_POINTS, RETIRED * observed))
+    return [
+        {"view": shape.names[frame], "points": int(observed[frame]), "retired": int(retired[frame])}
+        for frame in np.flatnonzero(shown).tolist()
+    ]
 
 
 def _recordings_of_points(

@@ -18,7 +18,7 @@ import numpy as np
 from vloc_ros.core.feature_spec import ONNX
 from vloc_ros.core.manifest import NO_SCALE
 from vloc_ros.datasets import Dataset
-from vloc_ros.datasets.recordings import KIND, RecordingList, RecordingSource, load_recordings, number_of, numbers_of
+from vloc_ros.datasets.recordings import KIND, RecordingList, RecordingSource, load_recordings, number_of
 from vloc_ros.datasets.subset import Subset, split_held_out
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
 from vloc_ros.evaluation.alignment import against
@@ -27,14 +27,8 @@ from vloc_ros.evaluation.map_alignment import MapAlignment, align_map, pairs_of
 from vloc_ros.evaluation.metrics import RIGHT_RECALL, summarize
 from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.evaluation.report.mapping_record import read_mapping_record
-from vloc_ros.features.cache import open_features
-from vloc_ros.geometry.transforms import apply, rotation_angle
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
-from vloc_ros.mapping.depth_calibration import DepthCorrection
-from vloc_ros.mapping.place_geometry import load_geometry
-from vloc_ros.mapping.reconstruction import Reconstruction
-from vloc_ros.mapping.recording_alignment import place_from_aligned
 from vloc_ros.maps import StoredMap, read_map, require_replaceable
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.maps.placement import ALIGNMENT
@@ -43,8 +37,8 @@ from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import COLMAP, IMAGES, MapOptions
 from vloc_ros.training.method_options import STAGES, MethodOptions, load_recipe
+from vloc_ros.training.settled_recording import settled
 from vloc_ros.training.stages.build_map import build_map, posed
-from vloc_ros.training.stages.feature_stage import FEATURES
 from vloc_ros.training.stages.settings import source_settings
 from vloc_ros.training.stages.source_stage import LISTED as SOURCES
 from vloc_ros.training.stages.stage_records import load_records
@@ -83,7 +77,7 @@ def update_map(options: MapOptions, progress: Progress | None = None) -> None:
     )  # fmt: skip
     if not after.settled:
         build_map(replace(of_all, until="geometry"), progress)
-        _settled(after, options.workdir, progress).save(listed)
+        settled(after, of_all, progress).save(listed)
     build_map(of_all, progress)
     if options.until in (None, STAGES[-1]):
         made = read_map(candidate)
@@ -142,24 +136,6 @@ def _recordings_of(wanted: UpdateOptions, stored: StoredMap) -> RecordingList:
     return listed
 
 
-def _settled(listed: RecordingList, workdir: Path, progress: Progress) -> RecordingList:
-    """The recordings with the newest one moved to where the points that others see too say that it is."""
-    (place,) = load_geometry(workdir)
-    shape, newest = place.shape, listed.sources[-1]
-    assert isinstance(shape, Reconstruction)
-    is_new = numbers_of(shape.names) == newest.number
-    moved = place_from_aligned(shape, open_features(workdir / FEATURES), place.depth or DepthCorrection(), is_new)
-    before = shape.recorded[is_new]
-    centimetres = 100 * np.linalg.norm(apply(moved, before[:, :3, 3]) - before[:, :3, 3], axis=1)
-    degrees = np.degrees(rotation_angle(moved[:3, :3], np.eye(3)))
-    progress.say(
-        f"update: by shared points the new recording is moved by {centimetres.mean():.2f} cm, {degrees:.2f} deg"
-    )
-    pose = moved @ np.reshape(newest.place_from_recording, (4, 4))
-    source = replace(newest, place_from_recording=tuple(pose.ravel().tolist()))
-    return replace(listed, sources=(*listed.sources[:-1], source), settled=True)
-
-
 def _require_same_images(workdir: Path, wanted: UpdateOptions, stored: StoredMap) -> None:
     """Raise ConfigError for a work directory of another map than the one to update, as far as that one tells."""
     mapped = [name for recording in read_mapping_record(stored).recordings for name in recording.names]
@@ -212,8 +188,12 @@ def _with_new(
     of_new = [record for record in against(records, truth, views) if record.name in held_out]
     old = {str(source.number): _figures(of_new), **_old_figures(localizer, kept, progress)}
     moved = tuple(found.map_from_place.ravel().tolist())
-    update = {"inputs": inputs, "of": stored.map_id, "alignment": found.to_summary(), "old_map": old}
-    return RecordingList((*kept, replace(source, place_from_recording=moved)), before.retired, update)
+    left_out = [each.number for each in before.sources if each not in kept]
+    update = {
+        "inputs": inputs, "of": stored.map_id, "alignment": found.to_summary(), "old_map": old, "left_out": left_out
+    }  # fmt: skip
+    still = tuple(name for name in before.retired if number_of(name) not in left_out)
+    return RecordingList((*kept, replace(source, place_from_recording=moved)), still, update)
 
 
 def _digest(frames: Dataset) -> str:

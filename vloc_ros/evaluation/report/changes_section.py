@@ -47,7 +47,21 @@ def _summary(update: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"deg (median), {fit['max_cm']:.2f} cm, {fit['max_deg']:.2f} deg at most",
         ),
         *((f"points {text}", str(update["points"][name])) for name, text in STATES.items()),
+        *_views(update),
     ]
+
+
+def _views(update: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which views are not in the map any more, and why; maps of earlier versions do not say it."""
+    rows = []
+    if left_out := update.get("left_out"):
+        why = "the oldest: no more recordings are kept"
+        rows.append(("recordings left out", f"{', '.join(map(str, left_out))} ({why})"))
+    if views := update.get("retired_views"):
+        told = [f"{view['view']} ({view['retired']} of {view['points']} points retired)" for view in views[:SHOWN]]
+        more = f" and {len(views) - SHOWN} more" if len(views) > SHOWN else ""
+        rows.append(("views retired", f"{', '.join(told)}{more}"))
+    return rows
 
 
 def _held_out(update: Mapping[str, Any], records: Sequence[FrameRecord]) -> list[tuple[str, str, str]]:

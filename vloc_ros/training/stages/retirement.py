@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vloc_ros.datasets.recordings import Recordings, numbers_of, recordings_below
 from vloc_ros.mapping.changes import Changes, find_changes, without_retired
 from vloc_ros.mapping.labels import undistorted_depth
-from vloc_ros.mapping.place_geometry import Geometry
+from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Progress
@@ -46,12 +46,8 @@ class Retirement:
         }
 
 
-def retire_points(sources: Sources, geometry: Geometry, progress: Progress) -> Retirement:
-    """The geometry without points that later recordings contradict; as it is for frames of one recording."""
-    recordings = recordings_below(sources.training)
-    if recordings is None:
-        return Retirement(geometry)
-    (place,), (shaped,) = sources.places, geometry.places
+def changes_of(place: Place, shaped: PlaceGeometry, progress: Progress) -> Changes:
+    """What became of the points of a place that several recordings have seen."""
     cache, shape = place.features, shaped.shape
     assert cache is not None
     assert isinstance(shape, Reconstruction)
@@ -63,7 +59,17 @@ def retire_points(sources: Sources, geometry: Geometry, progress: Progress) -> R
         return undistorted_depth(frame.image.camera, frame.depth, *size)
 
     with progress.bar("changes") as advance:
-        changes = find_changes(shape, cache, numbers_of(cache.names), depth_at, advance)
+        return find_changes(shape, cache, numbers_of(cache.names), depth_at, advance)
+
+
+def retire_points(sources: Sources, geometry: Geometry, progress: Progress) -> Retirement:
+    """The geometry without points that later recordings contradict; as it is for frames of one recording."""
+    recordings = recordings_below(sources.training)
+    if recordings is None:
+        return Retirement(geometry)
+    (place,), (shaped,) = sources.places, geometry.places
+    changes = changes_of(place, shaped, progress)
+    assert isinstance(shaped.shape, Reconstruction)
     progress.say(f"changes: {changes.describe()}")
-    current = replace(shaped, shape=without_retired(shape, changes))
+    current = replace(shaped, shape=without_retired(shaped.shape, changes))
     return Retirement(Geometry((current,)), changes, recordings)
