@@ -9,6 +9,8 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +144,51 @@ def test_recovery_counts_from_the_first_image_at_the_new_place(room: Dataset) ->
     assert recovery.seconds == pytest.approx(0.3 + 0.06)
     assert score(never, 1.0).recoveries == (None,)
     assert any("lost" in fault for fault in faults(score(never, 1.0), SHIPPED_MAP))
+
+
+def test_what_a_covered_camera_costs_is_a_figure_and_in_the_picture(room: Dataset) -> None:
+    answers = [replace(answer, inliers={"front": 80, "left": 60}) for answer in answers_of(room)]
+    for k in range(50, 100):
+        played = replace(answers[k].played, covered="front")
+        answers[k] = replace(answers[k], played=played, inliers={"front": 0, "left": 60})
+    answers[50] = Answer(answers[50].played)
+    answers[51] = replace(answers[51], pose=moved(answers[51].pose, 0.2))
+    result = score(answers, first_fix_s=1.0)
+    assert result.covered is not None
+    assert (result.covered.images, result.covered.dropped) == (50, 1)
+    assert result.covered.recall == pytest.approx(48 / 50)
+    assert result.inliers == {"front": 80, "left": 60}
+    assert "front covered" in table(result)
+    plan = plan_of(answers, np.zeros((0, 3)))
+    assert len(plan.covered) == 50
+    without = draw_plan(replace(plan, covered=np.zeros((0, 3))), "demo", [])
+    assert (draw_plan(plan, "demo", []) != without).any()
+
+
+@pytest.mark.needs("tf2_ros")
+def test_each_of_several_cameras_has_topics_and_one_is_covered_in_the_middle(room: Dataset) -> None:
+    from vloc_ros.demo.player import DrivePlayer, Rig
+
+    small = replace(room, intrinsics=room.intrinsics.resized(64, 48)).with_cameras(("front", "left"))  # type: ignore[type-var, attr-defined]
+    drive = plan_drive(Subset(small, range(0, 150, 25)), robot_extrinsics())
+    published: dict[str, list[Any]] = {}
+
+    def create_publisher(_: object, topic: str, *__: object, **___: object) -> Any:
+        return SimpleNamespace(publish=published.setdefault(topic, []).append)
+
+    clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=10**18))
+    node: Any = SimpleNamespace(create_publisher=create_publisher, get_clock=lambda: clock)
+    player = DrivePlayer(node, Subset(small, range(0, 150, 25)), drive, 100.0, Rig(("front", "left"), "front"))
+    player.prepare(lambda _: None)
+    played = list(player.play())
+    player.close()
+    assert [image.covered for image in played] == ["", "", "front", "front", "", ""]
+    means = {name: [np.mean(image.data) for image in published[f"{name}/image"]] for name in ("front", "left")}
+    assert max(means["front"][2:4]) < 10
+    assert min(means["front"][:2] + means["front"][4:] + means["left"]) > 20
+    mountings = published["/tf_static"][0].transforms
+    assert [mounting.child_frame_id for mounting in mountings] == ["front_optical_frame", "left_optical_frame"]
+    assert player.relocalizer_arguments == ["-p", "cameras:=[front, left]"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,10 @@ class RoomFrames:
     intrinsics: Camera = CAMERA
     cameras: tuple[str, ...] = (FRONT,)
 
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        return tuple(RIG)
+
     def with_cameras(self, names: Sequence[str]) -> "RoomFrames":
         """The same seen by these cameras of a rig that is where the front one was. Raises ConfigError."""
         if unknown := [name for name in names if name not in RIG]:

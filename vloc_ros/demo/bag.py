@@ -1,7 +1,7 @@
 """Plays a ROS 2 bag: a robot's own images and TF, in the bag's time."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any
 
@@ -17,7 +17,7 @@ from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.datasets.drive import BASE_FRAME
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.score import Played
-from vloc_ros.ros.camera_input import image_topic
+from vloc_ros.ros.camera_input import image_topic, topic_of
 from vloc_ros.ros.programs import as_arguments
 from vloc_ros.tracking.state import State
 
@@ -30,10 +30,15 @@ class BagPlayer:
     TF is the camera's (`choose_tf`), and goes to /tf and /tf_static whatever namespace it was recorded in.
     """
 
-    def __init__(self, node: Node, bag: Bag, camera: CameraTopics, tf_topics: Sequence[str] = ()) -> None:
-        self._bag, self._camera = bag, camera
-        self._transforms = choose_tf(bag, camera.image.name, tf_topics)
-        self._played = (camera.image, camera.info, *self._transforms)
+    def __init__(
+        self, node: Node, bag: Bag, cameras: Mapping[str, CameraTopics], tf_topics: Sequence[str] = ()
+    ) -> None:
+        """`cameras`: by the names that the relocalizer is to give them, or the only one as ""."""
+        self._bag, self._cameras = bag, cameras
+        self._camera = next(iter(cameras.values()))
+        self._transforms = choose_tf(bag, self._camera.image.name, tf_topics)
+        of_cameras = (topic for camera in cameras.values() for topic in (camera.image, camera.info))
+        self._played = (*of_cameras, *self._transforms)
         node.set_parameters([Parameter("use_sim_time", value=True)])
         self._clock = node.create_publisher(Clock, "/clock", 10)
         self._publishers = {
@@ -41,7 +46,7 @@ class BagPlayer:
             for topic in self._played
         }
         self._start_ns = next(bag.messages(self._played)).recorded_ns
-        _, self._camera_frame = bag.first(camera.image).header
+        _, self._camera_frame = bag.first(self._camera.image).header
 
     @property
     def base_frame(self) -> str:
@@ -49,13 +54,18 @@ class BagPlayer:
 
     @property
     def relocalizer_arguments(self) -> list[str]:
-        topics = {"image": self._camera.image.name, "camera_info": self._camera.info.name}
+        topics: dict[str, str] = {}
+        for name, camera in self._cameras.items():
+            topics |= {topic_of(name, "image"): camera.image.name, topic_of(name, "camera_info"): camera.info.name}
         transport = "compressed" if self._camera.image.msgtype == COMPRESSED_IMAGE else "raw"
         parameters: dict[str, object] = {"use_sim_time": True, "image_transport": transport}
+        if names := [name for name in self._cameras if name]:
+            parameters["cameras"] = names
         if not self._transforms:
             parameters |= {"base_frame": "", "tf_mode": "map_to_camera"}
         if transport == "compressed":  # on a topic of any name, as bags have it
-            topics |= {image_topic(self._camera.image.name, transport): self._camera.image.name}
+            images = [camera.image.name for camera in self._cameras.values()]
+            topics |= {image_topic(image, transport): image for image in images}
         remaps = [word for name, topic in topics.items() for word in ("-r", f"{name}:={topic}")]
         return [*remaps, *as_arguments(parameters)]
 
@@ -92,6 +102,11 @@ class BagPlayer:
 
     def _publish_clock(self, now_ns: int) -> None:
         self._clock.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
+
+
+def name_of(topic: str) -> str:
+    """What a camera is called whose images are on a topic, or below it."""
+    return topic.strip("/").replace("/", "_")
 
 
 def _message_type(name: str) -> Any:

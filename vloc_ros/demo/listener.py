@@ -93,6 +93,7 @@ class Listener:
             latency_ms=heard.latency_ms if heard else None,
             localize_ms=report.localize_ms if report else None,
             from_tf=self._from_tf.get(played.stamp_ns),
+            inliers=_inliers(report),
         )
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
@@ -113,3 +114,9 @@ class Listener:
 
     def _on_landmarks(self, message: PointCloud2) -> None:
         self._landmarks = message
+
+
+def _inliers(report: ImageReport | None) -> dict[str, int]:
+    """Of the cameras whose images were looked at, if there are several."""
+    cameras = report.cameras if report else {}
+    return {name: camera.inliers for name, camera in cameras.items() if camera.inliers is not None}

@@ -17,6 +17,7 @@ WIDTH, HEIGHT, LEGEND_WIDTH, MARGIN = 1400, 1000, 330, 50
 SUPERSAMPLING = 2  # drawn larger and shrunk, for lines finer than OpenCV's
 BACKGROUND, PANEL, INK, GREY, GRID = (252, 252, 250), (243, 244, 242), (45, 50, 55), (172, 176, 180), (232, 233, 231)
 TRUTH, ODOMETRY, CORRECTED, FIX = (60, 170, 90), (225, 120, 50), (35, 75, 205), (90, 135, 240)
+COVERED = (245, 205, 90)
 LANDMARKS_SHARE = 0.98  # of the landmarks is inside the picture; a few may be far out of a window
 GAP_M = 0.5  # a path that makes a longer step is interrupted
 SCALE_BARS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -24,7 +25,8 @@ SCALE_BARS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is drawn, all in the map frame, metres: positions (N, 3), any of them empty, and the direction upwards."""
+    """What is drawn, all in the map frame, metres: positions (N, 3), any of them empty, and the direction upwards;
+    `covered`: those of the truth where a camera was covered."""
 
     landmarks: Matrix
     truth: Matrix
@@ -32,6 +34,7 @@ class Plan:
     corrected: Matrix
     fixes: Matrix
     up: Matrix
+    covered: Matrix
 
 
 def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
@@ -47,6 +50,13 @@ def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
         corrected=_positions(corrected),
         fixes=_positions(fixes),
         up=up / np.linalg.norm(up),
+        covered=_positions(
+            [
+                answer.played.map_from_base
+                for answer in answers
+                if answer.played.covered and answer.played.map_from_base is not None
+            ]
+        ),
     )
 
 
@@ -55,6 +65,7 @@ def draw_plan(plan: Plan, title: str, notes: Sequence[str]) -> Picture:
     canvas = _Canvas(plan)
     canvas.grid()
     canvas.dots(plan.landmarks, GREY, 2.2)
+    canvas.path(plan.covered, COVERED, 20.0)
     canvas.path(plan.odometry, ODOMETRY, 3.0)
     canvas.path(plan.truth, TRUTH, 8.0)
     canvas.path(plan.corrected, CORRECTED, 2.5)
@@ -117,6 +128,7 @@ class _Canvas:
         self._text(title, (28, 62), 0.85, INK, 2)
         y = 118
         for name, points, colour, width in (
+            ("a camera covered", plan.covered, COVERED, 20),
             ("true path", plan.truth, TRUTH, 8),
             ("odometry alone", plan.odometry, ODOMETRY, 3),
             ("map -> base_link", plan.corrected, CORRECTED, 2.5),

@@ -15,16 +15,16 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from vloc_ros.bags.camera_topics import choose_camera
+from vloc_ros.bags.camera_topics import choose_camera, choose_rig
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.drive import plan_drive
-from vloc_ros.demo.bag import BagPlayer
+from vloc_ros.demo.bag import BagPlayer, name_of
 from vloc_ros.demo.console import LiveLine
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.picture import draw_plan, plan_of
-from vloc_ros.demo.player import DrivePlayer
+from vloc_ros.demo.player import ONE_CAMERA, DrivePlayer, Rig
 from vloc_ros.demo.processes import Program, isolate
 from vloc_ros.demo.score import ANY_MAP, Answer, Limits, Played, faults, notes, score, table
 from vloc_ros.drawing.overlay import write_picture
@@ -77,12 +77,14 @@ class Player(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DriveOptions:
-    """How posed images are played: how the camera is mounted, how fast, whether with a kidnap, what is good."""
+    """How posed images are played: how the camera is mounted, how fast, whether with a kidnap, what is good, and which
+    cameras there are."""
 
     base_from_camera: Matrix
     rate_hz: float
     kidnap: bool
     limits: Limits
+    rig: Rig = ONE_CAMERA
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +99,21 @@ class Heard:
 def play_dataset(map_dir: Path, dataset: Dataset, options: DriveOptions, out: Path) -> bool:
     """`demonstrate` with posed images."""
     drive = plan_drive(dataset, options.base_from_camera, options.kidnap)
-    return demonstrate(map_dir, lambda node: DrivePlayer(node, dataset, drive, options.rate_hz), options.limits, out)
+
+    def player(node: Node) -> DrivePlayer:
+        return DrivePlayer(node, dataset, drive, options.rate_hz, options.rig)
+
+    return demonstrate(map_dir, player, options.limits, out)
 
 
 def play_bag(map_dir: Path, path: Path, topics: BagOptions, out: Path) -> bool:
     """`demonstrate` with a ROS 2 bag, whose truth nobody knows."""
     with open_bag(path) as bag:
-        camera = choose_camera(bag, topics.image_topic, topics.camera_info_topic)
-        return demonstrate(map_dir, lambda node: BagPlayer(node, bag, camera, topics.tf_topics), ANY_MAP, out)
+        if topics.cameras:
+            cameras = {name_of(name): chosen for name, chosen in choose_rig(bag, topics.cameras).items()}
+        else:
+            cameras = {"": choose_camera(bag, topics.image_topic, topics.camera_info_topic)}
+        return demonstrate(map_dir, lambda node: BagPlayer(node, bag, cameras, topics.tf_topics), ANY_MAP, out)
 
 
 def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Limits, out: Path) -> bool:

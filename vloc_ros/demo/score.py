@@ -1,7 +1,7 @@
 """How good the answers to a drive were: figures, a table for people, and a verdict against explicit limits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,18 +12,21 @@ from vloc_ros.geometry.transforms import Matrix, invert
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """An image that was published, and where the base truly was and odometry believed it was, where that is known."""
+    """An image that was published, or those of a moment, and where the base truly was and odometry believed it was,
+    where that is known; `covered`: the camera that somebody's hand was on."""
 
     stamp_ns: int
     map_from_base: Matrix | None = None
     odom_from_base: Matrix | None = None
     kidnapped: bool = False
+    covered: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What became of an image: the pose that came and when, what TF said at its stamp before that, both None if nothing
-    did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it."""
+    did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it. `inliers`: of
+    each of several cameras that an image was taken with."""
 
     played: Played
     reported: bool = False  # in ~/status
@@ -31,6 +34,7 @@ class Answer:
     latency_ms: float | None = None
     localize_ms: float | None = None
     from_tf: Matrix | None = None
+    inliers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,19 @@ class Recovery:
 
 
 @dataclass(frozen=True)
+class CoveredScore:
+    """While a camera was covered: how many images, how many of them were dropped, and the share of right poses."""
+
+    camera: str
+    images: int
+    dropped: int
+    recall: float
+
+
+@dataclass(frozen=True)
 class Score:
     """The figures of a drive, None for what is not known. `recoveries`: one per time the robot was carried, None for
-    a time that it never found itself again."""
+    a time that it never found itself again. `inliers`: the median by camera, of several."""
 
     images: int
     fixes: int
@@ -89,6 +103,8 @@ class Score:
     latency_ms: Percentiles | None
     added_ms: Percentiles | None
     recoveries: tuple[Recovery | None, ...] = field(default=())
+    covered: CoveredScore | None = None
+    inliers: Mapping[str, float] = field(default_factory=dict)
 
 
 def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
@@ -111,6 +127,8 @@ def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
         latency_ms=_percentiles(latencies),
         added_ms=_percentiles(added),
         recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
+        covered=_covered(answers, errors),
+        inliers=_median_inliers(answers),
     )
 
 
@@ -151,6 +169,11 @@ def table(result: Score) -> str:
             ("odometry alone, at the end", _error_text(result.odometry_alone)),
             (f"within {RIGHT_POSE}", f"{result.recall:.1%}"),
         ]
+    if result.inliers:
+        medians = ", ".join(f"{name} {count:.0f}" for name, count in result.inliers.items())
+        rows.append(("inliers by camera, median", medians))
+    if result.covered:
+        rows.append((f"{result.covered.camera} covered", _covered_text(result.covered)))
     for recovery in result.recoveries:
         text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
         rows.append(("carried away, found itself", text))
@@ -165,9 +188,32 @@ def notes(result: Score) -> list[str]:
     if result.map_to_base:
         metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
         lines += ["map -> base_link, median:", f"  {metres * 100:.1f} cm, {degrees:.2f} deg"]
+    if result.covered:
+        lines += [f"{result.covered.camera} covered:", f"  {result.covered.recall:.0%} right poses"]
     if result.odometry_alone:
         lines += ["odometry alone, at the end:", f"  {_error_text(result.odometry_alone)}"]
     return lines
+
+
+def _covered(answers: Sequence[Answer], errors: Sequence[PoseError | None]) -> CoveredScore | None:
+    found = [error for answer, error in zip(answers, errors, strict=True) if answer.played.covered]
+    if not found:
+        return None
+    camera = next(answer.played.covered for answer in answers if answer.played.covered)
+    right = sum(error is not None and error.within(RIGHT_POSE) for error in found)
+    dropped = sum(answer.played.covered != "" and not answer.reported for answer in answers)
+    return CoveredScore(camera, len(found), dropped, right / len(found))
+
+
+def _covered_text(covered: CoveredScore) -> str:
+    dropped = f", {covered.dropped} dropped" if covered.dropped else ""
+    return f"{covered.recall:.1%} of {covered.images} images within {RIGHT_POSE}{dropped}"
+
+
+def _median_inliers(answers: Sequence[Answer]) -> dict[str, float]:
+    names = dict.fromkeys(name for answer in answers for name in answer.inliers)
+    counts = {name: [answer.inliers[name] for answer in answers if name in answer.inliers] for name in names}
+    return {name: float(np.median(found)) for name, found in counts.items()}
 
 
 def _error(pose: Matrix | None, answer: Answer) -> PoseError | None:

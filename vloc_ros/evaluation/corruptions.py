@@ -48,6 +48,11 @@ def exposed(image: Rgb, rng: np.random.Generator, gain: float) -> Rgb:
     return np.round(255 * np.clip(noisy, 0, 1) ** (1 / 2.2)).astype(np.uint8)
 
 
+def covered(image: Rgb, rng: np.random.Generator) -> Rgb:
+    """With a hand on the lens: dark, and the noise of the sensor."""
+    return np.clip(rng.normal(6.0, 3.0, image.shape), 0, 255).astype(np.uint8)
+
+
 def mirrored(image: Rgb, rng: np.random.Generator) -> Rgb:
     """Left for right: the same textures in a place that does not exist. Every pose for it is wrong."""
     return np.ascontiguousarray(image[:, ::-1])
