@@ -23,6 +23,7 @@ from support.map_files import (
     replace_file,
 )
 
+from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Calibration, GateThresholds, Place, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.errors import ConfigError, MapError
@@ -267,6 +268,9 @@ def test_a_place_is_a_map_of_one_place() -> None:
     assert (hall.manifest.frame_id, hall.manifest.places) == ("map_hall", (Place("hall", "map_hall"),))
     with pytest.raises(ConfigError, match=r"no place 'cellar'.*hall, attic"):
         joined.of_place("cellar")
+    lenses = {place.name: LensCorrection(50, 50, 32, 24, (), 1.01, 0.0) for place in joined.manifest.places}
+    recorded = replace(joined, manifest=replace(joined.manifest, lenses=lenses))
+    assert set(recorded.of_place("hall").manifest.lenses) == {"hall"}
     with pytest.raises(ConfigError, match="no place 'hall'"):
         make_map().of_place("hall")
 

@@ -11,14 +11,17 @@ from std_msgs.msg import String
 from support.graph import LATCHED, Graph
 from support.robot import Robot
 
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.query import Query
+from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ModelError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.maps import read_map, write_map
 from vloc_ros.ros.map_search import EVERY, MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 
 ALONE = {"threads": 1, "tf_mode": "none", "base_frame": ""}
+QUERY = Query.of(CameraImage(np.zeros((48, 64, 3), np.uint8), Camera(64, 48, 50.0, 50.0, 32.0, 24.0)))
 NOT_HERE = Rejection(RejectionReason.NO_POSE, "no pose")
 
 
@@ -62,8 +65,7 @@ class House:
 
     def localize(self, in_doubt: bool = False) -> tuple[str, Any]:
         current: Any = self.slot.localizer
-        query: Any = None
-        found, result = self.search.localize(query, current, lambda localizer: localizer, in_doubt)
+        found, result = self.search.localize(QUERY, current, lambda localizer: localizer, in_doubt)
         return found.map_id, result
 
 

@@ -169,9 +169,10 @@ class LandmarkMap:
             return self
         only = replace(self.manifest.places[index], map_from_place=None)
         correction = self.correction_of(place)
+        lenses = {name: lens for name, lens in self.manifest.lenses.items() if name == only.name}
         return LandmarkMap(
             **{name: getattr(self, name)[self.places == index] for name in PER_LANDMARK},
-            manifest=replace(self.manifest, frame_id=only.frame_id, places=(only,)),
+            manifest=replace(self.manifest, frame_id=only.frame_id, places=(only,), lenses=lenses),
             mapping_views=self.views_of(place),
             correction=correction and replace(correction, places=np.zeros(len(correction), np.int32)),
         )

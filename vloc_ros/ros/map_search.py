@@ -2,6 +2,7 @@
 another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vloc_ros.core.query import Query
 from vloc_ros.core.types import PoseEstimate, Rejection
@@ -32,7 +33,7 @@ class MapSearch:
         self._turn += not in_doubt
         other = others[self._turn % len(others)]
         try:
-            found = gated(other).localize(query)
+            found = gated(other).localize(replace(query, prior=None))  # which is of the map in use
         except ModelError as error:
             self._slot.fail(other, str(error))
             self._log(f"map {other.map_id} is not tried any more: {error}")
