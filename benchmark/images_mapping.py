@@ -1,10 +1,10 @@
 """Images without poses and depth as a map: how many are registered, how right their poses are, what the map is worth.
 
 python benchmark/images_mapping.py --dataset seven_scenes --root DIR --poses FILE --split train [--every 4] \\
-    [--test-split SPLIT] [--colmap-sift] --folder DIR
+    [--known-every 50] [--test-split SPLIT] [--colmap-sift] --folder DIR
 
 Each Nth image of the split, without its pose, becomes a map with `vloc map --dataset images`; the scale comes from the
-poses of every 50th image of the split. Poses of the map's images are compared with the data set's, and frames between
+poses of every 50th image of the split, or as `--known-every` says. Poses of the map's images are compared with the data set's, and frames between
 the map's images (or `--test-split`) are localized, with the camera that the reconstruction found, and with the data
 set's. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
 SIFT, all pairs, its incremental mapper, with its defaults. `--folder` keeps what was made.
@@ -43,7 +43,6 @@ from vloc_ros.mapping.sfm.posed_model import MODEL
 from vloc_ros.mapping.sfm.similarity import robust_umeyama
 from vloc_ros.training.photo_sources import POSED
 
-KNOWN_EVERY = 50  # images of the split, whose poses tell the scale
 HELD_OUT_EVERY = 3  # gaps between the map's images, in the middle of which a frame is localized
 COLUMNS = {
     "what": "{what}",
@@ -68,6 +67,10 @@ def main() -> None:
     add_dataset(parser)
     add_split(parser, default="train")
     parser.add_argument("--every", type=int, default=4, metavar="N", help="only each Nth image (default: %(default)s)")
+    parser.add_argument(
+        "--known-every", type=int, default=50, metavar="N",
+        help="poses of each Nth image tell the scale (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--test-split", metavar="SPLIT", help="localize these, not frames between the map's images")
     parser.add_argument("--colmap-sift", action="store_true", help="pycolmap's own SIFT pipeline, too")
     parser.add_argument("--folder", type=Path, required=True, help="where images and maps are")
@@ -78,7 +81,7 @@ def main() -> None:
     asked: Dataset = Subset(frames, range(options.every // 2, len(frames), HELD_OUT_EVERY * options.every))
     if options.test_split:
         asked = open_dataset(options.dataset, options.root, options.test_split, options.poses)
-    photos = write_photos(options.folder / "photos", frames, rows)
+    photos = write_photos(options.folder / "photos", frames, rows, options.known_every)
     results = Results(
         f"Data: {options.dataset} {options.root}, each {options.every}th image of split {options.split}", COLUMNS
     )
@@ -88,7 +91,7 @@ def main() -> None:
     results.write(options.json)
 
 
-def write_photos(folder: Path, frames: PosedFiles, rows: Sequence[int]) -> Path:
+def write_photos(folder: Path, frames: PosedFiles, rows: Sequence[int], known_every: int) -> Path:
     """Links to images of these rows, named by them, and beside the folder the poses that tell the scale."""
     folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
@@ -98,7 +101,7 @@ def write_photos(folder: Path, frames: PosedFiles, rows: Sequence[int]) -> Path:
             link.symlink_to(image)
     lines = [
         f"{row:06d} " + " ".join(f"{value:.9f}" for value in pose_vector(frames.map_from_camera(row)))
-        for row in rows[:: max(1, KNOWN_EVERY // (rows[1] - rows[0]))]
+        for row in rows[:: max(1, known_every // (rows[1] - rows[0]))]
     ]
     folder.with_name("known.tum").write_text("\n".join([HEADER, *lines]) + "\n")
     return folder
