@@ -4,7 +4,8 @@ python benchmark/images_mapping.py --dataset seven_scenes --root DIR --poses FIL
     [--known-every 50] [--test-split SPLIT] [--colmap-sift] --folder DIR
 
 Each Nth image of the split, without its pose, becomes a map with `vloc map --dataset images`; the scale comes from the
-poses of every 50th image of the split, or as `--known-every` says. Poses of the map's images are compared with the data set's, and frames between
+poses of every 50th image of the split, or as `--known-every` says. Poses of the map's images are compared with the
+data set's, and frames between
 the map's images (or `--test-split`) are localized, with the camera that the reconstruction found, and with the data
 set's. `--colmap-sift`: pycolmap's own pipeline on the same images, too:
 SIFT, all pairs, its incremental mapper, with its defaults. `--folder` keeps what was made.

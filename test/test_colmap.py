@@ -17,7 +17,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping import colmap_model
 from vloc_ros.mapping.colmap import match_images, read_colmap
-from vloc_ros.mapping.colmap_depth import with_model_depths
+from vloc_ros.mapping.colmap_depth import undistorted_views, with_model_depths
 from vloc_ros.mapping.colmap_model import read_model
 from vloc_ros.mapping.frame_features import FrameFeatures, quantized
 from vloc_ros.mapping.reconstruct import reconstruct
@@ -120,7 +120,8 @@ def features_of(dataset: WallAndBox, points: np.ndarray) -> FrameFeatures:
 def test_key_points_near_the_models_have_its_points_depth(tmp_path: Path, scale: float) -> None:
     shown = np.arange(2, 40)
     features = features_of(DATASET, shown)
-    found = with_model_depths(features, write_model(tmp_path / "model", scale=scale), DATASET)
+    model = write_model(tmp_path / "model", scale=scale)
+    found = with_model_depths(features, undistorted_views(model, DATASET, CAMERA), model)
     true = np.concatenate([apply(invert(pose), POINTS[shown])[:, 2] for pose in DATASET.poses])
     near = np.abs(found.depths - true) < 0.01
     assert near.mean() > 0.9  # others of the model's may be nearer in the image
@@ -130,11 +131,30 @@ def test_key_points_near_the_models_have_its_points_depth(tmp_path: Path, scale:
     assert np.median(apart) < 0.01
 
 
+def test_poses_are_adjusted_to_the_models_observations_too(tmp_path: Path) -> None:
+    """Those are exact here, and the key points are not."""
+    rng = np.random.default_rng(3)
+    views = undistorted_views(write_model(tmp_path / "model"), DATASET, CAMERA)
+    exact = features_of(DATASET, np.arange(2, 40))
+    poses = exact.map_from_camera.copy()
+    poses[:, :3, 3] += rng.normal(0, 0.003, (len(poses), 3))
+    features = replace(exact, map_from_camera=poses, pixels=exact.pixels + rng.normal(0, 1.0, exact.pixels.shape))
+    features = with_model_depths(features, views, tmp_path / "model")
+    found = [reconstruct(features, model=model) for model in (None, views)]
+    apart = [
+        np.linalg.norm(each.map_from_camera[:, :3, 3] - np.stack(DATASET.poses)[:, :3, 3], axis=1).mean()
+        for each in found
+    ]
+    assert apart[1] < 0.9 * apart[0]
+    assert abs(len(found[0]) - len(found[1])) <= 3  # the model's own points do not come into the map
+
+
 def test_a_model_that_shows_other_things_than_the_key_points(tmp_path: Path) -> None:
     features = features_of(DATASET, np.arange(2, 40))
+    model = write_model(tmp_path / "model")
     aside = replace(features, pixels=features.pixels + 1000.0)
     with pytest.raises(DatasetError, match="model: none of its points is within 3 pixels of a key point"):
-        with_model_depths(aside, write_model(tmp_path / "model"), DATASET)
+        with_model_depths(aside, undistorted_views(model, DATASET, CAMERA), model)
 
 
 def moved_aside(points: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ from vloc_ros.text_files import read_bytes
 RECORD = "photos.json"  # written last: with it, all is there
 FEWEST_PHOTOS = 10
 EXIF_START, HEADER_BYTES = b"Exif\0\0", 65536  # where a JPEG says how it is turned
-UNREADABLE_ENDINGS = (".heic", ".heif", ".dng", ".webp", ".tif", ".tiff")
+HEIF_ENDINGS = (".heic", ".heif")
+UNREADABLE_ENDINGS = (*HEIF_ENDINGS, ".dng", ".webp", ".tif", ".tiff")
 JPEG_QUALITY = 95
 
 
@@ -103,7 +104,11 @@ def _sources(root: Path) -> list[Path]:
     unread = {ending: endings[ending] for ending in UNREADABLE_ENDINGS if endings[ending]}
     if unread:
         counts = ", ".join(f"{count} {ending}" for ending, count in unread.items())
-        raise DatasetError(f"{root}: {counts}: images have to be converted to JPEG first")
+        how = "; `heif-convert` does it, or Python with pillow-heif" if unread.keys() & set(HEIF_ENDINGS) else ""
+        raise DatasetError(
+            f"{root}: {counts}: images have to be converted to JPEG first, with their EXIF data, which have the focal "
+            f"length{how}"
+        )
     if not found:
         raise DatasetError(f"{root}: no images ({', '.join(IMAGE_ENDINGS)}) and no videos in it")
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.colmap import read_colmap
-from vloc_ros.mapping.colmap_depth import with_model_depths
+from vloc_ros.mapping.colmap_depth import undistorted_views, with_model_depths
 from vloc_ros.mapping.colmap_model import require_model
 from vloc_ros.mapping.consistency import require_consistent
 from vloc_ros.mapping.depth_calibration import CorrectedDepth, DepthCorrection, calibrate_depth
@@ -182,8 +182,9 @@ class ColmapTracks(_OfColmapModel):
         assert place.features is not None
         with progress.bar("key points") as advance:
             read = read_frame_features(place.frames, place.features, DepthCorrection(), advance)
-        features = with_model_depths(read, self.directory, place.frames)
-        return reconstruct(features, lens=self.lens, threads=THREADS, progress=progress)
+        views = undistorted_views(self.directory, place.frames, read.camera)
+        features = with_model_depths(read, views, self.directory)
+        return reconstruct(features, lens=self.lens, model=views, threads=THREADS, progress=progress)
 
 
 def surface_kind(mesh: Path | None) -> DepthSurface | MeshSurface:

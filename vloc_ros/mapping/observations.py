@@ -57,6 +57,14 @@ class Observations:
             depths=self.depths[mask], weights=self.weights[mask],
         )  # fmt: skip
 
+    def joined(self, others: "Observations") -> "Observations":
+        """These and those of other points, behind these; the intrinsics are these."""
+        rest = {
+            name: np.concatenate([getattr(self, name), getattr(others, name)])
+            for name in ("frames", "rows", "pixels", "depths", "weights")
+        }
+        return replace(self, starts=np.concatenate([self.starts, self.starts[-1] + others.starts[1:]]), **rest)
+
     def of_points(self, mask: NDArray[np.bool_]) -> "Observations":
         """Those of the points of a mask (P,), which are numbered anew."""
         kept = self.kept(np.repeat(mask, self.counts))

@@ -15,6 +15,8 @@ from vloc_ros.mapping.bundle_adjustment import (
     lens_prior,
     pose_prior,
 )
+from vloc_ros.mapping.colmap import ModelViews
+from vloc_ros.mapping.colmap_depth import model_observations
 from vloc_ros.mapping.covisibility import PARTNERS, covisible_pairs
 from vloc_ros.mapping.frame_features import FrameFeatures
 from vloc_ros.mapping.observations import Observations, observations_of, reprojection_errors
@@ -50,11 +52,13 @@ def reconstruct(
     noise: PoseNoise = GOOD_POSES,
     bundle: bool = True,
     lens: bool = True,
+    model: ModelViews | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Reconstruction:
     """The points that the frames observe, and their poses adjusted within their uncertainty; as recorded without
-    `bundle`, and with the lens as declared without `lens`. Raises DatasetError for frames that share no points."""
+    `bundle`, and with the lens as declared without `lens`. What the frames see of a COLMAP `model`, in pixels of the
+    features' images, is adjusted to as well. Raises DatasetError for frames that share no points."""
     progress = progress or Silent()
     poses = features.map_from_camera
     pairs = covisible_pairs(features, noise.partners)
@@ -67,10 +71,15 @@ def reconstruct(
         with progress.bar("bundle adjustment") as advance:
             observations = points.observations
             of_lens = lens_prior(observations.intrinsics) if lens else None
-            prior = pose_prior(poses, noise.position_m, noise.rotation_rad)
-            found = adjust(observations, poses, points.positions, prior, of_lens, advance=advance)
+            prior, count = pose_prior(poses, noise.position_m, noise.rotation_rad), len(points.positions)
+            everything, positions = observations, points.positions
+            if model is not None:
+                of_model, model_positions = model_observations(model, observations.intrinsics)
+                everything = observations.joined(of_model)
+                positions = np.concatenate([positions, model_positions])
+            found = adjust(everything, poses, positions, prior, of_lens, advance=advance)
         poses, observations = found.map_from_camera, replace(observations, intrinsics=found.intrinsics)
-        points = _pruned(observations, poses, found.positions, found.information)
+        points = _pruned(observations, poses, found.positions[:count], found.information[:count])
     _require_points(features, points, len(matches))
     return _reconstruction(features, points, poses)
 
