@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+from support import SHIPPED_MAP
 
+from vloc_ros.core.places import in_map_frame
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets.drive import plan_drive
 from vloc_ros.datasets.floors import FLOORS, IN_THE_LIFT, STOREY_M, FloorsDrive, open_floors
+from vloc_ros.geometry.pose_error import RIGHT_POSE, pose_error
+from vloc_ros.inference import SessionOptions
+from vloc_ros.localizer import load_localizer
 
+SHIPPED_FLOORS = SHIPPED_MAP.parent / "demo_floors"
 CHANGES, STAY = 3, 4
 
 
@@ -33,3 +40,15 @@ def test_in_the_lift_it_is_dark_and_the_robot_stands(floors: FloorsDrive) -> Non
     assert not floors.frame(lift[0]).image.rgb.any()
     for poses in (drive.map_from_base, drive.odom_from_base):
         np.testing.assert_allclose(poses[lift], np.broadcast_to(poses[lift[0]], (IN_THE_LIFT, 4, 4)), atol=1e-9)
+
+
+def test_the_shipped_map_tells_the_floors_apart(floors: FloorsDrive) -> None:
+    localizer = load_localizer(SHIPPED_FLOORS, SessionOptions(threads=1))
+    manifest = localizer.landmark_map.manifest
+    for index in (0, STAY + IN_THE_LIFT):
+        frame = floors.frame(index)
+        result = localizer.localize(frame.image)
+        assert isinstance(result, PoseEstimate)
+        assert result.place == frame.place
+        assert pose_error(in_map_frame(result, manifest).map_from_camera, frame.map_from_camera).within(RIGHT_POSE)
+    assert sum(file.stat().st_size for file in SHIPPED_FLOORS.iterdir()) < 1.2e6

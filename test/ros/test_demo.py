@@ -26,7 +26,7 @@ from vloc_ros.datasets.drive import (
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.demo.picture import draw_plan, plan_of
 from vloc_ros.demo.processes import Program, isolate
-from vloc_ros.demo.score import SHIPPED_MAP, Answer, Played, Score, faults, score, table
+from vloc_ros.demo.score import SHIPPED_MAP, Answer, PlaceScore, Played, Score, faults, score, table
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 from vloc_ros.ros.programs import as_arguments
@@ -61,6 +61,22 @@ def answers_of(room: Dataset, kidnap: bool = False, off_m: float = 0.01) -> list
         )
         for k in range(len(drive))
     ]
+
+
+def test_poses_in_the_wrong_place_are_counted_and_make_it_bad(room: Dataset) -> None:
+    right = [
+        replace(answer, played=replace(answer.played, place=place), place=place)
+        for k, answer in enumerate(answers_of(room))
+        for place in [("ground", "first")[k // 50 % 2]]
+    ]
+    result = score(right, 3.0)
+    assert result.places == PlaceScore(poses=150, wrong=0, changes=2)
+    assert "wrong place published" in table(result)
+    assert faults(result, SHIPPED_MAP) == []
+    one_wrong = score([replace(right[0], place="first"), replace(right[1], pose=None), *right[2:]], 3.0)
+    assert one_wrong.places == PlaceScore(poses=149, wrong=1, changes=2)
+    assert faults(one_wrong, SHIPPED_MAP) == ["1 poses in the wrong place were published"]
+    assert score(answers_of(room), 3.0).places is None
 
 
 def test_the_robot_stays_on_the_floor(room: Dataset) -> None:

@@ -9,6 +9,7 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_bag_topics
 from vloc_ros.datasets import DATASETS, Dataset, open_dataset
 from vloc_ros.datasets.drive import extrinsics_of
+from vloc_ros.datasets.floors import open_floors
 from vloc_ros.datasets.rigs import first_cameras, seen_by
 from vloc_ros.errors import ConfigError
 from vloc_ros.optional_packages import INSTALL_ROS, optional_packages
@@ -16,6 +17,7 @@ from vloc_ros.shipped import shipped
 
 # What is there without options: a map, the data set that it is of, and a split of that.
 SHIPPED_MAP_DIR, SHIPPED_DATASET, SHIPPED_SPLIT = "maps/demo_room", "synthetic_room", "drive"
+FLOORS_MAP_DIR = "maps/demo_floors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset", choices=tuple(DATASETS), help=f"play posed images of this kind (default: {SHIPPED_DATASET})"
     )
     source.add_argument("--bag", type=Path, metavar="FILE", help="play a ROS 2 bag instead")
+    source.add_argument("--floors", action="store_true", help="play two floors with a lift between them")
     add_bag_topics(parser)
     parser.add_argument(
         "--cameras", nargs="+", default=[], metavar="COUNT|NAME",
@@ -52,8 +55,12 @@ def run(options: argparse.Namespace) -> int:
     with optional_packages("the demo", INSTALL_ROS):
         from vloc_ros.demo import run as demo
         from vloc_ros.demo.player import Rig
-        from vloc_ros.demo.score import ANY_MAP, SHIPPED_MAP
-    map_dir = options.map or shipped(SHIPPED_MAP_DIR)
+        from vloc_ros.demo.score import ANY_MAP, SHIPPED_FLOORS, SHIPPED_MAP
+    map_dir = options.map or shipped(FLOORS_MAP_DIR if options.floors else SHIPPED_MAP_DIR)
+    if options.floors:
+        floors = open_floors()
+        drive = demo.DriveOptions(floors.base_from_camera, options.rate, False, SHIPPED_FLOORS)
+        return 0 if demo.play_dataset(map_dir, floors, drive, options.out) else 1
     if options.bag:
         rig = tuple(options.cameras)
         topics = BagOptions(
@@ -84,6 +91,8 @@ def check(options: argparse.Namespace) -> None:
         raise ConfigError("--kidnap: a bag is played as it was recorded")
     if options.bag and options.cover:
         raise ConfigError("--cover: a bag is played as it was recorded")
+    if options.floors and (options.kidnap or options.cameras or options.cover):
+        raise ConfigError("--floors: goes without --kidnap, --cameras and --cover")
     if options.map is None and (options.bag or options.dataset not in (None, SHIPPED_DATASET)):
         raise ConfigError(f"give --map: the map that is shipped is of {SHIPPED_DATASET}")
 

@@ -2,8 +2,11 @@
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
@@ -17,6 +20,7 @@ from vloc_ros.demo.score import Answer, Played
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.diagnostics import from_message
+from vloc_ros.ros.map_server import LANDMARKS_OF
 from vloc_ros.tracking.state import State
 from vloc_ros.tracking.status import ImageReport, Status
 
@@ -34,7 +38,8 @@ class Heard:
 class Listener:
     """Collects, by stamp of the image: poses, status reports, and `look_up`s. Its callbacks run in another thread."""
 
-    def __init__(self, node: Node, base_frame: str) -> None:
+    def __init__(self, node: Node, base_frame: str, places: Collection[str] = ()) -> None:
+        """`places`: those of a map of several."""
         self._node, self._base_frame = node, base_frame
         self._lock = threading.Lock()
         self._buffer = Buffer()
@@ -43,12 +48,15 @@ class Listener:
         self._reports: dict[int, ImageReport] = {}
         self._from_tf: dict[int, Matrix] = {}
         self._map_frame = ""
-        self._landmarks: PointCloud2 | None = None
+        self._landmarks: dict[str, PointCloud2] = {}
+        self._landmark_topics = [LANDMARKS_OF.format(place) for place in places] or ["map/landmarks"]
+        self._places: dict[int, str] = {}
         self._newest: Status | None = None
         self.first_fix_s: float | None = None  # time.monotonic() of it
         node.create_subscription(PoseWithCovarianceStamped, "relocalizer/pose", self._on_pose, 100)
         node.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
-        node.create_subscription(PointCloud2, "map/landmarks", self._on_landmarks, LATCHED)
+        for topic in self._landmark_topics:
+            node.create_subscription(PointCloud2, topic, partial(self._on_landmarks, topic), LATCHED)
 
     @property
     def state(self) -> State:
@@ -67,10 +75,12 @@ class Listener:
     @property
     def landmarks(self) -> Matrix | None:
         """Landmarks of the map (N, 3) in metres; None until the map server has sent them."""
-        if self._landmarks is None:
+        if len(self._landmarks) < len(self._landmark_topics):
             return None
-        points: Matrix = point_cloud2.read_points_numpy(self._landmarks, ["x", "y", "z"]).astype(float)
-        return points
+        clouds = [self._landmarks[topic] for topic in self._landmark_topics]
+        points = [point_cloud2.read_points_numpy(cloud, ["x", "y", "z"]).astype(float) for cloud in clouds]
+        joined: Matrix = np.concatenate(points)
+        return joined
 
     def look_up(self, stamp_ns: int) -> None:
         """Ask TF where the base was then, with what is known now."""
@@ -94,6 +104,7 @@ class Listener:
             localize_ms=report.localize_ms if report else None,
             from_tf=self._from_tf.get(played.stamp_ns),
             inliers=_inliers(report),
+            place=self._places.get(played.stamp_ns, ""),
         )
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
@@ -111,9 +122,11 @@ class Listener:
         if image := self._newest.image:
             with self._lock:
                 self._reports[image.stamp_ns] = image
+                if len(self._landmark_topics) > 1 and image.refusal is None:
+                    self._places[image.stamp_ns] = self._newest.place
 
-    def _on_landmarks(self, message: PointCloud2) -> None:
-        self._landmarks = message
+    def _on_landmarks(self, topic: str, message: PointCloud2) -> None:
+        self._landmarks[topic] = message
 
 
 def _inliers(report: ImageReport | None) -> dict[str, int]:

@@ -113,7 +113,12 @@ class DrivePlayer:
             stamp_ns = self._publish(step, self._next_shots() if step else self._first)
             drive, covered = self._drive, self._rig.covered if step in self._covered_steps else ""
             yield Played(
-                stamp_ns, drive.map_from_base[step], drive.odom_from_base[step], step in drive.kidnapped, covered
+                stamp_ns=stamp_ns,
+                map_from_base=drive.map_from_base[step],
+                odom_from_base=drive.odom_from_base[step],
+                kidnapped=step in drive.kidnapped,
+                covered=covered,
+                place=self._dataset.place(drive.frames[step]),
             )
 
     def _publish(self, step: int, shots: list[Shot]) -> int:

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,10 +121,12 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
 
     Returns whether the result is good. Raises VlocError for bad input and for a node that fails.
     """
-    load_localizer(map_dir).warm_up()  # a map that is wrong is told at once; compiles what a first start compiles
+    localizer = load_localizer(map_dir)
+    localizer.warm_up()  # a map that is wrong is told at once; compiles what a first start compiles
+    places = tuple(filter(None, localizer.landmark_map.manifest.result_places))
     isolate()
     with _interruptible() as interruption, ExitStack() as scope:
-        heard = _hear(scope, interruption, map_dir, make_player, out)
+        heard = _hear(scope, interruption, map_dir, places, make_player, out)
     result = score(heard.answers, heard.first_fix_s)
     print(table(result))
     picture = out / "demo.png"
@@ -136,9 +138,14 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
 
 
 def _hear(
-    scope: ExitStack, interruption: "_Interruption", map_dir: Path, make_player: Callable[[Node], Player], out: Path
+    scope: ExitStack,
+    interruption: "_Interruption",
+    map_dir: Path,
+    places: Collection[str],
+    make_player: Callable[[Node], Player],
+    out: Path,
 ) -> Heard:
-    """Play once; what was started ends with `scope`."""
+    """Play once; what was started ends with `scope`. `places`: those of a map of several."""
 
     def alive(program: Program) -> Check:
         def check() -> None:
@@ -154,7 +161,7 @@ def _hear(
         node = _spinning_node(scope)
         player = make_player(node)
         scope.callback(player.close)
-        listener = Listener(node, player.base_frame)
+        listener = Listener(node, player.base_frame, places)
     _prepare(player)
     _wait_until(lambda: listener.landmarks is not None, alive(server))
     started_s = time.monotonic()

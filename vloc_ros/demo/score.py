@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,20 +14,21 @@ from vloc_ros.geometry.transforms import Matrix, invert
 @dataclass(frozen=True, eq=False)
 class Played:
     """An image that was published, or those of a moment, and where the base truly was and odometry believed it was,
-    where that is known; `covered`: the camera that somebody's hand was on."""
+    where that is known; `covered`: the camera that somebody's hand was on; `place`: which of several it shows."""
 
     stamp_ns: int
     map_from_base: Matrix | None = None
     odom_from_base: Matrix | None = None
     kidnapped: bool = False
     covered: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What became of an image: the pose that came and when, what TF said at its stamp before that, both None if nothing
     did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it. `inliers`: of
-    each of several cameras that an image was taken with."""
+    each of several cameras that an image was taken with. `place`: that the pose is in, where the map has several."""
 
     played: Played
     reported: bool = False  # in ~/status
@@ -35,6 +37,7 @@ class Answer:
     localize_ms: float | None = None
     from_tf: Matrix | None = None
     inliers: Mapping[str, int] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Limits:
 
 
 SHIPPED_MAP = Limits(median_m=0.03, median_deg=1.0, recall=0.8)
+SHIPPED_FLOORS = Limits(median_m=0.03, median_deg=1.0, recall=0.5)  # in the lift nothing is seen
 ANY_MAP = Limits(median_m=0.1, median_deg=5.0, recall=0.5)
 
 
@@ -87,6 +91,16 @@ class CoveredScore:
 
 
 @dataclass(frozen=True)
+class PlaceScore:
+    """On a drive through several places: how many poses were published, how many of them in a place where the robot was
+    not, and how often it changed places."""
+
+    poses: int
+    wrong: int
+    changes: int
+
+
+@dataclass(frozen=True)
 class Score:
     """The figures of a drive, None for what is not known. `recoveries`: one per time the robot was carried, None for
     a time that it never found itself again. `inliers`: the median by camera, of several."""
@@ -105,6 +119,7 @@ class Score:
     recoveries: tuple[Recovery | None, ...] = field(default=())
     covered: CoveredScore | None = None
     inliers: Mapping[str, float] = field(default_factory=dict)
+    places: PlaceScore | None = None
 
 
 def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
@@ -129,6 +144,7 @@ def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
         recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
         covered=_covered(answers, errors),
         inliers=_median_inliers(answers),
+        places=_places(answers),
     )
 
 
@@ -146,6 +162,8 @@ def faults(result: Score, limits: Limits) -> list[str]:
         checks.append((f"map -> base_link is {degrees:.1f} deg off", degrees > limits.median_deg))
     elif result.has_truth:
         checks.append(("TF never knew map -> base_link", True))
+    if result.places:
+        checks.append((f"{result.places.wrong} poses in the wrong place were published", result.places.wrong > 0))
     for recovery in result.recoveries:
         images = recovery.frames if recovery else result.images
         checks.append((f"carried away, it was lost for {images} images", images > limits.recovery_frames))
@@ -174,6 +192,10 @@ def table(result: Score) -> str:
         rows.append(("inliers by camera, median", medians))
     if result.covered:
         rows.append((f"{result.covered.camera} covered", _covered_text(result.covered)))
+    if places := result.places:
+        rows.append(
+            ("wrong place published", f"{places.wrong} of {places.poses} poses, {places.changes} changes of place")
+        )
     for recovery in result.recoveries:
         text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
         rows.append(("carried away, found itself", text))
@@ -190,9 +212,20 @@ def notes(result: Score) -> list[str]:
         lines += ["map -> base_link, median:", f"  {metres * 100:.1f} cm, {degrees:.2f} deg"]
     if result.covered:
         lines += [f"{result.covered.camera} covered:", f"  {result.covered.recall:.0%} right poses"]
+    if places := result.places:
+        lines.append(f"wrong place published: {places.wrong} of {places.poses}")
     if result.odometry_alone:
         lines += ["odometry alone, at the end:", f"  {_error_text(result.odometry_alone)}"]
     return lines
+
+
+def _places(answers: Sequence[Answer]) -> PlaceScore | None:
+    truths = [answer.played.place for answer in answers]
+    poses = [answer for answer in answers if answer.pose is not None and answer.place]
+    if not any(truths) or not poses:
+        return None
+    changes = sum(one != other for one, other in pairwise(truths))
+    return PlaceScore(len(poses), sum(answer.place != answer.played.place for answer in poses), changes)
 
 
 def _covered(answers: Sequence[Answer], errors: Sequence[PoseError | None]) -> CoveredScore | None:
