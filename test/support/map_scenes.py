@@ -12,6 +12,7 @@ import pytest
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import RoomFrames
 from vloc_ros.evaluation.corruptions import CORRUPTIONS
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import geometry_kinds
 from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
 from vloc_ros.progress import Bar
@@ -44,13 +45,13 @@ def options_in(directory: Path, **changes: Any) -> MapOptions:
     return MapOptions(**{**options, **changes})
 
 
-_RENDERED: dict[tuple[str, str], Frame] = {}
+_RENDERED: dict[tuple[str, str, Camera], Frame] = {}
 _render = RoomFrames.frame
 
 
 def rendered_once(frames: RoomFrames, index: int, *, depth: bool = False) -> Frame:
     """`RoomFrames.frame`, which takes most of the time of these tests."""
-    key = frames.plan.name, frames.names[index]
+    key = frames.plan.name, frames.names[index], frames.intrinsics
     if key not in _RENDERED:
         _RENDERED[key] = _render(frames, index, depth=True)
     return _RENDERED[key] if depth else replace(_RENDERED[key], depth=None)
