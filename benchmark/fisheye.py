@@ -2,13 +2,14 @@
 
 python benchmark/fisheye.py --folder DIR [--every 4] [--images 50]
 
-Three maps with PRAM: of the pinhole camera's images, of the fisheye images as one undistorted view each (`vloc_ros`
-cuts off what is far from the axis), and of several pinhole views of each fisheye image; a query is an image, or all
-views of one. `--every`: only each Nth of the 400 mapping frames. `--folder` keeps images and maps.
+Three maps with PRAM: of the pinhole camera's images; of the fisheye images, each undistorted to one pinhole view;
+and of the fisheye images as they are, which `vloc map` and the localizer work on as several views. `--every`: only each Nth
+of the 400 mapping frames. `--folder` keeps images and maps.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -19,19 +20,23 @@ from numpy.typing import NDArray
 from results import MEDIAN, RECALLS, Results, add_json
 
 from vloc_ros.cli import main as vloc
-from vloc_ros.core.query import Query, View
 from vloc_ros.core.types import CameraImage
+from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.folder import camera_line
+from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.synthetic_room import RoomFrames, open_synthetic_room, synthetic_room
 from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
-from vloc_ros.geometry.wide_angle import pinhole_views
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
 from vloc_ros.synthetic.sensor import expose
 from vloc_ros.synthetic.wide_lens import render_fisheye
 
+ONE_THREAD = SessionOptions(threads=1)
+PINHOLE, UNDISTORTED, VIEWS = "pinhole", "undistorted", "fisheye"  # folders
+SHOWN = {PINHOLE: "pinhole", UNDISTORTED: "fisheye, one undistorted view", VIEWS: "fisheye, two views"}
 WIDE = FisheyeCamera(960, 720, 306.0, 306.0, 479.5, 359.5, (-0.012, 0.004, -0.002, 0.0004))  # 180 degrees wide
 COLUMNS = {
     "images": "{images}",
@@ -54,67 +59,69 @@ def main() -> None:
     options = parser.parse_args()
     room = open_synthetic_room(None, "train")
     rows = range(0, len(room), options.every)
-    kinds: dict[str, tuple[Camera, Callable[[int], Iterator[Shown]], Localize | None]] = {
-        "pinhole": (room.intrinsics, lambda row: as_pinhole(room, row), None),
-        "undistorted": (WIDE, lambda row: as_fisheye(room, row), None),
-        "views": (pinhole_views(WIDE)[0].camera, lambda row: as_views(room, row), None),
-    }
-    for kind, (camera, shown, _) in kinds.items():
+    for kind, (camera, shown) in {
+        PINHOLE: (room.intrinsics, (as_pinhole(room, row) for row in rows)),
+        VIEWS: (WIDE, (as_fisheye(room, row) for row in rows)),
+        UNDISTORTED: (WIDE.undistorted(), as_undistorted(options.folder / VIEWS)),
+    }.items():
         folder = options.folder / kind
         if not (folder / "poses.txt").exists():
-            write_folder(folder, camera, (each for row in rows for each in shown(row)))
+            write_folder(folder, camera, shown)
         if not (target := options.folder / f"{kind}.map").exists():
             arguments = ["--dataset", "folder", "--root", str(folder), "--split", "all", "--out", str(target)]
             if code := vloc(["map", "--method", "pram", *arguments]):
                 raise SystemExit(code)
-    localizers = {kind: load_localizer(options.folder / f"{kind}.map") for kind in kinds}
+    localizers = {kind: load_localizer(options.folder / f"{kind}.map", ONE_THREAD) for kind in SHOWN}
     asked: dict[str, Localize] = {
-        "pinhole": by_image(localizers["pinhole"]),
-        "undistorted": lambda frame: localizers["undistorted"].localize(wide_image(frame)),
-        "views": lambda frame: localizers["views"].localize(views_of(wide_image(frame))),
+        PINHOLE: by_image(localizers[PINHOLE]),
+        UNDISTORTED: lambda frame: localizers[UNDISTORTED].localize(undistorted(wide_image(frame))),
+        VIEWS: lambda frame: localizers[VIEWS].localize(wide_image(frame)),
     }
     with threads(1):
         answers = ask_in_turn(asked, some_of(open_synthetic_room(None, "test"), options.images))
     results = Results(f"Data: synthetic_room, each {options.every}th training frame, and test frames", COLUMNS)
-    pinhole_cm = answers["pinhole"].figures()["median_cm"]
-    for kind, localizer in localizers.items():
+    pinhole_cm = answers[PINHOLE].figures()["median_cm"]
+    for kind, title in SHOWN.items():
         figures = answers[kind].figures()
-        mapped = len(localizer.landmark_map.mapping_views)
-        results.add(images=kind, mapped=mapped, error_of_pinhole=figures["median_cm"] / pinhole_cm, **figures)
+        mapped = len(localizers[kind].landmark_map.mapping_views)
+        results.add(images=title, mapped=mapped, error_of_pinhole=figures["median_cm"] / pinhole_cm, **figures)
     results.write(options.json)
 
 
-def as_pinhole(room: RoomFrames, row: int) -> Iterator[Shown]:
+def as_pinhole(room: RoomFrames, row: int) -> Shown:
     frame = room.frame(row, depth=True)
     assert frame.depth is not None
-    yield frame.name, frame.image.rgb, frame.depth, frame.map_from_camera
+    return frame.name, frame.image.rgb, frame.depth, frame.map_from_camera
 
 
-def as_fisheye(room: RoomFrames, row: int) -> Iterator[Shown]:
-    yield room.names[row], *seen_wide(room.names[row], room.map_from_camera(row)), room.map_from_camera(row)
+def as_fisheye(room: RoomFrames, row: int) -> Shown:
+    pose = room.map_from_camera(row)
+    return room.names[row], *seen_wide(room.names[row], pose.tobytes()), pose
 
 
-def as_views(room: RoomFrames, row: int) -> Iterator[Shown]:
-    rgb, depth = seen_wide(room.names[row], room.map_from_camera(row))
-    for number, view in enumerate(pinhole_views(WIDE)):
-        pose = room.map_from_camera(row) @ view.wide_from_view
-        yield f"{room.names[row]}_{number}", view.image(rgb), view.depth(depth), pose
+def as_undistorted(folder: Path) -> Iterator[Shown]:
+    """The fisheye images of a folder, each as one view."""
+    fisheye = open_dataset("folder", folder, "all")
+    for index in range(len(fisheye)):
+        frame = fisheye.frame(index, depth=True)
+        assert frame.depth is not None
+        depth = undistort_depth(frame.image.camera, frame.depth)
+        yield frame.name, undistorted(frame.image).rgb, depth, frame.map_from_camera
 
 
-def seen_wide(name: str, map_from_camera: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    room = synthetic_room()
-    rgb, depth = render_fisheye(room.faces, room.pyramids, room.lightmaps, WIDE, map_from_camera)
+@lru_cache(maxsize=1)  # two maps are asked of an image
+def seen_wide(name: str, map_from_camera: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    room, pose = synthetic_room(), np.frombuffer(map_from_camera).reshape(4, 4)
+    rgb, depth = render_fisheye(room.faces, room.pyramids, room.lightmaps, WIDE, pose)
     return expose(rgb, f"{name} {crc32(b'wide')}"), depth
 
 
 def wide_image(frame: Frame) -> CameraImage:
-    return CameraImage(seen_wide(frame.name, frame.map_from_camera)[0], WIDE)
+    return CameraImage(seen_wide(frame.name, frame.map_from_camera.tobytes())[0], WIDE)
 
 
-def views_of(image: CameraImage) -> Query:
-    views = pinhole_views(WIDE)
-    seen = tuple(View(CameraImage(view.image(image.rgb), view.camera), view.wide_from_view) for view in views)
-    return Query(seen, image.stamp_ns)
+def undistorted(image: CameraImage) -> CameraImage:
+    return CameraImage(image.camera.undistort(image.rgb), image.camera.undistorted())
 
 
 def write_folder(folder: Path, camera: Camera, frames: Iterator[Shown]) -> None:
