@@ -3,8 +3,8 @@
 python benchmark/fisheye.py --folder DIR [--every 4] [--images 50]
 
 Three maps with PRAM: of the pinhole camera's images; of the fisheye images, each undistorted to one pinhole view;
-and of the fisheye images as they are, which `vloc map` and the localizer work on as several views. `--every`: only each Nth
-of the 400 mapping frames. `--folder` keeps images and maps.
+and of the fisheye images as they are, which `vloc map` and the localizer work on as several views. `--every`: only each
+Nth of the 400 mapping frames. `--folder` keeps images and maps.
 """
 
 import argparse

@@ -1,6 +1,8 @@
 """A bag becomes a folder of posed keyframes with registered depth: whatever camera saw the depth, and when."""
 
+import errno
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from vloc_ros.errors import ConfigError, DatasetError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.trajectory import StampedPose, write_tum
+from vloc_ros.progress import Silent
 
 COLOR = Camera(64, 48, 55.0, 55.0, 31.5, 23.5)
 DEPTH = Camera(48, 36, 44.0, 44.0, 23.5, 17.5)
@@ -284,3 +287,105 @@ def test_a_robot_that_stands_still_has_recorded_no_map(tmp_path: Path) -> None:
     assert "does not connect" in fault(tmp_path, RecordingOptions(options))
     with pytest.raises(VlocError, match="--keyframes 3: at least 10"):
         RecordingOptions(TF_POSES, keyframes=3)
+
+
+class Lines(Silent):
+    """What is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_poses_that_jump_are_said_and_equal_stamps_are_counted(tmp_path: Path) -> None:
+    jumped = np.eye(4)
+    jumped[0, 3] = 5.0
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            at = stamp(index)
+            write_tf(bag, index, "map", CAMERA_FRAME, jumped @ place(at) if index >= 20 else place(at))
+            bag.write("/cam/camera_info", CAMERA_INFO, at, messages.camera_info(at, CAMERA_FRAME, COLOR))
+            for _ in range(2 if index == 5 else 1):
+                bag.write("/cam/image_raw", RAW_IMAGE, at, messages.image(at, CAMERA_FRAME, picture(index, COLOR)))
+    said = Lines()
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map", said)
+    (jump,) = [line for line in said.lines if "jump by" in line]
+    assert jump.startswith("warning: the poses of tf jump by ")
+    assert "from 1001.900000000 to 1002.000000000 s" in jump
+    assert "1 images with the stamp of another one" in describe_recording(record)
+
+
+def test_depth_that_is_never_known_is_refused(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            at = stamp(index)
+            write_color(bag, index)
+            bag.write("/depth/camera_info", CAMERA_INFO, at, messages.camera_info(at, CAMERA_FRAME, COLOR))
+            unknown = np.full((COLOR.height, COLOR.width), np.nan, np.float32)
+            bag.write("/depth/image_raw", RAW_IMAGE, at, messages.depth_image(at, CAMERA_FRAME, unknown))
+    said = fault(tmp_path, RecordingOptions(TF_POSES))
+    assert "/depth/image_raw: no depth that is known in any of the " in said
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl_c"]
+)
+def test_what_was_not_finished_is_not_left_and_is_done_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Whether the disk is full, or somebody presses Ctrl-C, among the images or when the last file is written."""
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_color(bag, index)
+    options, real = RecordingOptions(TF_POSES), Path.write_bytes
+    written: list[Path] = []
+
+    def failing(path: Path, content: bytes) -> int:
+        written.append(path)
+        if len(written) == 7:
+            raise error
+        return real(path, content)
+
+    for where, stand_in in (("pathlib.Path.write_bytes", failing), ("vloc_ros.files.atomic_file", raising(error))):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, stand_in)
+            with pytest.raises((VlocError, KeyboardInterrupt)) as caught:
+                unpack_recording(tmp_path / "bag", tmp_path / "out", options, "map")
+        if isinstance(error, OSError):
+            assert "cannot be written: No space left on device" in str(caught.value)
+            assert "\n" not in str(caught.value)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["bag"]
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", options, "map")
+    assert len(open_dataset("folder", tmp_path / "out", "all")) == record["keyframes"]
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(
+    ("dataset", "options", "flag"),
+    [
+        ("bag", ["--poses", "tf", "--out", "{root}/map"], "--out"),
+        ("images", ["--scale", "none", "--accept-no-scale", "--out", "{root}/map"], "--out"),
+        ("images", ["--scale", "markers:0.1", "--out", "{root}.map", "--workdir", "{root}/work"], "--workdir"),
+    ],
+)
+def test_a_map_among_what_it_is_made_of_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str, options: list[str], flag: str
+) -> None:
+    """The next run would read what this one has written."""
+    root = tmp_path / "my recording"
+    root.mkdir()
+    words = [word.format(root=root) for word in options]
+    assert main(["map", "--dataset", dataset, "--root", str(root), *words]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"vloc: error: {flag} {root}/")
+    assert said.endswith(f": lies in --root {root}, all of which is read")
+    assert not list(root.iterdir())

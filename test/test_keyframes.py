@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.datasets.keyframes import CANDIDATES, STEP_DEG, STEP_M, steps_between, stretches, way
+from vloc_ros.datasets.keyframes import CANDIDATES, STEP_DEG, STEP_M, describe_jumps, steps_between, stretches, way
+from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.images.quality import sharpness
 
 
@@ -63,3 +64,18 @@ def test_blur_is_not_sharp_and_contrast_does_not_matter() -> None:
     pale = (128 + (image.astype(int) - 128) // 2).astype(np.uint8)
     assert sharpness(np.asarray(blurred, np.uint8)) < 0.8 * sharpness(np.asarray(image, np.uint8))
     assert abs(sharpness(pale) / sharpness(np.asarray(image, np.uint8)) - 1) < 0.1
+
+
+def test_a_jump_of_the_poses_is_said_and_driving_is_none() -> None:
+    stamps = np.arange(20, dtype=np.int64) * NS_PER_S // 10
+    poses = np.tile(np.eye(4), (20, 1, 1))
+    poses[:, 0, 3] = 0.2 * np.arange(20)  # 2 m/s
+    assert describe_jumps(stamps, poses) is None
+    assert describe_jumps(stamps * 600, poses * np.array([600.0])) is None, "a minute between images"
+    poses[12:, 1, 3] += 5.0
+    said = describe_jumps(stamps, poses)
+    assert said is not None
+    assert said.startswith("jump by 5.00 m from 1.100000000 to 1.200000000 s: ")
+    poses[16:, 1, 3] -= 3.0
+    assert ", and in 1 other places: " in str(describe_jumps(stamps, poses))
+    assert describe_jumps(stamps[:1], poses[:1]) is None

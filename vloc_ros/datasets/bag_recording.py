@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,14 @@ from vloc_ros.bags.reader import Bag, Message, Topic, open_bag
 from vloc_ros.bags.stereo_topics import choose_stereo
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.folder import write_tables
-from vloc_ros.datasets.keyframes import stretches
+from vloc_ros.datasets.keyframes import describe_jumps, stretches
 from vloc_ros.datasets.recorded_depth import DepthCameraDepth, RecordedDepth, StereoDepth
 from vloc_ros.datasets.time_offset import TimeOffset
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.interpolation import Stamps
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.images.quality import sharpness
 from vloc_ros.progress import Progress, Silent
@@ -70,24 +73,36 @@ def unpack_recording(
     if (known := _record(folder)) is not None and known.get("asked") == asked:
         return known
     progress = progress or Silent()
-    new = folder.with_name(f"{folder.name}.new")  # takes the place of the folder once it is complete
-    with open_bag(bag_path) as bag:
+    with open_bag(bag_path) as bag, _replaced(folder) as new:
         frames = bag_frames(bag, options.bag, map_frame)
         depth = _depth_of(bag, frames, options, without_depth)
         with progress.bar("clocks") as advance:
             offset = frames.clock_offset(FOLLOWED, advance)
         _set_clock(frames, offset, options, progress)
         with progress.bar("poses of the images") as advance:
-            chosen = _chosen(frames, options.keyframes, advance)
+            stamps, poses = frames.posed(advance)
+        if (jump := describe_jumps(stamps, poses)) is not None:
+            progress.say(f"warning: the poses of {frames.truth.source} {jump}")
         writer = _Writer(bag, new, frames, depth)
         with progress.bar("keyframes") as advance:
-            writer.write(chosen, advance)
-    record = {"asked": asked, **frames.to_json(), **writer.summary()}
-    write_text(new / RECORD, json.dumps(record, indent=1) + "\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
+            writer.write(_chosen(stamps, poses, options.keyframes), advance)
+        record = {"asked": asked, **frames.to_json(), **writer.summary()}
+        write_text(new / RECORD, json.dumps(record, indent=1) + "\n")
     return record
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder, which takes the place of the old one once it is complete; whatever goes wrong, nothing is left of
+    it, which may be large."""
+    new = folder.with_name(f"{folder.name}.new")
+    try:
+        yield new
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def check_recording(bag_path: Path, options: RecordingOptions, map_frame: str, without_depth: str = "") -> None:
@@ -133,6 +148,8 @@ def describe_recording(record: dict[str, Any]) -> str:
         f", {record[name]} {what}" if record[name] else ""
         for name, what in (
             ("skipped_without_truth", "images without a pose"),
+            ("skipped_without_stamp", "images without a stamp"),
+            ("skipped_repeated_stamp", "images with the stamp of another one"),
             ("candidates_without_depth", "images without depth"),
         )
     ]
@@ -170,9 +187,8 @@ def _record(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _chosen(frames: BagFrames, most: int, advance: Any) -> dict[int, int]:
+def _chosen(stamps: Stamps, poses: Matrix, most: int) -> dict[int, int]:
     """By stamp, the stretch that an image is a candidate of."""
-    stamps, poses = frames.posed(advance)
     found = stretches(poses, most)
     return {int(stamps[row]): number for number, rows in enumerate(found) for row in rows}
 
@@ -195,12 +211,14 @@ class _Writer:
         self._poses: dict[str, Matrix] = {}
         self._camera: Camera | None = None
         self._without_depth = 0
+        self._shows_depth = False
 
     def write(self, chosen: dict[int, int], advance: Any) -> None:
-        if self._folder.exists():  # of an interrupted run
+        if self._folder.exists():  # of a run that was killed
             shutil.rmtree(self._folder)
-        for part in ("images", "depth"):
-            (self._folder / part).mkdir(parents=True)
+        with write_errors(self._folder):
+            for part in ("images", "depth"):
+                (self._folder / part).mkdir(parents=True)
         image = self._frames.topics.image
         topics: list[Topic] = [image] if self._depth is None else [image, self._depth.topic]
         total = sum(topic.count for topic in topics)
@@ -249,6 +267,7 @@ class _Writer:
         _write_png(self._folder / "images" / f"{frame.name}.png", np.asarray(bgr))
         if self._depth is not None and depth is not None:
             values = np.round(np.minimum(self._depth.of(frame, depth), MAX_DEPTH_M) * MILLIMETRES).astype(np.uint16)
+            self._shows_depth = self._shows_depth or bool(values.any())
             _write_png(self._folder / "depth" / f"{frame.name}.png", values)
         self._poses[frame.name] = frame.map_from_camera
 
@@ -268,6 +287,11 @@ class _Writer:
                 f"{self._bag.path}: {len(self._poses)} keyframes are too few for a map, at least {FEWEST_KEYFRAMES} "
                 f"are needed: of {len(self._frames)} images {self._frames.skipped} have no pose{without_depth}, and "
                 "where the camera has been before, it shows nothing new"
+            )
+        if self._depth is not None and not self._shows_depth:
+            raise DatasetError(
+                f"{self._bag.path}: {self._depth.topic.name}: no depth that is known in any of the {len(self._poses)} "
+                "keyframes: is it the right topic, and does the camera see as far?"
             )
         write_tables(self._folder, self._camera, self._poses)
 

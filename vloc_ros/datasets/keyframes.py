@@ -6,11 +6,15 @@ A way is measured in steps: a step is a move of STEP_M or a turn of STEP_DEG, wh
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.geometry.interpolation import Stamps
+from vloc_ros.geometry.stamps import NS_PER_S, format_stamp
+
 Float = NDArray[np.float64]
 
 STEP_M, STEP_DEG = 0.05, 3.0  # images nearer to each other show nothing new
 SEEN_AGAIN = 0.6  # steps from an image that was chosen before: a robot that stands, or comes by again
 CANDIDATES = 4  # of which the sharpest is chosen
+JUMP_M, FASTEST_M_PER_S = 1.0, 10.0  # a robot goes no farther, or no faster, from one image to the next
 
 
 def way(map_from_camera: Float) -> Float:
@@ -52,3 +56,20 @@ def stretches(map_from_camera: Float, most: int) -> list[NDArray[np.intp]]:
 
 def _spread(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(np.intp))]
+
+
+def describe_jumps(stamps_ns: Stamps, map_from_camera: Float) -> str | None:
+    """Where poses (N, 4, 4) at their stamps (N,) go farther from one to the next than a robot can, if they do: its
+    localization has jumped, or it was carried."""
+    apart = np.linalg.norm(np.diff(map_from_camera[:, :3, 3], axis=0), axis=1)
+    possible = np.maximum(JUMP_M, FASTEST_M_PER_S * np.abs(np.diff(stamps_ns)) / NS_PER_S)
+    rows = np.flatnonzero(apart > possible)
+    if not len(rows):
+        return None
+    row = int(rows[apart[rows].argmax()])
+    before, behind = (format_stamp(int(stamp)) for stamp in stamps_ns[row : row + 2])
+    others = f", and in {len(rows) - 1} other places" if len(rows) > 1 else ""
+    return (
+        f"jump by {apart[row]:.2f} m from {before} to {behind} s{others}: the map is right only if images tell how the "
+        "parts before and behind it belong together"
+    )

@@ -13,7 +13,7 @@ from vloc_ros.geometry.camera import FISHEYE, Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import Matrix
 
-WIDE_DEG = 120.0  # across the image: one pinhole view of more has stretched corners, and loses what is aside
+WIDE_DEG = 100.0  # across the image: one pinhole view of more has stretched corners, and loses what is aside
 VIEW_DEG = 90.0  # across a view
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -29,7 +29,7 @@ from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.mapping.sfm.pairs import choose_pairs
 from vloc_ros.mapping.sfm.posed_model import IMAGES, MODEL, views_of, write_posed
 from vloc_ros.mapping.sfm.registration import describe_unregistered, parts_of, require_one_part, unregistered
-from vloc_ros.mapping.sfm.scale import ScaleOptions, find_scale
+from vloc_ros.mapping.sfm.scale import ScaleOptions, check_scale, find_scale
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.extraction import extract_features
 from vloc_ros.training.features.opening import image_size_for, open_extractor
@@ -52,6 +52,7 @@ def reconstructed(options: MapOptions, wanted: ReconstructionOptions, progress: 
             "--scale is missing: images alone do not say how large things are: poses:FILE.tum, "
             "distance:IMAGE,IMAGE,METRES, or markers:METRES"
         )
+    check_scale(wanted.scale)
     size = feature_settings(options)
     photos = unpack_photos(options.root, options.workdir / PHOTOS, size.width, wanted.photos, progress)
     path, model = _Reconstructing(options.workdir / STEPS, photos, method, wanted, progress).model(size.size)

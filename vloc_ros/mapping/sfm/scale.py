@@ -121,6 +121,12 @@ class Scale:
     lines: tuple[str, ...] = field(default=())
 
 
+def check_scale(options: ScaleOptions) -> None:
+    """Raise DatasetError for a file of poses that cannot be read: before hours of reconstruction, not behind them."""
+    if options.poses is not None:
+        _poses(options.poses)
+
+
 def find_scale(views: ScaledViews, options: ScaleOptions) -> Scale:
     """Raises DatasetError where the images do not tell."""
     if options.poses is not None:

@@ -107,10 +107,17 @@ def posed(options: MapOptions, recipe: Recipe, workers: Workers, progress: Progr
 
 
 def require_own_root(options: MapOptions) -> None:
-    """Raise ConfigError for images that --fresh would delete."""
+    """Raise ConfigError for images that --fresh would delete, and for a map among the files that it is made of: the
+    next run would take what this one writes for a part of them."""
     root, workdir = options.root, options.workdir.resolve()
-    if options.fresh and root is not None and root.resolve().is_relative_to(workdir):
+    if root is None:
+        return
+    if options.fresh and root.resolve().is_relative_to(workdir):
         raise ConfigError(f"--root {root}: lies in --workdir {options.workdir}, which --fresh empties")
+    if options.dataset in (BAG, IMAGES):
+        for flag, path in (("--out", options.out), ("--workdir", options.workdir)):
+            if path.resolve().is_relative_to(root.resolve()):
+                raise ConfigError(f"{flag} {path}: lies in --root {root}, all of which is read")
 
 
 def recorded(options: MapOptions, kind: GeometryKind, workers: Workers, progress: Progress) -> MapOptions:
