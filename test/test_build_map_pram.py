@@ -1,9 +1,12 @@
 """`vloc map --method pram` end to end on some views of the rendered rooms: made, continued, refused."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +28,13 @@ from vloc_ros.features.cache import open_features
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.localizer import load_localizer
+from vloc_ros.mapping import array_files
 from vloc_ros.mapping.place_geometry import load_geometry
 from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps import read_map
 from vloc_ros.maps.names import MAPPING_FILE
+from vloc_ros.progress import Bar
 from vloc_ros.training.calibrate import AWAY_PRIOR
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.pram.options import PRAMOptions
@@ -215,6 +220,61 @@ def test_ctrl_c_anywhere_leaves_what_is_done(names: Path, tmp_path: Path, monkey
     assert len(open_features(tmp_path / "work" / "features")) == 18
     monkeypatch.setattr(feature_stage, "extract_features", None)
     assert made_by(pram_in(tmp_path, names)) == {"geometry", "regions", "export", "calibration"}
+
+
+class StoppedAt(Told):
+    """Presses Ctrl-C when a bar begins to move."""
+
+    def __init__(self, bar: str) -> None:
+        super().__init__()
+        self._bar = bar
+
+    @contextmanager
+    def bar(self, what: str, start: int = 0) -> Iterator[Bar]:
+        def advance(done: int, total: int, note: str = "") -> None:
+            if what == self._bar:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+# Where it ends: a bar in which somebody presses Ctrl-C, or a file for which there is no room; and the stages that are
+# done then.
+ENDS = (
+    ("features", ["sources"]),
+    ("poses.npz", ["sources", "features"]),
+    ("matching", ["sources", "features", "poses"]),
+    ("geometry.npz", ["sources", "features", "poses"]),
+    ("regions.npz", ["sources", "features", "poses", "geometry"]),
+    ("hidden views", ["sources", "features", "poses", "geometry", "regions", "export"]),
+)
+
+
+def test_ctrl_c_and_a_full_disk_in_any_stage_leave_what_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "names.txt").write_text("\n".join(f"train/{index:06d}" for index in list(VIEWS)[:12]))
+    options, savez = pram_in(tmp_path, tmp_path / "names.txt"), np.savez
+    for end, done in ENDS:
+        told = StoppedAt(end)
+
+        def full(file: Any, end: str = end, **arrays: Any) -> None:
+            if end in file.name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            savez(file, **arrays)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(array_files.np, "savez", full)
+            with pytest.raises((KeyboardInterrupt, VlocError)) as caught:
+                build_map(options, told)
+        if isinstance(caught.value, VlocError):
+            assert str(caught.value) == f"{tmp_path / 'work' / end}: cannot be written: No space left on device"
+        assert list(told.stages()) == done
+        assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+        assert not options.out.exists()
+    again = Told()
+    build_map(replace(options, until="export"), again)
+    assert not any(again.stages().values()), "all of them are there"
 
 
 def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
