@@ -28,7 +28,6 @@ from vloc_ros.features.cache import open_features
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.localizer import load_localizer
-from vloc_ros.mapping import array_files
 from vloc_ros.mapping.place_geometry import load_geometry
 from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.mapping.reconstruction import Reconstruction
@@ -264,7 +263,7 @@ def test_ctrl_c_and_a_full_disk_in_any_stage_leave_what_is_done(
             savez(file, **arrays)
 
         with monkeypatch.context() as patch:
-            patch.setattr(array_files.np, "savez", full)
+            patch.setattr("vloc_ros.mapping.array_files.np.savez", full)
             with pytest.raises((KeyboardInterrupt, VlocError)) as caught:
                 build_map(options, told)
         if isinstance(caught.value, VlocError):
