@@ -15,7 +15,7 @@ from vloc_ros.geometry.wide_angle import PinholeView, pinhole_views
 @dataclass(frozen=True)
 class PinholeViews(Subset):
     """The frames `indices` of `parent`, each as often as it has views, and the number of each view in its frame; None
-    of a frame that needs none. NAME@NUMBER are their names."""
+    of a frame that needs none. NAME@NUMBER are their names; what other cameras of a rig saw does not go with a view."""
 
     numbers: Sequence[int | None] = field(default_factory=tuple)
 
@@ -41,6 +41,7 @@ class PinholeViews(Subset):
             image=replace(frame.image, rgb=view.image(frame.image.rgb), camera=view.camera),
             map_from_camera=np.asarray(frame.map_from_camera @ view.wide_from_view),
             depth=None if frame.depth is None else view.depth(frame.depth),
+            others=(),
         )
 
     def _view(self, index: int) -> PinholeView | None:
