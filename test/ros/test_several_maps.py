@@ -11,12 +11,14 @@ from std_msgs.msg import String
 from support.graph import LATCHED, Graph
 from support.robot import Robot
 
+from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.query import Query
 from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.maps import read_map, write_map
+from vloc_ros.ros.image_job import fix_place
 from vloc_ros.ros.map_search import EVERY, MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 
@@ -114,6 +116,25 @@ def test_the_slot_lets_go_of_what_is_not_wanted(house: House) -> None:
     house.slot.close()
     assert not house.slot.names
     assert not house.slot.others
+
+
+@pytest.mark.parametrize(
+    ("places", "place", "map_name", "name"),
+    [
+        ((), None, "", "map"),
+        ((), None, "first", "first"),
+        (("hall", "attic"), "attic", "", "attic"),
+        (("hall", "attic"), "attic", "first", "first/attic"),
+    ],
+)
+def test_what_a_place_is_called_among_several_maps(
+    places: tuple[str, ...], place: str | None, map_name: str, name: str
+) -> None:
+    manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", (64, 48), {}, places=places_apart(places, "map"))
+    localizer: Any = SimpleNamespace(landmark_map=SimpleNamespace(manifest=manifest))
+    found = fix_place(localizer, place, map_name)
+    assert (found.name, found.is_aligned) == (name, False)
+    assert manifest.index_of(found.in_map) == manifest.index_of(place), "its map knows it"
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ class ImageJob:
             return None
         estimate = self._tracker.estimate(images.query.stamp_ns, odom_from_base, options)
         manifest = localizer.landmark_map.manifest
-        place = fix.place.name if fix.place else None
+        place = fix.place.in_map or fix.place.name if fix.place else None
         if estimate is None or (place is not None and manifest.index_of(place) is None):
             return None
         return prior_of(estimate, frames.base_from_camera, fix.floor_from_base, manifest, place)
@@ -200,7 +200,7 @@ def fix_place(localizer: Localizer, place: str | None, map_name: str) -> FixPlac
     of its map."""
     found = localizer.landmark_map.manifest.place_of(place)
     name = "/".join(filter(None, (map_name, found.name if place or not map_name else "")))
-    return FixPlace(name, is_aligned=found.map_from_place is not None)
+    return FixPlace(name, is_aligned=found.map_from_place is not None, in_map=found.name)
 
 
 def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:

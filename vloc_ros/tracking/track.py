@@ -35,10 +35,12 @@ class TrackingOptions:
 @dataclass(frozen=True)
 class FixPlace:
     """The place that a fix is in. `is_aligned`: it is known how that lies in the frame of the fix, so that a distance
-    from a fix in another such place means something."""
+    from a fix in another such place means something. `in_map`: what its own map calls it, where that is one of several,
+    whose `name` has the map's."""
 
     name: str
     is_aligned: bool = False
+    in_map: str = ""
 
 
 @dataclass(frozen=True, eq=False)
