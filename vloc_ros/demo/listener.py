@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Pose, PoseWithCovarianceStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
@@ -16,7 +16,7 @@ from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 from tf2_ros import Buffer, TransformException, TransformListener
 
-from vloc_ros.demo.score import Answer, Played
+from vloc_ros.demo.score import Answer, Filtered, Played
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.diagnostics import from_message
@@ -35,6 +35,12 @@ class Heard:
     latency_ms: float
 
 
+def matrix_of(pose: Pose) -> Matrix:
+    """(4, 4), of a message."""
+    p, q = pose.position, pose.orientation
+    return from_quaternion([q.x, q.y, q.z, q.w], [p.x, p.y, p.z])
+
+
 class Listener:
     """Collects, by stamp of the image: poses, status reports, and `look_up`s. Its callbacks run in another thread."""
 
@@ -45,7 +51,9 @@ class Listener:
         self._buffer = Buffer()
         self._tf_listener = TransformListener(self._buffer, node)
         self._poses: dict[int, Heard] = {}
+        self._filtered: dict[int, Filtered] = {}
         self._reports: dict[int, ImageReport] = {}
+        self._cpu_percent: list[float] = []
         self._from_tf: dict[int, Matrix] = {}
         self._map_frame = ""
         self._landmarks: dict[str, PointCloud2] = {}
@@ -54,6 +62,8 @@ class Listener:
         self._newest: Status | None = None
         self.first_fix_s: float | None = None  # time.monotonic() of it
         node.create_subscription(PoseWithCovarianceStamped, "relocalizer/pose", self._on_pose, 100)
+        node.create_subscription(PoseWithCovarianceStamped, "relocalizer/filtered_pose", self._on_filtered, 100)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         node.create_subscription(DiagnosticStatus, "relocalizer/status", self._on_status, LATCHED)
         for topic in self._landmark_topics:
             node.create_subscription(PointCloud2, topic, partial(self._on_landmarks, topic), LATCHED)
@@ -71,6 +81,11 @@ class Listener:
     @property
     def pose_count(self) -> int:
         return len(self._poses)
+
+    @property
+    def cpu_percent(self) -> float | None:
+        """Processor time of the relocalizer, of one core's: the median of its seconds; None if it did not say."""
+        return float(np.median(self._cpu_percent)) if self._cpu_percent else None
 
     @property
     def landmarks(self) -> Matrix | None:
@@ -96,6 +111,7 @@ class Listener:
         """All that was heard of one image."""
         with self._lock:
             heard, report = self._poses.get(played.stamp_ns), self._reports.get(played.stamp_ns)
+            filtered = self._filtered.get(played.stamp_ns)
         return Answer(
             played=played,
             reported=report is not None or heard is not None,
@@ -105,6 +121,8 @@ class Listener:
             from_tf=self._from_tf.get(played.stamp_ns),
             inliers=_inliers(report),
             place=self._places.get(played.stamp_ns, ""),
+            filtered=filtered,
+            with_prior=report.with_prior if report else False,
         )
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
@@ -112,10 +130,19 @@ class Listener:
         latency_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) * 1e-6
         if self.first_fix_s is None:
             self.first_fix_s = time.monotonic()
-        p, q = message.pose.pose.position, message.pose.pose.orientation
         with self._lock:
-            self._poses[stamp_ns] = Heard(from_quaternion([q.x, q.y, q.z, q.w], [p.x, p.y, p.z]), latency_ms)
+            self._poses[stamp_ns] = Heard(matrix_of(message.pose.pose), latency_ms)
         self._map_frame = message.header.frame_id
+
+    def _on_filtered(self, message: PoseWithCovarianceStamped) -> None:
+        """The last one of a stamp stays: after the fix of that stamp, where there is one."""
+        covariance = np.asarray(message.pose.covariance).reshape(6, 6)
+        with self._lock:
+            self._filtered[to_stamp_ns(message.header.stamp)] = Filtered(matrix_of(message.pose.pose), covariance)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        said = (pair for status in message.status for pair in status.values if pair.key == "cpu_percent")
+        self._cpu_percent += [float(pair.value) for pair in said]
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         self._newest = from_message(message)

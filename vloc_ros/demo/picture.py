@@ -1,12 +1,13 @@
 """The drive from above: where the robot was, where odometry alone put it, and where the relocalizer did."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.types import worst_sigma
 from vloc_ros.demo.score import Answer, odometry_in_map
 from vloc_ros.geometry.transforms import Matrix
 
@@ -18,6 +19,7 @@ SUPERSAMPLING = 2  # drawn larger and shrunk, for lines finer than OpenCV's
 BACKGROUND, PANEL, INK, GREY, GRID = (252, 252, 250), (243, 244, 242), (45, 50, 55), (172, 176, 180), (232, 233, 231)
 TRUTH, ODOMETRY, CORRECTED, FIX = (60, 170, 90), (225, 120, 50), (35, 75, 205), (90, 135, 240)
 COVERED = (245, 205, 90)
+FILTERED, UNCERTAIN, SIGMAS = (130, 60, 160), (236, 226, 242), 2.0
 LANDMARKS_SHARE = 0.98  # of the landmarks is inside the picture; a few may be far out of a window
 GAP_M = 0.5  # a path that makes a longer step is interrupted
 SCALE_BARS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -26,7 +28,8 @@ SCALE_BARS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 @dataclass(frozen=True, eq=False)
 class Plan:
     """What is drawn, all in the map frame, metres: positions (N, 3), any of them empty, and the direction upwards;
-    `covered`: those of the truth where a camera was covered."""
+    `covered`: those of the truth where a camera was covered; `sigmas` (N,): standard deviations of the filtered
+    positions in their worst direction."""
 
     landmarks: Matrix
     truth: Matrix
@@ -35,6 +38,8 @@ class Plan:
     fixes: Matrix
     up: Matrix
     covered: Matrix
+    filtered: Matrix = field(default_factory=lambda: np.empty((0, 3)))
+    sigmas: Matrix = field(default_factory=lambda: np.empty(0))
 
 
 def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
@@ -42,6 +47,7 @@ def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
     fixes = [answer.pose for answer in answers if answer.pose is not None]
     truth = [answer.played.map_from_base for answer in answers if answer.played.map_from_base is not None]
     corrected = [answer.from_tf for answer in answers if answer.from_tf is not None]
+    filtered = [answer.filtered for answer in answers if answer.filtered is not None]
     up = np.sum([pose[:3, 2] for pose in truth or fixes], axis=0) if truth or fixes else np.array([0.0, 0.0, 1.0])
     return Plan(
         landmarks=landmarks,
@@ -57,6 +63,8 @@ def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
                 if answer.played.covered and answer.played.map_from_base is not None
             ]
         ),
+        filtered=_positions([each.map_from_base for each in filtered]),
+        sigmas=np.array([worst_sigma(each.covariance[:3, :3]) for each in filtered]),
     )
 
 
@@ -66,9 +74,11 @@ def draw_plan(plan: Plan, title: str, notes: Sequence[str]) -> Picture:
     canvas.grid()
     canvas.dots(plan.landmarks, GREY, 2.2)
     canvas.path(plan.covered, COVERED, 20.0)
+    canvas.rings(plan.filtered, SIGMAS * plan.sigmas, UNCERTAIN)
     canvas.path(plan.odometry, ODOMETRY, 3.0)
     canvas.path(plan.truth, TRUTH, 8.0)
     canvas.path(plan.corrected, CORRECTED, 2.5)
+    canvas.path(plan.filtered, FILTERED, 2.0)
     canvas.dots(plan.fixes, FIX, 3.2)
     canvas.start(plan.truth if len(plan.truth) else plan.fixes)
     canvas.end(plan.odometry, ODOMETRY)
@@ -112,6 +122,11 @@ class _Canvas:
         for centre in self._project(points):
             self._disc(centre, radius, colour)
 
+    def rings(self, points: Matrix, radii_m: Matrix, colour: Colour) -> None:
+        """Discs of so many metres."""
+        for centre, radius_m in zip(self._project(points), radii_m, strict=True):
+            self._disc(centre, min(radius_m * self._scale, WIDTH), colour)
+
     def start(self, points: Matrix) -> None:
         for centre in self._project(points[:1]):
             self._disc(centre, 13, INK)
@@ -132,6 +147,7 @@ class _Canvas:
             ("true path", plan.truth, TRUTH, 8),
             ("odometry alone", plan.odometry, ODOMETRY, 3),
             ("map -> base_link", plan.corrected, CORRECTED, 2.5),
+            (f"filtered, {SIGMAS:g} sigma around", plan.filtered, FILTERED, 2),
         ):
             if len(points):
                 self._line((30, y), (74, y), colour, width)

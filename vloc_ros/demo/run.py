@@ -94,6 +94,7 @@ class Heard:
     answers: Sequence[Answer]
     first_fix_s: float | None
     landmarks: Matrix
+    cpu_percent: float | None = None
 
 
 def play_dataset(map_dir: Path, dataset: Dataset, options: DriveOptions, out: Path) -> bool:
@@ -127,7 +128,7 @@ def demonstrate(map_dir: Path, make_player: Callable[[Node], Player], limits: Li
     isolate()
     with _interruptible() as interruption, ExitStack() as scope:
         heard = _hear(scope, interruption, map_dir, places, make_player, out)
-    result = score(heard.answers, heard.first_fix_s)
+    result = score(heard.answers, heard.first_fix_s, heard.cpu_percent)
     print(table(result))
     picture = out / "demo.png"
     write_picture(picture, draw_plan(plan_of(heard.answers, heard.landmarks), "vloc demo", notes(result)))
@@ -171,7 +172,7 @@ def _hear(
     first_fix_s = None if listener.first_fix_s is None else listener.first_fix_s - started_s
     landmarks = listener.landmarks
     assert landmarks is not None
-    return Heard([listener.answer(image) for image in played], first_fix_s, landmarks)
+    return Heard([listener.answer(image) for image in played], first_fix_s, landmarks, listener.cpu_percent)
 
 
 def _prepare(player: Player) -> None:

@@ -25,10 +25,19 @@ class Played:
 
 
 @dataclass(frozen=True, eq=False)
+class Filtered:
+    """A filtered pose (4, 4) of the base and its covariance (6, 6)."""
+
+    map_from_base: Matrix
+    covariance: Matrix
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What became of an image: the pose that came and when, what TF said at its stamp before that, both None if nothing
     did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it. `inliers`: of
-    each of several cameras that an image was taken with. `place`: that the pose is in, where the map has several."""
+    each of several cameras that an image was taken with. `place`: that the pose is in, where the map has several.
+    `filtered`: of its stamp; `with_prior`: it was first searched where the track expected it."""
 
     played: Played
     reported: bool = False  # in ~/status
@@ -38,6 +47,8 @@ class Answer:
     from_tf: Matrix | None = None
     inliers: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
+    filtered: Filtered | None = None
+    with_prior: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,9 @@ class PlaceScore:
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of a drive, None for what is not known. `recoveries`: one per time the robot was carried, None for
-    a time that it never found itself again. `inliers`: the median by camera, of several."""
+    """The figures of a drive, None for what is not known. `priors`: images that were first searched where the track
+    expected them; `cpu_percent`: processor time of the relocalizer, of one core's. `recoveries`: one per time the robot
+    was carried, None for a time that it never found itself again. `inliers`: the median by camera, of several."""
 
     images: int
     fixes: int
@@ -120,13 +132,17 @@ class Score:
     covered: CoveredScore | None = None
     inliers: Mapping[str, float] = field(default_factory=dict)
     places: PlaceScore | None = None
+    filtered: Accuracy | None = None
+    priors: int = 0
+    cpu_percent: float | None = None
 
 
-def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
+def score(answers: Sequence[Answer], first_fix_s: float | None, cpu_percent: float | None = None) -> Score:
     """The figures of all images of a drive, in order."""
     errors = [_error(answer.pose, answer) for answer in answers]
     found = [error for error in errors if error is not None]
     tf_errors = [error for answer in answers if (error := _error(answer.from_tf, answer)) is not None]
+    filtered = [_error(answer.filtered.map_from_base, answer) for answer in answers if answer.filtered]
     latencies = [a.latency_ms for a in answers if a.latency_ms is not None]
     added = [a.latency_ms - a.localize_ms for a in answers if a.latency_ms is not None and a.localize_ms is not None]
     return Score(
@@ -141,6 +157,9 @@ def score(answers: Sequence[Answer], first_fix_s: float | None) -> Score:
         odometry_alone=_odometry_alone([answer.played for answer in answers]),
         latency_ms=_percentiles(latencies),
         added_ms=_percentiles(added),
+        filtered=_accuracy([error for error in filtered if error is not None]),
+        priors=sum(answer.with_prior for answer in answers),
+        cpu_percent=cpu_percent,
         recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
         covered=_covered(answers, errors),
         inliers=_median_inliers(answers),
@@ -179,10 +198,13 @@ def table(result: Score) -> str:
         ("relocalizer start to first fix", _or_none(result.first_fix_s, "{:.1f} s")),
         ("latency, image stamp to pose", _milliseconds(result.latency_ms)),
         ("of that added by ROS", _milliseconds(result.added_ms)),
+        ("begun near the track", f"{result.priors} images, the others in the whole map"),
+        ("processor time of the relocalizer", _or_none(result.cpu_percent, "{:.0f} % of a core")),
     ]
     if result.has_truth:
         rows += [
             ("error of the pose", _accuracy_text(result.pose)),
+            ("error of the filtered pose", _accuracy_text(result.filtered)),
             ("error of map -> base_link (TF)", _accuracy_text(result.map_to_base)),
             ("odometry alone, at the end", _error_text(result.odometry_alone)),
             (f"within {RIGHT_POSE}", f"{result.recall:.1%}"),
@@ -199,7 +221,7 @@ def table(result: Score) -> str:
     for recovery in result.recoveries:
         text = f"after {recovery.frames} images, {recovery.seconds:.2f} s" if recovery else "never"
         rows.append(("carried away, found itself", text))
-    return "\n".join(f"{name:<33}{value}" for name, value in rows)
+    return "\n".join(f"{name:<35}{value}" for name, value in rows)
 
 
 def notes(result: Score) -> list[str]:
@@ -207,6 +229,9 @@ def notes(result: Score) -> list[str]:
     lines = [f"{result.fixes} fixes of {result.images} images"]
     if result.latency_ms:
         lines.append(f"latency {result.latency_ms.p50:.0f} ms")
+    lines.append(f"{result.priors} begun near the track")
+    if result.cpu_percent is not None:
+        lines.append(f"processor: {result.cpu_percent:.0f} % of a core")
     if result.map_to_base:
         metres, degrees = result.map_to_base.metres.p50, result.map_to_base.degrees.p50
         lines += ["map -> base_link, median:", f"  {metres * 100:.1f} cm, {degrees:.2f} deg"]
