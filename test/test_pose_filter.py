@@ -15,7 +15,7 @@ from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.tracking.history import KEPT_NS, History
 from vloc_ros.tracking.models import FixErrorModel, OdometryNoise
-from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, corrected, predicted
+from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, chi_square, corrected, predicted
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.smoothing import MAX_STEP_M, SPEED_M_PER_S, Published
 from vloc_ros.tracking.state import State
@@ -191,6 +191,18 @@ def test_a_wrong_fix_is_a_jump_however_near_and_a_far_one_is_not_after_a_long_wa
         tracker.move(number * NS_PER_S // 10, path[number], options)
     follow(399, off)
     assert tracker.placements == 1
+
+
+def test_errors_that_change_while_the_robot_stands_are_no_jump() -> None:
+    """Somebody walks through the image: two standard deviations, which independent fixes may differ by."""
+    estimate = begin(fix(0, np.eye(4)), OPTIONS)
+    for number in range(1, 50):
+        estimate = corrected(estimate, fix(number, np.eye(4)), OPTIONS)
+    changed = fix(50, np.eye(4), np.full(6, 0.02))
+    assert chi_square(estimate, changed) < TrackingOptions().max_chi_square
+    after = corrected(estimate, changed, OPTIONS)
+    moved = error_vector(after.map_from_base, estimate.map_from_base)
+    assert np.abs(moved).max() < 0.005, "nor does it move the robot much"
 
 
 def test_a_robot_that_does_not_know_its_position_is_lost() -> None:

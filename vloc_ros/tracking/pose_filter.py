@@ -143,11 +143,15 @@ def corrected(estimate: Estimate, fix: Measurement, options: FilterOptions) -> E
     )
 
 
-def chi_square(estimate: Estimate, fix: Measurement, options: FilterOptions) -> float:
+def chi_square(estimate: Estimate, fix: Measurement) -> float:
     """How far a fix is from an estimate of its stamp: the square of the distance in standard deviations, of six degrees
-    of freedom."""
-    innovation, sight, noise, _ = _compared(estimate, fix, options)
-    return float(innovation @ np.linalg.solve(sight @ estimate.whole_covariance @ sight.T + noise, innovation))
+    of freedom.
+
+    As if its error were new: errors that are alike would allow for less, but while a robot stands, whoever walks
+    through its images may change them at once.
+    """
+    innovation = error_vector(fix.map_from_base, estimate.map_from_base)
+    return float(innovation @ np.linalg.solve(estimate.covariance + fix.covariance, innovation))
 
 
 def _compared(estimate: Estimate, fix: Measurement, options: FilterOptions) -> tuple[Matrix, Matrix, Matrix, Matrix]:

@@ -184,7 +184,7 @@ def _contradiction(previous: Fix, fix: Fix, options: TrackingOptions, estimate: 
 
 def _unlikely(estimate: Estimate, fix: Measurement, options: TrackingOptions) -> str:
     """How far a fix is from the estimate of its stamp, if chi-square says that this is too far; otherwise ""."""
-    if (found := chi_square(estimate, fix, options.filter)) <= options.max_chi_square:
+    if (found := chi_square(estimate, fix)) <= options.max_chi_square:
         return ""
     distance_m, turn_deg = _apart(fix.map_from_base, estimate.map_from_base)
     told = f"chi-square {found:.0f}, allowed {options.max_chi_square:g}"
