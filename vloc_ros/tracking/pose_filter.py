@@ -17,6 +17,7 @@ from vloc_ros.tracking.models import FixErrorModel, OdometryNoise
 
 POSE, FIX_ERROR, SCALE, PULL = slice(0, 6), slice(6, 12), 12, 13
 SIZE = 14
+DEGREES_OF_FREEDOM = 5.0  # of Student's t: that of the covariances' calibration
 FORWARD, UP = 0, 2  # axes of the base (REP-103)
 
 
@@ -126,9 +127,15 @@ def predicted(estimate: Estimate, stamp_ns: int, odom_from_base: Matrix, options
 
 
 def corrected(estimate: Estimate, fix: Measurement, options: FilterOptions) -> Estimate:
-    """The estimate after a fix of its own stamp."""
+    """The estimate after a fix of its own stamp.
+
+    A fix that is farther off than expected counts for less, as errors of Student's t have it, and what it is believed
+    to share with the ones before counts for nothing then: half of its image may have been covered meanwhile.
+    """
     innovation, sight, noise, alike = _compared(estimate, fix, options)
     covariance = estimate.whole_covariance
+    surprise = innovation @ np.linalg.solve(sight @ covariance @ sight.T + noise, innovation)
+    noise = noise + max(0.0, float(surprise - 6) / (DEGREES_OF_FREEDOM + 6)) * fix.covariance
     gain = np.linalg.solve(sight @ covariance @ sight.T + noise, sight @ covariance).T
     step, left = gain @ innovation, np.eye(SIZE) - gain @ sight
     covariance = left @ covariance @ left.T + gain @ noise @ gain.T  # Joseph's form: stays positive definite
