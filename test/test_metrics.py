@@ -124,6 +124,13 @@ def test_bad_tum_lines_are_named(tmp_path: Path, line: str) -> None:
         read_tum(tmp_path / "none")
 
 
+def test_columns_of_a_tum_file_in_another_order_are_noticed(tmp_path: Path) -> None:
+    """The quaternion before the position: the last four numbers are no rotation."""
+    (tmp_path / "t.tum").write_text("1.0 0.1 0.2 0.3 0.927 0.8 1.2 0.4\n")
+    with pytest.raises(DatasetError, match=r"t\.tum:1: the quaternion has length 1\.76 instead of 1: are the columns "):
+        read_tum(tmp_path / "t.tum")
+
+
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.4, 0.7, 1.0])
 def test_noise_block_has_its_size_and_leaves_the_rest(ratio: float) -> None:
     image = np.full((120, 160, 3), 300 % 256, dtype=np.uint8)

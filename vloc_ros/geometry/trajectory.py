@@ -13,6 +13,7 @@ from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, from_pose_vector,
 from vloc_ros.text_files import comma_hint
 
 HEADER = f"# stamp {POSE_COLUMNS}"
+MAX_LENGTH_OFF = 0.05  # of a quaternion: that is more than rounding
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,7 @@ def from_tum_line(line: str) -> StampedPose:
         raise ValueError(f"{error}{comma_hint(line)}") from error
     if not np.isfinite(numbers).all():
         raise ValueError("a value that is not finite")
-    return StampedPose(parse_stamp(words[0]), from_pose_vector(numbers[1:]))
+    pose = StampedPose(parse_stamp(words[0]), from_pose_vector(numbers[1:]))
+    if abs((length := float(np.linalg.norm(numbers[4:]))) - 1) > MAX_LENGTH_OFF:
+        raise ValueError(f"the quaternion has length {length:.3g} instead of 1: are the columns stamp {POSE_COLUMNS}?")
+    return pose
