@@ -16,6 +16,8 @@ from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, STATIC_TF_TOPIC, TF
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.bag_recording import RecordingOptions, unpack_recording
+from vloc_ros.datasets.dataset_files import read_image
+from vloc_ros.datasets.rigs import seen_by
 from vloc_ros.datasets.stereo import StereoPair
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
@@ -145,5 +147,14 @@ def test_euroc_has_the_depth_of_its_two_cameras(tmp_path: Path) -> None:
     frame, pair = dataset.frame(0, depth=True), StereoPair(LEFT, LEFT, BESIDE)
     assert frame.depth is not None
     require_the_walls(frame.depth, wall_view(LEFT, np.eye(4))[1], pair)
+    assert frame.others == ()
+    rig = seen_by(dataset, ("cam0", "cam1"))
+    (right,) = rig.frame(1).others
+    np.testing.assert_allclose(right.rig_from_camera, invert(BESIDE), atol=1e-9)
+    np.testing.assert_array_equal(right.image.rgb, read_image(root / f"mav0/cam1/data/{stamps[1]}.png"))
+    with pytest.raises(ConfigError, match="cameras cam1, cam0: the first must be cam0, whose poses are known"):
+        seen_by(dataset, ("cam1", "cam0"))
+    with pytest.raises(ConfigError, match="no camera 'cam2'; there are cam0, cam1"):
+        seen_by(dataset, ("cam0", "cam2"))
     (root / "mav0/cam1/sensor.yaml").write_text((root / "mav0/cam0/sensor.yaml").read_text())
     assert "cam1/sensor.yaml: stereo: the cameras are 0 mm apart" in fault("euroc", root)

@@ -1,6 +1,7 @@
 """Reader of EuRoC MAV's layout, which other data sets have too: mav0/cam0/ and mav0/state_groundtruth_estimate0/."""
 
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.calibration_yaml import camera_of, numbers_of, pose_of, read_calibration
 from vloc_ros.datasets.dataset_files import check_root, check_size, names_of_split, read_image
-from vloc_ros.datasets.posed_files import DepthReader, PosedFiles
+from vloc_ros.datasets.posed_files import DepthReader, PosedFiles, RigFiles
 from vloc_ros.datasets.stereo import StereoPair
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.interpolation import Trajectory, trajectory_of
+from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.trajectory import read_tum
 from vloc_ros.geometry.transforms import Matrix, invert, pose_vector
@@ -27,7 +29,8 @@ LENSES = {"radial-tangential": Camera, "radtan": Camera, "equidistant": FisheyeC
 
 def open_euroc(root: Path | None, split: str, poses: Path | str | None = None) -> PosedFiles:
     """Open a sequence, the folder that holds mav0. Images are those of cam0; poses of the body are interpolated at
-    their stamps, and images without are left out. Depth is computed with the images of cam1, if there are any.
+    their stamps, and images without are left out. Depth is computed with the images of cam1, if there are any; it and
+    further cameras are those of a rig.
 
     `split`: "all", NAME where there is a split_NAME.txt, or a file of names, which are those of the images without
     their endings. `poses`: a TUM file of the body, in place of the ground truth. Raises DatasetError.
@@ -53,7 +56,21 @@ def open_euroc(root: Path | None, split: str, poses: Path | str | None = None) -
         images=tuple(posed[name][1] for name in names),
         depths=tuple(base / "cam1/data" / posed[name][1].name for name in names),
         read_camera_depth=_stereo(base, body_from_camera),
+        leading="cam0",
+        rig=_rig(base, body_from_camera, [posed[name][1].name for name in names]),
     )
+
+
+def _rig(base: Path, body_from_first: Matrix, files: Sequence[str]) -> dict[str, Callable[[], RigFiles]]:
+    """What reads the other cameras, cam1 and so on, whose images have the names of those of cam0."""
+
+    def read(folder: Path) -> RigFiles:
+        camera, body_from_camera = read_sensor(folder / "sensor.yaml")
+        placed = RigCamera(camera, invert(body_from_first) @ body_from_camera)
+        return RigFiles(placed, tuple(folder / "data" / file for file in files))
+
+    folders = sorted(path.parent for path in base.glob("cam[1-9]/sensor.yaml"))
+    return {folder.name: partial(read, folder) for folder in folders}
 
 
 def read_sensor(path: Path) -> tuple[Camera, Matrix]:

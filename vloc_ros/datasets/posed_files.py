@@ -1,20 +1,22 @@
 """Posed images in files: what the readers of image directories return."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.query import View
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets.dataset_files import check_size, read_image
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.datasets.wrapper import DatasetWrapper
-from vloc_ros.errors import DatasetError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.rig import RigCamera
 
 NAMED = 3  # of files that are missing
 
@@ -58,11 +60,20 @@ class DepthCamera:
 
 
 @dataclass(frozen=True, eq=False)
+class RigFiles:
+    """Another camera of a rig: where it sits on that, and its images (N,), those of the frames in their order."""
+
+    camera: RigCamera
+    images: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class PosedFiles:
     """A Dataset of image and depth files, decoded when asked for; poses and cameras are in memory.
 
     `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown. `depth_camera`: what
-    recorded the depth, where that is another camera. Raises DatasetError for images that are missing.
+    recorded the depth, where that is another camera. `rig`: what reads other cameras, by name, which `with_cameras`
+    adds to that of the frames, the `leading` one. Raises DatasetError for images that are missing.
     """
 
     names: tuple[str, ...]
@@ -72,6 +83,9 @@ class PosedFiles:
     depths: tuple[Path, ...]
     read_camera_depth: DepthReader
     depth_camera: DepthCamera | None = None
+    leading: str = ""
+    rig: Mapping[str, Callable[[], RigFiles]] = field(default_factory=dict)
+    others: tuple[RigFiles, ...] = ()
 
     def __post_init__(self) -> None:
         if missing := [path for path in self.images if not path.is_file()]:
@@ -83,6 +97,22 @@ class PosedFiles:
     @cached_property
     def has_depth(self) -> bool:
         return any(path.is_file() for path in self.depths)
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        return (self.leading, *self.rig)
+
+    def with_cameras(self, names: Sequence[str]) -> "PosedFiles":
+        """The same with the views of other cameras of the rig. Raises ConfigError, and DatasetError for images that are
+        missing."""
+        if unknown := [name for name in names if name not in self.camera_names]:
+            raise ConfigError(f"no camera '{unknown[0]}'; there are {', '.join(self.camera_names)}")
+        if names[0] != self.leading:
+            raise ConfigError(f"cameras {', '.join(names)}: the first must be {self.leading}, whose poses are known")
+        others = tuple(self.rig[name]() for name in names[1:])
+        if missing := [path for other in others for path in other.images if not path.is_file()]:
+            raise DatasetError(f"{some_of(missing, len(self), 'images')}: no such file")
+        return replace(self, others=others)
 
     def place(self, index: int) -> str:
         return ""
@@ -101,14 +131,22 @@ class PosedFiles:
 
     def frame(self, index: int, *, depth: bool = False) -> Frame:
         camera = self.cameras[index]
-        rgb = read_image(self.images[index])
-        check_size(self.images[index], rgb, camera.width, camera.height)
+        others = (
+            View(_image(each.images[index], each.camera.camera), each.camera.rig_from_camera) for each in self.others
+        )
         return Frame(
             name=self.names[index],
-            image=CameraImage(rgb, camera),
+            image=_image(self.images[index], camera),
             map_from_camera=self.poses[index],
             depth=self.read_camera_depth(self.depths[index], camera) if depth else None,
+            others=tuple(others),
         )
+
+
+def _image(path: Path, camera: Camera) -> CameraImage:
+    rgb = read_image(path)
+    check_size(path, rgb, camera.width, camera.height)
+    return CameraImage(rgb, camera)
 
 
 def require_depth_of(frames: Subset) -> None:

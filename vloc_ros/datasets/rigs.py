@@ -29,7 +29,7 @@ def seen_by(dataset: Dataset, cameras: Sequence[str]) -> Dataset:
         return dataset
     if twice := [name for name in cameras if list(cameras).count(name) > 1]:
         raise ConfigError(f"cameras: '{twice[0]}' is named twice")
-    if not isinstance(dataset, HasRig):
+    if not isinstance(dataset, HasRig) or len(dataset.camera_names) < 2:
         raise ConfigError(f"cameras {', '.join(cameras)}: this data set is of one camera")
     return dataset.with_cameras(cameras)
 

@@ -224,7 +224,7 @@ def _translation(record: FrameRecord) -> float:
 
 
 def _overlay(localizer: Localizer, frame: Frame) -> Any:
-    return draw_overlay(localizer, frame.image, localizer.localize(frame.image))
+    return draw_overlay(localizer, frame.query, localizer.localize(frame.query))
 
 
 def _describe(title: str, record: FrameRecord) -> str:
@@ -260,4 +260,12 @@ def _box(landmark_map: LandmarkMap) -> str:
 
 
 def _source(evaluation: Evaluation) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in evaluation.source.items()] or [("source", "a data set")]
+    said = [(name, _plain(value)) for name, value in evaluation.source.items()]
+    return said or [("source", "a data set")]
+
+
+def _plain(value: Any) -> str:
+    """Of the cameras of a rig a line each."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "; ".join(", ".join(f"{name} {part}" for name, part in each.items()) for each in value)
+    return str(value)
