@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from results import Results, add_json
@@ -83,7 +84,7 @@ def asked(frame: Frame, second: str, number: int) -> dict[str, Query]:
     return {name: Query(some, frame.image.stamp_ns) for name, some in views.items()}
 
 
-def figures(localizer: Localizer, frames: Sequence[Frame], queries: Sequence[Query]) -> dict[str, float]:
+def figures(localizer: Localizer, frames: Sequence[Frame], queries: Sequence[Query]) -> dict[str, Any]:
     """Of poses of the front camera; a frame without a pose counts as infinitely wrong."""
     errors, times = [], []
     for frame, query in zip(frames, queries, strict=True):
@@ -96,7 +97,9 @@ def figures(localizer: Localizer, frames: Sequence[Frame], queries: Sequence[Que
         "frames": len(frames),
         "median_cm": round(100 * float(np.median(metres)), 4),
         "median_deg": round(float(np.median([np.degrees(e.rotation_rad) if e else np.inf for e in errors])), 4),
-        "p95_cm": round(100 * float(np.quantile(metres, 0.95, method="higher")), 3),
+        "p95_cm": p95
+        if np.isfinite(p95 := round(100 * float(np.quantile(metres, 0.95, method="higher")), 3))
+        else None,
         "localized_percent": 100 * float(np.mean([bool(e and e.within(NOT_WRONG_POSE)) for e in errors])),
         "right_percent": 100 * float(np.mean([bool(e and e.within(RIGHT_POSE)) for e in errors])),
         "wrong": sum(bool(e and not e.within(NOT_WRONG_POSE)) for e in errors),
@@ -125,7 +128,7 @@ def main() -> None:
     results.write(options.json)
 
 
-def measured(localizer: Localizer, plan: RoomPlan, second: str, count: int, steps: int) -> dict[str, dict[str, float]]:
+def measured(localizer: Localizer, plan: RoomPlan, second: str, count: int, steps: int) -> dict[str, dict[str, Any]]:
     """A row for each way to ask, over all drives of a room."""
     rigs = [drive.with_cameras((FRONT, second)) for drive in drives(plan, count, steps)]
     frames = [rig.frame(index) for rig in rigs for index in range(len(rig))]

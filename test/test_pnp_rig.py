@@ -214,3 +214,19 @@ def test_two_rendered_cameras_one_of_them_with_a_lens_localize_in_the_shipped_ma
     assert two <= 1.2 * one
     assert (np.array(sigmas)[:, 1] < np.array(sigmas)[:, 0]).all()
     assert np.median(inliers, axis=0).min() >= 20  # both views have a say
+
+
+def test_a_view_that_sees_something_else_speaks_neither_for_nor_against_a_pose() -> None:
+    both = seen(RIG, pose_of_rig(), noise_px=0.5)
+    pixels = np.where(
+        both.views[:, None] == 1, np.random.default_rng(5).uniform(0, 240, both.pixels.shape), both.pixels
+    )
+    found = solve_pnp(replace(both, pixels=pixels), RIG)
+    alone = solve_pnp(both[both.views == 0], RIG)
+    assert isinstance(found, PoseEstimate)
+    assert isinstance(alone, PoseEstimate)
+    assert found.evidence.correspondences == alone.evidence.correspondences == COUNT
+    assert found.inlier_ratio > 0.9
+    whole = solve_pnp(both, RIG)
+    assert isinstance(whole, PoseEstimate)
+    assert whole.evidence.correspondences == 2 * COUNT

@@ -21,6 +21,7 @@ from vloc_ros.geometry.transforms import first_not_rigid, rigid_fault
 Float = NDArray[np.float64]
 
 
+BLIND = 0.25  # a view with less than this part of the best view's inlier ratio sees something else
 PER_LANDMARK = ("ids", "positions", "normals", "extents", "observations")  # arrays of a map with a row for each
 
 
@@ -263,8 +264,17 @@ class PoseEstimate:
 
     @property
     def evidence(self) -> Evidence:
-        """What speaks for the pose: `unguided`, where there is that, the inliers otherwise."""
-        return self.unguided or Evidence(int(self.inliers.sum()), len(self.inliers))
+        """What speaks for the pose: `unguided`, where there is that, the inliers otherwise. Of several views those do
+        not count that see something else: a camera that is covered speaks neither for the pose nor against it."""
+        return self.unguided or self._evidence_of_views()
+
+    def _evidence_of_views(self) -> Evidence:
+        views = self.correspondences.views
+        counts = np.bincount(views, minlength=1)
+        inliers = np.bincount(views[self.inliers], minlength=len(counts))
+        ratios = inliers / np.maximum(counts, 1)
+        sees = ratios >= BLIND * ratios.max()
+        return Evidence(int(inliers[sees].sum()), int(counts[sees].sum()))
 
     @property
     def inlier_count(self) -> int:
