@@ -118,7 +118,7 @@ def test_what_is_done_is_not_done_again(
         found = reconstructed(again, replace(wanted, scale=scale), Silent())
         assert len(open_dataset(found.dataset, found.root, found.split)) == 12
     with pytest.raises(AssertionError, match="again"):
-        reconstructed(again, replace(wanted, partners=4), Silent())
+        reconstructed(again, replace(wanted, partners=6), Silent())
 
 
 STEPS = ("match_images", "write_database", "run_mapper", "adjust_finally", "write_posed")
