@@ -10,7 +10,7 @@ import numpy as np
 
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Method, Observation
-from vloc_ros.core.pipeline import localize, localize_all, observe_all
+from vloc_ros.core.pipeline import localize, localize_all, observe_all, prepare_all
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.query import Query, as_query
 from vloc_ros.core.session import Sessions, max_batch_of
@@ -56,8 +56,7 @@ class Localizer:
 
     def observe(self, asked: Query | CameraImage) -> Observation:
         """What the method sees in the views, as `localize` does."""
-        query = as_query(asked).in_pinhole_views()
-        inputs = [self.method.prepare(view.image, self.landmark_map.manifest) for view in query.views]
+        query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
         return Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
 
     @property

@@ -37,8 +37,7 @@ def localize(
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
         with stopwatch.stage("preprocess"):
-            query = query.in_pinhole_views()
-            inputs = [method.prepare(view.image, landmark_map.manifest) for view in query.views]
+            query, inputs = prepare_all(query, method, landmark_map.manifest)
         with stopwatch.stage("network"):
             tensors = observe_all(inputs, method, sessions)
         result = _locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
@@ -110,6 +109,13 @@ def _with_color_mismatch(rejection: Rejection, query: Query, manifest: Manifest)
     return replace(rejection, detail=f"{rejection.detail}; {doubt}") if doubt else rejection
 
 
+def prepare_all(query: Query, method: Method, manifest: Manifest) -> tuple[Query, list[Tensors]]:
+    """The query in pinhole views, as it is worked on, and what the models need to see of each view. Raises ConfigError
+    for an image that does not suit the map."""
+    query = query.in_pinhole_views()
+    return query, [method.prepare(view.image, manifest) for view in query.views]
+
+
 def observe_all(inputs: Sequence[Tensors], method: Method, sessions: Sessions) -> list[Tensors]:
     """What the models say of each view's inputs, as many of them at once as the sessions take."""
     found: list[Tensors] = []
@@ -136,8 +142,7 @@ def localize_all(
     def prepared(query: Query) -> tuple[Query, list[Tensors], Stopwatch]:
         stopwatch = Stopwatch()
         with stopwatch.stage("preprocess"):
-            query = query.in_pinhole_views()
-            return query, [method.prepare(view.image, landmark_map.manifest) for view in query.views], stopwatch
+            return *prepare_all(query, method, landmark_map.manifest), stopwatch
 
     def run(items: Iterator[tuple[Query, list[Tensors], Stopwatch]]) -> Iterator[tuple[Observation, Stopwatch]]:
         for taken in _batches(items, batch):

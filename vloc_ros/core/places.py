@@ -7,7 +7,7 @@ import numpy as np
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.transforms import Matrix, apply, from_pose_vector
+from vloc_ros.geometry.transforms import Matrix, apply, from_pose_vector, turned_covariance
 
 
 def likeliest_place(correspondences: Correspondences, landmark_map: LandmarkMap) -> tuple[str | None, Correspondences]:
@@ -44,11 +44,10 @@ def in_map_frame(estimate: PoseEstimate, manifest: Manifest) -> PoseEstimate:
     moved = map_from_place(manifest, estimate.place)
     if moved is None:
         return estimate
-    turned = np.kron(np.eye(2), moved[:3, :3])  # a position and a rotation, both along the frame's axes
     found = estimate.correspondences
     return replace(
         estimate,
         map_from_camera=moved @ estimate.map_from_camera,
-        covariance=turned @ estimate.covariance @ turned.T,
+        covariance=turned_covariance(estimate.covariance, moved),
         correspondences=replace(found, points=apply(moved, found.points)),
     )

@@ -17,7 +17,7 @@ from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_tum_line
-from vloc_ros.geometry.transforms import Matrix, moved_covariance
+from vloc_ros.geometry.transforms import Matrix, moved_covariance, turned_covariance
 from vloc_ros.tracking.status import Status
 
 if TYPE_CHECKING:
@@ -43,11 +43,10 @@ class Recording:
 
     def moved(self, other_from_map: Matrix) -> "Recording":
         """The same with poses in another frame."""
-        turned = np.kron(np.eye(2), other_from_map[:3, :3])
         return replace(
             self,
             poses={stamp: other_from_map @ pose for stamp, pose in self.poses.items()},
-            covariances={stamp: turned @ each @ turned.T for stamp, each in self.covariances.items()},
+            covariances={stamp: turned_covariance(each, other_from_map) for stamp, each in self.covariances.items()},
             camera_poses={stamp: other_from_map @ pose for stamp, pose in self.camera_poses.items()},
         )
 

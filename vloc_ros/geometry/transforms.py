@@ -144,6 +144,14 @@ def moved_covariance(covariance: Matrix, lever_map: ArrayLike) -> Matrix:
     return moved
 
 
+def turned_covariance(covariance: Matrix, target_from_source: Matrix) -> Matrix:
+    """Covariance 6x6 (x y z, rotation about the axes) of a pose that is moved by a transform (4, 4) into another frame:
+    both its parts are along the axes of the frame."""
+    turn = np.kron(np.eye(2), target_from_source[:3, :3])
+    turned: Matrix = turn @ covariance @ turn.T
+    return turned
+
+
 def planar(target_from_source: Matrix) -> Matrix:
     """The nearest motion on the floor: x, y and yaw are kept, z, roll and pitch are zero."""
     yaw = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])

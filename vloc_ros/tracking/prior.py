@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import map_from_place
 from vloc_ros.core.query import Prior
 from vloc_ros.core.types import worst_sigma
-from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance
+from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, turned_covariance
 from vloc_ros.tracking.pose_filter import Estimate
 
 # A prior that knows less than this narrows no search.
@@ -44,6 +42,5 @@ def prior_of(
     covariance = moved_covariance(estimate.covariance, map_from_rig[:3, 3] - estimate.map_from_base[:3, 3])
     if (moved := map_from_place(manifest, place)) is not None:
         place_from_map = invert(moved)
-        turned = np.kron(np.eye(2), place_from_map[:3, :3])
-        map_from_rig, covariance = place_from_map @ map_from_rig, turned @ covariance @ turned.T
+        map_from_rig, covariance = place_from_map @ map_from_rig, turned_covariance(covariance, place_from_map)
     return Prior(map_from_rig, covariance, place or "")
