@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -237,15 +237,17 @@ class StoppedAt(Told):
         yield advance
 
 
-# Where it ends: a bar in which somebody presses Ctrl-C, or a file for which there is no room; and the stages that are
-# done then.
-ENDS = (
-    ("features", ["sources"]),
-    ("poses.npz", ["sources", "features"]),
-    ("matching", ["sources", "features", "poses"]),
-    ("geometry.npz", ["sources", "features", "poses"]),
-    ("regions.npz", ["sources", "features", "poses", "geometry"]),
-    ("hidden views", ["sources", "features", "poses", "geometry", "regions", "export"]),
+# Where it ends: a bar in which somebody presses Ctrl-C, or a file for which there is no room, or while which is written
+# somebody presses Ctrl-C; and the stages that are done then.
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+ENDS: tuple[tuple[str, BaseException, list[str]], ...] = (
+    ("features", KeyboardInterrupt(), ["sources"]),
+    ("poses.npz", FULL, ["sources", "features"]),
+    ("matching", KeyboardInterrupt(), ["sources", "features", "poses"]),
+    ("geometry.npz", FULL, ["sources", "features", "poses"]),
+    ("regions.npz", KeyboardInterrupt(), ["sources", "features", "poses", "geometry"]),
+    ("regions.npz", FULL, ["sources", "features", "poses", "geometry"]),
+    ("hidden views", KeyboardInterrupt(), ["sources", "features", "poses", "geometry", "regions", "export"]),
 )
 
 
@@ -254,16 +256,16 @@ def test_ctrl_c_and_a_full_disk_in_any_stage_leave_what_is_done(
 ) -> None:
     (tmp_path / "names.txt").write_text("\n".join(f"train/{index:06d}" for index in list(VIEWS)[:12]))
     options, savez = pram_in(tmp_path, tmp_path / "names.txt"), np.savez
-    for end, done in ENDS:
+    for end, error, done in ENDS:
         told = StoppedAt(end)
 
-        def full(file: Any, end: str = end, **arrays: Any) -> None:
+        def ending(file: Any, end: str = end, error: BaseException = error, **arrays: Any) -> None:
             if end in file.name:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise error
             savez(file, **arrays)
 
         with monkeypatch.context() as patch:
-            patch.setattr("vloc_ros.mapping.array_files.np.savez", full)
+            patch.setattr("vloc_ros.mapping.array_files.np.savez", ending)
             with pytest.raises((KeyboardInterrupt, VlocError)) as caught:
                 build_map(options, told)
         if isinstance(caught.value, VlocError):
@@ -276,11 +278,28 @@ def test_ctrl_c_and_a_full_disk_in_any_stage_leave_what_is_done(
     assert not any(again.stages().values()), "all of them are there"
 
 
-def test_a_recognizer_is_trained_and_exported(run: Path, names: Path) -> None:
-    """From cached key points; a longer training goes on, and other landmarks are learned anew."""
+def raising(error: BaseException) -> Callable[..., None]:
+    def end(*_: object) -> None:
+        raise error
+
+    return end
+
+
+def test_a_recognizer_is_trained_and_exported(run: Path, names: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From cached key points. Ctrl-C in the training or while its network is written loses nothing, a longer training
+    goes on, and other landmarks are learned anew."""
     trained = replace(PRAM, recognition="trained")
     options = pram_in(run, names, method=trained, training=TrainingOptions(epochs=6))
-    assert made_by(options) == {"training", "export", "calibration"}
+    for told in (StoppedAt("recognition"), StoppedAt("labels")):
+        with pytest.raises(KeyboardInterrupt):
+            build_map(options, told)
+        assert list(told.stages()) == ["sources", "features", "poses", "geometry", "regions"]
+    assert not options.out.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("vloc_ros.training.stages.sparse_export_stage.check_recognizer", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            build_map(options)
+    assert made_by(options) == {"export", "calibration"}
     stored = read_map(options.out)
     assert set(stored.networks) == {"recognizer"}
     record = stored.landmark_map.manifest.training
