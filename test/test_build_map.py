@@ -187,6 +187,8 @@ def test_the_same_command_goes_on_and_makes_a_map(place: Path) -> None:
     assert manifest.places == (Place("map", "map"),)
     assert manifest.accuracy["held_out_frames"] == 2
     assert {"recall_5cm_5deg", "rejected"} <= manifest.accuracy.keys()
+    assert manifest.accuracy["recall_5cm_5deg"] < 0.5, "of five iterations"
+    assert any(line.startswith("warning: only 0 % of the held-out frames are localized") for line in told.lines)
     image = open_dataset("synthetic_room", None, "small").frame(0).image
     assert load_localizer(place / "map").localize(image).timings_ms["total"] > 0
 

@@ -65,8 +65,9 @@ def pram_in(directory: Path, names: Path, **changes: Any) -> MapOptions:
 @pytest.fixture(scope="module")
 def made(names: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A map and its work directory."""
-    directory = tmp_path_factory.mktemp("pram")
-    build_map(pram_in(directory, names))
+    directory, told = tmp_path_factory.mktemp("pram"), Told()
+    build_map(pram_in(directory, names), told)
+    assert not [line for line in told.lines if "warning" in line]
     return directory
 
 
@@ -290,10 +291,10 @@ def test_a_recognizer_is_trained_and_exported(run: Path, names: Path, monkeypatc
     goes on, and other landmarks are learned anew."""
     trained = replace(PRAM, recognition="trained")
     options = pram_in(run, names, method=trained, training=TrainingOptions(epochs=6))
-    for told in (StoppedAt("recognition"), StoppedAt("labels")):
+    for stopped in (StoppedAt("recognition"), StoppedAt("labels")):
         with pytest.raises(KeyboardInterrupt):
-            build_map(options, told)
-        assert list(told.stages()) == ["sources", "features", "poses", "geometry", "regions"]
+            build_map(options, stopped)
+        assert list(stopped.stages()) == ["sources", "features", "poses", "geometry", "regions"]
     assert not options.out.exists()
     with monkeypatch.context() as patch:
         patch.setattr("vloc_ros.training.stages.sparse_export_stage.check_recognizer", raising(KeyboardInterrupt()))

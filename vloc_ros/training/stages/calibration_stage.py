@@ -22,7 +22,7 @@ from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.maps.writer import map_files, write_files
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
-from vloc_ros.training.accuracy import accuracy_of, describe
+from vloc_ros.training.accuracy import accuracy_of, describe, doubt
 from vloc_ros.training.cached_frames import reading_caches
 from vloc_ros.training.calibrate import (
     Sample,
@@ -84,6 +84,8 @@ class CalibrationStage(Stage[Accuracy]):
         localizer = Localizer(gated, method, sessions)
         evaluation = evaluate(localizer, held_out, workers=CORES)
         accuracy = accuracy_of(evaluation)
+        if warning := doubt(accuracy):
+            progress.say(warning)
         manifest = replace(
             gated.manifest,
             accuracy={
