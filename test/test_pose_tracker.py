@@ -79,11 +79,11 @@ def test_a_fix_near_a_hint_is_believed_at_once() -> None:
 def test_what_is_forgotten(forget: Callable[[PoseTracker], None]) -> None:
     tracker = PoseTracker()
     followed(tracker, 0, second=100)
-    assert tracker.seconds_back(90 * NS_PER_S) == 10
+    assert tracker.nanoseconds_back(90 * NS_PER_S) == 10 * NS_PER_S
     forget(tracker)
     assert tracker.fix is None
     assert tracker.state(True, 100 * NS_PER_S, OPTIONS) is State.LOCALIZING
-    knows_time = tracker.seconds_back(90 * NS_PER_S) > 0
+    knows_time = tracker.nanoseconds_back(90 * NS_PER_S) > 0
     assert knows_time == (forget is PoseTracker.leave_map), "another map does not turn time back"
 
 
@@ -107,4 +107,4 @@ def test_an_image_begins_with_the_track_as_it_is() -> None:
     tracker = PoseTracker()
     assert tracker.begin(5) == tracker.begin(6)
     assert isinstance(tracker.begin(7), Track)
-    assert tracker.seconds_back(7 - NS_PER_S) == 1
+    assert tracker.nanoseconds_back(7 - NS_PER_S) == NS_PER_S

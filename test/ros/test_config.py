@@ -1,4 +1,4 @@
-"""The configuration files and docs/ros.md say the same as vloc_ros/ros/parameters.py."""
+"""The configuration files and docs/ros.md say the same as vloc_ros/ros/parameters/."""
 
 import re
 from dataclasses import fields

@@ -11,8 +11,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vloc_ros.ros.node import VlocNode, run
-from vloc_ros.ros.parameter_field import parameter
 from vloc_ros.ros.parameters import NodeParameters
+from vloc_ros.ros.parameters.field import parameter
 
 
 @dataclass(frozen=True)

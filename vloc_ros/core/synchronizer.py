@@ -7,14 +7,13 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.stamps import NS_PER_S
+from vloc_ros.geometry.stamps import NS_PER_S, RESTARTED_NS
 
 T = TypeVar("T")
 
 MAX_PENDING = 8  # moments that wait for late images; the oldest goes on without them when there are more
 INTERVALS = 5  # between a camera's last images, of which the shortest counts
 DUE_AFTER = 0.75  # of that interval, a camera's next image may come
-RESTARTED_S = 1.0  # a camera whose stamps go back by more belongs to another run of a bag
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Synchronizer(Generic[T]):
     def add(self, camera: str, stamp_ns: int, item: T, now_ns: int) -> list[Moment[T]]:
         """The moments that this image completes. When a camera's stamps go back, all begins anew."""
         state = self._cameras[camera]
-        if state.newest_ns is not None and stamp_ns < state.newest_ns - RESTARTED_S * NS_PER_S:
+        if state.newest_ns is not None and stamp_ns < state.newest_ns - RESTARTED_NS:
             self._restart()
             state = self._cameras[camera]
         state.came(stamp_ns)

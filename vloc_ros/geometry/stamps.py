@@ -3,6 +3,7 @@
 from decimal import Decimal, InvalidOperation
 
 NS_PER_S = 1_000_000_000
+RESTARTED_NS = NS_PER_S  # time that goes back by more is that of another run of a bag or a simulation
 MAX_STAMP_S = 9_000_000_000  # as many nanoseconds as 64 bits can hold
 UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))  # and what today's time exceeds in it
 

@@ -1,4 +1,4 @@
-"""Writes what parameters.py says of each parameter into config/*.yaml and into the tables of the pages.
+"""Writes what parameters/ says of each parameter into config/*.yaml and into the tables of the pages.
 
 python -m vloc_ros.ros.describe_parameters [--check]
 
@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vloc_ros.files import write_text
-from vloc_ros.ros.parameter_field import range_of
 from vloc_ros.ros.parameters import MapServerParameters, NodeParameters, RelocalizerParameters
+from vloc_ros.ros.parameters.field import range_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES: Mapping[str, type[NodeParameters]] = MappingProxyType(
@@ -79,7 +79,7 @@ def main() -> int:
     check = parser.parse_args().check
     files = stale()
     for path, content in files:
-        print(f"{path.relative_to(ROOT)}: {'differs from vloc_ros/ros/parameters.py' if check else 'written'}")
+        print(f"{path.relative_to(ROOT)}: {'differs from vloc_ros/ros/parameters/' if check else 'written'}")
         if not check:
             write_text(path, content)
     return int(check and bool(files))

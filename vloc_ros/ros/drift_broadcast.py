@@ -8,6 +8,7 @@ from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from rclpy.qos import QoSProfile
 from tf2_ros import Buffer, TransformBroadcaster
 
+from vloc_ros.geometry.stamps import RESTARTED_NS
 from vloc_ros.geometry.transforms import planar
 from vloc_ros.ros.conversions import header, to_pose, to_transform_stamped
 from vloc_ros.ros.node import VlocNode
@@ -16,7 +17,6 @@ from vloc_ros.ros.tf_frames import Odometry, newest_odometry
 from vloc_ros.tracking.pose_tracker import Believed, PoseTracker
 from vloc_ros.tracking.smoothing import Published
 
-RESTARTED_NS = 1_000_000_000  # where time has gone back so far, another run has begun
 QOS = QoSProfile(depth=10)
 
 

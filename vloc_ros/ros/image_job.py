@@ -15,7 +15,7 @@ from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.geometry.stamps import NS_PER_S
+from vloc_ros.geometry.stamps import NS_PER_S, RESTARTED_NS
 from vloc_ros.geometry.transforms import planar
 from vloc_ros.localizer import Localizer
 from vloc_ros.ros.image_stamps import refuse_stamp
@@ -32,7 +32,6 @@ from vloc_ros.tracking.prior import GlobalTurns, prior_of
 from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
 from vloc_ros.tracking.track import FixPlace, Track
 
-MAX_BACK_S = 1.0  # stamps this far behind the last image's come from another run of a bag
 WARN_AGAIN_S = 10.0  # about the same thing
 
 
@@ -110,9 +109,9 @@ class ImageJob:
     def _begin(self, stamp_ns: int) -> tuple[Track, Localizer]:
         """What the image is to be localized with. Raises RefusedError."""
         refuse_stamp(stamp_ns, self._node.now_ns())
-        back_s = self._tracker.seconds_back(stamp_ns)
-        if back_s > MAX_BACK_S:
-            self._restart(f"images went back in time by {back_s:.1f} s")
+        back_ns = self._tracker.nanoseconds_back(stamp_ns)
+        if back_ns > RESTARTED_NS:
+            self._restart(f"images went back in time by {back_ns / NS_PER_S:.1f} s")
         # The track first: a map that comes in between restarts it, and then the image is outdated. The other way round,
         # a fix in the map before could begin the track in the new one.
         track, localizer = self._tracker.begin(stamp_ns), self._slot.localizer

@@ -65,9 +65,9 @@ class PoseTracker:
         step = invert(fix.odom_from_base) @ newest.odom_from_base
         return bool(np.linalg.norm(step[:3, 3]) > STANDING_M or rotation_angle(np.eye(3), step[:3, :3]) > STANDING_RAD)
 
-    def seconds_back(self, stamp_ns: int) -> float:
+    def nanoseconds_back(self, stamp_ns: int) -> int:
         """By how much a stamp lies before the last image's; negative for one that lies after it."""
-        return (self._last_stamp_ns - stamp_ns) * 1e-9
+        return self._last_stamp_ns - stamp_ns
 
     def begin(self, stamp_ns: int) -> Track:
         """The track that the image of this stamp goes on with, for `follow`."""

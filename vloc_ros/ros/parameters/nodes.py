@@ -1,0 +1,94 @@
+"""The parameters of each node."""
+
+from dataclasses import dataclass
+
+from vloc_ros.ros.parameters.base import NodeParameters
+from vloc_ros.ros.parameters.cameras import CameraParameters
+from vloc_ros.ros.parameters.field import parameter
+from vloc_ros.ros.parameters.frames import FrameParameters
+from vloc_ros.ros.parameters.map import ACCEPT_UNKNOWN_SCALE, MapParameters
+from vloc_ros.ros.parameters.tracking import TrackingParameters
+
+FIXED, ADAPTIVE = RATES = ("fixed", "adaptive")
+
+
+@dataclass(frozen=True)
+class MapServerParameters(NodeParameters):
+    """Parameters of `vloc_map_server`."""
+
+    map: str = parameter(
+        "",
+        "Map directory, as `vloc map` writes it: a path, file:///PATH or package://PACKAGE/PATH. Needed, unless there "
+        "are `maps`; the launch file's argument `map` sets it. Setting it at run time loads the new map, or is refused "
+        "with the reason and the old map stays.",
+    )
+    maps: tuple[str, ...] = parameter(
+        (),
+        "Several map directories, such as floors: ~/list_maps lists them, ~/load_map serves one of them or any other. "
+        "The first one is served where `map` is empty.",
+    )
+    accept_unknown_scale: bool = parameter(False, ACCEPT_UNKNOWN_SCALE)
+
+    @property
+    def first_map(self) -> str:
+        """What to serve; "" where nothing says it."""
+        return self.map or next(iter(self.maps), "")
+
+
+@dataclass(frozen=True)
+class RecorderParameters(NodeParameters):
+    """Parameters of `recorder`."""
+
+    out: str = parameter("", "Directory to write.", live=False)
+
+
+@dataclass(frozen=True)
+class RateParameters(NodeParameters):
+    """Which images the relocalizer localizes."""
+
+    enabled: bool = parameter(
+        True, "Localize every image. False: only when ~/trigger is called. ~/set_enabled sets it, too."
+    )
+    max_rate_hz: float = parameter(
+        0.0,
+        "Localize so many images a second at most; the others are not looked at. 0: all that the computer can.",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+    )
+    rate: str = parameter(
+        FIXED,
+        "adaptive: a robot that stands, by its odometry, and is localized, localizes standing_rate_hz images a second "
+        "at most; otherwise, and always with fixed, max_rate_hz.",
+        choices=RATES,
+    )
+    standing_rate_hz: float = parameter(
+        1.0, "See rate. More than 1 / lost_after, or the state is lost in between.", unit="Hz", low=0.1, high=1000.0
+    )
+    global_every: int = parameter(
+        5,
+        "Every so-many-th image is localized as if nothing were known of the track, so that a wrong track cannot feed "
+        "itself; the others begin near where odometry puts the robot. 1: all are.",
+        low=1,
+        high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class InitialPoseParameters(NodeParameters):
+    """What the relocalizer tells other localizations."""
+
+    publish_initialpose: bool = parameter(
+        False,
+        "Publish the first fix and every accepted jump on initialpose, for AMCL and friends; a new subscriber gets the "
+        "current fix.",
+        begins="For others",
+    )
+
+
+# A dataclass has the fields of its last base first.
+@dataclass(frozen=True)
+class RelocalizerParameters(
+    InitialPoseParameters, TrackingParameters, FrameParameters, CameraParameters, MapParameters, RateParameters
+):
+    """Parameters of `relocalizer`."""
