@@ -159,7 +159,7 @@ def _hear(
     with interruption.held():
         server = _started(scope, Program("map_server", arguments, out / "map_server.log"))
     with interruption.held():  # much is imported on the way
-        node = _spinning_node(scope)
+        node = spinning_node(scope, "vloc_demo")
         player = make_player(node)
         scope.callback(player.close)
         listener = Listener(node, player.base_frame, places)
@@ -212,11 +212,11 @@ def _started(scope: ExitStack, program: Program) -> Program:
     return program
 
 
-def _spinning_node(scope: ExitStack) -> Node:
-    """A node whose callbacks run in a thread."""
+def spinning_node(scope: ExitStack, name: str) -> Node:
+    """A node whose callbacks run in a thread; it ends with `scope`."""
     rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], signal_handler_options=SignalHandlerOptions.NO)
     scope.callback(rclpy.try_shutdown)
-    node = rclpy.create_node("vloc_demo")
+    node = rclpy.create_node(name)
     scope.callback(node.destroy_node)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
