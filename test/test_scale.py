@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from support.mapping_scenes import looking_at
 
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.geometry.transforms import from_quaternion, pose_vector
+from vloc_ros.geometry.transforms import from_quaternion, nearest_rotation, pose_vector
 from vloc_ros.mapping.sfm.markers import find_dictionary
 from vloc_ros.mapping.sfm.scale import ScaledViews, ScaleOptions, find_scale, parse_scale
 from vloc_ros.mapping.sfm.similarity import Similarity, upright
@@ -149,3 +150,14 @@ def test_what_makes_no_sense_is_refused(texts: list[str], message: str) -> None:
 def test_no_scale_has_to_be_accepted() -> None:
     scale = find_scale(views(), parse_scale(["none"], accept_none=True))
     assert "nothing of this map is in metres" in scale.lines[0]
+
+
+def test_the_nearest_rotation_of_a_matrix_is_never_a_reflection() -> None:
+    rng = np.random.default_rng(5)
+    rotation = Rotation.random(random_state=rng).as_matrix()
+    np.testing.assert_allclose(nearest_rotation(3.0 * rotation), rotation, atol=1e-12)
+    candidates = Rotation.random(500, random_state=rng).as_matrix()
+    for matrix in (rng.normal(size=(3, 3)), np.diag([1.0, 2.0, -0.5]), np.diag([1.0, 1.0, 0.0])):
+        nearest = nearest_rotation(matrix)
+        assert np.linalg.det(nearest) == pytest.approx(1.0)
+        assert (np.einsum("nij,ij->n", candidates, matrix) <= np.trace(nearest.T @ matrix) + 1e-12).all()

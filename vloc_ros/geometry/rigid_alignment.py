@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.geometry.transforms import Matrix, nearest_rotation
 
 TRIM, NEAR_M, ROUNDS = 3.0, 0.01, 5  # poses off by more than three medians, and a centimetre, are left out of a fit
 
@@ -14,8 +14,7 @@ def umeyama(source: Matrix, target: Matrix) -> Matrix:
     Umeyama (1991) without scale. The points must not lie on a line.
     """
     centre_source, centre_target = source.mean(axis=0), target.mean(axis=0)
-    u, _, vt = np.linalg.svd((target - centre_target).T @ (source - centre_source))
-    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    rotation = nearest_rotation((target - centre_target).T @ (source - centre_source))
     target_from_source = np.eye(4)
     target_from_source[:3, :3] = rotation
     target_from_source[:3, 3] = centre_target - rotation @ centre_source

@@ -112,11 +112,18 @@ def rotation_angle(a: Matrix, b: Matrix) -> float:
     return float(np.arctan2(sine, (np.trace(delta) - 1) / 2))
 
 
+def nearest_rotation(matrix: Matrix) -> Matrix:
+    """The rotation (3, 3) nearest to a matrix (3, 3), and the R of the largest trace(R^T matrix): orthogonal Procrustes
+    without reflections (Kabsch 1976, Umeyama 1991)."""
+    u, _, vt = np.linalg.svd(matrix)
+    rotation: Matrix = (u * (1.0, 1.0, np.sign(np.linalg.det(u @ vt)))) @ vt
+    return rotation
+
+
 def blended(one: Matrix, other: Matrix, share: float) -> Matrix:
     """The pose (4, 4) that is `share` of the way from one to another that is near it: 0 the one, 1 the other."""
     middle = (1 - share) * one + share * other
-    u, _, vt = np.linalg.svd(middle[:3, :3])
-    middle[:3, :3] = u @ vt
+    middle[:3, :3] = nearest_rotation(middle[:3, :3])
     return np.asarray(middle)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.errors import DatasetError
-from vloc_ros.geometry.transforms import rotation_angle
+from vloc_ros.geometry.transforms import nearest_rotation, rotation_angle
 
 Float = NDArray[np.float64]
 
@@ -41,11 +41,7 @@ def umeyama(source: Float, target: Float) -> Similarity:
     from_centre, to_centre = source - source.mean(axis=0), target - target.mean(axis=0)
     _require_no_line(from_centre)
     _require_no_line(to_centre)
-    u, sizes, vt = np.linalg.svd(to_centre.T @ from_centre)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * signs) @ vt
-    scale = float((sizes * signs).sum() / (from_centre**2).sum())
-    return Similarity(scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0))
+    return turned_by(nearest_rotation(to_centre.T @ from_centre), source, target)
 
 
 def turned_by(rotation: Float, source: Float, target: Float) -> Similarity:
@@ -59,8 +55,7 @@ def common_rotation(source: Float, target: Float) -> tuple[Float, float]:
     """The rotation (3, 3) that turns rotations (N, 3, 3) into (N, 3, 3), and by how many degrees they are off
     (median)."""
     turns = np.einsum("nij,nkj->nik", target, source)
-    u, _, vt = np.linalg.svd(turns.sum(axis=0))
-    rotation: Float = (u * (1.0, 1.0, np.sign(np.linalg.det(u @ vt)))) @ vt
+    rotation = nearest_rotation(turns.sum(axis=0))
     return rotation, float(np.median([angle_deg(rotation, turn) for turn in turns]))
 
 
