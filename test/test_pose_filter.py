@@ -13,7 +13,7 @@ from vloc_ros.geometry.pose_error import error_vector
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import invert
-from vloc_ros.tracking.history import KEPT_NS, History
+from vloc_ros.tracking.history import GRID_NS, KEPT_NS, History
 from vloc_ros.tracking.models import FixErrorModel, OdometryNoise
 from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, chi_square, corrected, predicted
 from vloc_ros.tracking.pose_tracker import PoseTracker
@@ -148,6 +148,50 @@ def test_what_comes_late_is_applied_at_its_stamp() -> None:
     assert late.newest is not None
     np.testing.assert_allclose(late.newest.map_from_base, in_order.newest.map_from_base, atol=1e-12)
     np.testing.assert_allclose(late.newest.whole_covariance, in_order.newest.whole_covariance, atol=1e-12)
+
+
+def replayed(order: np.random.Generator) -> Estimate:
+    """A drive whose odometry and fixes are told in another order each time; of each kind in its own."""
+    errors = 0.01 * np.random.default_rng(4).standard_normal((20, 6))
+    path = [Measurement(k * GRID_NS, np.eye(4), pose, COVARIANCE) for k, pose in enumerate(driven(60))]
+    fixes = [
+        replace(
+            path[3 * k],
+            stamp_ns=3 * k * GRID_NS + 7,
+            map_from_base=perturb(MAP_FROM_ODOM @ path[3 * k].odom_from_base, e),
+        )
+        for k, e in enumerate(errors)
+    ]
+    history, told = History.begun(fixes[0], OPTIONS), 1
+    for each in fixes[1:]:
+        newest = max(told, each.stamp_ns // GRID_NS + order.integers(0, 12))  # the image took so long
+        for stamp_ns in history.due(min(newest, len(path) - 1) * GRID_NS):
+            history = history.moved(stamp_ns, path[stamp_ns // GRID_NS].odom_from_base, OPTIONS)
+        history = history.with_fix(each, OPTIONS)
+    for stamp_ns in history.due(path[-1].stamp_ns):
+        history = history.moved(stamp_ns, path[stamp_ns // GRID_NS].odom_from_base, OPTIONS)
+    assert history.newest is not None
+    return history.newest
+
+
+def test_the_track_does_not_depend_on_when_odometry_and_fixes_come() -> None:
+    """A bag that is played faster or slower."""
+    first = replayed(np.random.default_rng(0))
+    for seed in range(1, 5):
+        other = replayed(np.random.default_rng(seed))
+        assert other.stamp_ns == first.stamp_ns
+        np.testing.assert_allclose(other.map_from_base, first.map_from_base, atol=1e-12)
+        np.testing.assert_allclose(other.whole_covariance, first.whole_covariance, atol=1e-12)
+
+
+def test_odometry_is_asked_for_at_stamps_that_do_not_depend_on_who_asks_when() -> None:
+    assert not History().due(10**18), "before the first fix"
+    history = History.begun(fix(10, np.eye(4)), OPTIONS)  # at 1 s
+    assert list(history.due(NS_PER_S + 120_000_000)) == [1_050_000_000, 1_100_000_000]
+    still = history.moved(1_050_000_000, np.eye(4), OPTIONS)
+    assert still.moments == history.moments, "a robot that stands fills no memory"
+    assert list(still.due(NS_PER_S + 120_000_000)) == [1_100_000_000]
+    assert len(history.due(3600 * NS_PER_S)) == KEPT_NS // GRID_NS
 
 
 def test_what_comes_later_than_all_that_is_kept_changes_nothing() -> None:

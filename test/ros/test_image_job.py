@@ -83,13 +83,16 @@ class Bench:
         node: Any = self  # what the job needs of one is below
         outputs: Any = SimpleNamespace(publish_fix=self.publish, publish_views=self.view)
         buffer: Any = None
-        self.job = ImageJob(node, self.slot, self.tracker, buffer, outputs, self.restart)
+        odometry: Any = SimpleNamespace(update=lambda: None)
+        self.job = ImageJob(node, self.slot, self.tracker, buffer, odometry, outputs, self.restart)
         self.stamps = iter(range(NOW_NS - 100, NOW_NS))
         self.reports: list[ImageReport] = []
         self.use("hall")
 
     def get_logger(self) -> Any:
         return SimpleNamespace(warning=self.log.append, error=self.log.append)
+
+    is_simulated = False
 
     def now_ns(self) -> int:
         return NOW_NS

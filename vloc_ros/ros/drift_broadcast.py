@@ -2,18 +2,16 @@
 
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from rclpy.qos import QoSProfile
-from tf2_ros import Buffer, TransformBroadcaster
+from tf2_ros import TransformBroadcaster
 
 from vloc_ros.geometry.stamps import RESTARTED_NS
-from vloc_ros.geometry.transforms import planar
 from vloc_ros.ros.conversions import header, to_pose, to_transform_stamped
 from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
-from vloc_ros.ros.tf_frames import Odometry, newest_odometry
 from vloc_ros.tracking.pose_tracker import Believed, PoseTracker
 from vloc_ros.tracking.smoothing import Published
 
@@ -33,9 +31,9 @@ class DriftBroadcast:
         scope: ExitStack,
         broadcaster: TransformBroadcaster,
         tracker: PoseTracker,
-        buffer: Buffer,
+        odometry: OdometryFeed,
     ) -> None:
-        self._node, self._broadcaster, self._tracker, self._buffer = node, broadcaster, tracker, buffer
+        self._node, self._broadcaster, self._tracker, self._odometry = node, broadcaster, tracker, odometry
         self._filtered_pose = node.publisher(scope, PoseWithCovarianceStamped, "~/filtered_pose", QOS)
         self._lock = threading.Lock()
         self._last_ns = 0  # when it was last broadcast
@@ -49,11 +47,11 @@ class DriftBroadcast:
         # Held while it is published: tf2 ignores a transform that is older than one before it, or of the same stamp, so
         # that they must leave here in the order of their stamps.
         with self._lock:
-            odometry = self._odometry(parameters)
+            odometry = self._odometry.update()
             if odometry is None:
                 believed = self._tracker.believed()
             else:
-                believed = self._tracker.move(odometry.stamp_ns, odometry.odom_from_base, parameters.tracking)
+                believed = self._tracker.believed_of(odometry.stamp_ns, odometry.odom_from_base, parameters.tracking)
             if believed is None or believed.fix.odom_from_base is None:
                 self._published = None
                 return
@@ -62,13 +60,6 @@ class DriftBroadcast:
             self._broadcast(believed, parameters)
             if odometry and believed.estimate:
                 self._publish_pose(believed)
-
-    def _odometry(self, parameters: RelocalizerParameters) -> Odometry | None:
-        """The newest, in two_d_mode on the floor, as fixes are."""
-        found = newest_odometry(self._buffer, parameters)
-        if found and parameters.two_d_mode:
-            return replace(found, odom_from_base=planar(found.odom_from_base))
-        return found
 
     def _broadcast(self, believed: Believed, parameters: RelocalizerParameters) -> None:
         source = believed.estimate or believed.fix

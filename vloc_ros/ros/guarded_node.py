@@ -59,6 +59,11 @@ class GuardedNode(LifecycleNode):
         """Why the node has started without anybody asking, for a lifecycle manager that asks then."""
         self._started_because = f", {because}"
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether time is that of /clock."""
+        return bool(self.get_clock().ros_time_is_active)
+
     def now_ns(self) -> int:
         """On the node's clock, that of the simulation if there is one."""
         return int(self.get_clock().now().nanoseconds)

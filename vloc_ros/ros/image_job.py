@@ -22,6 +22,7 @@ from vloc_ros.ros.image_stamps import refuse_stamp
 from vloc_ros.ros.map_search import MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.outputs import Outputs, locate_base
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
@@ -48,12 +49,13 @@ class ImageJob:
         slot: MapSlot,
         tracker: PoseTracker,
         buffer: Buffer,
+        odometry: OdometryFeed,
         outputs: Outputs,
         restart: Callable[[str], None],
     ) -> None:
         """`restart` forgets the track and all transforms, and says why."""
         self._node, self._slot, self._tracker, self._buffer = node, slot, tracker, buffer
-        self._outputs, self._restart = outputs, restart
+        self._odometry, self._outputs, self._restart = odometry, outputs, restart
         self._reader = RigReader(buffer)
         self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
@@ -125,12 +127,16 @@ class ImageJob:
         believed = self._tracker.believed()
         if self._turns.is_next() or believed is None or self._tracker.is_contradicted:
             return None
-        frames = frames_now(self._buffer, images.frame_id, images.query.stamp_ns, parameters)
+        # A prior that is a little off may find a little other points. In simulated time, and in a bag, the same images
+        # give the same poses; on a robot, nobody waits.
+        wait = self._node.is_simulated
+        frames = frames_now(self._buffer, images.frame_id, images.query.stamp_ns, parameters, wait)
+        self._odometry.update()
         if frames is None or frames.odom_from_base is None:
             return None
         odom_from_base = planar(frames.odom_from_base) if parameters.two_d_mode else frames.odom_from_base
         options, fix = parameters.tracking, believed.fix
-        if self._node.now_ns() - fix.stamp_ns > options.lost_after_s * NS_PER_S:
+        if images.query.stamp_ns - fix.stamp_ns > options.lost_after_s * NS_PER_S:
             return None
         estimate = self._tracker.estimate(images.query.stamp_ns, odom_from_base, options)
         manifest = localizer.landmark_map.manifest
@@ -162,6 +168,7 @@ class ImageJob:
         map_frame, place = where
         frames = self._frames(map_frame, images, parameters)
         base = locate_base(estimate, frames, map_frame, images.query.stamp_ns, parameters.two_d_mode, place)
+        self._odometry.update()
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
         self._outputs.publish_fix(base, estimate, images.frame_id, parameters, is_news)
 

@@ -9,7 +9,7 @@ from geometry_msgs.msg import Point, PoseStamped, PoseWithCovariance, PoseWithCo
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import ColorRGBA, String
-from tf2_ros import Buffer, TransformBroadcaster
+from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
 from vloc_ros.core.places import in_map_frame
@@ -21,6 +21,7 @@ from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_tra
 from vloc_ros.ros.drift_broadcast import DriftBroadcast
 from vloc_ros.ros.initialpose import InitialPose
 from vloc_ros.ros.node import LATCHED, VlocNode
+from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.rig_images import RigImages
 from vloc_ros.ros.tf_frames import FramesAtStamp
@@ -69,7 +70,7 @@ class Outputs:
         node: VlocNode[RelocalizerParameters],
         scope: ExitStack,
         tracker: PoseTracker,
-        buffer: Buffer,
+        odometry: OdometryFeed,
         is_localized: Callable[[], bool],
     ) -> None:
         self._pose = node.publisher(scope, PoseWithCovarianceStamped, "~/pose", LATCHED)  # as AMCL's
@@ -79,7 +80,7 @@ class Outputs:
         self._frustum = node.publisher(scope, Marker, "~/frustum", RELIABLE)
         self._broadcaster = TransformBroadcaster(node)
         scope.callback(node.destroy_publisher, self._broadcaster.pub_tf)
-        self.drift = DriftBroadcast(node, scope, self._broadcaster, tracker, buffer)
+        self.drift = DriftBroadcast(node, scope, self._broadcaster, tracker, odometry)
         self.initialpose = InitialPose(node, scope, is_localized)
         self._place = node.publisher(scope, String, "~/place", LATCHED)
         self._last_place = ""

@@ -24,6 +24,7 @@ from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.moment_input import MomentInput
 from vloc_ros.ros.node import VlocNode, resolve_map
+from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import ADAPTIVE, RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage
@@ -81,9 +82,10 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         scope.enter_context(self._transforms.filling(buffer))
         slot = MapSlot(self._open_map, partial(self._on_map, tracker))
         reports = StatusReports(self, scope, slot, tracker, self._dropped)
-        outputs = Outputs(self, scope, tracker, buffer, lambda: reports.state() is State.LOCALIZED)
+        odometry = OdometryFeed(self, tracker, buffer)
+        outputs = Outputs(self, scope, tracker, odometry, lambda: reports.state() is State.LOCALIZED)
         restart = partial(self._restart, tracker, buffer)
-        job = ImageJob(self, slot, tracker, buffer, outputs, restart)
+        job = ImageJob(self, slot, tracker, buffer, odometry, outputs, restart)
         scope.callback(tracker.restart)  # an image that is not done by then is outdated
         scope.callback(slot.close)
         maps = MapInput(self, scope, slot, self._hand_over)

@@ -127,17 +127,18 @@ def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: Relo
 
 
 def frames_now(
-    buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters
+    buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters, wait: bool
 ) -> FramesAtStamp | None:
-    """The same without waiting, by the newest transforms where those of the stamp are not there yet; None where there
-    are none, or no odometry."""
+    """The same, by the newest transforms where those of the stamp are not there yet, or, if it may `wait`, not after
+    `tf_timeout` either; None where there are none, or no odometry."""
     base, odom = base_frame(parameters), _odom_frame(parameters)
     if not base or not odom:
         return None
-    for when_ns in (stamp_ns, 0):
+    patience = Duration(nanoseconds=int(parameters.tf_timeout * 1e9)) if wait else Duration()
+    for when_ns, timeout in ((stamp_ns, patience), (0, Duration())):
         with suppress(TransformMissingError):
-            base_from_camera = _look_up(buffer, base, camera_frame, when_ns, Duration())
-            return FramesAtStamp(base_from_camera, _look_up(buffer, odom, base, when_ns, Duration()))
+            base_from_camera = _look_up(buffer, base, camera_frame, when_ns, timeout)
+            return FramesAtStamp(base_from_camera, _look_up(buffer, odom, base, when_ns, timeout))
     return None
 
 
@@ -170,12 +171,18 @@ class Odometry:
 
 def newest_odometry(buffer: Buffer, parameters: RelocalizerParameters) -> Odometry | None:
     """As the newest transforms have it; None where it is not used, or not there."""
+    return odometry_at(buffer, 0, parameters)
+
+
+def odometry_at(buffer: Buffer, stamp_ns: int, parameters: RelocalizerParameters) -> Odometry | None:
+    """As the transforms of a stamp have it, 0 for the newest, without waiting; None where it is not used, or not
+    there."""
     camera = next(iter(parameters.camera_frames), parameters.camera_frame)
     base, odom = base_frame(parameters) or camera, _odom_frame(parameters)
     if not base or not odom:
         return None
     try:
-        found = buffer.lookup_transform(odom, base, Time(), Duration())
+        found = buffer.lookup_transform(odom, base, Time(nanoseconds=stamp_ns), Duration())
         return Odometry(to_stamp_ns(found.header.stamp), _checked(found, odom, base))
     except (TransformException, VlocError):
         return None

@@ -9,6 +9,9 @@ from vloc_ros.geometry.transforms import Matrix, rotation_angle
 from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, corrected, predicted
 
 KEPT_NS = 5 * NS_PER_S  # images that come later than that are lost
+# Odometry is taken at multiples of this. Were it taken whenever somebody looks, the way between two fixes would be a
+# little longer or shorter each time, and the same bag would give another track at another speed.
+GRID_NS = NS_PER_S // 20
 LEAST_M, LEAST_RAD = 0.005, 0.005  # less motion than that makes no new moment, only a later one
 
 
@@ -22,15 +25,16 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Moments in the order of their stamps; none before the first fix."""
+    """Moments in the order of their stamps; none before the first fix. `until_ns`: odometry is known up to there."""
 
     moments: tuple[Moment, ...] = ()
+    until_ns: int = 0
 
     @staticmethod
     def begun(fix: Measurement, options: FilterOptions, before: "History | None" = None) -> "History":
         """Of one fix, which places the robot; what was learned of the odometry `before` is kept."""
         learned = before.newest if before else None
-        return History((Moment(begin(fix, options, learned), fix),))
+        return History((Moment(begin(fix, options, learned), fix),), fix.stamp_ns)
 
     @property
     def newest(self) -> Estimate | None:
@@ -44,17 +48,22 @@ class History:
             return None
         return predicted(self.moments[self._index(stamp_ns)].estimate, stamp_ns, odom_from_base, options)
 
+    def due(self, newest_ns: int) -> range:
+        """The stamps whose odometry is to be told next, if it is known up to the newest; none before the first fix."""
+        if not self.moments:
+            return range(0)
+        return range((max(self.until_ns, newest_ns - KEPT_NS) // GRID_NS + 1) * GRID_NS, newest_ns + 1, GRID_NS)
+
     def moved(self, stamp_ns: int, odom_from_base: Matrix, options: FilterOptions) -> "History":
         """With the odometry of a later stamp; itself for one that is not later. The way between two fixes is the sum
         of such steps, not the straight line."""
-        newest = self.newest
-        if newest is None or stamp_ns <= newest.stamp_ns:
+        if not self.moments or stamp_ns <= self.until_ns:
             return self
-        step_m = np.linalg.norm(odom_from_base[:3, 3] - newest.odom_from_base[:3, 3])
-        if step_m < LEAST_M and rotation_angle(odom_from_base[:3, :3], newest.odom_from_base[:3, :3]) < LEAST_RAD:
-            return self
-        moment = Moment(predicted(newest, stamp_ns, odom_from_base, options))
-        return self._trimmed((*self.moments, moment))
+        last = next((m for m in reversed(self.moments) if m.fix is None), self.moments[0]).estimate.odom_from_base
+        step_m = np.linalg.norm(odom_from_base[:3, 3] - last[:3, 3])
+        if step_m < LEAST_M and rotation_angle(odom_from_base[:3, :3], last[:3, :3]) < LEAST_RAD:
+            return replace(self, until_ns=stamp_ns)
+        return replace(self._with(stamp_ns, odom_from_base, None, options), until_ns=stamp_ns)
 
     def with_fix(self, fix: Measurement, options: FilterOptions) -> "History":
         """Corrected by a fix at its stamp, and all that came after it done again; itself if the stamp lies before all
@@ -63,9 +72,15 @@ class History:
             return History.begun(fix, options)
         if fix.stamp_ns < self.moments[0].estimate.stamp_ns:
             return self
-        index = self._index(fix.stamp_ns)
-        here = predicted(self.moments[index].estimate, fix.stamp_ns, fix.odom_from_base, options)
-        moments = [*self.moments[: index + 1], Moment(corrected(here, fix, options), fix)]
+        return self._with(fix.stamp_ns, fix.odom_from_base, fix, options)
+
+    def _with(
+        self, stamp_ns: int, odom_from_base: Matrix, fix: Measurement | None, options: FilterOptions
+    ) -> "History":
+        """With one more moment, and all that came after it done again."""
+        index = self._index(stamp_ns)
+        here = predicted(self.moments[index].estimate, stamp_ns, odom_from_base, options)
+        moments = [*self.moments[: index + 1], Moment(corrected(here, fix, options) if fix else here, fix)]
         for later in self.moments[index + 1 :]:
             told = later.estimate
             estimate = predicted(moments[-1].estimate, told.stamp_ns, told.odom_from_base, options)
@@ -77,7 +92,7 @@ class History:
         later = (index for index, moment in enumerate(self.moments) if moment.estimate.stamp_ns > stamp_ns)
         return max(0, next(later, len(self.moments)) - 1)
 
-    @staticmethod
-    def _trimmed(moments: tuple[Moment, ...]) -> "History":
+    def _trimmed(self, moments: tuple[Moment, ...]) -> "History":
         oldest_ns = moments[-1].estimate.stamp_ns - KEPT_NS
-        return History(tuple(m for m in moments[:-1] if m.estimate.stamp_ns >= oldest_ns) + moments[-1:])
+        kept = tuple(m for m in moments[:-1] if m.estimate.stamp_ns >= oldest_ns) + moments[-1:]
+        return replace(self, moments=kept)

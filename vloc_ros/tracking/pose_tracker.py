@@ -100,16 +100,25 @@ class PoseTracker:
             raise RefusedError(RejectionReason.JUMP, contradiction)
         return track.placements > before.placements
 
-    def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Believed | None:
-        """Odometry says where the robot is by now; what is believed of that stamp, None before the first fix."""
+    def due(self, newest_ns: int) -> range:
+        """The stamps whose odometry is to be told by `move`, one after the other, where it is known up to the
+        newest."""
+        return self._history.due(newest_ns)
+
+    def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> None:
+        """Odometry says where the robot was at a stamp."""
         with self._lock:
             self._history = self._history.moved(stamp_ns, odom_from_base, options.filter)
-            return self._believed(self._history.at(stamp_ns, odom_from_base, options.filter))
 
     def believed(self) -> Believed | None:
         """What was believed last; None before the first fix."""
         with self._lock:
             return self._believed(self._history.newest)
+
+    def believed_of(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Believed | None:
+        """What is believed of a stamp, of which odometry says that; None before the first fix."""
+        with self._lock:
+            return self._believed(self._history.at(stamp_ns, odom_from_base, options.filter))
 
     def _believed(self, estimate: Estimate | None) -> Believed | None:
         fix, placements = self._track.fix, self._track.placements
