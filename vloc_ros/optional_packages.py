@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 from vloc_ros.errors import ConfigError
 
-INSTALL_ROS = "source a ROS 2 Jazzy installation, or run `make demo`, which installs what is needed"
+INSTALL_ROS = (
+    "source a ROS 2 Jazzy installation, or run `make demo`, which installs what is needed, or see "
+    "docs/howto/install.md"
+)
 
 
 def pip_install(what: str) -> str:
