@@ -101,8 +101,9 @@ def test_independent_fixes_make_it_as_certain_as_their_number_says() -> None:
     np.testing.assert_allclose(estimate.covariance, COVARIANCE / 100, atol=1e-9)
 
 
-def simulated(rng: np.random.Generator, count: int) -> list[float]:
-    """NEES / 6 along a drive whose errors are those that the filter expects."""
+def simulated(rng: np.random.Generator, count: int, unsure: float = 1.0) -> list[float]:
+    """NEES / 6 along a drive whose errors are those that the filter expects. Every second fix is less sure by a factor,
+    and what that adds to its error is its own."""
     odometry, model = OPTIONS.odometry, OPTIONS.fixes
     scale, pull = rng.standard_normal(2) * (odometry.scale, odometry.pull_rad_per_m)
     truth, odom = [MAP_FROM_ODOM], [np.eye(4)]
@@ -120,8 +121,9 @@ def simulated(rng: np.random.Generator, count: int) -> list[float]:
             truth.append(perturb(truth[-1] @ motion @ pulled, noise))
             kept = model.correlation(length, angle)
             slow = kept * slow + math.sqrt(1 - kept**2) * rng.standard_normal(6)
-        error = 0.01 * (math.sqrt(model.shared) * slow + math.sqrt(1 - model.shared) * rng.standard_normal(6))
-        seen = Measurement(number, perturb(truth[-1], error), odom[-1], COVARIANCE)
+        size = unsure if number % 2 else 1.0
+        error = 0.01 * (math.sqrt(model.shared) * slow + math.sqrt(size**2 - model.shared) * rng.standard_normal(6))
+        seen = Measurement(number, perturb(truth[-1], error), odom[-1], size**2 * COVARIANCE)
         history = history.with_fix(seen, OPTIONS)
         assert history.newest is not None
         off = error_vector(history.newest.map_from_base, truth[-1])
@@ -133,6 +135,11 @@ def test_the_covariance_is_honest() -> None:
     found = np.array([simulated(np.random.default_rng(seed), 60) for seed in range(12)])
     assert 0.8 < found.mean() < 1.25
     assert 0.7 < found[:, 40:].mean() < 1.4, "nor after many fixes"
+
+
+def test_the_covariance_is_honest_where_every_second_image_is_covered() -> None:
+    found = np.array([simulated(np.random.default_rng(seed), 60, unsure=2.0) for seed in range(12)])
+    assert 0.75 < found.mean() < 1.3
 
 
 def test_what_comes_late_is_applied_at_its_stamp() -> None:

@@ -25,6 +25,7 @@ from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.moment_input import MomentInput
 from vloc_ros.ros.node import VlocNode, resolve_map
 from vloc_ros.ros.odometry_feed import OdometryFeed
+from vloc_ros.ros.odometry_input import OdometryInput
 from vloc_ros.ros.outputs import Outputs
 from vloc_ros.ros.parameters import ADAPTIVE, RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage
@@ -90,6 +91,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         scope.callback(slot.close)
         maps = MapInput(self, scope, slot, self._hand_over)
         HintInput(self, scope, slot, tracker, buffer, outputs.initialpose.is_own)
+        OdometryInput(self, scope, tracker.odometry)
         self._parts_if_configured = _Parts(slot, tracker, reports, outputs, job, maps, restart)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         jumped = self.faults.around("clock jump", self._on_clock_jump)

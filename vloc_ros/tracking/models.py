@@ -38,8 +38,9 @@ class FixErrorModel:
 
     Of the error of each fix a `shared` part of the variance comes from a state that changes slowly (Gauss-Markov): its
     correlation between two fixes is exp(-distance / distance_m - angle / angle_rad) of the way between them. The rest
-    is new with every image. The defaults were fitted to four times 50 consecutive frames of redkitchen's train split,
-    localized with a map made without them (`benchmark/fix_correlation.py`). Raises ConfigError for what makes no sense.
+    is new with every image. Of a fix that is less sure than others nearby, the shared part is only as large as theirs.
+    The defaults were fitted to four times 50 consecutive frames of redkitchen's train split, localized with a map made
+    without them (`benchmark/fix_correlation.py`). Raises ConfigError for what makes no sense.
     """
 
     shared: float = 0.81

@@ -12,21 +12,25 @@ import numpy as np
 
 from vloc_ros.geometry.pose_error import error_vector
 from vloc_ros.geometry.pose_refinement import perturb
-from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle, skew
+from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle, skew, turned_covariance
 from vloc_ros.tracking.models import FixErrorModel, OdometryNoise
+from vloc_ros.tracking.odometry_covariance import OdometryCovariances
 
 POSE, FIX_ERROR, SCALE, PULL = slice(0, 6), slice(6, 12), 12, 13
 SIZE = 14
 DEGREES_OF_FREEDOM = 5.0  # of Student's t: that of the covariances' calibration
+LEAST_KEPT = 1e-3  # of a correlation; after such a way, every fix is the surest
 FORWARD, UP = 0, 2  # axes of the base (REP-103)
 
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """The models of the filter."""
+    """The models of the filter. `said`: what odometry says itself of what is new at every step; None where it does
+    not."""
 
     odometry: OdometryNoise = field(default_factory=OdometryNoise)
     fixes: FixErrorModel = field(default_factory=FixErrorModel)
+    said: OdometryCovariances | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,9 @@ class Estimate:
     """Where the robot was at a stamp, and what is known besides.
 
     `map_from_base` and `odom_from_base` (4, 4); `fix_error` (6,): the slow part of the fixes' errors, in their standard
-    deviations, whose correlations (6, 6) are those of the last fix, `alike`; `scale` and `pull_rad_per_m`: what
-    odometry gets wrong; `whole_covariance` (14, 14) of all of them.
+    deviations, whose correlations (6, 6) are those of the last fix, `alike`; `surest` (6,): the standard deviations of
+    the surest fix nearby; `scale` and `pull_rad_per_m`: what odometry gets wrong; `whole_covariance` (14, 14) of all of
+    them.
     """
 
     stamp_ns: int
@@ -55,6 +60,7 @@ class Estimate:
     whole_covariance: Matrix
     fix_error: Matrix
     alike: Matrix
+    surest: Matrix
     scale: float = 0.0
     pull_rad_per_m: float = 0.0
 
@@ -90,6 +96,7 @@ def begin(fix: Measurement, options: FilterOptions, before: Estimate | None = No
         covariance,
         np.zeros(6),
         alike,
+        deviations,
         *((before.scale, before.pull_rad_per_m) if before else ()),
     )
 
@@ -112,7 +119,10 @@ def predicted(estimate: Estimate, stamp_ns: int, odom_from_base: Matrix, options
     steady = math.exp(-length / options.odometry.steady_m)
     transition[FIX_ERROR, FIX_ERROR] *= kept
     transition[SCALE, SCALE] = transition[PULL, PULL] = steady
-    covariance = transition @ estimate.whole_covariance @ transition.T + _noise(options, length, angle, steady)
+    covariance = transition @ estimate.whole_covariance @ transition.T
+    covariance[POSE, POSE] += _step_noise(estimate, stamp_ns, options, length, angle)
+    covariance[SCALE, SCALE] += (1 - steady**2) * options.odometry.scale**2
+    covariance[PULL, PULL] += (1 - steady**2) * options.odometry.pull_rad_per_m**2
     covariance[FIX_ERROR, FIX_ERROR] += (1 - kept**2) * estimate.alike
     return replace(
         estimate,
@@ -121,6 +131,7 @@ def predicted(estimate: Estimate, stamp_ns: int, odom_from_base: Matrix, options
         odom_from_base=odom_from_base,
         whole_covariance=covariance,
         fix_error=kept * estimate.fix_error,
+        surest=estimate.surest / max(kept, LEAST_KEPT),
         scale=steady * estimate.scale,
         pull_rad_per_m=steady * estimate.pull_rad_per_m,
     )
@@ -145,6 +156,7 @@ def corrected(estimate: Estimate, fix: Measurement, options: FilterOptions) -> E
         whole_covariance=(covariance + covariance.T) / 2,
         fix_error=estimate.fix_error + step[FIX_ERROR],
         alike=alike,
+        surest=_likeness(estimate, fix) * np.sqrt(np.diag(fix.covariance)),
         scale=estimate.scale + float(step[SCALE]),
         pull_rad_per_m=estimate.pull_rad_per_m + float(step[PULL]),
     )
@@ -165,11 +177,22 @@ def _compared(estimate: Estimate, fix: Measurement, options: FilterOptions) -> t
     """By what a fix differs (6,), what of the error it sees (6, 14), its own noise (6, 6), and how its errors belong
     together (6, 6)."""
     deviations, alike = _deviations(fix.covariance)
+    shared = options.fixes.shared * _likeness(estimate, fix) ** 2
     sight = np.zeros((6, SIZE))
     sight[:, POSE] = np.eye(6)
-    sight[:, FIX_ERROR] = math.sqrt(options.fixes.shared) * np.diag(deviations)
+    sight[:, FIX_ERROR] = math.sqrt(shared) * np.diag(deviations)
     innovation = error_vector(fix.map_from_base, estimate.map_from_base) - sight[:, FIX_ERROR] @ estimate.fix_error
-    return innovation, sight, (1 - options.fixes.shared) * fix.covariance, alike
+    return innovation, sight, (1 - shared) * fix.covariance, alike
+
+
+def _likeness(estimate: Estimate, fix: Measurement) -> float:
+    """How much surer the surest fix nearby was than this one, 1 for one that is as sure.
+
+    What fixes share is the map's error, and as large in all of them: whoever sees fewer landmarks, because a hand is in
+    the image, has more error of its own, not more of the map's.
+    """
+    ratios = estimate.surest / np.sqrt(np.diag(fix.covariance))
+    return float(np.exp(min(0.0, float(np.mean(np.log(ratios))))))
 
 
 def _deviations(covariance: Matrix) -> tuple[Matrix, Matrix]:
@@ -178,14 +201,13 @@ def _deviations(covariance: Matrix) -> tuple[Matrix, Matrix]:
     return deviations, covariance / np.outer(deviations, deviations)
 
 
-def _noise(options: FilterOptions, length_m: float, angle_rad: float, steady: float) -> Matrix:
-    """What a step of the odometry adds (14, 14), but for the slow part of the fixes' errors."""
-    odometry, noise = options.odometry, np.zeros(SIZE)
-    noise[:3] = odometry.position_m**2 * length_m
-    noise[3:6] = odometry.rotation_rad**2 * length_m + odometry.turn_rad**2 * angle_rad
-    noise[SCALE] = (1 - steady**2) * odometry.scale**2
-    noise[PULL] = (1 - steady**2) * odometry.pull_rad_per_m**2
-    return np.diag(noise)
+def _step_noise(estimate: Estimate, stamp_ns: int, options: FilterOptions, length_m: float, angle_rad: float) -> Matrix:
+    """What is new in a step of the odometry (6, 6): as odometry says itself, or by the options."""
+    odometry = options.odometry
+    rotation = odometry.rotation_rad**2 * length_m + odometry.turn_rad**2 * angle_rad
+    variances = np.repeat([odometry.position_m**2 * length_m, rotation], 3)
+    said = options.said.between(estimate.stamp_ns, stamp_ns) if options.said else None
+    return np.diag(variances) if said is None else turned_covariance(said.filled(variances), estimate.map_from_odom)
 
 
 def _turned(axis: int, angle: float) -> Matrix:

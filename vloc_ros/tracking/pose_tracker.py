@@ -1,14 +1,15 @@
 """The track of a robot that images, hints and restarts change, from several threads."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vloc_ros.core.types import RejectionReason, worst_sigma
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 from vloc_ros.tracking.history import History
-from vloc_ros.tracking.pose_filter import Estimate
+from vloc_ros.tracking.odometry_covariance import OdometryCovariances
+from vloc_ros.tracking.pose_filter import Estimate, FilterOptions
 from vloc_ros.tracking.state import State, state_of
 from vloc_ros.tracking.status import RefusedError
 from vloc_ros.tracking.track import Fix, Hint, Track, TrackingOptions, follow
@@ -36,6 +37,7 @@ class PoseTracker:
     """
 
     def __init__(self) -> None:
+        self.odometry = OdometryCovariances()  # for who hears messages of odometry
         self._lock = threading.Lock()  # of the four below, which belong together
         self._track = Track()
         self._history = History()
@@ -78,7 +80,7 @@ class PoseTracker:
     def follow(self, before: Track, fix: Fix, now_ns: int, options: TrackingOptions) -> bool:
         """Go on with one more fix; whether it places the robot anew. Raises RefusedError: outdated if `before` is not
         the track any more, jump for a fix that contradicts it."""
-        measurement = fix.measurement
+        measurement, options = fix.measurement, replace(options, filter=self._filter(options))
         with self._lock:
             if self._track is not before:
                 replaced = "the map or the track was replaced while this image was worked on"
@@ -108,7 +110,7 @@ class PoseTracker:
     def move(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> None:
         """Odometry says where the robot was at a stamp."""
         with self._lock:
-            self._history = self._history.moved(stamp_ns, odom_from_base, options.filter)
+            self._history = self._history.moved(stamp_ns, odom_from_base, self._filter(options))
 
     def believed(self) -> Believed | None:
         """What was believed last; None before the first fix."""
@@ -118,7 +120,7 @@ class PoseTracker:
     def believed_of(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Believed | None:
         """What is believed of a stamp, of which odometry says that; None before the first fix."""
         with self._lock:
-            return self._believed(self._history.at(stamp_ns, odom_from_base, options.filter))
+            return self._believed(self._history.at(stamp_ns, odom_from_base, self._filter(options)))
 
     def _believed(self, estimate: Estimate | None) -> Believed | None:
         fix, placements = self._track.fix, self._track.placements
@@ -126,7 +128,11 @@ class PoseTracker:
 
     def estimate(self, stamp_ns: int, odom_from_base: Matrix, options: TrackingOptions) -> Estimate | None:
         """What the filter believes of a stamp, of which odometry says that; None before the first fix."""
-        return self._history.at(stamp_ns, odom_from_base, options.filter)
+        return self._history.at(stamp_ns, odom_from_base, self._filter(options))
+
+    def _filter(self, options: TrackingOptions) -> FilterOptions:
+        """With what odometry says itself."""
+        return replace(options.filter, said=self.odometry)
 
     def expect(self, hint: Hint) -> None:
         """The next fix is to be near a hint."""
@@ -140,6 +146,7 @@ class PoseTracker:
 
     def restart(self) -> None:
         """Forget where the robot was, and when."""
+        self.odometry.clear()
         with self._lock:
             self._track, self._history, self._last_stamp_ns = Track(), History(), 0
 

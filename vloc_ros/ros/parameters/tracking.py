@@ -53,6 +53,13 @@ class TrackingParameters(NodeParameters):
     max_jump_deg: float = parameter(
         15.0, "A fix turned by more than this against it is a jump, too.", unit="deg", low=0.0, high=180.0
     )
+    odometry_topic: str = parameter(
+        "",
+        "Topic of nav_msgs/Odometry of the same odometry as in TF, whose covariances say how noisy it is: the growth "
+        "of the pose's, or else the twist's, where they are plausible; the log says which. Empty, or where they are "
+        "not: the parameters odometry_noise_m, odometry_noise_deg and odometry_turn_noise_deg.",
+        live=False,
+    )
     odometry_scale: float = parameter(
         OdometryNoise.scale,
         "By what share distances of the odometry are off, all alike (standard deviation); how much is estimated.",
