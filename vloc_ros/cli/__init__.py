@@ -33,6 +33,7 @@ COMMANDS = {  # each is COMMAND of the module of its name, which is loaded when 
     "engine": "build, list and remove TensorRT engines",
     "bag": "write posed images as a ROS 2 bag",
     "photos": "write posed images as photos without poses",
+    "rooms": "write rendered rooms of a building, drawn from a seed",
     "record": "record poses and statuses of a live relocalizer, for `vloc evaluate --recorded`",
     "demo": "a robot drives through the synthetic room, and the nodes localize it",
 }
