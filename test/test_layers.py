@@ -11,10 +11,10 @@ from support import ROOT
 
 PACKAGE = ROOT / "vloc_ros"
 
-BASICS = {"blas", "errors", "files", "optional_packages", "text_files", "compiled", "progress"}
+BASICS = {"blas", "errors", "files", "optional_packages", "text_files", "compiled", "progress", "tasks", "cores"}
 ROBOT_PATH = {"geometry", "core", "features", "methods", "inference", "maps"}
 READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
-LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "drawing", "evaluation"}
+LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "building", "drawing", "evaluation"}
 
 EVERYWHERE = (*sorted(BASICS), "__version__")
 # Layer -> the layers below that it may import, besides itself and what is EVERYWHERE.
@@ -31,6 +31,7 @@ INTERNAL: dict[str, set[str]] = {
     "inference": {"geometry", "core"},
     "maps": {"geometry", "core"},
     "localizer": ROBOT_PATH,
+    "building": ROBOT_PATH | {"localizer"},
     "map_check": {"inference", "maps"},
     "bags": {"geometry", "core", "images"},
     "synthetic": {"geometry"},
@@ -53,6 +54,8 @@ EXTERNAL: dict[str, set[str]] = {
     "shipped": set(),
     "compiled": {"numba"},
     "progress": set(),
+    "tasks": {"distributed"},
+    "cores": set(),
     "text_files": set(),
     "geometry": {"numpy", "cv2", "poselib", "scipy"},
     "core": {"numpy", "cv2"},
@@ -65,6 +68,7 @@ EXTERNAL: dict[str, set[str]] = {
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml"},
     "localizer": {"numpy"},
+    "building": {"numpy"},
     "map_check": set(),
     "datasets": {"numpy", "cv2", "yaml"},
     "mapping": {"numpy", "cv2", "pycolmap", "scipy", "sklearn", "trimesh"},
@@ -74,7 +78,7 @@ EXTERNAL: dict[str, set[str]] = {
     "cli": {"numpy", "cv2", "tqdm"},
 }
 # Imports that a function may make when it is called, on top of what its layer may import.
-LAZY = {"cli": {"training", "ros", "demo"}}
+LAZY = {"cli": {"training", "ros", "demo"}, "localizer": {"building"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -22,6 +22,7 @@ from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_sessions
 from vloc_ros.inference.backend import silent
 from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps.building import is_building
 from vloc_ros.methods import METHODS, get_method
 
 
@@ -101,7 +102,12 @@ def preload(method: Method | None = None) -> None:
 def load_localizer(
     map_dir: Path | str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
 ) -> Localizer:
-    """Read a map directory and open its network; as `open_localizer`, and MapError for a map that cannot be read."""
+    """Read a map directory, or that of a building, and open its network; as `open_localizer`, and MapError for a map
+    that cannot be read."""
+    if is_building(map_dir):
+        from vloc_ros.building import load_building  # which is made of localizers
+
+        return load_building(map_dir, options, say)
     return open_localizer(read_map(map_dir), str(map_dir), options, say)
 
 

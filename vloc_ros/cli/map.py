@@ -7,7 +7,7 @@ from pathlib import Path
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.map_recording import add_recording, recording_options
 from vloc_ros.cli.map_update import add_update, update_options
-from vloc_ros.cli.options import add_dataset, add_old_name, add_split
+from vloc_ros.cli.options import add_dataset, add_engine, add_old_name, add_split, engine_options
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
     parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
+    add_engine(parser, "map the places of --dataset joined one by one, as a building")
     add_update(parser)
     add_recording(parser)
     add_photos(parser)
@@ -125,7 +126,9 @@ def run(options: argparse.Namespace) -> int:
     workdir = options.workdir or out.with_name(f"{out.name}.work")
     if Path(os.path.realpath(workdir)).is_relative_to(out):
         raise ConfigError(f"--workdir {workdir}: is inside --out {options.out}, which holds the map and nothing else")
-    _require_no_other_map(options, workdir)
+    engine = engine_options(options)
+    if engine is None:
+        _require_no_other_map(options, workdir)
     methods_own = {name for method in METHODS for name in flags_of(options_class(method))}
     method = make_options(options.method, {n: v for n, v in vars(options).items() if n in methods_own})
     if "training" not in method.stages:
@@ -160,8 +163,12 @@ def run(options: argparse.Namespace) -> int:
         ),
     )
     with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
+        from vloc_ros.training.building import map_building
         from vloc_ros.training.stages.build_map import build_map
         from vloc_ros.training.update_map import update_map
+    if engine is not None:
+        map_building(map_options, engine, TerminalProgress())
+        return 0
     make = build_map if map_options.update is None else update_map
     make(map_options, TerminalProgress())
     return 0

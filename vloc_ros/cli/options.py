@@ -16,6 +16,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import BACKENDS, SessionOptions
 from vloc_ros.localizer import Localizer
 from vloc_ros.optional_packages import pip_install
+from vloc_ros.tasks import Engine
 
 SEARCH = "search"
 
@@ -37,6 +38,20 @@ def add_session(parser: argparse.ArgumentParser) -> None:
 def session_options(options: argparse.Namespace, max_batch: int = 1) -> SessionOptions:
     """What the options of `add_session` say. Raises ConfigError."""
     return SessionOptions(options.backend, options.precision, options.threads, max_batch)
+
+
+def add_engine(parser: argparse.ArgumentParser, what: str) -> None:
+    """What runs tasks. Read it with `engine_options`."""
+    group = parser.add_argument_group("workers", f"{what}; needs the package `distributed`")
+    group.add_argument("--workers", type=int, metavar="N", help="so many processes here, each of one core")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, which sees the same files: tcp://...")
+
+
+def engine_options(options: argparse.Namespace) -> Engine | None:
+    """What the options of `add_engine` say; None where they say nothing. Raises ConfigError."""
+    if options.workers is None and options.scheduler is None:
+        return None
+    return Engine(options.workers, options.scheduler)
 
 
 def note(line: str) -> None:

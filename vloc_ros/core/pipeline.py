@@ -1,6 +1,5 @@
 """One query in, one pose or one reason why not out; or many, as fast as they can be done."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +19,7 @@ from vloc_ros.core.query import Query
 from vloc_ros.core.session import Sessions, Tensors, max_batch_of, row, stack
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.cores import core_count
 
 T = TypeVar("T")
 ROUNDS = 2  # of guided matching: the first poses of views that are far from all mapping views are pixels off
@@ -40,18 +40,19 @@ def localize(
             query, inputs = prepare_all(query, method, landmark_map.manifest)
         with stopwatch.stage("network"):
             tensors = observe_all(inputs, method, sessions)
-        result = _locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
-    return _timed(result, stopwatch)
+        result = locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
+    return timed(result, stopwatch)
 
 
-def _locate(
+def locate(
     observation: Observation,
     landmark_map: LandmarkMap,
     method: Method,
     thresholds: GateThresholds,
     stopwatch: Stopwatch,
 ) -> PoseEstimate | Rejection:
-    """The pose of the first proposal that passes the gate, or the rejection of the one that came nearest to it."""
+    """What `localize` says of what was observed: the pose of the first proposal that passes the gate, or the rejection
+    of the one that came nearest to it."""
     refused: list[Rejection] = []
     for proposal in method.propose(observation, landmark_map, stopwatch):
         result = _judge(proposal, observation, landmark_map, method, thresholds, stopwatch)
@@ -154,11 +155,11 @@ def localize_all(
 
     def solved(item: tuple[Observation, Stopwatch]) -> PoseEstimate | Rejection:
         observation, stopwatch = item
-        result = _locate(observation, landmark_map, method, thresholds, stopwatch)
+        result = locate(observation, landmark_map, method, thresholds, stopwatch)
         stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
-        return _timed(result, stopwatch)
+        return timed(result, stopwatch)
 
-    threads, window = os.cpu_count() or 1, 2 * batch
+    threads, window = core_count(), 2 * batch
     return prefetch(run(prefetch(iter(queries), prepared, threads, window)), solved, threads, window)
 
 
@@ -178,5 +179,6 @@ def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
     raise error
 
 
-def _timed(result: PoseEstimate | Rejection, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+def timed(result: PoseEstimate | Rejection, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+    """The result with the times of its stages."""
     return replace(result, timings_ms=MappingProxyType(stopwatch.timings_ms))

@@ -62,17 +62,33 @@ def place_parts(dataset: Dataset) -> tuple[tuple[str, Subset], ...]:
 
 def open_joined(root: Path | None, split: str, poses: Path | str | None = None) -> JoinedPlaces:
     """Open the same split of every place that the file `root` lists. Raises DatasetError naming the file and place."""
+    return JoinedPlaces(tuple(_open_place(place, split) for place in listed_places(root, split, poses)))
+
+
+@dataclass(frozen=True)
+class ListedPlace:
+    """What a file says of a place; `where` that is, for messages."""
+
+    where: str
+    name: str
+    dataset: str
+    root: Path | None
+    poses: Path | None
+
+
+def listed_places(root: Path | None, split: str, poses: Path | str | None = None) -> tuple[ListedPlace, ...]:
+    """The places that the file `root` lists, of which nothing is opened. Raises DatasetError."""
     if root is None:
         raise DatasetError(f"{KIND}: give the file that lists the places as the root")
     if poses is not None:
         raise DatasetError(f"{root}: each place has its own poses, they belong into this file; given is {poses}")
     if Path(split).suffix or len(Path(split).parts) > 1:
         raise DatasetError(f"{root}: a split of joined places is a name that each of them knows; given is {split}")
-    places = tuple(_open_place(root, number, node, split) for number, node in enumerate(_read_list(root), start=1))
-    labels = [place.label for place in places]
-    if twice := [label for label in labels if labels.count(label) > 1]:
+    places = tuple(_listed(root, number, node) for number, node in enumerate(_read_list(root), start=1))
+    names = [place.name for place in places]
+    if twice := [name for name in names if names.count(name) > 1]:
         raise DatasetError(f"{root}: two places are called '{twice[0]}'")
-    return JoinedPlaces(places)
+    return places
 
 
 def _read_list(path: Path) -> list[Any]:
@@ -88,22 +104,26 @@ def _read_list(path: Path) -> list[Any]:
     return listed
 
 
-def _open_place(path: Path, number: int, node: object, split: str) -> PlaceFrames:
+def _listed(path: Path, number: int, node: object) -> ListedPlace:
     where = f"{path}, place {number}"
     values = _checked(where, node)
-    kind, label = values["dataset"], values["name"]
-    if not PLACE_NAME.fullmatch(label):
+    kind, name = values["dataset"], values["name"]
+    if not PLACE_NAME.fullmatch(name):
         raise DatasetError(
-            f"{where}: name '{label}' is not made of at most 64 letters, digits and _, beginning with a letter"
+            f"{where}: name '{name}' is not made of at most 64 letters, digits and _, beginning with a letter"
         )
     if kind == KIND:
         raise DatasetError(f"{where}: '{KIND}' places cannot be joined again, list theirs here")
     root, poses = (path.parent / values[key] if key in values else None for key in ("root", "poses"))
+    return ListedPlace(where, name, kind, root, poses)
+
+
+def _open_place(listed: ListedPlace, split: str) -> PlaceFrames:
     try:
-        dataset = open_dataset(kind, root, split, poses)
+        dataset = open_dataset(listed.dataset, listed.root, split, listed.poses)
     except VlocError as error:
-        raise DatasetError(f"{where} ({label}): {error}") from error
-    return PlaceFrames(dataset, label)
+        raise DatasetError(f"{listed.where} ({listed.name}): {error}") from error
+    return PlaceFrames(dataset, listed.name)
 
 
 def _checked(where: str, node: object) -> Mapping[str, str]:

@@ -1,7 +1,6 @@
 """Localizes posed frames, of a data set or from anywhere else, and compares with the known poses."""
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.query import Query
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
+from vloc_ros.cores import core_count
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError, reason_of
 from vloc_ros.evaluation.json_parsing import parse_json
@@ -27,7 +27,7 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.progress import Advance, no_advance
 
 LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
-CORES = os.cpu_count() or 1
+CORES = core_count()
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
 
 

@@ -7,6 +7,7 @@ import onnxruntime as ort
 
 from vloc_ros.core.model_spec import ModelSpec, TensorSpec
 from vloc_ros.core.session import Tensors
+from vloc_ros.cores import core_limit
 from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.inference.backend import BackendUnavailableError, SessionSettings
 from vloc_ros.inference.checks import check_inputs, check_output_names, check_outputs, empty_inputs
@@ -64,7 +65,7 @@ class CudaOnnxSession(OnnxSession):
 
 def _load(content: bytes, threads: int, providers: Sequence[str]) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or core_limit()
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL_ONLY
     # Between two images a robot has better use for its cores than waiting loops.

@@ -3,7 +3,6 @@
 The fields of a kind are its options; what it reads besides frames is in `files`.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from vloc_ros.cores import core_count
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping.colmap import read_colmap
 from vloc_ros.mapping.colmap_depth import undistorted_views, with_model_depths
@@ -26,7 +26,7 @@ from vloc_ros.mapping.sparse import SparsePoints, sparsified_depth
 from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
 from vloc_ros.progress import Progress
 
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, core_count())
 NO_DEPTH = "points: the frames have no depth; --colmap takes a COLMAP model in its place"
 
 

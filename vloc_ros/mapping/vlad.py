@@ -11,6 +11,13 @@ Float32 = NDArray[np.float32]
 WORDS, LEARNED_FROM = 64, 100_000  # and descriptors that they are learned from, at most
 
 
+def visual_words(descriptors: Float32, words: int, learned_from: int = LEARNED_FROM) -> Float32:
+    """(W, D): what many descriptors (N, D) are like, learned from some of them; fewer words where there are fewer."""
+    some = np.random.default_rng(0).permutation(len(descriptors))[:learned_from]
+    found = MiniBatchKMeans(min(words, len(some)), random_state=0, n_init=3, batch_size=4096)
+    return np.asarray(found.fit(descriptors[some]).cluster_centers_, np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Vlad:
     """Residuals of local descriptors from their visual words (W, D), summed by word, each word and all of length 1
@@ -21,9 +28,7 @@ class Vlad:
     @staticmethod
     def learned(descriptors: Float32, words: int = WORDS, learned_from: int = LEARNED_FROM) -> "Vlad":
         """From many descriptors (N, D); fewer words where there are fewer of them."""
-        some = np.random.default_rng(0).permutation(len(descriptors))[:learned_from]
-        found = MiniBatchKMeans(min(words, len(some)), random_state=0, n_init=3, batch_size=4096)
-        return Vlad(np.asarray(found.fit(descriptors[some]).cluster_centers_, np.float32))
+        return Vlad(visual_words(descriptors, words, learned_from))
 
     def __call__(self, descriptors: Float32) -> Float32:
         """Of one image's descriptors (N, D): (W * D,)."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.cores import core_count
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
 from vloc_ros.files import atomic_path, remove_partial, write_errors
@@ -112,7 +112,7 @@ def _fill(
         return frame.name
 
     names = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=core_count()) as pool:
         for done, name in enumerate(pool.map(prepare, range(count)), start=1):
             names.append(name)
             advance(done, count)

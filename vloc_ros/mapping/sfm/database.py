@@ -1,6 +1,5 @@
 """COLMAP's database of images, key points and verified matches, from which its mappers start."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pycolmap
 from numpy.typing import NDArray
 
 from vloc_ros.core.prefetch import prefetch
+from vloc_ros.cores import core_count
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.files import write_errors
 from vloc_ros.geometry.camera import Camera
@@ -24,7 +24,7 @@ Float = NDArray[np.float64]
 LEAST_INLIERS, LEAST_SHARE = 20, 0.2  # of a pair's matches
 CONFIDENCE, MAX_ROUNDS = 0.999, 1000
 MAX_ERROR_PX = 3.0
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, core_count())
 PREFETCHED = 8
 
 

@@ -1,17 +1,17 @@
 """COLMAP's mappers, each run in a process of its own."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from vloc_ros.cores import core_count
 from vloc_ros.errors import DatasetError
 from vloc_ros.mapping.sfm.other_process import quiet_pycolmap, run_module, tell_step
 from vloc_ros.progress import Advance, no_advance
 
 MapperKind = Literal["global", "incremental"]
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, core_count())
 SMALLEST_MODEL = 5  # images
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.session import Tensors
+from vloc_ros.cores import core_count
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError, ModelError
 from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, cache_files, open_features, shapes
@@ -28,7 +28,7 @@ from vloc_ros.methods.network_input import padded_input, scaled_size
 from vloc_ros.progress import Progress
 from vloc_ros.training.memory_maps import MemoryMap, memory_map, require_room
 
-THREADS = min(4, os.cpu_count() or 1)  # that decode images
+THREADS = min(4, core_count())  # that decode images
 KEPT_EVERY = 50  # frames, after which an interrupted extraction need not begin anew
 UNIT_TOLERANCE = 0.01  # of the length of descriptors, which may have been computed in 16 bits
 MAX_RELATIVE_STEP = 0.04  # of depth from one pixel to the next: more is an edge

@@ -1,0 +1,191 @@
+"""Buildings: which place an image shows, poses in its map alone, what is read and when, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.building_scenes import NAMES, look_alike, place_map, seeing, write_place, write_rooms
+from support.sparse_scenes import POSE, blank, unit
+
+from vloc_ros.core import place_index
+from vloc_ros.core.manifest import Place
+from vloc_ros.core.place_index import PlaceIndex, quantized, sorted_index
+from vloc_ros.core.query import Prior, Query
+from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.errors import ConfigError, MapError, NoMapError
+from vloc_ros.localizer import load_localizer
+from vloc_ros.maps import read_map
+from vloc_ros.maps.building import PLACES, is_building, read_building
+from vloc_ros.training.building import put_together
+
+
+def located(result: PoseEstimate | Rejection, name: str) -> None:
+    assert isinstance(result, PoseEstimate), result
+    assert result.place == name
+    assert np.linalg.norm(result.map_from_camera[:3, 3] - POSE[:3, 3]) < 0.02
+
+
+def test_votes_are_those_of_a_slow_comparison() -> None:
+    rng = np.random.default_rng(0)
+    known = unit(rng, 600)
+    asked: Any = known[::7] + rng.normal(0, 0.02, (86, known.shape[1]))
+    asked = (asked / np.linalg.norm(asked, axis=1, keepdims=True)).astype(np.float32)
+    parts = [quantized(known[:200]), quantized(known[200:400]), quantized(np.concatenate([known[400:], known[:50]]))]
+    index = sorted_index(unit(rng, 12), parts)
+    expected = np.zeros(3)
+    nearest = np.argsort(-(asked @ index.words.T - (index.words**2).sum(axis=1) / 2), axis=1, kind="stable")
+    for descriptor, words in zip(quantized(asked), nearest[:, : place_index.PROBES], strict=True):
+        rows = np.concatenate([np.arange(index.starts[word], index.starts[word + 1]) for word in words])
+        cosines = index.descriptors[rows].astype(int) @ descriptor.astype(int) / 127**2
+        best = np.array([cosines[index.point_places[rows] == place].max(initial=-1) for place in range(3)])
+        speaks = (best >= place_index.MIN_SIMILARITY) & (best >= best.max() - place_index.NEARLY)
+        expected += speaks / max(1, speaks.sum())
+    np.testing.assert_allclose(index.votes(asked), expected)
+    assert expected.sum() > 60
+    assert index.votes(asked[:0]).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"starts": np.array([0, 2, 1])}, {"starts": np.array([0, 3])}, {"point_places": np.array([0, 1, 2], np.int32)}],
+)
+def test_arrays_that_do_not_go_together_are_refused(changes: dict[str, np.ndarray]) -> None:
+    good = PlaceIndex(np.eye(2, dtype=np.float32), np.array([0, 2, 3]), np.ones((3, 2), np.int8),
+                      np.array([0, 1, 1], np.int32), 2)  # fmt: skip
+    with pytest.raises(ConfigError, match="recognition of places"):
+        replace(good, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES[1:3])
+def test_an_image_is_localized_in_the_place_that_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    maps = write_rooms(tmp_path / "house")
+    localizer = seeing(monkeypatch, tmp_path / "house", maps[name])
+    result = localizer.localize(blank())
+    located(result, name)
+    assert set(result.timings_ms) >= {"network", "recognition", "matching", "total"}
+    assert len(localizer.places) == 2  # the first one and this
+    assert [each.place for each in localizer.localize_all([blank()])] == [name]
+    with pytest.raises(ConfigError, match="no place"):
+        localizer.landmark_map.manifest.place_of("garage")
+
+
+def test_of_rooms_that_look_alike_that_with_the_poster_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = tmp_path / "house"
+    maps = write_rooms(house)
+    twin = look_alike(maps["hall"], place_map("twin", 9), share=0.7)
+    write_place(house, "twin", twin)
+    put_together(house, [*NAMES, "twin"], "map")
+    for name, shown in {"twin": twin, "hall": maps["hall"]}.items():
+        localizer = seeing(monkeypatch, house, shown)
+        votes = localizer.votes(localizer.observe(blank()))
+        assert list(votes)[:2] == [name, "hall" if name == "twin" else "twin"]
+        located(localizer.localize(blank()), name)
+
+
+def test_where_the_robot_is_expected_it_is_looked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = write_rooms(tmp_path / "house")
+    localizer = seeing(monkeypatch, tmp_path / "house", maps["attic"])
+    prior = Prior(POSE, np.diag([0.01] * 3 + [0.001] * 3), "attic")
+    located(localizer.localize(Query.of(blank(), prior)), "attic")
+    localizer = seeing(monkeypatch, tmp_path / "house", maps["attic"])
+    located(localizer.localize(Query.of(blank(), replace(prior, place="cellar"))), "attic")
+    located(localizer.localize(Query.of(blank(), replace(prior, place="garage"))), "attic")
+
+
+def test_an_image_of_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rooms(tmp_path / "house")
+    localizer = seeing(monkeypatch, tmp_path / "house", place_map("elsewhere", 77))
+    assert isinstance(localizer.localize(blank()), Rejection)
+
+
+def test_only_so_many_places_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rooms(tmp_path / "house")
+    monkeypatch.setattr("vloc_ros.building.OPEN_PLACES", 2)
+    localizer = seeing(monkeypatch, tmp_path / "house", place_map("hall", 0))
+    places = type(localizer.places)(localizer.building, localizer.places._options, print, most=2)
+    attic = places.of("attic")
+    assert places.of("attic") is attic
+    for name in NAMES:
+        assert places.of(name).landmark_map.manifest.frame_id == f"map_{name}"
+        assert len(places) <= 2
+    assert places.of("attic") is not attic
+
+
+def test_a_building_is_read_as_it_was_written(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    maps = write_rooms(house)
+    assert is_building(house)
+    stored = read_building(house)
+    assert stored.overview.manifest.place_names == NAMES
+    assert stored.overview.manifest.frame_of("attic") == "map_attic"
+    assert stored.overview.points is None
+    for name, landmark_map in maps.items():
+        np.testing.assert_allclose(stored.overview.of_place(name).positions, landmark_map.positions, atol=1e-4)
+        np.testing.assert_allclose(stored.overview.views_of(name), landmark_map.mapping_views, atol=1e-6)
+    assert isinstance(stored.index.descriptors.base, np.memmap) or isinstance(stored.index.descriptors, np.memmap)
+    before, words = stored.map_id, stored.index.words
+    put_together(house, NAMES, "map")
+    assert read_building(house).map_id == before
+    write_place(house, "loft", place_map("loft", 8))
+    put_together(house, [*NAMES, "loft"], "map")
+    again = read_building(house)
+    assert again.overview.manifest.place_names == (*NAMES, "loft")
+    np.testing.assert_array_equal(again.index.words, words)
+    assert len(list(house.glob("recognition-*"))) == 1
+
+
+def test_a_place_that_is_aligned_lies_in_the_frame_of_the_building(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    write_rooms(house)
+    aligned = place_map("attic", 1)
+    at = (1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0)
+    manifest = replace(aligned.manifest, frame_id="map", places=(Place("attic", "map_attic", at),))
+    write_place(house, "attic", replace(aligned, manifest=manifest))
+    put_together(house, NAMES, "map")
+    places = read_building(house).overview.manifest
+    assert places.place_of("attic").map_from_place == at
+    assert places.frame_to_publish("attic") == "map"
+    assert places.frame_to_publish("hall") == "map_hall"
+
+
+def test_what_is_damaged_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = tmp_path / "house"
+    maps = write_rooms(house)
+    localizer = seeing(monkeypatch, house, maps["attic"])
+    write_place(house, "attic", place_map("attic", 33))
+    with pytest.raises(MapError, match=r"attic: was changed after the building was put together"):
+        localizer.localize(blank())
+    (array,) = house.glob("recognition-*/descriptors.npy")
+    content = bytearray(array.read_bytes())
+    content[-1] ^= 1
+    array.write_bytes(content)
+    with pytest.raises(MapError, match=r"descriptors\.npy: damaged"):
+        load_localizer(house)
+    said = house / "building.json"
+    good = json.loads(said.read_text())
+    for broken in ("[]", "{", json.dumps({**good, "places": {}}), json.dumps({**good, "recognition": "../.."}),
+                   json.dumps({**good, "format_version": 9})):  # fmt: skip
+        said.write_text(broken)
+        with pytest.raises(MapError, match=r"building\.json"):
+            read_building(house)
+    with pytest.raises(NoMapError):
+        read_building(tmp_path / "nowhere")
+
+
+def test_maps_that_are_no_places_are_refused(tmp_path: Path, office: Path) -> None:
+    house = tmp_path / "house"
+    write_rooms(house)
+    office.rename(house / PLACES / "office")
+    with pytest.raises(MapError, match="place office: its map has no points"):
+        put_together(house, [*NAMES, "office"], "map")
+    assert read_building(house).overview.manifest.place_names == NAMES
+    with pytest.raises(MapError, match="garage"):
+        put_together(house, [*NAMES, "garage"], "map")
+    assert read_map(house / PLACES / "hall").landmark_map.points is not None

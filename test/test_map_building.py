@@ -1,0 +1,108 @@
+"""`vloc map --workers`: places are mapped one by one, what fails is told when all others are done, and resumed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.building_scenes import place_map, write_place
+from support.map_scenes import Told
+
+from vloc_ros.cli import main
+from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.maps.building import PLACES, read_building
+from vloc_ros.tasks import Done, Engine
+from vloc_ros.training import building
+from vloc_ros.training.building import MappedPlace, map_building
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.pram.options import PRAMOptions
+
+
+class Here(Engine):
+    """Runs tasks in this process."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Any]:
+        yield self
+
+    def run(self, function: Callable[[Any], Any], items: Mapping[str, Any]) -> Iterator[Done[Any]]:
+        for name, item in items.items():
+            try:
+                yield Done(name, function(item))
+            except VlocError as error:
+                yield Done(name, None, str(error))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    listed = tmp_path / "house.yaml"
+    listed.write_text("- {name: hall, dataset: folder, root: hall}\n- {name: attic, dataset: tum, root: attic}\n")
+    return listed
+
+
+def options_of(root: Path, **changes: Any) -> MapOptions:
+    values = {"dataset": "joined", "root": root, "split": "train", "method": PRAMOptions(), **changes}
+    return MapOptions(out=root.parent / "house", workdir=root.parent / "work", **values)
+
+
+def mapping(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[MapOptions]:
+    """Map places without looking at images; what they were told."""
+    told: list[MapOptions] = []
+
+    def mapped(options: MapOptions) -> MappedPlace:
+        told.append(options)
+        name = options.out.name
+        if name == broken:
+            raise DatasetError(f"{name}: no images")
+        write_place(options.out.parents[1], name, place_map(name, seed=len(name)))
+        return MappedPlace(3.0, True)
+
+    monkeypatch.setattr(building, "map_place", mapped)
+    return told
+
+
+def test_every_place_is_mapped_as_if_it_were_alone(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, said = mapping(monkeypatch), Told()
+    map_building(options_of(house, frame_id="world"), Here(), said)
+    assert [(each.dataset, each.root, each.frame_id) for each in told] == [
+        ("folder", house.parent / "hall", "world_hall"),
+        ("tum", house.parent / "attic", "world_attic"),
+    ]
+    assert [each.workdir for each in told] == [house.parent / "work" / name for name in ("hall", "attic")]
+    assert read_building(house.parent / "house").overview.manifest.place_names == ("hall", "attic")
+    assert any("hall: mapped in 3 s of a core" in line for line in said.lines)
+
+
+def test_what_fails_is_told_once_the_others_are_mapped(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapping(monkeypatch, broken="hall")
+    with pytest.raises(ConfigError, match="place hall of 2 could not be mapped: hall: no images"):
+        map_building(options_of(house), Here())
+    assert (house.parent / "house" / PLACES / "attic" / "map.yaml").exists()
+    mapping(monkeypatch)
+    map_building(options_of(house), Here())
+    assert len(read_building(house.parent / "house").places) == 2
+
+
+def test_a_directory_of_something_else_stays_as_it_is(house: Path) -> None:
+    (house.parent / "house").mkdir()
+    (house.parent / "house" / "letters").touch()
+    with pytest.raises(ConfigError, match="is no building"):
+        map_building(options_of(house), Here())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "folder"], "tasks are the places of the data set joined"),
+        (["--dataset", "joined", "--method", "vsnet"], "maps of pram have"),
+        (["--dataset", "joined", "--until", "geometry"], "--until geometry: has no effect"),
+        (["--dataset", "joined", "--scheduler", "tcp://a:1"], "has its own"),
+    ],
+)
+def test_options_that_make_no_building(
+    house: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    out = str(house.parent / "out")
+    assert main(["map", *arguments, "--root", str(house), "--out", out, "--workers", "1"]) == 1
+    assert words in capsys.readouterr().err

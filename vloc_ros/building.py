@@ -1,0 +1,162 @@
+"""A building, ready to localize: an image names its place first, and is then localized in the map of that place alone.
+
+Maps of places are read when the first image names them, and the ones that were asked least recently are forgotten.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from vloc_ros.core.feature_spec import DESCRIPTORS, SCORES
+from vloc_ros.core.method import Observation
+from vloc_ros.core.pipeline import locate, observe_all, prepare_all, timed
+from vloc_ros.core.query import Query, as_query
+from vloc_ros.core.stopwatch import Stopwatch
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.inference import DEFAULTS, SessionOptions
+from vloc_ros.inference.backend import silent
+from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.maps import StoredMap
+from vloc_ros.maps.building import StoredBuilding, read_building
+
+OPEN_PLACES = 8  # whose maps are kept in memory
+MOST_PLACES = 3  # that an image is looked for in
+RIVAL = 0.5  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
+KEY_POINTS = 256  # of an image, the best ones, that vote
+NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
+
+
+class OpenPlaces:
+    """The localizers of the places that were asked last. Any thread may ask."""
+
+    def __init__(
+        self, building: StoredBuilding, options: SessionOptions, say: Callable[[str], None], most: int = OPEN_PLACES
+    ) -> None:
+        self._building, self._options, self._most = building, options, most
+        first = next(iter(building.places))
+        self.first = open_localizer(building.first, str(building.directory / first), options, say)
+        self._networks = building.first.networks
+        self._opened = OrderedDict({first: self.first})
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    def of(self, name: str) -> Localizer:
+        """That of a place. Raises VlocError for a map that cannot be read."""
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = self._open(name, self._building.read_place(name))
+            self._opened.move_to_end(name)
+            while len(self._opened) > self._most:
+                self._opened.popitem(last=False)
+            return self._opened[name]
+
+    def _open(self, name: str, stored: StoredMap) -> Localizer:
+        """With the sessions of the first place, if its networks are the same."""
+        manifest, first = stored.landmark_map.manifest, self.first.landmark_map.manifest
+        where = str(self._building.directory / name)
+        if (stored.networks, manifest.models, manifest.method) != (self._networks, first.models, first.method):
+            return open_localizer(stored, where, self._options)
+        try:
+            self.first.method.check(stored.landmark_map)
+        except ConfigError as error:
+            raise MapError(f"{where}: {error}") from error
+        return replace(self.first, landmark_map=stored.landmark_map, map_id=stored.map_id)
+
+
+@dataclass(frozen=True, eq=False)
+class BuildingLocalizer(Localizer):
+    """A Localizer whose `landmark_map` is that of all places, without points."""
+
+    building: StoredBuilding = field(kw_only=True)
+    places: OpenPlaces = field(kw_only=True)
+
+    def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
+        """As `Localizer.localize`, in the frame of the place that the result names. `timings_ms` has `recognition` too:
+        of places, and the reading of a map that was not in memory."""
+        stopwatch = Stopwatch()
+        with stopwatch.stage("total"):
+            with stopwatch.stage("preprocess"):
+                query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
+            with stopwatch.stage("network"):
+                seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
+            result = self._expected(seen, stopwatch) or self._recognised(seen, stopwatch)
+        return timed(result, stopwatch)
+
+    def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
+        """The same of each, one after the other."""
+        return map(self.localize, asked)
+
+    @property
+    def max_batch(self) -> int:
+        return 1
+
+    def warm_up(self) -> None:
+        """As `Localizer.warm_up`, in the first place; and recognition."""
+        self.places.first.warm_up()
+        self.building.index.votes(self.building.index.words[:1])
+
+    def votes(self, observation: Observation) -> dict[str, float]:
+        """How many key points of all views speak for each place, that of most first."""
+        found = np.zeros(len(self.building.places))
+        for tensors in observation.tensors:
+            shown = tensors[DESCRIPTORS][:KEY_POINTS][tensors[SCORES][:KEY_POINTS] > 0]
+            if len(shown):
+                found += self.building.index.votes(np.ascontiguousarray(shown, dtype=np.float32))
+        names = list(self.building.places)
+        return {names[row]: float(found[row]) for row in np.argsort(-found, kind="stable") if found[row] > 0}
+
+    def _expected(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | None:
+        """The pose in the place of the prior, if there is one and the pose can be believed."""
+        if seen.query.prior is None or seen.query.prior.place not in self.building.places:
+            return None
+        result = self._located(seen.query.prior.place, seen, stopwatch)
+        return result if isinstance(result, PoseEstimate) else None
+
+    def _recognised(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+        """The pose in the likeliest place, and in its rivals that with the most inliers; where there is none, in the
+        next places."""
+        with stopwatch.stage("recognition"):
+            votes = self.votes(seen)
+            names = list(votes)[:MOST_PLACES]
+            rivals = [name for name in names if votes[name] >= RIVAL * votes[names[0]]]
+        refused: list[Rejection] = []
+        for group in (rivals, *([name] for name in names[len(rivals) :])):
+            results = [self._located(name, seen, stopwatch) for name in group]
+            if poses := [result for result in results if isinstance(result, PoseEstimate)]:
+                return max(poses, key=lambda pose: pose.inlier_count)
+            refused += [result for result in results if isinstance(result, Rejection)]
+        return refused[0] if refused else NOT_RECOGNISED
+
+    def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+        """In the map of one place; what was seen is seen anew where that has other networks."""
+        with stopwatch.stage("recognition"):
+            place = self.places.of(name)
+        thresholds = self.thresholds or place.gate
+        query, prior = seen.query, seen.query.prior
+        if prior is not None:  # a place of its own map has no name
+            query = replace(query, prior=replace(prior, place="") if prior.place == name else None)
+        tensors = seen.tensors
+        if place.sessions is not self.sessions:
+            with stopwatch.stage("network"):
+                tensors = place.observe(query).tensors
+        result = locate(Observation(query, tensors), place.landmark_map, place.method, thresholds, stopwatch)
+        return replace(result, place=name)
+
+
+def load_building(
+    directory: Path | str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+) -> BuildingLocalizer:
+    """Read a building and open the networks of its first place; errors as `load_localizer`."""
+    building = read_building(directory)
+    places = OpenPlaces(building, options, say)
+    first = places.first
+    return BuildingLocalizer(
+        building.overview, first.method, first.sessions, building.map_id, building=building, places=places
+    )

@@ -1,0 +1,79 @@
+"""Which of many places an image shows, by the descriptors of its key points alone.
+
+Each key point votes for the places that have a point which looks like it: nearly as much as the most similar one of
+all. Points are looked for among those of the same visual words only (an inverted file: Sivic and Zisserman, "Video
+Google", ICCV 2003), so the time grows little with the number of places, and what is memory-mapped is read where it is
+needed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vloc_ros.core.arrays import require_indices
+from vloc_ros.errors import ConfigError
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+INT8_SCALE = 127  # descriptors of the index stand for this times the float
+PROBES = 2  # words whose points a key point is compared with
+MIN_SIMILARITY = 0.8  # cosine of a key point with a point that it votes for
+NEARLY = 0.03  # less similar than the best of all, a point still has its part of the vote
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceIndex:
+    """N points of `places`, sorted by their visual word: word w has the rows starts[w] to starts[w + 1].
+
+    words (W, D) float32; starts (W + 1,) int64; descriptors (N, D) int8, 127 times the float; point_places (N,) int32:
+    which of so many places (`count`) each is of. Raises ConfigError for arrays that do not go together.
+    """
+
+    words: Float32
+    starts: NDArray[np.int64]
+    descriptors: NDArray[np.int8]
+    point_places: NDArray[np.int32]
+    count: int
+
+    def __post_init__(self) -> None:
+        words, points = len(self.words), len(self.descriptors)
+        shapes = self.words.ndim, self.descriptors.ndim, self.starts.shape, self.point_places.shape
+        if shapes != (2, 2, (words + 1,), (points,)) or self.words.shape[1] != self.descriptors.shape[1]:
+            raise ConfigError("recognition of places: its arrays do not go together")
+        if not words or self.starts[0] != 0 or self.starts[-1] != points or (np.diff(self.starts) < 0).any():
+            raise ConfigError("recognition of places: its words do not divide its points")
+        require_indices("recognition of places", self.point_places, self.count)
+
+    def votes(self, descriptors: Float32) -> Float:
+        """How many of the key points of an image, with these descriptors (K, D) of length 1, speak for each place
+        (count,)."""
+        from vloc_ros.core.place_kernels import add_votes  # Numba takes a while to load
+
+        votes = np.zeros(self.count)
+        nearest = descriptors @ self.words.T - (self.words**2).sum(axis=1) / 2
+        probed = np.argpartition(-nearest, min(PROBES, len(self.words)) - 1, axis=1)[:, :PROBES]
+        limits = np.array([MIN_SIMILARITY, NEARLY]) * INT8_SCALE**2
+        add_votes(quantized(descriptors), probed, self.starts, self.descriptors, self.point_places, limits, votes)
+        return votes
+
+
+def quantized(descriptors: Float32) -> NDArray[np.int8]:
+    """Descriptors of length 1 as the index has them."""
+    return np.rint(INT8_SCALE * descriptors).astype(np.int8)
+
+
+def nearest_word(descriptors: Float32, words: Float32) -> NDArray[np.intp]:
+    """The visual word (N,) of each of the descriptors (N, D)."""
+    found: NDArray[np.intp] = (descriptors @ words.T - (words**2).sum(axis=1) / 2).argmax(axis=1)
+    return found
+
+
+def sorted_index(words: Float32, parts: list[NDArray[np.int8]]) -> PlaceIndex:
+    """The index of the points' descriptors (N, D) of each place, in the order of the places."""
+    places = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    assigned = np.concatenate([nearest_word(part.astype(np.float32) / np.float32(INT8_SCALE), words) for part in parts])
+    order = np.argsort(assigned, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=len(words)))]).astype(np.int64)
+    return PlaceIndex(words, starts, np.concatenate(parts)[order], places[order], len(parts))

@@ -1,0 +1,142 @@
+"""`vloc map --workers`: the places of a joined data set, mapped one by one as tasks, and put together as a building.
+
+Each place has a work directory of its own and is mapped as if it were alone: a run that was interrupted goes on, and a
+place that is added leaves the others as they are. What tells places apart is made of their points in seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+from vloc_ros.core.place_index import INT8_SCALE, PlaceIndex, quantized, sorted_index
+from vloc_ros.core.points import Points
+from vloc_ros.datasets.joined_places import KIND, ListedPlace, listed_places
+from vloc_ros.errors import ConfigError, MapError
+from vloc_ros.mapping.vlad import visual_words
+from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps.building import BUILDING_FILE, PLACES, is_building, joined_overview, read_building, write_building
+from vloc_ros.progress import Progress, Silent
+from vloc_ros.tasks import Done, Engine
+from vloc_ros.training.map_options import MapOptions
+from vloc_ros.training.stages.build_map import build_map
+
+WORDS = 1024  # visual words that points are sorted by
+MOST_POINTS = 4000  # of a place, that recognise it
+
+
+@dataclass(frozen=True)
+class MappedPlace:
+    """A place that is mapped: with how much processor time, and whether its map is another than it was."""
+
+    seconds: float
+    changed: bool
+
+
+def map_building(options: MapOptions, engine: Engine, progress: Progress | None = None) -> None:
+    """Make the building `options.out` of the places that `options.root` lists. Raises ConfigError for places that could
+    not be mapped, once all others are; MapError for what cannot be put together."""
+    progress = progress or Silent()
+    places = require_places(options)
+    tasks = {place.name: place_options(options, place) for place in places}
+    failed: list[Done[MappedPlace]] = []
+    with engine.opened() as opened, progress.bar("places") as advance:
+        advance(0, len(tasks))
+        for count, done in enumerate(opened.run(map_place, tasks), start=1):
+            advance(count, len(tasks))
+            progress.say(_described(done))
+            if done.value is None:
+                failed.append(done)
+    if failed:
+        others = f", and {len(failed) - 1} others" if len(failed) > 1 else ""
+        raise ConfigError(
+            f"place {failed[0].name}{others} of {len(tasks)} could not be mapped: {failed[0].error}; the same command "
+            "goes on with what is left"
+        )
+    put_together(options.out, [place.name for place in places], options.frame_id, progress)
+
+
+def require_places(options: MapOptions) -> Sequence[ListedPlace]:
+    """The places of the options. Raises ConfigError for options that a building is not made with, and for a directory
+    of something else."""
+    if options.dataset != KIND:
+        raise ConfigError(f"--dataset {options.dataset}: tasks are the places of the data set {KIND}")
+    if "features" not in options.method.stages:
+        raise ConfigError(f"--method {options.method.method}: places are told apart by points, which maps of pram have")
+    for name, given in (("until", options.until), ("mesh", options.mesh), ("update", options.update)):
+        if given:
+            raise ConfigError(f"--{name} {given}: has no effect on places that are mapped as tasks")
+    out = options.out
+    if out.exists() and not is_building(out) and any(entry.name != PLACES for entry in out.iterdir()):
+        raise ConfigError(f"{out}: is there already and holds no {BUILDING_FILE}, so it is no building")
+    return listed_places(options.root, options.split, options.poses)
+
+
+def place_options(options: MapOptions, place: ListedPlace) -> MapOptions:
+    """How one place is mapped: as if it were alone, in a frame of its own."""
+    return replace(
+        options,
+        dataset=place.dataset,
+        root=place.root,
+        poses=None if place.poses is None else str(place.poses),
+        out=options.out / PLACES / place.name,
+        workdir=options.workdir / place.name,
+        frame_id=f"{options.frame_id}_{place.name}",
+    )
+
+
+def map_place(options: MapOptions) -> MappedPlace:
+    """The task of one place."""
+    before, began = _map_id(options.out), process_time()
+    build_map(options)
+    return MappedPlace(process_time() - began, _map_id(options.out) != before)
+
+
+def put_together(out: Path, names: Sequence[str], frame_id: str, progress: Progress | None = None) -> None:
+    """Make what tells the places apart, and the file that names them. Visual words stay as they are, once learned."""
+    progress = progress or Silent()
+    maps: dict[str, StoredMap] = {}
+    with progress.bar("recognition") as advance:
+        for count, name in enumerate(names, start=1):
+            maps[name] = read_map(out / PLACES / name)
+            advance(count, len(names))
+    overview = joined_overview(frame_id, maps)
+    index = place_index([stored.landmark_map.points for stored in maps.values()], _learned_words(out))
+    write_building(out, overview, index, maps)
+    progress.say(f"{out}: {len(names)} places, {len(index.descriptors)} points that tell them apart")
+
+
+def place_index(places: Sequence[Points | None], words: np.ndarray | None = None) -> PlaceIndex:
+    """The index of the points of all places, with these visual words, or with words that are learned from them."""
+    parts = [_recognised_by(points) for points in places if points is not None]
+    if words is None or words.shape[1] != parts[0].shape[1]:
+        words = visual_words(np.concatenate(parts).astype(np.float32) / np.float32(INT8_SCALE), WORDS)
+    return sorted_index(words, parts)
+
+
+def _recognised_by(points: Points) -> np.ndarray:
+    """Descriptors (N, D) int8 of MOST_POINTS of a place's points, spread evenly over their order."""
+    rows = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST_POINTS)).astype(np.intp))
+    return quantized(points.unit_descriptors[rows])
+
+
+def _learned_words(out: Path) -> np.ndarray | None:
+    try:
+        return read_building(out).index.words if is_building(out) else None
+    except MapError:  # one whose places have changed, or that is damaged: made anew
+        return None
+
+
+def _map_id(directory: Path) -> str | None:
+    try:
+        return read_map(directory).map_id
+    except MapError:
+        return None
+
+
+def _described(done: Done[MappedPlace]) -> str:
+    if done.value is None:
+        return f"{done.name}: {done.error}"
+    return f"{done.name}: {'mapped' if done.value.changed else 'unchanged'} in {done.value.seconds:.0f} s of a core"
