@@ -2,7 +2,7 @@
 
 python benchmark/bag_mapping.py --dataset seven_scenes --root DIR --poses FILE --split train [--every 2] \\
     [--test-split SPLIT] --folder DIR
-python benchmark/bag_mapping.py --gigabytes 2.5 --folder DIR
+python benchmark/bag_mapping.py --gigabytes 10 --folder DIR
 
 The first writes the frames of a split as a bag, depth as its own camera recorded it, with that one's camera_info and TF
 between the two, makes a map with PRAM of the bag and one of the data set, and localizes the same frames in both: those
