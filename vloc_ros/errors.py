@@ -51,6 +51,10 @@ class NoMapError(MapError):
     """There is no such map directory."""
 
 
+class NoFileError(MapError):
+    """A map has no file of this name."""
+
+
 class ManifestError(MapError):
     """map.yaml is missing, or what it says cannot be."""
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from vloc_ros.errors import ConfigError
 
 INSTALL_ROS = (
-    "source a ROS 2 Jazzy installation, or run `make demo`, which installs what is needed, or see "
-    "docs/howto/install.md"
+    "source a ROS 2 Jazzy installation, or run `make demo`, which installs what is needed, or see docs/howto/install.md"
 )
 
 

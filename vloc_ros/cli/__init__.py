@@ -27,6 +27,7 @@ COMMANDS = {  # each is COMMAND of the module of its name, which is loaded when 
     "evaluate": "localize posed images or a bag, and compare with the known poses",
     "compare": "compare several evaluations",
     "inspect": "check a map and print what it holds",
+    "sign": "sign a map, so that a robot can ask who made it",
     "align": "store where a map lies in another frame, such as that of a navigation map",
     "upgrade": "rewrite a map of an older format in the present one",
     "view": "show a run in 3-D",

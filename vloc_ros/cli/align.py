@@ -91,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
     rows = (
         ("map_from_place", f"{pose} ({POSE_COLUMNS}), in the frame '{frame_id}'"),
         ("fitted to", str(found)),
-        ("map", f"{options.map}, its id is {stored.map_id} now: update `allowed_map_ids` where they name it"),
+        (
+            "map",
+            f"{options.map}, its id is {stored.map_id} now: sign it again, and update `allowed_map_ids` that name it",
+        ),
     )
     print("\n".join(f"{name:<16}{printable(value)}" for name, value in rows))
     return 0

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vloc_ros.cli.command import Command
+from vloc_ros.cli.options import add_signature, checked_map
 from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.errors import ConfigError
-from vloc_ros.maps import read_map
 
 if TYPE_CHECKING:
     from vloc_ros.inference.engine_cache import CacheEntry
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *PRECISIONS),
         help="which of the map's networks (default: as when localizing, float16 if the map has it)",
     )
+    add_signature(build)
     build.add_argument("--max-batch", type=int, default=1, metavar="N", help="most images at once (default: 1)")
     build.add_argument(
         "--workspace-mb",
@@ -49,7 +50,7 @@ def _build(options: argparse.Namespace) -> int:
     from vloc_ros.inference.onnx_file import require_plain
     from vloc_ros.inference.tensorrt import TensorRtSession
 
-    stored = read_map(options.map)
+    stored = checked_map(options)
     building = BuildSettings() if options.workspace_mb is None else BuildSettings(options.workspace_mb, anew=True)
     for role, spec in stored.landmark_map.manifest.models.items():
         networks = stored.networks[role]

@@ -13,6 +13,7 @@ from vloc_ros.cli.options import (
     add_session,
     add_split,
     note,
+    opened_map,
     session_options,
     warn_of_cameras,
 )
@@ -24,7 +25,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
 from vloc_ros.evaluation.records import Rejected
-from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.localizer import Localizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if from_bag == bool(options.dataset):
         raise ConfigError("give one of --dataset KIND, --bag BAG and --recorded DIR")
     dataset = None if from_bag else _dataset(options)  # what is wrong with it is said before the network is loaded
-    localizer = load_localizer(options.map, session_options(options, options.batch), note)
+    localizer = opened_map(options, session_options(options, options.batch), note)
     if dataset is None:
         evaluation, load = evaluate_bag.evaluated(localizer, options)
     else:

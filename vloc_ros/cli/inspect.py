@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
-from vloc_ros.cli.options import add_report
+from vloc_ros.cli.options import add_report, add_signature, checked_map
 from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Place
@@ -18,21 +18,22 @@ from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.inference import open_sessions
-from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps import StoredMap
 from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    add_signature(parser)
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    stored = read_map(options.map)
+    stored = checked_map(options)
     open_sessions(stored.networks, stored.landmark_map.manifest.models)  # verifies the network too
     manifest = stored.landmark_map.manifest
     sections: dict[str, Mapping[str, object]] = {
-        str(options.map): _general(stored),
+        str(options.map): {**_general(stored), "signature": _signature(stored, options.require_signature)},
         **_models(stored),
         **_places(stored.landmark_map),
         **({} if manifest.features is None else {"features": vars(manifest.features)}),
@@ -70,6 +71,12 @@ def _general(stored: StoredMap) -> dict[str, object]:
         "image": "{} x {}".format(*manifest.image_size),
         **({"scale": "unknown: lengths are no metres"} if manifest.unknown_scale else {}),
     }
+
+
+def _signature(stored: StoredMap, public_key: Path | None) -> str:
+    if stored.signature is None:
+        return "none"
+    return f"by the key of {public_key}" if public_key else "not checked, for want of --require-signature"
 
 
 def _format(version: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
-from vloc_ros.cli.options import add_map, add_session, session_options, warn_of_cameras
+from vloc_ros.cli.options import add_map, add_session, opened_map, session_options, warn_of_cameras
 from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.dataset_files import check_size, read_image
@@ -20,7 +20,6 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.geometry.transforms import to_quaternion
-from vloc_ros.localizer import load_localizer
 
 EXIT_REJECTED = 3
 CAMERA_FILE = "camera.txt"
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     image = _read_image(options.image, options.camera)
-    localizer = load_localizer(options.map, session_options(options))
+    localizer = opened_map(options, session_options(options))
     warn_of_cameras(localizer, [image.camera])
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)

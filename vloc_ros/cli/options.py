@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from vloc_ros.core.model_spec import PRECISIONS
 from vloc_ros.datasets import DATASETS
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.inference import BACKENDS, SessionOptions
-from vloc_ros.localizer import Localizer
+from vloc_ros.inference import BACKENDS, DEFAULTS, SessionOptions
+from vloc_ros.inference.backend import silent
+from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.maps import StoredMap, read_map, require_signature
 from vloc_ros.optional_packages import pip_install
 from vloc_ros.tasks import Engine
 
@@ -22,7 +24,32 @@ SEARCH = "search"
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
+    """Open it with `opened_map`."""
     parser.add_argument("--map", required=True, type=Path, metavar="DIR", help="map directory, as `vloc map` writes it")
+    add_signature(parser)
+
+
+def add_signature(parser: argparse.ArgumentParser) -> None:
+    """Read the map with `checked_map`."""
+    parser.add_argument(
+        "--require-signature", type=Path, metavar="PUBLIC_KEY",
+        help="refuse a map that `vloc sign` did not sign with the private key of this one",
+    )  # fmt: skip
+
+
+def checked_map(options: argparse.Namespace) -> StoredMap:
+    """The map of the options, and its signature checked where they ask for it. Raises VlocError."""
+    stored = read_map(options.map)
+    if options.require_signature:
+        require_signature(stored, str(options.map), options.require_signature)
+    return stored
+
+
+def opened_map(
+    options: argparse.Namespace, session: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+) -> Localizer:
+    """The same, with its networks, as `open_localizer`."""
+    return open_localizer(checked_map(options), str(options.map), session, say)
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"{where}: format {after.format_version}, was {before.format_version}; same poses")
     if after.map_id == before.map_id:
         return 0
-    print(f"map {before.map_id} is now map {after.map_id}: update `allowed_map_ids` where they name it")
+    print(
+        f"map {before.map_id} is now map {after.map_id}: update `allowed_map_ids` where they name it, and sign it again"
+    )
     return 0
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.command import Command
-from vloc_ros.cli.options import add_dataset, add_map, add_split
+from vloc_ros.cli.options import add_dataset, add_map, add_split, opened_map
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.rerun_viewer import show_in_rerun
-from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.localizer import Localizer
 from vloc_ros.progress import Bar
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if bool(options.bag) == bool(options.dataset):
         raise ConfigError("give one of --dataset KIND and --bag BAG")
-    localizer = load_localizer(options.map)
+    localizer = opened_map(options)
     with ExitStack() as scope:
         frames, count = _frames(options, localizer, scope)
         show_in_rerun(localizer, _counted(frames, count, scope.enter_context(frame_bar())), options.save)

@@ -4,7 +4,7 @@ import io
 import zipfile
 import zlib
 
-from vloc_ros.errors import MapError
+from vloc_ros.errors import MapError, NoFileError
 
 ENTRY = b"PK\x01\x02"  # begins an entry of the list of members; by chance it is hardly ever elsewhere
 MAX_ENTRIES = 1000  # that zipfile makes objects of before anybody can count them
@@ -43,6 +43,6 @@ def read_member(archive: zipfile.ZipFile, where: str, name: str, max_bytes: int)
         with archive.open(member) as file:
             return file.read(max_bytes)
     except KeyError as error:
-        raise MapError(f"{path}: missing") from error
+        raise NoFileError(f"{path}: missing") from error
     except UNREADABLE as error:
         raise MapError(f"{path}: damaged, it cannot be unpacked") from error

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vloc_ros.errors import MapError, NoMapError, reason_of
+from vloc_ros.errors import MapError, NoFileError, NoMapError, reason_of
 from vloc_ros.files import open_regular
 
 DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
@@ -33,7 +33,7 @@ def opened_directory(path: str) -> Iterator[int]:
 
 def read_file(where: str, directory: int, name: str, max_bytes: int) -> bytes:
     """Content of the regular file `name`, or of one that it is a link to, in an open directory. Raises MapError for
-    anything else, and for more than `max_bytes`. `where` is the directory's path.
+    anything else, and for more than `max_bytes`; NoFileError where there is none. `where` is the directory's path.
 
     Kind, size and content are those of one open file, which nobody can exchange in between.
     """
@@ -45,6 +45,6 @@ def read_file(where: str, directory: int, name: str, max_bytes: int) -> bytes:
                 raise MapError(f"{path}: {size} bytes, expected at most {max_bytes}")
             return file.read(size)
     except FileNotFoundError as error:
-        raise MapError(f"{path}: missing") from error
+        raise NoFileError(f"{path}: missing") from error
     except OSError as error:
         raise MapError(f"{path}: {reason_of(error)}") from error

@@ -3,6 +3,7 @@
 from vloc_ros.core.model_spec import PRECISIONS, ROLES, Precision, Role
 
 MANIFEST_FILE = "map.yaml"
+SIGNATURE_FILE = "map.yaml.sig"
 REGIONS_FILE = "regions.npz"
 LANDMARKS_FILE = "landmarks.npz"  # what it was before format 4
 POINTS_FILE = "points.npz"
@@ -19,6 +20,7 @@ def network_file(role: Role, precision: Precision = "float32") -> str:
 NETWORK_FILES = tuple(network_file(role, precision) for role in ROLES for precision in PRECISIONS)
 ALL_FILES = (
     MANIFEST_FILE,
+    SIGNATURE_FILE,
     REGIONS_FILE,
     LANDMARKS_FILE,
     POINTS_FILE,

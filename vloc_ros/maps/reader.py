@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from vloc_ros.core.model_spec import PRECISIONS, Precision, Role
 from vloc_ros.core.types import LandmarkMap
-from vloc_ros.errors import ManifestError, MapError
+from vloc_ros.errors import ManifestError, MapError, NoFileError
 from vloc_ros.maps.archives import open_archive, read_member
 from vloc_ros.maps.correction_npz import decode_correction
 from vloc_ros.maps.files import opened_directory, read_file
@@ -25,6 +25,7 @@ from vloc_ros.maps.names import (
     POINTS_FILE,
     PREVIEW_FILE,
     REGIONS_FILE,
+    SIGNATURE_FILE,
     network_file,
 )
 from vloc_ros.maps.points_npz import decode_points
@@ -33,6 +34,7 @@ from vloc_ros.maps.regions_npz import decode_regions
 MAX_MANIFEST_BYTES = 1 << 17
 MAX_MAP_BYTES = 1 << 30  # of all files together
 MAX_FILES = 32
+SIGNATURE_BYTES = 64  # of Ed25519
 
 # Content of the file of a name, at most so many bytes; MapError otherwise.
 ReadFile = Callable[[str, int], bytes]
@@ -43,13 +45,20 @@ class StoredMap:
     """A map as it was when it was checked: nothing is read from the disk again after that.
 
     `files`: content by name, all that map.yaml lists and itself. `map_id`: 12 hex digits that change with any byte.
-    `format_version`: the one that map.yaml is written in.
+    `format_version`: the one that map.yaml is written in. `signature`: of map.yaml, by whoever made the map; nobody has
+    checked it yet (`maps/signature.py`). None where there is none.
     """
 
     landmark_map: LandmarkMap
     files: Mapping[str, bytes]
     map_id: str
     format_version: int = FORMAT_VERSION
+    signature: bytes | None = None
+
+    @property
+    def copied_files(self) -> Mapping[str, bytes]:
+        """What belongs into a copy: `files`, and the signature of a map that has one."""
+        return self.files if self.signature is None else {**self.files, SIGNATURE_FILE: self.signature}
 
     @property
     def networks(self) -> Mapping[Role, Mapping[Precision, bytes]]:
@@ -81,7 +90,7 @@ def pack_map(stored: StoredMap) -> bytes:
     """The whole map as one block of bytes, an uncompressed zip of its directory, for `unpack_map` elsewhere."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in stored.files.items():
+        for name, content in stored.copied_files.items():
             archive.writestr(name, content)
     return packed.getvalue()
 
@@ -106,7 +115,15 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
         files=MappingProxyType({MANIFEST_FILE: manifest_bytes, **contents}),
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
         format_version=said.format_version,
+        signature=_signature(read),
     )
+
+
+def _signature(read: ReadFile) -> bytes | None:
+    try:
+        return read(SIGNATURE_FILE, SIGNATURE_BYTES)
+    except NoFileError:
+        return None
 
 
 def _manifest(root: str, read: ReadFile, max_bytes: int) -> tuple[bytes, MapYaml]:

@@ -27,7 +27,7 @@ def upgrade_map(directory: Path, out: Path | None = None) -> tuple[StoredMap, St
     if before.format_version == FORMAT_VERSION:
         if target == source:
             return before, None
-        write_files(target, before.files)
+        write_files(target, before.copied_files)
         return before, read_map(target)
     others = {name: content for name, content in before.files.items() if name not in (MANIFEST_FILE, LANDMARKS_FILE)}
     contents = {REGIONS_FILE: regions_of_landmarks(before.files[LANDMARKS_FILE]), **others}

@@ -16,7 +16,7 @@ from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.map_topic import MapTopic
-from vloc_ros.ros.node import VlocNode, resolve_map
+from vloc_ros.ros.node import VlocNode, read_signed, resolve_map
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.worker import NewestWins
 from vloc_ros.tracking.nearby_maps import KnownMap, MapTurns, names_of
@@ -53,7 +53,9 @@ class MapInput:
         self._foreign_maps = ForeignMaps(expected=not self._has_own)
         scope.callback(self._foreign_maps.close)  # before the loader, which may be waiting for it
         uris = node.parameters.maps
-        self._known = [known(name, uri) for name, uri in zip(names_of(uris), uris, strict=True)]
+        self._known = [
+            known(name, uri, node.parameters.require_signature) for name, uri in zip(names_of(uris), uris, strict=True)
+        ]
         self._turns = MapTurns(self._known, node.parameters.max_open_maps)
         self._wanted: tuple[str, ...] = ()
         if path := node.parameters.map or next(iter(uris), ""):
@@ -127,6 +129,6 @@ class MapInput:
         self._node.get_logger().error(f"{error}; {f'still using map {kept}' if kept else 'there is no other map'}")
 
 
-def known(name: str, uri: str) -> KnownMap:
+def known(name: str, uri: str, public_key: str) -> KnownMap:
     """What is kept of one of several maps, which is checked by this. Raises VlocError."""
-    return KnownMap.of(name, uri, read_map(resolve_map(uri)).landmark_map)
+    return KnownMap.of(name, uri, read_signed(uri, public_key).landmark_map)

@@ -13,11 +13,11 @@ from vloc_ros.core.places import map_from_place
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError, reason_of
 from vloc_ros.geometry.transforms import apply
-from vloc_ros.maps import StoredMap, pack_map, read_map
+from vloc_ros.maps import StoredMap, pack_map
 from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
 from vloc_ros.ros.map_services import MapServices
-from vloc_ros.ros.node import LATCHED, VlocNode, resolve_map
+from vloc_ros.ros.node import LATCHED, VlocNode, read_signed
 from vloc_ros.ros.parameters import MapServerParameters
 
 LANDMARKS_OF = "map/landmarks/{}"
@@ -109,7 +109,7 @@ class MapServer(VlocNode[MapServerParameters]):
         """The map of a URI, and whether one in no unit is accepted: as the parameter says, if that is not given."""
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
-        stored = read_map(resolve_map(uri))
+        stored = read_signed(uri, self.parameters.require_signature)
         accept = self.parameters.accept_unknown_scale if accept_unknown_scale is None else accept_unknown_scale
         stored.landmark_map.manifest.require_scale(uri, accept)
         for place in _apart(stored.landmark_map.manifest):

@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vloc_ros.errors import ConfigError, VlocError, printable
+from vloc_ros.maps import StoredMap, read_map, require_signature
 from vloc_ros.ros.faults import QuietExecutor, described, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import NodeParameters, build_parameters, declare, fixed_while_configured
@@ -180,6 +181,14 @@ def resolve_map(uri: str) -> str:
         return f"{get_package_share_directory(package)}/{path}"
     except (PackageNotFoundError, ValueError, OSError) as error:  # OSError: no ROS environment is set up
         raise ConfigError(f"{uri}: there is no package {package!r}") from error
+
+
+def read_signed(uri: str, public_key: str) -> StoredMap:
+    """The map of a URI, whose signature is checked where a public key is given. Raises VlocError."""
+    stored = read_map(resolve_map(uri))
+    if public_key:
+        require_signature(stored, uri, public_key)
+    return stored
 
 
 def run(

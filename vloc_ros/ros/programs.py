@@ -8,6 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from vloc_ros.blas import use_one_thread
+from vloc_ros.ros.memory import use_few_heaps
 
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,7 @@ def as_arguments(parameters: Mapping[str, object]) -> list[str]:
 def _run(made_by: str, arguments: Sequence[str] | None) -> int:
     """`made_by`: a class of nodes, or a function that makes several."""
     use_one_thread()
+    use_few_heaps()
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))

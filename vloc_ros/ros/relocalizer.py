@@ -16,14 +16,15 @@ from vloc_ros.core.rate import RateLimit
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
-from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps import StoredMap, require_signature
+from vloc_ros.maps.signature import read_public_key
 from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.initialpose import HintInput
 from vloc_ros.ros.map_input import Handed, MapInput
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.memory import trim_heap
 from vloc_ros.ros.moment_input import MomentInput
-from vloc_ros.ros.node import VlocNode, resolve_map
+from vloc_ros.ros.node import VlocNode, read_signed
 from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.odometry_input import OdometryInput
 from vloc_ros.ros.outputs import Outputs
@@ -79,6 +80,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def configure(self, scope: ExitStack) -> None:
         scope.callback(trim_heap)  # last of all
+        if key := self.parameters.require_signature:
+            read_public_key(key)  # what is wrong with it is said before a map comes
         buffer, tracker = Buffer(), PoseTracker()
         scope.enter_context(self._transforms.filling(buffer))
         slot = MapSlot(self._open_map, partial(self._on_map, tracker))
@@ -120,7 +123,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
 
     def check_parameters(self, wanted: RelocalizerParameters) -> None:
         changed = wanted.map and wanted.map != self.parameters.map
-        self._wanted_map = read_map(resolve_map(wanted.map)) if changed else None
+        self._wanted_map = read_signed(wanted.map, wanted.require_signature) if changed else None
         if self._wanted_map is not None:
             self._wanted_map.landmark_map.manifest.require_scale(wanted.map, wanted.accept_unknown_scale)
 
@@ -141,6 +144,8 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def _open_map(self, stored: StoredMap, where: str) -> Localizer:
         """Raises VlocError."""
         parameters = self.parameters
+        if parameters.require_signature:
+            require_signature(stored, where, parameters.require_signature)
         stored.landmark_map.manifest.require_scale(where, parameters.accept_unknown_scale)
         options = SessionOptions(parameters.backend, parameters.precision, parameters.threads)
         return open_localizer(stored, where, options, self.get_logger().info)
@@ -148,6 +153,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def _on_map(self, tracker: PoseTracker, localizer: Localizer, where: str) -> None:
         """A map has just taken the place of the one before."""
         tracker.leave_map()
+        trim_heap()
         frame = localizer.landmark_map.manifest.frame_id
         self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")
 

@@ -15,6 +15,11 @@ ACCEPT_UNKNOWN_SCALE = (
     "Take a map whose scale is unknown (`vloc map --scale none`), too: its poses are in no unit. False: it is refused."
 )
 
+REQUIRE_SIGNATURE = (
+    "Public key of Ed25519, a PEM file: a map that has no signature of it (`vloc sign`) is refused, wherever it comes "
+    "from. Empty: no signature is asked for."
+)
+
 
 @dataclass(frozen=True)
 class MapParameters(NodeParameters):
@@ -53,6 +58,7 @@ class MapParameters(NodeParameters):
         "Maps from the map server that may be used: ids as `vloc inspect` and the status show them, or more digits of "
         '`sha256sum map.yaml`, in quotes: ["0123456789ab"]. Empty: every map may.',
     )
+    require_signature: str = parameter("", REQUIRE_SIGNATURE, live=False)
     accept_unknown_scale: bool = parameter(False, ACCEPT_UNKNOWN_SCALE)
     backend: str = parameter(
         "auto",

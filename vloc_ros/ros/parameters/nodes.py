@@ -6,7 +6,7 @@ from vloc_ros.ros.parameters.base import NodeParameters
 from vloc_ros.ros.parameters.cameras import CameraParameters
 from vloc_ros.ros.parameters.field import parameter
 from vloc_ros.ros.parameters.frames import FrameParameters
-from vloc_ros.ros.parameters.map import ACCEPT_UNKNOWN_SCALE, MapParameters
+from vloc_ros.ros.parameters.map import ACCEPT_UNKNOWN_SCALE, REQUIRE_SIGNATURE, MapParameters
 from vloc_ros.ros.parameters.tracking import TrackingParameters
 
 FIXED, ADAPTIVE = RATES = ("fixed", "adaptive")
@@ -27,6 +27,7 @@ class MapServerParameters(NodeParameters):
         "Several map directories, such as floors: ~/list_maps lists them, ~/load_map serves one of them or any other. "
         "The first one is served where `map` is empty.",
     )
+    require_signature: str = parameter("", REQUIRE_SIGNATURE, live=False)
     accept_unknown_scale: bool = parameter(False, ACCEPT_UNKNOWN_SCALE)
 
     @property
