@@ -33,8 +33,9 @@ from vloc_ros.ros.programs import as_arguments
 from vloc_ros.tracking.status import ImageReport
 
 ANSWER_TIMEOUT_S, ATTEMPTS = 2.0, 20
-# The camera is the robot, and no fix is too far from the one before: every pose of `localize()` is published.
-PARAMETERS = {"tf_mode": "map_to_camera", "max_jump_m": 1e6, "max_jump_deg": 180.0}
+# The camera is the robot, no fix is too far from the one before, and none begins with what that has shown: every pose
+# of `localize()` is published.
+PARAMETERS = {"tf_mode": "map_to_camera", "max_jump_m": 1e6, "max_jump_deg": 180.0, "global_every": 1}
 
 
 class Asker(Node):

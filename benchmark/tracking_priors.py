@@ -2,29 +2,33 @@
 
 OMP_NUM_THREADS=1 python benchmark/tracking_priors.py --map MAP --dataset synthetic_room --split drive
 
-Each image is localized in turn without a prior and with the filter's, from odometry that drifts as the demo's does.
+Each image is localized in turn without a prior and as the node does it while tracking: every --global-every-th
+globally, the others by following the points of the last of these, or else near the filter's prior; odometry drifts as
+the demo's does. NEES / 6: 1 where covariances are true; `filtered`: of the filter of these fixes.
 Then, at so many places of the drive, the track is put --metres and --degrees off and is as sure of that as after a good
 fix; `right again`: images until the filtered pose is right, the first right one included; `wrong published`: fixes that
 the track believed meanwhile, wrong by more than that allows, with a confidence above 0.5.
 """
 
 import time
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from in_turn import threads
 from inputs import data_of, opened, parser_of
 from results import Results
-from tracking import OPTIONS, Drive, consecutive, odometry_of
+from tracking import OPTIONS, Drive, consecutive, nees, odometry_of
 
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import PoseEstimate
+from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.drive import extrinsics_of
-from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, RIGHT_POSE, pose_error
+from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, RIGHT_POSE, error_vector, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance
 from vloc_ros.localizer import Localizer
+from vloc_ros.tracking.keyframes import Keyframes
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.prior import GlobalTurns, prior_of
 from vloc_ros.tracking.status import RefusedError
@@ -34,13 +38,22 @@ SURE = np.diag([0.01**2] * 3 + [np.radians(0.3) ** 2] * 3)
 SIGHTS = 10  # images after a wrong prior
 COLUMNS = {
     "images": "{images}",
-    "CPU an image: global": "{global_ms:.1f} ms",
+    "CPU an image, mean: global": "{global_ms:.1f} ms",
     "tracking": "{tracking_ms:.1f} ms",
     "over global": "{ratio:.2f}",
     "median error: global": "{global_cm:.2f} cm",
     "tracking ": "{tracking_cm:.2f} cm",
+    "p95: global": "{global_p95_cm:.2f} cm",
+    "tracking  ": "{tracking_p95_cm:.2f} cm",
+    "filtered, p95: global": "{global_filtered_cm:.2f} cm",
+    "tracking   ": "{tracking_filtered_cm:.2f} cm",
+    "NEES / 6: global": "{global_nees:.2f}",
+    "tracking    ": "{tracking_nees:.2f}",
+    "NEES / 6, filtered: global": "{global_filtered_nees:.2f}",
+    "tracking     ": "{tracking_filtered_nees:.2f}",
     "refused: global": "{global_refused}",
-    "tracking  ": "{tracking_refused}",
+    "tracking      ": "{tracking_refused}",
+    "followed": "{followed} of {images}",
     "wrong priors": "{wrong_priors}",
     "right again: most images": "{most_images}",
     "mean": "{mean_images:.1f}",
@@ -51,7 +64,7 @@ COLUMNS = {
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--every", type=int, default=1, help="play every so-many-th frame")
-    parser.add_argument("--global-every", type=int, default=5)
+    parser.add_argument("--global-every", type=int, default=10)
     parser.add_argument("--wrong", type=int, default=10, help="so many wrong priors")
     parser.add_argument("--metres", type=float, default=1.0)
     parser.add_argument("--degrees", type=float, default=30.0)
@@ -61,19 +74,33 @@ def main() -> None:
     results = Results(data_of(options, len(frames)), COLUMNS)
     with threads():
         robots = [Robot(localizer, frames, rows[:: options.every]) for rows in consecutive(frames)]
-        saved = np.concatenate([compared(robot, options.global_every) for robot in robots])
+        told = {name: Told() for name in ("global", "tracking")}
+        for robot in robots:
+            compare(robot, options.global_every, told)
         rng, found = np.random.default_rng(0), []
         for number in range(options.wrong):
             robot = robots[number % len(robots)]
             offset = wrong_step(rng, options.metres, np.radians(options.degrees))
             start = int(rng.integers(max(1, len(robot.rows) - SIGHTS)))
             found.append(recovered(robot, start, offset, options.global_every))
-    results.add(**saved_figures(saved), **recovery_figures(found))
+    results.add(**saved_figures(told), **recovery_figures(found))
     results.write(options.json)
 
 
+@dataclass
+class Told:
+    """Of each image milliseconds of the processor, cm (infinite: refused), and whether it was followed; errors (6,) and
+    covariances (6, 6) of fixes and filtered poses."""
+
+    ms: list[float] = field(default_factory=list)
+    cm: list[float] = field(default_factory=list)
+    followed: int = 0
+    fixes: list[tuple[Matrix, Matrix]] = field(default_factory=list)
+    filtered: list[tuple[Matrix, Matrix]] = field(default_factory=list)
+
+
 class Robot:
-    """A run of frames, and a track along it that is asked as the node asks its."""
+    """A run of frames, and the odometry along it."""
 
     def __init__(self, localizer: Localizer, frames: Dataset, rows: list[int]) -> None:
         self.localizer, self.frames, self.rows = localizer, frames, rows
@@ -83,47 +110,70 @@ class Robot:
         self.drive = Drive(self.stamps_ns, truth, [])
         self.odometry = odometry_of(self.drive, np.random.default_rng(0))
 
-    def query(self, tracker: PoseTracker, k: int, turns: GlobalTurns) -> Query:
+
+class Tracking:
+    """A track along a robot's frames that is asked as the node asks its."""
+
+    def __init__(self, robot: Robot, global_every: int) -> None:
+        self.robot, self.tracker, self.keyframes = robot, PoseTracker(), Keyframes()
+        self._turns = GlobalTurns(global_every)
+
+    def query(self, k: int) -> Query:
         """With the track's prior unless it is the turn of a global one, or the track is in doubt."""
-        query, believed = Query.of(self.frames.frame(self.rows[k]).image), tracker.believed()
-        if turns.is_next() or believed is None or tracker.is_contradicted:
+        robot, believed = self.robot, self.tracker.believed()
+        query = Query.of(robot.frames.frame(robot.rows[k]).image)
+        if self._turns.is_next() or believed is None or self.tracker.is_contradicted:
             return query
-        estimate = tracker.estimate(self.stamps_ns[k], self.odometry[k], OPTIONS)
+        estimate = self.tracker.estimate(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
         assert estimate is not None
-        manifest = self.localizer.landmark_map.manifest
-        prior = prior_of(estimate, self.base_from_camera, None, manifest, None)
+        landmark_map = robot.localizer.landmark_map
+        prior = prior_of(estimate, robot.base_from_camera, None, landmark_map.manifest, None)
+        prior = prior and replace(prior, keyframe=self.keyframes.of(landmark_map, None))
         return Query(query.views, query.stamp_ns, prior)
 
-    def follow(self, tracker: PoseTracker, k: int, result: PoseEstimate) -> bool:
+    def follow(self, k: int, query: Query, result: PoseEstimate | Rejection) -> bool:
         """Whether the track believes it."""
-        base = result.map_from_camera @ invert(self.base_from_camera)
-        covariance = moved_covariance(result.covariance, base[:3, 3] - result.map_from_camera[:3, 3])
-        fix = Fix(self.stamps_ns[k], base, self.odometry[k], "map", covariance=covariance)
-        try:
-            tracker.follow(tracker.begin(fix.stamp_ns), fix, fix.stamp_ns, OPTIONS)
-        except RefusedError:
+        robot = self.robot
+        if isinstance(result, Rejection):
+            self.keyframes.drop()
             return False
+        base, covariance = based(robot, result)
+        fix = Fix(robot.stamps_ns[k], base, robot.odometry[k], "map", covariance=covariance)
+        try:
+            is_news = self.tracker.follow(self.tracker.begin(fix.stamp_ns), fix, fix.stamp_ns, OPTIONS)
+        except RefusedError:
+            self.keyframes.drop()
+            return False
+        self.keyframes.add(query, result, robot.localizer.landmark_map, is_news)
         return True
 
 
-def compared(robot: Robot, global_every: int) -> Matrix:
-    """Of each image milliseconds of the processor and cm, global and tracking (N, 4); infinite cm: refused."""
-    tracker, turns, found = PoseTracker(), GlobalTurns(global_every), []
-    for k, row in enumerate(robot.rows):
-        tracker.move(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
-        asked = {"tracking": robot.query(tracker, k, turns), "global": Query.of(robot.frames.frame(row).image)}
-        told = {}
-        for name in sorted(asked, reverse=bool(k % 2)):
+def based(robot: Robot, result: PoseEstimate) -> tuple[Matrix, Matrix]:
+    """Pose and covariance of the base."""
+    base = result.map_from_camera @ invert(robot.base_from_camera)
+    return base, moved_covariance(result.covariance, base[:3, 3] - result.map_from_camera[:3, 3])
+
+
+def compare(robot: Robot, global_every: int, told: dict[str, Told]) -> None:
+    """Each image globally and tracking."""
+    tracks = {"global": Tracking(robot, 1), "tracking": Tracking(robot, global_every)}
+    for k, truth in enumerate(robot.drive.map_from_base):
+        for name in sorted(tracks, reverse=bool(k % 2)):
+            track, found = tracks[name], told[name]
+            track.tracker.move(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
+            query = track.query(k)
             start = time.process_time()
-            result = robot.localizer.localize(asked[name])
-            cm = np.inf
+            result = robot.localizer.localize(query)
+            found.ms.append(1e3 * (time.process_time() - start))
+            found.cm.append(np.inf)
             if isinstance(result, PoseEstimate):
-                cm = 100 * pose_error(result.map_from_camera, robot.frames.map_from_camera(row)).translation_m
-                if name == "tracking":
-                    robot.follow(tracker, k, result)
-            told[name] = 1e3 * (time.process_time() - start), cm
-        found.append((*told["global"], *told["tracking"]))
-    return np.array(found)
+                base, covariance = based(robot, result)
+                found.cm[-1] = 100 * pose_error(base, truth).translation_m
+                found.followed += result.is_followed
+                found.fixes.append((error_vector(base, truth), covariance))
+            track.follow(k, query, result)
+            if estimate := track.tracker.estimate(robot.stamps_ns[k], robot.odometry[k], OPTIONS):
+                found.filtered.append((error_vector(estimate.map_from_base, truth), estimate.covariance))
 
 
 def wrong_step(rng: np.random.Generator, metres: float, radians: float) -> Matrix:
@@ -135,14 +185,15 @@ def wrong_step(rng: np.random.Generator, metres: float, radians: float) -> Matri
 
 def recovered(robot: Robot, start: int, offset: Matrix, global_every: int) -> tuple[int, int]:
     """Images until the filtered pose is right, and wrong fixes that were believed."""
-    tracker, turns, wrong = PoseTracker(), GlobalTurns(global_every), 0
-    truth = robot.drive.map_from_base
+    track, wrong, truth = Tracking(robot, global_every), 0, robot.drive.map_from_base
+    tracker = track.tracker
     believed = Fix(robot.stamps_ns[start], perturb(truth[start], offset), robot.odometry[start], "map", covariance=SURE)
     tracker.follow(tracker.begin(believed.stamp_ns), believed, believed.stamp_ns, OPTIONS)
     for count, k in enumerate(range(start + 1, min(start + 1 + SIGHTS, len(robot.rows))), start=1):
         tracker.move(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
-        result = robot.localizer.localize(robot.query(tracker, k, turns))
-        if isinstance(result, PoseEstimate) and robot.follow(tracker, k, result):
+        query = track.query(k)
+        result = robot.localizer.localize(query)
+        if track.follow(k, query, result) and isinstance(result, PoseEstimate):
             error = pose_error(result.map_from_camera, robot.frames.map_from_camera(robot.rows[k]))
             wrong += bool(not error.within(NOT_WRONG_POSE) and (result.confidence or 0.0) > 0.5)
         estimate = tracker.estimate(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
@@ -152,18 +203,23 @@ def recovered(robot: Robot, start: int, offset: Matrix, global_every: int) -> tu
     return SIGHTS + 1, wrong
 
 
-def saved_figures(found: Matrix) -> dict[str, object]:
-    global_ms, global_cm, tracking_ms, tracking_cm = found.T
-    return {
-        "images": len(found),
-        "global_ms": float(np.median(global_ms)),
-        "tracking_ms": float(np.median(tracking_ms)),
-        "ratio": float(np.mean(tracking_ms) / np.mean(global_ms)),
-        "global_cm": float(np.median(global_cm)),
-        "tracking_cm": float(np.median(tracking_cm)),
-        "global_refused": int(np.isinf(global_cm).sum()),
-        "tracking_refused": int(np.isinf(tracking_cm).sum()),
+def saved_figures(told: dict[str, Told]) -> dict[str, object]:
+    figures: dict[str, object] = {
+        "images": len(told["global"].ms),
+        "ratio": float(np.mean(told["tracking"].ms) / np.mean(told["global"].ms)),
+        "followed": told["tracking"].followed,
     }
+    for name, each in told.items():
+        figures |= {
+            f"{name}_ms": float(np.mean(each.ms)),
+            f"{name}_cm": float(np.median(each.cm)),
+            f"{name}_p95_cm": float(np.percentile(each.cm, 95, method="lower")),
+            f"{name}_filtered_cm": 100 * float(np.percentile([np.linalg.norm(e[:3]) for e, _ in each.filtered], 95)),
+            f"{name}_nees": nees(each.fixes),
+            f"{name}_filtered_nees": nees(each.filtered),
+            f"{name}_refused": int(np.isinf(each.cm).sum()),
+        }
+    return figures
 
 
 def recovery_figures(found: list[tuple[int, int]]) -> dict[str, object]:

@@ -1,4 +1,5 @@
-"""The filtered pose: published between fixes too, with its covariance; images begin where it puts them."""
+"""The filtered pose: published between fixes too, with its covariance; images begin where it puts them, or are followed
+from one that did."""
 
 import numpy as np
 import pytest
@@ -14,6 +15,12 @@ from vloc_ros.ros.conversions import to_stamp_ns
 
 def off_m(message: PoseWithCovarianceStamped, truth: Matrix) -> float:
     return float(np.linalg.norm(matrix_of(message.pose.pose)[:3, 3] - truth[:3, 3]))
+
+
+def answered_truth(robot: Robot) -> Matrix:
+    """Of the frame that `localize` sends."""
+    truth: Matrix = robot.frames[0].map_from_camera @ invert(BASE_FROM_CAMERA)
+    return truth
 
 
 def test_the_filtered_pose_is_that_of_the_newest_odometry(robot: Robot) -> None:
@@ -33,18 +40,39 @@ def test_the_filtered_pose_is_that_of_the_newest_odometry(robot: Robot) -> None:
     assert after.pose.covariance[0] > before.pose.covariance[0], "less certain after a way without an image"
 
 
-def test_most_images_begin_near_the_track_and_some_do_not(robot: Robot) -> None:
+def test_most_images_are_followed_and_some_searched_in_the_whole_map(robot: Robot) -> None:
     robot.configure(global_every=3)
-    robot.localize()
-    searched = [robot.localize()["search"] for _ in range(6)]
+    answers = [robot.localize() for _ in range(3)]
+    assert "flow" not in [answer["search"] for answer in answers[:2]], "who was placed anew has to be seen twice"
+    answers = [robot.localize() for _ in range(6)]
+    searched = [answer["search"] for answer in answers]
     assert searched.count("global") == 2
-    assert searched.count("prior") == 4
+    assert searched.count("flow") == 4
+    assert all(off_m(robot.pose_of(answer), answered_truth(robot)) < 0.1 for answer in answers)
     assert 0 < float(robot.status()["sigma_m"]) < 0.1
     robot.configure(global_every=1)
     assert {robot.localize()["search"] for _ in range(3)} == {"global"}
 
 
-def test_without_a_track_images_are_searched_in_the_whole_map(robot: Robot) -> None:
-    robot.configure(global_every=100, tf_mode="none")
-    assert [robot.localize()["search"] for _ in range(2)] == ["global"] * 2
-    assert robot.status()["sigma_m"] == ""
+def test_what_the_keyframe_does_not_show_is_searched_by_the_networks(robot: Robot) -> None:
+    """Somebody carries the robot elsewhere: nothing is followed until it has been found there."""
+    robot.configure(global_every=100)
+    while robot.localize()["search"] != "flow":
+        pass
+
+    def carried(stamp_ns: int) -> None:
+        robot.send_odometry(robot.frames[0], stamp_ns)
+        robot.send_image(robot.frames[2], stamp_ns)
+
+    answers = [robot.ask(carried) for _ in range(3)]
+    assert [answer["search"] for answer in answers] == ["prior", "global", "global"]
+    assert [answer.is_fix for answer in answers] == [False, False, True]
+
+
+def test_without_odometry_images_are_followed_too(robot: Robot) -> None:
+    robot.configure(global_every=100, tf_mode="map_to_base")
+    answers = [robot.localize() for _ in range(3)]
+    assert answers[0]["search"] == "global"
+    assert {answer["search"] for answer in answers[1:]} <= {"prior", "flow", "global"}
+    assert all(off_m(robot.pose_of(answer), answered_truth(robot)) < 0.1 for answer in answers)
+    assert robot.status()["sigma_m"] == "", "there is no filter"

@@ -10,6 +10,7 @@ from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.correction import corrected
 from vloc_ros.core.gate import gate, magnification_of
 from vloc_ros.core.grey import color_mismatch
+from vloc_ros.core.keyframe import MIN_SHARE
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.places import likeliest_place
@@ -31,17 +32,44 @@ def localize(
 ) -> PoseEstimate | Rejection:
     """Where the query's views were taken, in the frame of the map, or why that cannot be said.
 
-    `timings_ms` of the result: preprocess, network, the method's stages (vsnet: voting), pnp, and total.
+    The points of the prior's keyframe, where it has one, are followed first; the networks run only where that gives no
+    pose that is believed. `timings_ms` of the result: flow, preprocess, network, the method's stages (vsnet: voting),
+    pnp, and total.
     Raises ConfigError for an image that does not suit the map, ModelError for a network that does not.
     """
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
-        with stopwatch.stage("preprocess"):
-            query, inputs = prepare_all(query, method, landmark_map.manifest)
-        with stopwatch.stage("network"):
-            tensors = observe_all(inputs, method, sessions)
-        result = locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
+        result = _followed(query, landmark_map, method, thresholds, stopwatch)
+        if not isinstance(result, PoseEstimate):
+            with stopwatch.stage("preprocess"):
+                query, inputs = prepare_all(query, method, landmark_map.manifest)
+            with stopwatch.stage("network"):
+                tensors = observe_all(inputs, method, sessions)
+            result = locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
     return timed(result, stopwatch)
+
+
+def _followed(
+    query: Query, landmark_map: LandmarkMap, method: Method, thresholds: GateThresholds, stopwatch: Stopwatch
+) -> PoseEstimate | Rejection | None:
+    """The pose that the points of the prior's keyframe give, by no more evidence than is left of the keyframe's; None
+    where there is no keyframe, or too few of its points are seen."""
+    prior = query.prior
+    if prior is None or (keyframe := prior.keyframe) is None:
+        return None
+    with stopwatch.stage("flow"):
+        query = query.in_pinhole_views()
+        found = keyframe.followed(query, prior.map_from_rig)
+    needed = MIN_SHARE * len(keyframe.points)
+    if len(found) < needed:
+        return None
+    with stopwatch.stage("pnp"):
+        result = solve_pnp(found, query.cameras, method.pnp)
+        if isinstance(result, Rejection) or (count := int(result.inliers.sum())) < needed:
+            return None
+        left = keyframe.estimate.evidence.part(count / len(keyframe.points))
+        result = replace(result, place=keyframe.estimate.place, unguided=left, is_followed=True)
+        return _believed(result, query, landmark_map, thresholds)
 
 
 def locate(
@@ -72,19 +100,26 @@ def _judge(
     stopwatch: Stopwatch,
 ) -> PoseEstimate | Rejection:
     """What comes of one proposal: solve, refine, correct, calibrate, gate."""
-    manifest, query = landmark_map.manifest, observation.query
+    query = observation.query
     with stopwatch.stage("pnp"):
-        cameras = query.cameras
         place, found = likeliest_place(proposal, landmark_map)
-        result = replace(solve_pnp(found, cameras, method.pnp), place=place)
+        result = replace(solve_pnp(found, query.cameras, method.pnp), place=place)
     if isinstance(result, PoseEstimate):
         if result.inlier_count >= thresholds.min_inliers:  # or else it is refused, however it is refined
             result = _refined(result, observation, landmark_map, method, stopwatch)
         with stopwatch.stage("pnp"):
-            result = corrected(result, landmark_map.correction_of(place), cameras)
-            result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
-            result = gate(result, thresholds, landmark_map.extent_of(place), magnification_of(cameras, manifest))
+            return _believed(result, query, landmark_map, thresholds)
     return result
+
+
+def _believed(
+    solved: PoseEstimate, query: Query, landmark_map: LandmarkMap, thresholds: GateThresholds
+) -> PoseEstimate | Rejection:
+    """The pose of a place corrected and calibrated, or why it does not pass the gate."""
+    manifest, cameras, place = landmark_map.manifest, query.cameras, solved.place
+    result = corrected(solved, landmark_map.correction_of(place), cameras)
+    result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
+    return gate(result, thresholds, landmark_map.extent_of(place), magnification_of(cameras, manifest))
 
 
 def _refined(

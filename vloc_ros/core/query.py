@@ -1,6 +1,7 @@
 """What is asked: where a camera, or several on a rig, were at a stamp."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.rig import ALONE, RigCamera
 from vloc_ros.geometry.transforms import rigid_fault
 from vloc_ros.geometry.wide_angle import pinhole_views
+
+if TYPE_CHECKING:  # which is of a query
+    from vloc_ros.core.keyframe import Keyframe
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +56,15 @@ class Prior:
     """Where the rig is thought to be before anything is looked at: the track, moved on by odometry.
 
     `map_from_rig` (4, 4) in the frame of `place`, metres; `covariance` (6, 6) in ROS order, as that of a PoseEstimate.
-    A method may narrow its search by it, or ignore it: it never makes a wrong pose acceptable. Raises ConfigError for
-    what is no pose or no covariance.
+    A method may narrow its search by it, or ignore it: it never makes a wrong pose acceptable. `keyframe`: an image of
+    that place whose points may be followed into the query's views before any network runs. Raises ConfigError for what
+    is no pose or no covariance.
     """
 
     map_from_rig: Float
     covariance: Float
     place: str = ""
+    keyframe: "Keyframe | None" = None
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_rig):

@@ -236,6 +236,10 @@ class Evidence:
     inliers: int
     correspondences: int
 
+    def part(self, share: float) -> "Evidence":
+        """What is left where only this share of the inliers are inliers still."""
+        return Evidence(int(share * self.inliers), self.correspondences)
+
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
@@ -244,7 +248,9 @@ class PoseEstimate:
     correspondences. `confidence`: the probability that it is within 5 cm and 5 deg of the truth; None before the map's
     calibration was applied. `place`: in the frame of which of the map's places the pose is; None where it
     has one only. `unguided`: what a pose from guided matching was found with; only this decides whether it is believed,
-    because a wrong pose finds correspondences around itself too. None where the correspondences are no guided ones."""
+    because a wrong pose finds correspondences around itself too. None where the correspondences are no guided ones.
+    `is_followed`: no network was asked, the correspondences are those of a keyframe; `unguided` is then that part of
+    the keyframe's evidence that is left."""
 
     map_from_camera: Float
     covariance: Float
@@ -255,6 +261,7 @@ class PoseEstimate:
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     place: str | None = None
     unguided: Evidence | None = None
+    is_followed: bool = False
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):

@@ -122,7 +122,7 @@ class Listener:
             inliers=_inliers(report),
             place=self._places.get(played.stamp_ns, ""),
             filtered=filtered,
-            with_prior=report.with_prior if report else False,
+            search=report.search if report else "",
         )
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, RIGHT_POSE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix, invert
+from vloc_ros.tracking.status import FLOW, PRIOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Answer:
     """What became of an image: the pose that came and when, what TF said at its stamp before that, both None if nothing
     did; `localize_ms` is None for an image that the relocalizer dropped or refused before looking at it. `inliers`: of
     each of several cameras that an image was taken with. `place`: that the pose is in, where the map has several.
-    `filtered`: of its stamp; `with_prior`: it was first searched where the track expected it."""
+    `filtered`: of its stamp; `search`: as ImageReport has it, "" of an image that was not looked at."""
 
     played: Played
     reported: bool = False  # in ~/status
@@ -48,7 +49,7 @@ class Answer:
     inliers: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
     filtered: Filtered | None = None
-    with_prior: bool = False
+    search: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Score:
     places: PlaceScore | None = None
     filtered: Accuracy | None = None
     priors: int = 0
+    followed: int = 0
     cpu_percent: float | None = None
 
 
@@ -158,7 +160,8 @@ def score(answers: Sequence[Answer], first_fix_s: float | None, cpu_percent: flo
         latency_ms=_percentiles(latencies),
         added_ms=_percentiles(added),
         filtered=_accuracy([error for error in filtered if error is not None]),
-        priors=sum(answer.with_prior for answer in answers),
+        priors=sum(answer.search == PRIOR for answer in answers),
+        followed=sum(answer.search == FLOW for answer in answers),
         cpu_percent=cpu_percent,
         recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
         covered=_covered(answers, errors),
@@ -198,7 +201,8 @@ def table(result: Score) -> str:
         ("relocalizer start to first fix", _or_none(result.first_fix_s, "{:.1f} s")),
         ("latency, image stamp to pose", _milliseconds(result.latency_ms)),
         ("of that added by ROS", _milliseconds(result.added_ms)),
-        ("begun near the track", f"{result.priors} images, the others in the whole map"),
+        ("begun near the track", f"{result.priors} images"),
+        ("followed without a network", f"{result.followed} images, the others begun in the whole map"),
         ("processor time of the relocalizer", _or_none(result.cpu_percent, "{:.0f} % of a core")),
     ]
     if result.has_truth:
@@ -229,7 +233,7 @@ def notes(result: Score) -> list[str]:
     lines = [f"{result.fixes} fixes of {result.images} images"]
     if result.latency_ms:
         lines.append(f"latency {result.latency_ms.p50:.0f} ms")
-    lines.append(f"{result.priors} begun near the track")
+    lines.append(f"{result.priors} begun near the track, {result.followed} followed")
     if result.cpu_percent is not None:
         lines.append(f"processor: {result.cpu_percent:.0f} % of a core")
     if result.map_to_base:

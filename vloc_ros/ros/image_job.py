@@ -28,9 +28,10 @@ from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
 from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at, frames_now
 from vloc_ros.ros.throttle import Throttle
+from vloc_ros.tracking.keyframes import Keyframes
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.prior import GlobalTurns, prior_of
-from vloc_ros.tracking.status import ImageReport, Refusal, RefusedError
+from vloc_ros.tracking.prior import GlobalTurns, prior_of, without_odometry
+from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR, ImageReport, Refusal, RefusedError
 from vloc_ros.tracking.track import FixPlace, Track
 
 WARN_AGAIN_S = 10.0  # about the same thing
@@ -59,7 +60,7 @@ class ImageJob:
         self._reader = RigReader(buffer)
         self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
-        self._turns = GlobalTurns(node.parameters.global_every)
+        self._turns, self._keyframes = GlobalTurns(node.parameters.global_every), Keyframes()
         self._looked_at: tuple[tuple[Camera, ...], str] | None = None  # the cameras and the map of the last image
 
     def add_camera_info(self, camera: str, info: CameraInfo) -> None:
@@ -70,31 +71,36 @@ class ImageJob:
         """Localize the images of a moment and publish what follows from it; whatever goes wrong is in the report."""
         stamp_ns = moment.stamp_ns
         try:
-            return self._run(moment, stamp_ns)
+            report = self._run(moment, stamp_ns)
         except Exception as error:
             refusal = Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
-            return ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
+            report = ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
+        if report.refusal:
+            self._keyframes.drop()
+        return report
 
     def _run(self, moment: Moment[ImageMessage], stamp_ns: int) -> ImageReport:
         parameters = self._node.parameters  # of the whole image, should they change meanwhile
         localizer: Localizer | None = None
         result: PoseEstimate | Rejection | None = None
         refusal: Refusal | None = None
-        with_prior = False
+        search = GLOBAL
         try:
             track, localizer = self._begin(stamp_ns)
             images = self._reader.read(moment, parameters)
             self._look_at(images.query, localizer)
             query = replace(images.query, prior=self._prior(images, localizer, parameters))
-            with_prior = query.prior is not None
+            search = GLOBAL if query.prior is None else PRIOR
             gated = partial(with_thresholds, parameters=parameters)
             localizer, result = self._search.localize(query, localizer, gated, track.in_doubt)
+            search = FLOW if isinstance(result, PoseEstimate) and result.is_followed else search
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             manifest = localizer.landmark_map.manifest
             place = fix_place(localizer, result.place, self._slot.name_of(localizer))
             where = manifest.frame_to_publish(result.place), place
-            self._accept(track, images, in_map_frame(result, manifest), where, parameters)
+            is_news = self._accept(track, images, in_map_frame(result, manifest), where, parameters)
+            self._keyframes.add(images.query, result, localizer.landmark_map, is_news)
             self._slot.use(localizer)
         except RefusedError as refused:
             refusal = self._warn(refused.refusal)
@@ -106,7 +112,7 @@ class ImageJob:
         if localizer is not None and result is not None:
             self._outputs.publish_views(images, result, localizer.landmark_map)
         cameras = {} if result is None else images.reports(result, parameters.cameras)
-        return ImageReport.of(stamp_ns, latency_ms, result, refusal, cameras, with_prior)
+        return ImageReport.of(stamp_ns, latency_ms, result, refusal, cameras, search)
 
     def _begin(self, stamp_ns: int) -> tuple[Track, Localizer]:
         """What the image is to be localized with. Raises RefusedError."""
@@ -122,28 +128,32 @@ class ImageJob:
         return track, localizer
 
     def _prior(self, images: RigImages, localizer: Localizer, parameters: RelocalizerParameters) -> Prior | None:
-        """Where the track puts the images; None for every so-many-th, and where the track is in doubt."""
+        """Where the track puts the images, and what was seen there; None for every so-many-th, and where the track is
+        in doubt."""
         self._turns.every = parameters.global_every
         believed = self._tracker.believed()
         if self._turns.is_next() or believed is None or self._tracker.is_contradicted:
             return None
         # A prior that is a little off may find a little other points. In simulated time, and in a bag, the same images
         # give the same poses; on a robot, nobody waits.
-        wait = self._node.is_simulated
-        frames = frames_now(self._buffer, images.frame_id, images.query.stamp_ns, parameters, wait)
+        wait, stamp_ns = self._node.is_simulated, images.query.stamp_ns
+        frames = frames_now(self._buffer, images.frame_id, stamp_ns, parameters, wait)
         self._odometry.update()
-        if frames is None or frames.odom_from_base is None:
-            return None
-        odom_from_base = planar(frames.odom_from_base) if parameters.two_d_mode else frames.odom_from_base
         options, fix = parameters.tracking, believed.fix
-        if images.query.stamp_ns - fix.stamp_ns > options.lost_after_s * NS_PER_S:
+        if frames is None or stamp_ns - fix.stamp_ns > options.lost_after_s * NS_PER_S:
             return None
-        estimate = self._tracker.estimate(images.query.stamp_ns, odom_from_base, options)
-        manifest = localizer.landmark_map.manifest
-        place = fix.place.in_map or fix.place.name if fix.place else None
-        if estimate is None or (place is not None and manifest.index_of(place) is None):
+        if (odom_from_base := frames.odom_from_base) is None:
+            estimate = without_odometry(fix, stamp_ns, options)
+        else:
+            odom_from_base = planar(odom_from_base) if parameters.two_d_mode else odom_from_base
+            estimate = self._tracker.estimate(stamp_ns, odom_from_base, options)
+        landmark_map, place = localizer.landmark_map, None
+        if fix.place:
+            place = fix.place.in_map or fix.place.name
+        if estimate is None or (place is not None and landmark_map.manifest.index_of(place) is None):
             return None
-        return prior_of(estimate, frames.base_from_camera, fix.floor_from_base, manifest, place)
+        prior = prior_of(estimate, frames.base_from_camera, fix.floor_from_base, landmark_map.manifest, place)
+        return prior and replace(prior, keyframe=self._keyframes.of(landmark_map, place))
 
     def _look_at(self, query: Query, localizer: Localizer) -> None:
         """Warn of a lens or a focal length unlike the map's, when a calibration or the map is a new one."""
@@ -163,14 +173,16 @@ class ImageJob:
         estimate: PoseEstimate,
         where: tuple[str, FixPlace],
         parameters: RelocalizerParameters,
-    ) -> None:
-        """Publish a fix that goes with the track. Raises RefusedError for one that does not, or if TF is missing."""
+    ) -> bool:
+        """Publish a fix that goes with the track; whether it places the robot anew. Raises RefusedError for one that
+        does not go with it, or if TF is missing."""
         map_frame, place = where
         frames = self._frames(map_frame, images, parameters)
         base = locate_base(estimate, frames, map_frame, images.query.stamp_ns, parameters.two_d_mode, place)
         self._odometry.update()
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
         self._outputs.publish_fix(base, estimate, images.frame_id, parameters, is_news)
+        return is_news
 
     def _frames(self, map_frame: str, images: RigImages, parameters: RelocalizerParameters) -> FramesAtStamp:
         """Of the robot at the images' stamp. Raises RefusedError."""

@@ -118,8 +118,14 @@ def frames_at(buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: Relo
     Odometry is used where it is corrected: in the mode map_to_odom. In the others nobody needs to provide it. In the
     mode map_to_camera the camera is the robot, for a frame has one parent only.
     """
-    base, odom = base_frame(parameters), _odom_frame(parameters)
     timeout = Duration(nanoseconds=int(parameters.tf_timeout * 1e9))
+    return _frames(buffer, camera_frame, stamp_ns, parameters, timeout)
+
+
+def _frames(
+    buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters, timeout: Duration
+) -> FramesAtStamp:
+    base, odom = base_frame(parameters), _odom_frame(parameters)
     return FramesAtStamp(
         base_from_camera=_look_up(buffer, base, camera_frame, stamp_ns, timeout) if base else np.eye(4),
         odom_from_base=_look_up(buffer, odom, base or camera_frame, stamp_ns, timeout) if odom else None,
@@ -130,15 +136,11 @@ def frames_now(
     buffer: Buffer, camera_frame: str, stamp_ns: int, parameters: RelocalizerParameters, wait: bool
 ) -> FramesAtStamp | None:
     """The same, by the newest transforms where those of the stamp are not there yet, or, if it may `wait`, not after
-    `tf_timeout` either; None where there are none, or no odometry."""
-    base, odom = base_frame(parameters), _odom_frame(parameters)
-    if not base or not odom:
-        return None
+    `tf_timeout` either; None where there are none."""
     patience = Duration(nanoseconds=int(parameters.tf_timeout * 1e9)) if wait else Duration()
     for when_ns, timeout in ((stamp_ns, patience), (0, Duration())):
         with suppress(TransformMissingError):
-            base_from_camera = _look_up(buffer, base, camera_frame, when_ns, timeout)
-            return FramesAtStamp(base_from_camera, _look_up(buffer, odom, base, when_ns, timeout))
+            return _frames(buffer, camera_frame, when_ns, parameters, timeout)
     return None
 
 

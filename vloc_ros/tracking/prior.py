@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import map_from_place
 from vloc_ros.core.query import Prior
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, turned_covariance
-from vloc_ros.tracking.pose_filter import Estimate
+from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin
+from vloc_ros.tracking.track import Fix, TrackingOptions
 
 # A prior that knows less than this narrows no search.
 MOST_SIGMA_M, MOST_SIGMA_RAD = 0.5, 0.25
@@ -24,6 +27,17 @@ class GlobalTurns:
         """Whether the next image is to be localized without the track."""
         self._since = (self._since + 1) % max(1, self.every)
         return self._since == 0
+
+
+def without_odometry(fix: Fix, stamp_ns: int, options: TrackingOptions) -> Estimate | None:
+    """Where a robot without odometry is at a stamp: where it was at its last fix, or as far from there as it may have
+    driven, which is three standard deviations. None where the fix has no covariance."""
+    if fix.covariance is None:
+        return None
+    seconds = abs(stamp_ns - fix.stamp_ns) * 1e-9
+    metres, radians = options.max_speed_m_per_s * seconds / 3, np.radians(options.max_speed_deg_per_s) * seconds / 3
+    covariance = fix.covariance + np.diag(np.repeat([metres, radians], 3) ** 2)
+    return begin(Measurement(stamp_ns, fix.map_from_base, np.eye(4), covariance), FilterOptions())
 
 
 def prior_of(

@@ -13,7 +13,7 @@ from vloc_ros.tracking.state import State
 
 NO_IMAGE_YET = "no image yet"
 FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
-PRIOR, GLOBAL = "prior", "global"  # how an image was searched
+GLOBAL, PRIOR, FLOW = ("global", "prior", "flow")  # how an image was searched
 INLIERS, PROBLEM = "/inliers", "/problem"  # of one of several cameras, behind its name
 NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
 
@@ -74,7 +74,8 @@ class ImageReport:
     """What became of the image of a stamp, or of a rig's images of one moment. `refusal`: None for a fix. `latency_ms`:
     from the stamp to the publication; `localize_ms`: what `localize()` took, None for an image that did not get so far.
     `figures`: of its pose, of one that contradicts the track, too; None where there is none. `place`: the likeliest,
-    None where nothing speaks for any, or the map is of one place. `with_prior`: the track said where to look first.
+    None where nothing speaks for any, or the map is of one place. `search`: GLOBAL, PRIOR where the track said where to
+    look first, FLOW where the points of an earlier image were followed and no network ran.
     `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line for people,
     which is not among a status's values."""
 
@@ -84,7 +85,7 @@ class ImageReport:
     figures: FixFigures | None = None
     place: str | None = None
     refusal: Refusal | None = None
-    with_prior: bool = False
+    search: str = GLOBAL
     cameras: Mapping[str, CameraReport] = field(default_factory=lambda: MappingProxyType({}))
     summary: str = field(default="", compare=False)
 
@@ -95,7 +96,7 @@ class ImageReport:
         result: PoseEstimate | Rejection | None,
         refusal: Refusal | None,
         cameras: Mapping[str, CameraReport] = MappingProxyType({}),
-        with_prior: bool = False,
+        search: str = GLOBAL,
     ) -> "ImageReport":
         """`result`: of `localize()`, None for an image that did not get so far."""
         pose = result if isinstance(result, PoseEstimate) else None
@@ -106,7 +107,7 @@ class ImageReport:
             figures=None if pose is None else FixFigures.of(pose),
             place=result.place if result else None,
             refusal=refusal,
-            with_prior=with_prior,
+            search=search,
             cameras=cameras,
             summary=_summary(pose, latency_ms, cameras) if pose and not refusal else str(refusal),
         )
@@ -154,7 +155,7 @@ class Status:
             "rejection": str(image.refusal or "") if self.image else NO_IMAGE_YET,
             "dropped": str(self.dropped),
             "place": self.place,
-            "search": "" if image.localize_ms is None else PRIOR if image.with_prior else GLOBAL,
+            "search": "" if image.localize_ms is None else image.search,
             "sigma_m": "" if self.sigma_m is None else f"{self.sigma_m:.4f}",
             "sigma_deg": "" if self.sigma_deg is None else f"{self.sigma_deg:.3f}",
             **_camera_values(image.cameras),
@@ -190,7 +191,7 @@ def _image(values: Mapping[str, str]) -> ImageReport:
         figures=figures,
         place=values.get("scene") or None,
         refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
-        with_prior=values.get("search") == PRIOR,
+        search=values.get("search") or GLOBAL,
         cameras=_cameras(values),
     )
 
