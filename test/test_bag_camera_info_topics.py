@@ -8,7 +8,10 @@ from support.bag_scenes import CAMERA, picture, stamp
 
 from vloc_ros.bags import messages
 from vloc_ros.bags.camera_topics import choose_camera, read_calibrations
+from vloc_ros.bags.depth_topics import DepthOptions, choose_depth
+from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, open_bag
+from vloc_ros.bags.stereo_topics import choose_stereo
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.camera_info import InfoOptions
@@ -72,3 +75,13 @@ def test_a_depth_cameras_calibration_is_no_candidate_beside_the_colour_cameras(t
     infos = {"/cam/depth/camera_info": "depth", "/cam/rgb/camera_info": "color"}
     with open_bag(write_topics(tmp_path / "bag", {"/cam/color/image_raw": "color"}, infos)) as bag:
         assert choose_camera(bag).info.name == "/cam/rgb/camera_info"
+
+
+def test_the_option_that_chooses_is_that_of_the_depth_camera(tmp_path: Path) -> None:
+    infos = {"/color_info": "", "/other_info": ""}
+    with open_bag(write_topics(tmp_path / "bag", {"/color": "", "/depth": ""}, infos)) as bag:
+        camera = choose_camera(bag, "", "/color_info")
+        with pytest.raises(DatasetError, match=r"camera_info for /depth, choose one with --depth-info-topic"):
+            choose_depth(bag, camera, DepthOptions(), BagOptions())
+        with pytest.raises(DatasetError, match=r"camera_info for /depth, choose one with --stereo-info-topic"):
+            choose_stereo(bag, camera, "/depth", "", BagOptions())

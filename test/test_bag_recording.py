@@ -15,7 +15,7 @@ from support.dataset_files import read_all
 from vloc_ros.bags import messages
 from vloc_ros.bags.depth_topics import DepthOptions
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
-from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, STATIC_TF_TOPIC, TF
+from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, STATIC_TF_TOPIC, TF
 from vloc_ros.bags.writer import BagWriter, open_writer
 from vloc_ros.cli import main
 from vloc_ros.datasets import open_dataset
@@ -315,6 +315,56 @@ def test_poses_that_jump_are_said_and_equal_stamps_are_counted(tmp_path: Path) -
     assert jump.startswith("warning: the poses of tf jump by ")
     assert "from 1001.900000000 to 1002.000000000 s" in jump
     assert "1 images with the stamp of another one" in describe_recording(record)
+
+
+def write_damaged(path: Path, damaged: range, damaged_depth: range, topic: str = "/depth/image_raw") -> None:
+    """Depth is a PNG of the transport `compressed` where the topic says so."""
+    with open_writer(path) as bag:
+        for index in range(IMAGES):
+            at = stamp(index)
+            write_tf(bag, index, "map", CAMERA_FRAME, place(at))
+            for info in ("/cam/camera_info", "/depth/camera_info"):
+                bag.write(info, CAMERA_INFO, at, messages.camera_info(at, CAMERA_FRAME, COLOR))
+            jpeg = messages.jpeg_image(at, CAMERA_FRAME, picture(index, COLOR), 90)
+            jpeg.data = jpeg.data[:100] if index in damaged else jpeg.data
+            bag.write("/cam/image_raw/compressed", COMPRESSED_IMAGE, at, jpeg)
+            depth = messages.depth_image(at, CAMERA_FRAME, wall_depth(COLOR, place(at)))
+            depth.data = depth.data[:100] if index in damaged_depth else depth.data
+            if topic.endswith("/compressed"):
+                values = depth.data.view("<u2").reshape(COLOR.height, COLOR.width)
+                jpeg.data, jpeg.format = cv2.imencode(".png", values)[1].reshape(-1), "16UC1; png compressed "
+                bag.write(topic, COMPRESSED_IMAGE, at, jpeg)
+            else:
+                bag.write(topic, RAW_IMAGE, at, depth)
+
+
+def test_single_damaged_images_are_left_out_and_counted(tmp_path: Path) -> None:
+    said = Lines()
+    write_damaged(tmp_path / "bag", range(3, 5), range(9, 10))
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map", said)
+    (line,) = [line for line in said.lines if "left out" in line]
+    assert line.startswith("warning: 3 images, or their depth, are damaged")
+    assert "/cam/image_raw/compressed, image of 1000.300000000 s" in line
+    assert "3 damaged images" in describe_recording(record)
+    names = open_dataset("folder", tmp_path / "out", "all").names
+    assert len(names) == record["keyframes"]
+    assert not {f"{1000 + index / 10:.9f}" for index in (3, 4, 9)} & set(names)
+
+
+def test_a_recording_that_is_damaged_throughout_says_how(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "bag", range(IMAGES), range(0))
+    assert "image of 1000.000000000 s" in fault(tmp_path, RecordingOptions(TF_POSES))
+    write_damaged(tmp_path / "depth" / "bag", range(0), range(IMAGES))
+    assert "/depth/image_raw, image of 1000." in fault(tmp_path / "depth", RecordingOptions(TF_POSES))
+
+
+def test_depth_as_the_transport_compressed_sends_it(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "bag", range(0), range(0), "/depth/image_raw/compressed")
+    record = unpack_recording(tmp_path / "bag", tmp_path / "out", RecordingOptions(TF_POSES), "map")
+    assert record["depth_topic"] == "/depth/image_raw/compressed"
+    frame = open_dataset("folder", tmp_path / "out", "all").frame(0, depth=True)
+    assert frame.depth is not None
+    np.testing.assert_allclose(frame.depth, wall_depth(COLOR, frame.map_from_camera), atol=2e-3)
 
 
 def test_depth_that_is_never_known_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vloc_ros.errors import ImageError
-from vloc_ros.images.depth import to_depth
+from vloc_ros.images.depth import holds_depth, to_depth
 from vloc_ros.images.rvl import decode_rvl
 
 HEIGHT, WIDTH = 24, 37
@@ -128,7 +128,7 @@ def test_noise_is_no_rvl_that_never_ends() -> None:
         (raw(millimetres(), "rgb8"), "depth is 16UC1, mono16 or 32FC1"),
         (SimpleNamespace(**{**vars(raw(millimetres(), "16UC1")), "data": b"12"}), "too few"),
         (SimpleNamespace(**{**vars(raw(millimetres(), "16UC1")), "width": 0}), "empty"),
-        (compressed(png(millimetres()), "bgr8; jpeg compressed bgr8"), "no depth of compressed_depth"),
+        (compressed(png(millimetres()), "bgr8; jpeg compressed bgr8"), "nor of compressed_depth"),
         (compressed(b"", "16UC1; compressedDepth"), "truncated"),
         (compressed(struct.pack("<ii", 100_000, 100_000), "16UC1; compressedDepth rvl"), "million"),
         (compressed(png(np.zeros((4, 4, 3), np.uint16)), "16UC1; compressedDepth"), "one channel of 16 bits"),
@@ -139,3 +139,20 @@ def test_what_is_no_depth_is_one_line(message: SimpleNamespace, said: str) -> No
         to_depth(message)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["16UC1; png compressed ", "mono16; png compressed mono16", "png"])
+def test_a_png_of_the_transport_compressed_is_of_millimetres(kind: str) -> None:
+    values = millimetres()
+    message = SimpleNamespace(format=kind, data=np.frombuffer(png(values), np.uint8))
+    assert holds_depth(message)
+    np.testing.assert_allclose(to_depth(message), expected(values), atol=1e-6)
+
+
+def test_pictures_of_depth_are_none() -> None:
+    for ending in (".jpg", ".png"):
+        picture = cv2.imencode(ending, np.full((HEIGHT, WIDTH), 7, np.uint8))[1].tobytes()
+        message = SimpleNamespace(format="16UC1; jpeg compressed", data=picture)
+        assert not holds_depth(message)
+        with pytest.raises(ImageError, match="16 bits"):
+            to_depth(message)

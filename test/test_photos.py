@@ -107,6 +107,14 @@ def test_what_is_no_image_is_said(tmp_path: Path) -> None:
         unpack_photos(root / "0.jpg", tmp_path / "out", WIDTH, PLAIN)
 
 
+def test_what_other_systems_leave_beside_photos_is_no_photo(tmp_path: Path) -> None:
+    root = directory(tmp_path / "photos")
+    (root / "._0.jpg").write_bytes(b"\0\5\x16\7")
+    (root / ".thumbnails").mkdir()
+    (root / ".thumbnails" / "0.jpg").write_bytes(jpeg(picture(0)[::4, ::4]))
+    assert len(unpack_photos(root, tmp_path / "out", WIDTH, PLAIN).names) == 10
+
+
 def test_names_have_no_blanks_and_are_there_once(tmp_path: Path) -> None:
     root = directory(tmp_path / "photos")
     (root / "0.jpg").rename(root / "IMG 0.jpg")

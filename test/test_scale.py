@@ -1,5 +1,6 @@
 """Metres for reconstructions from images: from poses, distances and markers."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import from_quaternion, nearest_rotation, pose_vector
 from vloc_ros.mapping.sfm.markers import find_dictionary
-from vloc_ros.mapping.sfm.scale import ScaledViews, ScaleOptions, find_scale, parse_scale
+from vloc_ros.mapping.sfm.scale import Distance, ScaledViews, ScaleOptions, check_scale, find_scale, parse_scale
 from vloc_ros.mapping.sfm.similarity import Similarity, upright
 
 CAMERA = Camera(320, 240, 280.0, 280.0, 159.5, 119.5)
@@ -78,6 +79,21 @@ def test_poses_that_say_too_little_are_refused(tmp_path: Path) -> None:
         find_scale(views(), ScaleOptions(poses=on_a_line))
 
 
+def test_images_that_are_not_there_are_said_before_the_reconstruction(tmp_path: Path) -> None:
+    names = ("a/IMG_1", "b/IMG_1", "a/IMG_2_(x)")
+    for first, second, said in (
+        ("IMG_9", "IMG_2_(x)", "there is no image 'IMG_9'"),
+        ("IMG_1", "IMG_2_(x)", "'IMG_1' may be 'a/IMG_1', 'b/IMG_1': say which"),
+        ("a/IMG_1", "a/IMG_1.jpg", "are one image"),
+    ):
+        with pytest.raises(DatasetError, match=re.escape(said)):
+            check_scale(ScaleOptions(distances=(Distance(first, second, 2.0),)), names)
+    check_scale(ScaleOptions(distances=(Distance("b/IMG_1.JPG", "IMG 2 (x).jpg", 2.0),)), names)  # as files are called
+    path = write_poses(tmp_path / "others.tum", {f"other{row}": TRUE[row] for row in range(5)})
+    with pytest.raises(DatasetError, match="poses of 0 of the images"):
+        check_scale(ScaleOptions(poses=path), NAMES)
+
+
 def test_distances_give_the_scale_and_the_images_what_is_up() -> None:
     metres = [np.linalg.norm(TRUE[a, :3, 3] - TRUE[b, :3, 3]) for a, b in ((0, 4), (2, 7))]
     options = parse_scale([f"distance:walk/0.5.jpg,4.5,{metres[0]}", f"distance:2.5,7.5,{metres[1]}"])
@@ -88,7 +104,7 @@ def test_distances_give_the_scale_and_the_images_what_is_up() -> None:
     np.testing.assert_allclose(upward, (0, 0, 1), atol=1e-9)  # the cameras of `looking_at` are level
     wrong = replace(options, distances=(options.distances[0], replace(options.distances[1], metres=2 * metres[1])))
     assert "they disagree" in find_scale(views(), wrong).lines[0]
-    with pytest.raises(DatasetError, match=r"no image 'nobody' whose pose was found; 'walk/0\.5' is one"):
+    with pytest.raises(DatasetError, match=r"no image 'nobody', or it has no pose; 'walk/0\.5' is one"):
         find_scale(views(), parse_scale(["distance:nobody,4.5,1"]))
 
 

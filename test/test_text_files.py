@@ -81,9 +81,16 @@ def test_faulty_trajectories(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "truth.tum").write_text(f"# stamp\n1 {POSE}\n{line}\n")
     with pytest.raises(DatasetError) as caught:
         read_tum(tmp_path / "truth.tum")
-    assert str(caught.value).startswith(f"{tmp_path / 'truth.tum'}:3: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'truth.tum'}, line 3: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_trajectories_of_other_editors_are_read(tmp_path: Path) -> None:
+    """With a byte order mark, the line ends of another system, tabs, and comments at the end of lines."""
+    lines = ("# stamp tx ty tz qx qy qz qw", f"1 {POSE}  # the start", "", f"2 {POSE}".replace(" ", "\t"))
+    (tmp_path / "truth.tum").write_bytes("\ufeff".encode() + "\r\n".join(lines).encode())
+    assert [pose.stamp_ns for pose in read_tum(tmp_path / "truth.tum")] == [1_000_000_000, 2_000_000_000]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -67,6 +67,29 @@ def test_poses_that_are_rarer_than_images_do_not_draw_the_offset_to_themselves(t
     assert abs(found.seconds - 0.23) < 0.006
 
 
+@pytest.mark.parametrize(("steady", "told"), [(False, True), (True, False)])
+def test_a_steady_turn_tells_no_offset_from_another(steady: bool, told: bool) -> None:
+    """Each image has its noise, as corners that are followed do; half a turn later, a steady turn looks the same."""
+    rng, found = np.random.default_rng(2), ImageTurns()
+
+    def turned(t: float) -> NDArray[np.float64]:
+        yaw = 0.6 * t - 1.5 if steady else 0.5 * np.sin(2.9 * t)
+        return np.asarray(cv2.Rodrigues(np.array([0.0, yaw + 0.03 * np.sin(0.7 * t), 0.0]))[0], dtype=np.float64)
+
+    def at(stamps: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        poses = np.tile(np.eye(4), (len(stamps), 1, 1))
+        poses[:, :3, :3] = [turned(stamp / 1e9) for stamp in stamps]
+        return poses, np.ones(len(poses), dtype=bool)
+
+    rates = np.diff([0.6 * index / 20 if steady else 0.5 * np.sin(2.9 * index / 20) for index in range(90)])
+    found._pairs = [(index * PERIOD_NS, (index + 1) * PERIOD_NS) for index in range(89)]
+    found._turns = [np.array([-rate, 0.0]) + rng.normal(0, 3e-3, 2) for rate in rates]
+    offset = found.offset(at)
+    assert (offset is not None and offset.most - offset.least < 0.1) == told
+    if offset is not None:
+        assert max(offset.least, -offset.most) < 0.01
+
+
 def test_poses_of_another_drive_say_nothing(turns: ImageTurns) -> None:
     def other(stamps: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         poses, known = poses_at(stamps, 0.0)

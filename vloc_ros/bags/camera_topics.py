@@ -93,8 +93,9 @@ def _only_images(bag: Bag) -> Topic:
     raise DatasetError(f"{bag.path}: several topics of images, choose one with --image-topic; {listed(topics)}")
 
 
-def closest_info(bag: Bag, images: Topic) -> Topic:
-    """The camera_info whose name begins most like the images'; that of a depth camera or another frame is not lent."""
+def closest_info(bag: Bag, images: Topic, option: str = "--camera-info-topic") -> Topic:
+    """The camera_info whose name begins most like the images'; that of a depth camera or another frame is not lent.
+    `option`: what says it where that is no answer."""
     is_depth = NO_CAMERA in images.name.lower()
     topics = [topic for topic in bag.of_type(CAMERA_INFO) if is_depth or NO_CAMERA not in topic.name.lower()]
     if not topics:
@@ -103,25 +104,24 @@ def closest_info(bag: Bag, images: Topic) -> Topic:
     closest = [topic for topic, length in zip(topics, shared, strict=True) if length == max(shared)]
     if len(closest) > 1:
         raise DatasetError(
-            f"{bag.path}: several topics of camera_info for {images.name}, choose one with --camera-info-topic; "
-            f"{listed(closest)}"
+            f"{bag.path}: several topics of camera_info for {images.name}, choose one with {option}; {listed(closest)}"
         )
     if max(shared) == 1 and "/" in images.name[1:] and "/" in closest[0].name[1:]:  # only the root: another robot's?
         raise DatasetError(
             f"{bag.path}: no camera_info for {images.name}: {closest[0].name} is in another namespace; if they are of "
-            f"one camera, say --camera-info-topic {closest[0].name}"
+            f"one camera, say {option} {closest[0].name}"
         )
     namespace = posixpath.dirname(closest[0].name)
     if posixpath.commonpath([namespace, images.name]) != namespace:
-        _check_same_frame(bag, images, closest[0])
+        _check_same_frame(bag, images, closest[0], option)
     return closest[0]
 
 
-def _check_same_frame(bag: Bag, images: Topic, info: Topic) -> None:
+def _check_same_frame(bag: Bag, images: Topic, info: Topic, option: str) -> None:
     """Raise DatasetError if the first messages say that these are two cameras."""
     (_, image_frame), (_, info_frame) = bag.first(images).header, bag.first(info).header
     if image_frame and info_frame and image_frame != info_frame:
         raise DatasetError(
             f"{bag.path}: no camera_info for {images.name}: it is of frame {image_frame!r}, {info.name} of "
-            f"{info_frame!r}; if they are of one camera, say --camera-info-topic {info.name}"
+            f"{info_frame!r}; if they are of one camera, say {option} {info.name}"
         )

@@ -14,6 +14,7 @@ from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.images.depth import holds_depth
 
 DEPTH_WORDS = ("depth", "disparity")
 NO_DEPTH = "none"
@@ -62,21 +63,24 @@ def choose_depth(bag: Bag, camera: CameraTopics, options: DepthOptions, bag_opti
         return None
     if topic.name == camera.image.name:
         raise DatasetError(f"{bag.path}: --depth-topic {topic.name} is the topic of the images")
-    info = bag.named(options.info_topic, CAMERA_INFO) if options.info_topic else closest_info(bag, topic)
+    named = options.info_topic
+    info = bag.named(named, CAMERA_INFO) if named else closest_info(bag, topic, "--depth-info-topic")
     calibrations = read_calibrations(bag, info, bag_options.info)
     return DepthSource(topic, calibrations, _color_from_depth(bag, camera, topic, options, bag_options))
 
 
 def _only_depth(bag: Bag, camera: CameraTopics) -> Topic | None:
-    """Of a raw and a compressed topic of the same images the raw one; of registered and other depth the registered."""
+    """Of topics of the same images the raw one, or else that of compressed_depth; of registered and other depth the
+    registered."""
     topics = [
         topic
         for topic in bag.of_type(*IMAGES)
         if topic.name != camera.image.name and any(word in topic.name.lower() for word in DEPTH_WORDS)
-        and (topic.msgtype != COMPRESSED_IMAGE or topic.name.endswith("/compressedDepth"))
+        and (topic.msgtype != COMPRESSED_IMAGE or holds_depth(bag.read(bag.first(topic))))
     ]  # fmt: skip
-    raw = {topic.name for topic in topics}
-    topics = [topic for topic in topics if topic.name.removesuffix("/compressedDepth") not in raw - {topic.name}]
+    for ending in ("/compressedDepth", "/compressed"):
+        others = {topic.name.removesuffix("/compressedDepth") for topic in topics if not topic.name.endswith(ending)}
+        topics = [topic for topic in topics if topic.name.removesuffix(ending) not in others - {topic.name}]
     registered = [topic for topic in topics if any(word in topic.name for word in ("aligned", "registered"))]
     topics = registered or topics
     if len(topics) > 1:

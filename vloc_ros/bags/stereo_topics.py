@@ -31,7 +31,7 @@ def choose_stereo(bag: Bag, left: CameraTopics, right: str, info: str, options: 
     topic = bag.named(right, *IMAGES)
     if topic.name == left.image.name:
         raise DatasetError(f"{bag.path}: --stereo-topics: {topic.name} is both the left and the right topic")
-    calibration = bag.named(info, CAMERA_INFO) if info else closest_info(bag, topic)
+    calibration = bag.named(info, CAMERA_INFO) if info else closest_info(bag, topic, "--stereo-info-topic")
     if calibration.name == left.info.name:
         raise DatasetError(f"{bag.path}: {calibration.name} would be the camera_info of both {left.image.name} and "
                            f"{topic.name}; say which is the right one's with --stereo-info-topic")  # fmt: skip

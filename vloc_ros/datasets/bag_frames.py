@@ -77,12 +77,18 @@ class BagFrames:
         return prefetch(wanted, self._frame, DECODERS, WINDOW)
 
     def clock_offset(self, images: int, advance: Advance = no_advance) -> TimeOffset | None:
-        """The poses' clock minus the images', as the first so many images tell it, if they do."""
-        turns = ImageTurns()
+        """The poses' clock minus the images', as the first so many images tell it, if they do. Raises DatasetError if
+        all of them are damaged."""
+        turns, damaged = ImageTurns(), list[DatasetError]()
         for done, message in enumerate(islice(self._bag.messages([self.topics.image]), images), start=1):
-            image = self._image(next(iter(self._cameras)), message)
-            turns.add(message.header[0], image.rgb, image.camera)
+            try:
+                image = self._image(next(iter(self._cameras)), message)
+                turns.add(message.header[0], image.rgb, image.camera)
+            except DatasetError as error:
+                damaged.append(error)
             advance(done, min(images, len(self)))
+        if len(damaged) == min(images, len(self)):
+            raise damaged[0]
         return turns.offset(lambda stamps_ns: self.truth.at(stamps_ns, 0.0))
 
     def set_clock_offset(self, seconds: float) -> None:

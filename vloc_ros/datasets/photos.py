@@ -98,7 +98,7 @@ def _sources(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise DatasetError(f"{root}: no such directory or video")
-    files = sorted((path for path in root.rglob("*") if path.is_file()), key=_natural)
+    files = sorted((path for path in root.rglob("*") if path.is_file() and not _is_hidden(path, root)), key=_natural)
     endings = Counter(path.suffix.lower() for path in files)
     found = [path for path in files if path.suffix.lower() in (*IMAGE_ENDINGS, *VIDEO_ENDINGS)]
     unread = {ending: endings[ending] for ending in UNREADABLE_ENDINGS if endings[ending]}
@@ -112,6 +112,16 @@ def _sources(root: Path) -> list[Path]:
     if not found:
         raise DatasetError(f"{root}: no images ({', '.join(IMAGE_ENDINGS)}) and no videos in it")
     return found
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    """As what other systems leave beside photos: thumbnails, and `._IMG_0001.jpg`, which is no image."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def photo_name(text: str) -> str:
+    """The name of the photo whose file has this one: names have no blanks."""
+    return re.sub(r"\s", "_", text)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -194,7 +204,7 @@ class _Writer:
             self._add(f"{inside}{seconds:09.3f}", path, rgb, None)
 
     def _add(self, name: str, path: Path, rgb: NDArray[np.uint8], as_it_is: tuple[bytes, str] | None) -> None:
-        name = re.sub(r"\s", "_", name)
+        name = photo_name(name)
         if name in self._files:
             raise DatasetError(f"{path}: there is another image of the name '{name}'; names count without endings")
         height, width = rgb.shape[:2]

@@ -24,15 +24,22 @@ MIDDLE = 0.35  # tangent of the angle from the axis, within which the image is l
 FARTHEST_S, STEP_S = 1.0, 0.01
 LEAST_PAIRS = 40
 SPAN_S = 0.4
+AS_GOOD = 4.0  # in log likelihood: offsets that fit so little worse than the best one are as good for all we know
 LEAST_CORRELATION, LEAST_TURN_DEG = 0.7, 2.0  # of an offset that is believed; standard deviation of a second's turn
 
 
 @dataclass(frozen=True)
 class TimeOffset:
-    """The poses' clock minus the images' that fits best, and how well: the correlation of both turns, 0 to 1."""
+    """The poses' clock minus the images' that fits best, and how well: the correlation of both turns, 0 to 1. `least`
+    and `most` (seconds) of the offsets that fit as well as the images can tell."""
 
     seconds: float
     correlation: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:+.3f} s ({self.least:+.2f} to {self.most:+.2f} s, correlation {self.correlation:.2f})"
 
 
 class ImageTurns:
@@ -78,7 +85,9 @@ class ImageTurns:
             return None
         before, at, after = fits[best - 1 : best + 2]
         bend = before - 2 * at + after
-        return TimeOffset(float(offsets[best] + (STEP_S / 2 * (before - after) / bend if bend < 0 else 0.0)), float(at))
+        seconds = float(offsets[best] + (STEP_S / 2 * (before - after) / bend if bend < 0 else 0.0))
+        good = offsets[_independent(pairs) * np.log((1 - fits**2) / max(1 - at**2, 1e-9)) < AS_GOOD]
+        return TimeOffset(seconds, float(at), float(good.min()), float(good.max()))
 
 
 def _joined(pairs: Stamps, turns: Float) -> tuple[Stamps, Float]:
@@ -90,6 +99,12 @@ def _joined(pairs: Stamps, turns: Float) -> tuple[Stamps, Float]:
     whole = [(i, end) for i, end in enumerate(ends) if end < len(pairs) and breaks[i] == breaks[end]]
     starts, ends = np.array(whole, dtype=np.intp).reshape(-1, 2).T
     return np.stack([pairs[starts, 0], pairs[ends, 1]], axis=1), sums[ends + 1] - sums[starts]
+
+
+def _independent(pairs: Stamps) -> float:
+    """How many spans pairs (N, 2), which overlap, cover: a camera that turns steadily fits many offsets."""
+    steps = np.minimum(np.diff(pairs[:, 0]), round(SPAN_S * NS_PER_S))
+    return 1 + float(steps.sum()) / (SPAN_S * NS_PER_S)
 
 
 def _turn(before: NDArray[np.uint8], after: NDArray[np.uint8], camera: Camera) -> Float | None:

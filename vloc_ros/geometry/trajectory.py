@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vloc_ros.errors import DatasetError, reason_of
-from vloc_ros.files import open_regular, write_text
+from vloc_ros.errors import DatasetError
+from vloc_ros.files import write_text
 from vloc_ros.geometry.stamps import format_stamp, parse_stamp
 from vloc_ros.geometry.transforms import POSE_COLUMNS, Matrix, from_pose_vector, pose_vector
-from vloc_ros.text_files import comma_hint
+from vloc_ros.text_files import comma_hint, read_lines
 
 HEADER = f"# stamp {POSE_COLUMNS}"
 MAX_LENGTH_OFF = 0.05  # of a quaternion: that is more than rounding
@@ -31,20 +31,12 @@ def write_tum(path: Path, poses: Sequence[StampedPose]) -> None:
 
 def read_tum(path: Path) -> list[StampedPose]:
     """Read a TUM file. Raises DatasetError naming the line that is at fault."""
-    try:
-        with open_regular(path) as file:
-            lines = file.read().decode().splitlines()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {reason_of(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not a text file") from error
     poses = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            try:
-                poses.append(from_tum_line(line))
-            except ValueError as error:
-                raise DatasetError(f"{path}:{number}: {error}") from error
+    for number, words in read_lines(path):
+        try:
+            poses.append(from_tum_line(" ".join(words)))
+        except ValueError as error:
+            raise DatasetError(f"{path}, line {number}: {error}") from error
     return poses
 
 

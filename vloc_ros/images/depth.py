@@ -18,16 +18,23 @@ MILLIMETRES, METRES = ("16UC1", "mono16"), "32FC1"
 CONFIG = struct.Struct("<iff")
 RVL_SIZE = struct.Struct("<ii")  # width and height, in front of the pixels
 COMPRESSED = "compressedDepth"
+PNG_16_BITS = b"\x10\x00"  # how many, and grey: behind the 24 bytes that say what it is, and how large
 
 
 def to_depth(message: Any) -> Depth:
     """Depth (H, W) float32 in metres, 0 = unknown, of a sensor_msgs Image (16UC1 millimetres, 32FC1 metres) or of a
-    CompressedImage of compressed_depth (PNG or RVL). Raises ImageError."""
+    CompressedImage of compressed_depth (PNG or RVL), or of a PNG alone (16 bits, millimetres). Raises ImageError."""
     try:
         return _decompressed(message) if hasattr(message, "format") else _raw(message)
     except ImageError as error:
         kind = message.format if hasattr(message, "format") else f"{message.width}x{message.height} {message.encoding}"
         raise ImageError(f"depth image, {kind!r}: {error}") from error
+
+
+def holds_depth(message: Any) -> bool:
+    """Whether a CompressedImage can be of depth: it is of compressed_depth, or a PNG of one channel of 16 bits."""
+    begin = bytes(message.data[:26])
+    return COMPRESSED in message.format or (begin.startswith(PNG_START) and begin[24:] == PNG_16_BITS)
 
 
 def _raw(message: Any) -> Depth:
@@ -46,8 +53,12 @@ def _raw(message: Any) -> Depth:
 def _decompressed(message: Any) -> Depth:
     encoding, _, how = message.format.partition(";")
     data = bytes(message.data)
+    if data.startswith(PNG_START) and encoding.strip() != METRES:  # of the transport `compressed`
+        return _of_millimetres(_values(data))
     if encoding.strip() not in (*MILLIMETRES, METRES) or COMPRESSED not in how:
-        raise ImageError(f"no depth of compressed_depth, whose format is like '16UC1; {COMPRESSED} png'")
+        raise ImageError(
+            f"neither a PNG of 16 bits nor of compressed_depth, whose format is like '16UC1; {COMPRESSED} png'"
+        )
     if len(data) <= CONFIG.size:
         raise ImageError(f"truncated, {len(data)} bytes")
     _, a, b = CONFIG.unpack_from(data)

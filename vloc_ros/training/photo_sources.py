@@ -52,9 +52,9 @@ def reconstructed(options: MapOptions, wanted: ReconstructionOptions, progress: 
             "--scale is missing: images alone do not say how large things are: poses:FILE.tum, "
             "distance:IMAGE,IMAGE,METRES, or markers:METRES"
         )
-    check_scale(wanted.scale)
     size = feature_settings(options)
     photos = unpack_photos(options.root, options.workdir / PHOTOS, size.width, wanted.photos, progress)
+    check_scale(wanted.scale, photos.names)
     path, model = _Reconstructing(options.workdir / STEPS, photos, method, wanted, progress).model(size.size)
     return _posed(options, path, model, photos.folder / IMAGES, wanted, progress)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import parse_pose
+from vloc_ros.datasets.photos import photo_name
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import POSE_COLUMNS
@@ -121,10 +122,13 @@ class Scale:
     lines: tuple[str, ...] = field(default=())
 
 
-def check_scale(options: ScaleOptions) -> None:
-    """Raise DatasetError for a file of poses that cannot be read: before hours of reconstruction, not behind them."""
+def check_scale(options: ScaleOptions, names: Sequence[str]) -> None:
+    """Raise DatasetError for what these images cannot give a scale: before hours of reconstruction, not behind them."""
     if options.poses is not None:
-        _poses(options.poses)
+        _poses_of(options.poses, names)
+    for each in options.distances:
+        if _row_of(names, each.first) == _row_of(names, each.second):
+            raise DatasetError(f"--scale distance: '{each.first}' and '{each.second}' are one image")
 
 
 def find_scale(views: ScaledViews, options: ScaleOptions) -> Scale:
@@ -152,10 +156,27 @@ def _unit_scale(poses: Float) -> tuple[float, str]:
 
 
 def _scale_of_poses(views: ScaledViews, path: Path) -> Scale:
+    rows, targets = _poses_of(path, views.names)
+    source, target = views.map_from_camera[rows], np.stack(targets)
+    try:
+        found, good = robust_umeyama(source[:, :3, 3], target[:, :3, 3])
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    found, turned = _with_orientations(found, source[good], target[good])
+    off = 100 * np.linalg.norm(found.apply(source[:, :3, 3]) - target[:, :3, 3], axis=1)
+    left_out = f", {len(good) - good.sum()} far off and left out" if not good.all() else ""
+    return Scale(found, (
+        f"scale: from the poses of {len(rows)} images in {path}, which are {np.median(off):.2f} cm off (median), "
+        f"{off.max():.2f} cm at most{left_out}; {turned}",
+    ))  # fmt: skip
+
+
+def _poses_of(path: Path, names: Sequence[str]) -> tuple[list[int], list[Float]]:
+    """The rows of images whose poses a file has, and these. Raises DatasetError where they are too few."""
     known = _poses(path)
     rows, targets = [], []
     stamps = {float(name): pose for name, pose in known.items() if _is_number(name)}
-    for row, name in enumerate(views.names):
+    for row, name in enumerate(names):
         pose = known.get(name)
         if pose is None:
             pose = known.get(PurePosixPath(name).name)
@@ -169,20 +190,9 @@ def _scale_of_poses(views: ScaledViews, path: Path) -> Scale:
     if len(rows) < LEAST_POSES:
         raise DatasetError(
             f"{path}: poses of {len(rows)} of the images, at least {LEAST_POSES} are needed: '{next(iter(known))}' "
-            f"there, '{views.names[0]}' here"
+            f"there, '{names[0]}' here"
         )
-    source, target = views.map_from_camera[rows], np.stack(targets)
-    try:
-        found, good = robust_umeyama(source[:, :3, 3], target[:, :3, 3])
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
-    found, turned = _with_orientations(found, source[good], target[good])
-    off = 100 * np.linalg.norm(found.apply(source[:, :3, 3]) - target[:, :3, 3], axis=1)
-    left_out = f", {len(good) - good.sum()} far off and left out" if not good.all() else ""
-    return Scale(found, (
-        f"scale: from the poses of {len(rows)} images in {path}, which are {np.median(off):.2f} cm off (median), "
-        f"{off.max():.2f} cm at most{left_out}; {turned}",
-    ))  # fmt: skip
+    return rows, targets
 
 
 def _with_orientations(found: Similarity, source: Float, target: Float) -> tuple[Similarity, str]:
@@ -208,7 +218,7 @@ def _is_number(text: str) -> bool:
 def _scale_of_distances(views: ScaledViews, distances: Sequence[Distance]) -> tuple[float, str]:
     factors = []
     for each in distances:
-        a, b = (views.map_from_camera[_row_of(views, name), :3, 3] for name in (each.first, each.second))
+        a, b = (views.map_from_camera[_row_of(views.names, name), :3, 3] for name in (each.first, each.second))
         apart = float(np.linalg.norm(a - b))
         if not apart > 0:
             raise DatasetError(f"--scale: '{each.first}' and '{each.second}' were taken at the same place")
@@ -220,10 +230,16 @@ def _scale_of_distances(views: ScaledViews, distances: Sequence[Distance]) -> tu
     return scale, f"scale: from {len(distances)} distances, which are off by {', '.join(off)}{doubt}"
 
 
-def _row_of(views: ScaledViews, name: str) -> int:
-    """Of the image of a name, with or without ending and folders. Raises DatasetError."""
-    wanted = PurePosixPath(name)
-    for row, own in enumerate(views.names):
-        if own in (name, str(wanted.with_suffix(""))) or PurePosixPath(own).name in (wanted.name, wanted.stem):
-            return row
-    raise DatasetError(f"--scale distance: there is no image '{name}' whose pose was found; '{views.names[0]}' is one")
+def _row_of(names: Sequence[str], name: str) -> int:
+    """Of the image of a name, with or without ending and folders. Raises DatasetError for none, and for several."""
+    wanted = PurePosixPath(photo_name(name))
+    whole = {str(wanted), str(wanted.with_suffix(""))}
+    rows = [row for row, own in enumerate(names) if own in whole] or [
+        row for row, own in enumerate(names) if PurePosixPath(own).name in (wanted.name, wanted.stem)
+    ]
+    if len(rows) > 1:
+        several = "', '".join(names[row] for row in rows[:3])
+        raise DatasetError(f"--scale distance: '{name}' may be '{several}': say which, with its folder")
+    if not rows:
+        raise DatasetError(f"--scale distance: there is no image '{name}', or it has no pose; '{names[0]}' is one")
+    return rows[0]
