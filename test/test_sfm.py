@@ -111,7 +111,7 @@ def test_what_is_done_is_not_done_again(
     root, _, first, wanted = made
     workdir = tmp_path / "work"
     shutil.copytree(first.workdir, workdir, symlinks=True)
-    for name in ("match_images", "write_database", "run_mapper", "adjust_finally"):
+    for name in ("choose_keyframes", "match_images", "write_database", "run_mapper", "adjust_finally"):
         monkeypatch.setattr(f"vloc_ros.training.photo_sources.{name}", _never)
     again = options(root, workdir)
     for scale in (wanted.scale, ScaleOptions(none=True)):  # another scale needs no other reconstruction
@@ -121,7 +121,7 @@ def test_what_is_done_is_not_done_again(
         reconstructed(again, replace(wanted, partners=6), Silent())
 
 
-STEPS = ("match_images", "write_database", "run_mapper", "adjust_finally", "write_posed")
+STEPS = ("choose_keyframes", "match_images", "write_database", "run_mapper", "adjust_finally", "write_posed")
 
 
 def test_an_interrupted_run_goes_on_from_the_step_it_was_in(

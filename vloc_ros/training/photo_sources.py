@@ -23,6 +23,7 @@ from vloc_ros.mapping.colmap_model import ColmapModel, image_count, read_model
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
 from vloc_ros.mapping.sfm.final_adjustment import adjust_finally
 from vloc_ros.mapping.sfm.guess import guessed_camera
+from vloc_ros.mapping.sfm.keyframes import choose_keyframes
 from vloc_ros.mapping.sfm.mapper import run_mapper
 from vloc_ros.mapping.sfm.matches import PairMatches, match_images
 from vloc_ros.mapping.sfm.options import ReconstructionOptions
@@ -132,12 +133,13 @@ class _Reconstructing:
         names = [str(file.relative_to(self._photos.folder / IMAGES)) for file in self._photos.files]
         features = self._features(size_for(self._camera.camera))
         counts = np.array([features.count(index) for index in range(len(features))])
-        matches = self._matches(features)
+        keyframes = self._keyframes(features)
+        matches = self._matches(features, keyframes)
         pairs = self._verified(names, features, matches)
         if not len(pairs):
             raise DatasetError(f"{self._photos.first.parent}: no two of the {len(names)} images show the same")
         self._require_one_part(names, parts_of(len(names), pairs))  # before the mapper takes its time
-        path = self._adjusted(self._mapped(len(names), pairs))
+        path = self._adjusted(self._mapped(names, keyframes))
         model = read_model(path)
         registered = np.isin(names, model.names)
         reasons = unregistered(names, counts, pairs, registered)
@@ -158,14 +160,25 @@ class _Reconstructing:
         extractor = open_extractor(name, image_size_for(name, size), KEY_POINTS)
         return extract_features(frames, extractor, self._directory / "features", self._progress)
 
-    def _matches(self, features: FeatureCache) -> PairMatches:
-        wanted, path = self._wanted, self._directory / "matches.npz"
+    def _keyframes(self, features: FeatureCache) -> NDArray[np.intp]:
+        path = self._directory / "keyframes.npy"
         content = (self._directory / "features" / "content.json").read_text()
-        inputs = {"features": content, "pairs": wanted.pairs, "partners": wanted.partners}
+        if self._steps.is_done("keyframes", {"features": content}, path):
+            return np.asarray(np.load(path))
+        with self._progress.bar("keyframes") as advance:
+            keyframes = choose_keyframes(features, advance)
+        with write_errors(path):
+            np.save(path, keyframes)
+        self._steps.keep()
+        return keyframes
+
+    def _matches(self, features: FeatureCache, keyframes: NDArray[np.intp]) -> PairMatches:
+        wanted, path = self._wanted, self._directory / "matches.npz"
+        inputs = {"pairs": wanted.pairs, "partners": wanted.partners}
         if self._steps.is_done("matches", inputs, path):
             return PairMatches.load(path)
         with self._progress.bar("pairs") as advance:
-            pairs = choose_pairs(features, wanted.pairs, wanted.partners, advance)
+            pairs = choose_pairs(features, keyframes, wanted.pairs, wanted.partners, advance)
         with self._progress.bar("matching") as advance:
             matches = match_images(features, pairs, advance=advance)
         matches.save(path)
@@ -190,14 +203,13 @@ class _Reconstructing:
             self._progress.say(line)
             self._said = True
 
-    def _mapped(self, count: int, pairs: NDArray[np.int32]) -> list[Path]:
-        directory = self._directory / "models"
-        if self._steps.is_done("mapped", {"mapper": self._wanted.mapper}, directory):
-            return sorted(path for path in directory.iterdir() if path.is_dir())
+    def _mapped(self, names: list[str], keyframes: NDArray[np.intp]) -> list[Path]:
+        directory, mapper = self._directory / "models", self._wanted.mapper
+        if self._steps.is_done("mapped", {"mapper": mapper}, directory):
+            return sorted(directory.iterdir())
+        database, chosen = self._directory / "database.db", [names[row] for row in keyframes]
         with self._progress.bar("mapping") as advance:
-            models = run_mapper(
-                self._directory / "database.db", directory, self._wanted.mapper, count, self._camera.fixed, advance
-            )
+            models = run_mapper(database, directory, mapper, len(names), chosen, self._camera.fixed, advance)
         self._steps.keep()
         return models
 

@@ -21,7 +21,7 @@ from vloc_ros.progress import Advance, no_advance
 
 Float = NDArray[np.float64]
 
-LEAST_INLIERS, LEAST_SHARE = 20, 0.2  # of a pair's matches
+LEAST_INLIERS, LEAST_SHARE = 40, 0.55  # of a pair's matches: less than that agree where things only look alike
 CONFIDENCE, MAX_ROUNDS = 0.999, 1000
 MAX_ERROR_PX = 3.0
 THREADS = min(4, core_count())

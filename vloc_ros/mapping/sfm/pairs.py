@@ -1,4 +1,5 @@
-"""Which pairs of images without poses are worth matching: those that follow each other, and those that look alike."""
+"""Which pairs of images without poses are worth matching: those that follow each other, and those that look alike. One
+of the two at least is a keyframe."""
 
 from typing import Literal
 
@@ -9,6 +10,7 @@ from vloc_ros.mapping.frame_features import FeatureSource
 from vloc_ros.progress import Advance, no_advance
 
 Float32 = NDArray[np.float32]
+Rows = NDArray[np.intp]
 PairKind = Literal["similar", "sequence", "all"]
 
 WORDS = 64  # of the vocabulary
@@ -16,32 +18,59 @@ ROUNDS = 8  # of k-means
 SAMPLED = 40_000  # descriptors that the vocabulary is made of
 FOLLOWING = 3  # images that each is matched with in the order of recording
 PARTNERS = 15  # and so many that look like it
+BESIDE = 2  # keyframes on each side of an image that is none, with which it is matched
 
 
 def choose_pairs(
-    features: FeatureSource, kind: PairKind, partners: int = PARTNERS, advance: Advance = no_advance
+    features: FeatureSource, keyframes: Rows, kind: PairKind, partners: int = PARTNERS, advance: Advance = no_advance
 ) -> NDArray[np.int32]:
-    """Pairs (n, 2) of images i < j. `similar`: the FOLLOWING ones and `partners` that are most alike; `sequence`: the
-    `partners` following ones, and those twice, four times, ... as far away; `all`."""
+    """Pairs (n, 2) of images i < j. Of keyframes (k,), `similar`: the FOLLOWING ones and `partners` that are most
+    alike; `sequence`: the `partners` following ones, and those twice, four times, ... as far away; `all`. Each image
+    between them: the BESIDE keyframes before it and behind it, and but for `sequence` as many that are most alike."""
     count = len(features)
+    others = np.setdiff1d(np.arange(count), keyframes)
+    alike = np.zeros((count, len(keyframes)), np.float32)
+    if kind != "sequence" and (len(others) or (kind == "similar" and len(keyframes) > partners)):
+        alike = similarities(global_descriptors(features, advance), keyframes)
+    found = [keyframes[_among(kind, partners, alike[keyframes])], _beside(others, keyframes)]
+    if kind != "sequence":
+        found.append(_most_alike(others, keyframes, alike[others], BESIDE))
+    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0).astype(np.int32)
+
+
+def _among(kind: PairKind, partners: int, alike: Float32) -> Rows:
+    """Pairs (n, 2) of keyframes, by their numbers, which are as much `alike` (k, k)."""
+    count = len(alike)
     if kind == "all" or count <= partners:
-        return np.argwhere(np.triu(np.ones((count, count), dtype=np.bool_), 1)).astype(np.int32)
+        return np.argwhere(np.triu(np.ones((count, count), dtype=np.bool_), 1))
     steps = [*range(1, (FOLLOWING if kind == "similar" else partners) + 1)]
     if kind == "sequence":
         steps += [partners * 2**power for power in range(1, 12)]
     rows = np.arange(count)
     found = [np.column_stack([rows[:-step], rows[step:]]) for step in steps if step < count]
     if kind == "similar":
-        alike = similarities(global_descriptors(features, advance))
-        best = np.argsort(-alike, axis=1, kind="stable")[:, :partners]
-        found.append(np.column_stack([np.repeat(rows, partners), best.ravel()]))
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0).astype(np.int32)
+        found.append(_most_alike(rows, rows, alike, partners))
+    return np.concatenate(found)
 
 
-def similarities(descriptors: Float32) -> Float32:
-    """(F, F) of images' descriptors (F, D), -1 of an image with itself."""
-    alike: Float32 = descriptors @ descriptors.T
-    np.fill_diagonal(alike, -1)
+def _beside(others: Rows, keyframes: Rows) -> Rows:
+    """Pairs (n, 2) of each image with the BESIDE keyframes before it and behind it, as far as there are so many."""
+    behind = np.searchsorted(keyframes, others)
+    numbers = behind[:, None] + np.arange(-BESIDE, BESIDE)
+    there = (numbers >= 0) & (numbers < len(keyframes))
+    return np.column_stack([np.repeat(others, there.sum(axis=1)), keyframes[numbers[there]]])
+
+
+def _most_alike(rows: Rows, keyframes: Rows, alike: Float32, count: int) -> Rows:
+    """Pairs (n, 2) of each of r rows with so many keyframes that are most `alike` (r, k)."""
+    best = np.argsort(-alike, axis=1, kind="stable")[:, :count]
+    return np.column_stack([np.repeat(rows, best.shape[1]), keyframes[best.ravel()]])
+
+
+def similarities(descriptors: Float32, keyframes: Rows) -> Float32:
+    """(F, k) of images' descriptors (F, D) with those of keyframes (k,), -1 of an image with itself."""
+    alike: Float32 = descriptors @ descriptors[keyframes].T
+    alike[keyframes, np.arange(len(keyframes))] = -1
     return alike
 
 
