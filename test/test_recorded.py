@@ -19,6 +19,8 @@ from vloc_ros.evaluation.evaluate_bag import in_place
 from vloc_ros.evaluation.recorded import (
     CAMERA_POSE_FILE,
     COVARIANCE_FILE,
+    FILTERED_COVARIANCE_FILE,
+    FILTERED_FILE,
     POSE_FILE,
     STATUS_FILE,
     evaluate_recording,
@@ -126,6 +128,36 @@ def test_fixes_and_rejections_become_records(run: Path) -> None:
         assert (record.outcome.inliers, record.outcome.confidence) == (12, 0.9)
         assert record.timings_ms == {"total": 31.5}
     assert third.outcome == Rejected("too_few_inliers", "3 of 8, it needs 12")
+
+
+def test_filtered_poses_become_those_of_the_camera_at_the_images(run: Path) -> None:
+    """Between two stamps of the odometry, and where the image gives no fix; nothing after the last of them."""
+    assert not any(record.tracked for record in evaluate_recording(read_recording(run), truth, NO_VIEWS).records)
+    stamps = (STAMPS[0], STAMPS[1] + 50_000_000, STAMPS[2])
+    poses = [to_tum_line(StampedPose(stamp_ns, camera_at(stamp_ns) @ invert(BASE_FROM_CAMERA))) for stamp_ns in stamps]
+    covariance = " ".join(map(repr, COVARIANCE.ravel().tolist()))
+    (run / FILTERED_FILE).write_text("".join(f"{line}\n" for line in poses))
+    (run / FILTERED_COVARIANCE_FILE).write_text("".join(f"{line.split()[0]} {covariance}\n" for line in poses))
+    append(run / STATUS_FILE, f"{status(STAMPS[3], 'too_few_inliers: 3 of 8, it needs 12')}\n")
+    records = evaluate_recording(
+        read_recording(run), lambda stamps_ns, _=None: truth_of_all(stamps_ns), NO_VIEWS
+    ).records
+    assert [record.tracked is not None for record in records] == [True, True, True, False]
+    for record in records[:3]:
+        assert record.tracked is not None
+        np.testing.assert_allclose(record.tracked.map_from_camera, camera_at(record.stamp_ns), atol=1e-7)
+        lever = BASE_FROM_CAMERA[:3, 3]
+        assert np.trace(record.tracked.covariance) == pytest.approx(
+            np.trace(
+                moved_covariance(
+                    COVARIANCE, camera_at(record.stamp_ns)[:3, :3] @ invert(BASE_FROM_CAMERA)[:3, :3] @ lever
+                )
+            )
+        )
+
+
+def truth_of_all(stamps_ns: np.ndarray) -> tuple[Matrix, np.ndarray]:
+    return truth(stamps_ns)[0], np.ones(len(stamps_ns), dtype=bool)
 
 
 def test_states_are_those_right_after_each_image_and_survive_a_file(run: Path, tmp_path: Path) -> None:

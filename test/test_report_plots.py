@@ -12,7 +12,7 @@ from vloc_ros.errors import MapError
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.evaluation_report import WORST_FRAMES, _chosen
 from vloc_ros.evaluation.report.map_report import REJECTED_CM, _error_of_views, write_map_report
-from vloc_ros.evaluation.report.plots import _when, errors_in_time
+from vloc_ros.evaluation.report.plots import errors_in_time, when_of
 from vloc_ros.evaluation.report.svg import MOST_POINTS, axes_of, logarithmic, plotting, thinned, to_svg
 from vloc_ros.evaluation.upright import upright_axes
 from vloc_ros.geometry.pose_error import PoseError
@@ -99,10 +99,10 @@ def test_the_error_of_a_landmark_is_that_of_the_frames_that_look_at_its_front(ro
 
 
 def test_time_is_seconds_where_stamps_are_times() -> None:
-    seconds, unit = _when([record("a", 0.01, 5 * 10**9), record("b", 0.01, 7 * 10**9)])
+    seconds, unit = when_of([record("a", 0.01, 5 * 10**9), record("b", 0.01, 7 * 10**9)])
     assert (seconds.tolist(), unit) == ([0, 2], "seconds")
     for stamps in ((0, 0, 0), (0, 1, 2), (2 * 10**9, 10**9, 3 * 10**9), (5,)):
-        frames, unit = _when([record("a", 0.01, stamp) for stamp in stamps])
+        frames, unit = when_of([record("a", 0.01, stamp) for stamp in stamps])
         assert (frames.tolist(), unit) == (list(range(len(stamps))), "frame")
 
 

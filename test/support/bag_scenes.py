@@ -144,10 +144,16 @@ def evaluated(
     path: Path,
     correction: Correction = Correction(),  # noqa: B008
     tf_topics: Iterable[str] = (),
+    priors: bool = False,
+    odometry_topic: str = "",
     **truth: Any,
 ) -> Evaluation:
-    options = BagOptions(truth=GroundTruthOptions(offset_s=correction.offset_s, **truth), tf_topics=tuple(tf_topics))
-    return evaluate_bag(localizer, path, options, correction)
+    options = BagOptions(
+        truth=GroundTruthOptions(offset_s=correction.offset_s, **truth),
+        tf_topics=tuple(tf_topics),
+        odometry_topic=odometry_topic,
+    )
+    return evaluate_bag(localizer, path, options, correction, priors=priors)
 
 
 def worst_m(evaluation: Evaluation) -> float:

@@ -40,7 +40,8 @@ class BagOptions:
     `cameras`: several of a rig, in place of `image_topic`, each by the topic of its images or by the namespace of that;
     truth is of the first. `camera_frames`: one each, or none, as `camera_frame`. Images are of one moment if their
     stamps are no farther apart than `tolerance_s`; how the robot moved in between is known from the frame `odom_frame`,
-    where TF has it. Raises ConfigError.
+    where TF has it. A track takes the odometry between `odom_frame` and `base_frame` from TF, or from `odometry_topic`
+    if that is named. Raises ConfigError.
     """
 
     image_topic: str = ""
@@ -54,6 +55,8 @@ class BagOptions:
     camera_frames: tuple[str, ...] = ()
     tolerance_s: float = 0.02
     odom_frame: str = "odom"
+    base_frame: str = "base_link"
+    odometry_topic: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance_s <= 1:

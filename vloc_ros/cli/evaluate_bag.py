@@ -35,6 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a live run that `vloc record` wrote; its truth is a TUM file, or in the --bag that was played",
     )
+    group.add_argument(
+        "--priors",
+        action="store_true",
+        help="search most images near the track of the bag's odometry first, as on a robot (default: all of them in "
+        "the whole map)",
+    )
     group.add_argument("--align", action="store_true", help="move the ground truth rigidly to where it fits best")
     group.add_argument(
         "--time-offset",
@@ -60,7 +66,16 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     )  # fmt: skip
     group.add_argument(
         "--odom-frame", default=BagOptions.odom_frame, metavar="FRAME",
-        help="the frame in TF that says how the robot moved between two of these stamps (default: %(default)s)",
+        help="the odometry's frame: how the robot moved between two of these stamps, and for the track (default: "
+        "%(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--base-frame", default=BagOptions.base_frame, metavar="FRAME",
+        help="the robot's frame, which odometry moves (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--odometry-topic", default="", metavar="TOPIC",
+        help="nav_msgs/Odometry that the track is to use instead of TF (default: TF, else the only one)",
     )  # fmt: skip
     group.add_argument(
         "--truth",
@@ -117,6 +132,9 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     """
     if options.occlude:
         raise ConfigError("--occlude is for data sets")
+    if options.priors and (options.recorded or options.batch > 1):
+        other = "a live run was searched" if options.recorded else "with --batch, images are searched"
+        raise ConfigError(f"--priors: {other} otherwise")
     map_frame = _map_frame(options, localizer)
     with bag_packages():
         evaluation = _recording(localizer, options) if options.recorded else _bag(localizer, options)
@@ -137,7 +155,8 @@ def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     correction = _correction(options)
     wanted = _bag_options(options, correction.offset_s)
     with frame_bar() as advance:
-        return evaluate_bag(localizer, options.bag, wanted, correction, advance, partial(warn_of_cameras, localizer))
+        look_at = partial(warn_of_cameras, localizer)
+        return evaluate_bag(localizer, options.bag, wanted, correction, advance, look_at, options.priors)
 
 
 def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
@@ -181,6 +200,8 @@ def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
         tuple(options.camera_frames),
         options.camera_tolerance,
         options.odom_frame,
+        options.base_frame,
+        options.odometry_topic,
     )
 
 
@@ -211,6 +232,9 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
     if found := source.get("time_offset_search"):
         dropped = f"; dropped without truth there: {found['dropped']}" if found["dropped"] else ""
         rows.append(("time offset", f"{found['offset_s']:+.4f} s, searched: {_gain(found)}{dropped}"))
+    if track := source.get("track"):
+        noise = f"; its noise {track['noise_of_odometry']}" if track["odometry"] else ""
+        rows.append(("track", f"odometry of {track['odometry']}{noise}" if track["odometry"] else "none: no odometry"))
     if aligned := source.get("alignment"):
         pose = " ".join(f"{value:.4f}" for value in aligned["map_from_truth"])
         fit = f"fitted to {aligned['frames']} accepted poses: {_gain(aligned)}"

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from vloc_ros.ros.programs import as_arguments, recorder
 
-    topics = ("pose", "camera_pose", "status")
+    topics = ("pose", "filtered_pose", "camera_pose", "status")
     remaps = [word for topic in topics for word in ("-r", f"relocalizer/{topic}:={options.relocalizer}/{topic}")]
     with optional_packages("recording", INSTALL_ROS):
         return recorder(["--ros-args", *as_arguments({"out": options.out}), *remaps])

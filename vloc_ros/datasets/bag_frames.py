@@ -63,6 +63,11 @@ class BagFrames:
         return (sensor for camera in self._cameras.values() for sensor in camera.calibrations.cameras)
 
     @property
+    def frame_id(self) -> str:
+        """That of the optical centre of the camera, or of the rig's first."""
+        return next(iter(self._cameras.values())).frame_id
+
+    @property
     def left_out(self) -> int:
         """How many images were not given so far."""
         return self.skipped + self.unstamped + self.repeated
@@ -202,7 +207,7 @@ class BagFrames:
         try:
             rgb = to_rgb(content)
             lens = camera.calibrations.at(stamp_ns, rgb.shape[1], rgb.shape[0])
-            return CameraImage(rgb, lens, stamp_ns, self._options.camera_frame or frame_id or "camera")
+            return CameraImage(rgb, lens, stamp_ns, camera.frame_id or frame_id or "camera")
         except VlocError as error:
             where = f"{self._bag.path}: {message.topic}, image of {format_stamp(stamp_ns)} s"
             raise DatasetError(f"{where}: {error}") from error

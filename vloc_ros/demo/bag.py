@@ -31,10 +31,16 @@ class BagPlayer:
     """
 
     def __init__(
-        self, node: Node, bag: Bag, cameras: Mapping[str, CameraTopics], tf_topics: Sequence[str] = ()
+        self,
+        node: Node,
+        bag: Bag,
+        cameras: Mapping[str, CameraTopics],
+        tf_topics: Sequence[str] = (),
+        speed: float = 1.0,
     ) -> None:
-        """`cameras`: by the names that the relocalizer is to give them, or the only one as ""."""
-        self._bag, self._cameras = bag, cameras
+        """`cameras`: by the names that the relocalizer is to give them, or the only one as "". `speed`: so many times
+        as fast as it was recorded."""
+        self._bag, self._cameras, self._speed = bag, cameras, speed
         self._camera = next(iter(cameras.values()))
         self._transforms = choose_tf(bag, self._camera.image.name, tf_topics)
         of_cameras = (topic for camera in cameras.values() for topic in (camera.image, camera.info))
@@ -88,9 +94,9 @@ class BagPlayer:
     def play(self) -> Iterator[Played]:
         started_s = time.monotonic()
         for message in self._bag.messages(self._played):
-            due_s = started_s + (message.recorded_ns - self._start_ns) * 1e-9
+            due_s = started_s + (message.recorded_ns - self._start_ns) * 1e-9 / self._speed
             while (early_s := due_s - time.monotonic()) > 0:
-                self._publish_clock(message.recorded_ns - int(early_s * 1e9))
+                self._publish_clock(message.recorded_ns - int(early_s * self._speed * 1e9))
                 time.sleep(min(early_s, CLOCK_PERIOD_S))
             self._publish_clock(message.recorded_ns)
             self._publishers[message.topic].publish(message.raw)

@@ -4,9 +4,9 @@ import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.nearest_view import nearest_view
@@ -18,7 +18,8 @@ from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError, reason_of
 from vloc_ros.evaluation.json_parsing import parse_json
 from vloc_ros.evaluation.metrics import PLACE_ACCURACY, summarize
-from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, outcome_of
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, Tracked, outcome_of
+from vloc_ros.evaluation.track_summary import track_summary
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, coverage, nees
 from vloc_ros.files import write_text
 from vloc_ros.geometry.stamps import NS_PER_S
@@ -29,6 +30,18 @@ from vloc_ros.progress import Advance, no_advance
 LoadFrames = Callable[[Collection[str]], Iterable[Frame]]  # frames of these names, in any order
 CORES = core_count()
 NO_POSE_REASONS = (RejectionReason.TOO_FEW_LANDMARKS.value, RejectionReason.NO_POSE.value)
+
+
+class Tracks(Protocol):
+    """Follows frames one after the other."""
+
+    def query_of(self, frame: Frame) -> Query:
+        """What is asked of the next frame."""
+        ...
+
+    def follow(self, frame: Frame, result: PoseEstimate | Rejection) -> Tracked | None:
+        """What it makes of the answer; None while there is no track."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,8 @@ class Evaluation:
         """The figures of `metrics.summarize`, how often each reason of rejection was given, and `failed`: how many of
         the rejected frames had no pose that the gate could have judged. Of the accepted poses, None without any:
         `nees`, the average over its 6 dimensions, and `coverage_95`, the share of errors in the 95 % ellipsoid. Of
-        a map of several places, `scene_accuracy`: the share of all frames whose likeliest place is the true one."""
+        a map of several places, `scene_accuracy`: the share of all frames whose likeliest place is the true one. Of a
+        drive with odometry, `track`: `track_summary`."""
         reasons = [record.outcome.reason for record in self.records if isinstance(record.outcome, Rejected)]
         squares = nees(self.records)
         return {
@@ -53,12 +67,17 @@ class Evaluation:
             "coverage_95": coverage(squares)[0.95] if len(squares) else None,
             "rejection_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
             **self._place_accuracy(),
+            **self._track(),
         }
 
     def _place_accuracy(self) -> dict[str, float]:
         if not any(record.true_place for record in self.records):
             return {}
         return {PLACE_ACCURACY: sum(record.place == record.true_place for record in self.records) / len(self.records)}
+
+    def _track(self) -> dict[str, Any]:
+        track = track_summary(self.records)
+        return {} if track is None else {"track": track}
 
     def by_place(self) -> dict[str | None, "Evaluation"]:
         """The frames of each true place, in the order of their first ones; all of them under None for one place."""
@@ -123,27 +142,29 @@ def evaluate_frames(
     frames: Iterable[Frame],
     progress: Callable[[int], object] | None = None,
     workers: int = 1,
+    tracker: Tracks | None = None,
 ) -> Evaluation:
     """The same of frames from anywhere; `progress(done)`. With a session that takes one image at once, each frame is
     taken when the one before is done, unless there are several `workers`: threads that localize a frame each, which
-    makes it longer for a frame and shorter for all."""
+    makes it longer for a frame and shorter for all. A `tracker` follows the frames in their order."""
     records: list[FrameRecord] = []
     localizer.warm_up()  # so that times are true
     manifest = localizer.landmark_map.manifest
-    for frame, result in _results(localizer, frames, workers):
+    for frame, result in _results(localizer, frames, workers, tracker):
         require_place(frame, manifest)
-        records.append(_record(localizer, frame, result))
+        record = _record(localizer, frame, result)
+        records.append(replace(record, tracked=tracker.follow(frame, result)) if tracker else record)
         if progress:
             progress(len(records))
     return Evaluation(tuple(records))
 
 
 def _results(
-    localizer: Localizer, frames: Iterable[Frame], workers: int
+    localizer: Localizer, frames: Iterable[Frame], workers: int, tracker: Tracks | None
 ) -> Iterator[tuple[Frame, PoseEstimate | Rejection]]:
     def localized(frame: Frame) -> tuple[Frame, PoseEstimate | Rejection]:
         with _named(frame.name):
-            return frame, localizer.localize(frame.query)
+            return frame, localizer.localize(tracker.query_of(frame) if tracker else frame.query)
 
     if localizer.max_batch == 1:
         yield from map(localized, frames) if workers == 1 else prefetch(iter(frames), localized, workers, 2 * workers)

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vloc_ros.bags.ground_truth import GroundTruth
 from vloc_ros.bags.options import BagOptions
-from vloc_ros.bags.reader import open_bag
+from vloc_ros.bags.reader import Bag, open_bag
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import map_from_place
-from vloc_ros.datasets.bag_frames import bag_frames
+from vloc_ros.core.types import LandmarkMap
+from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.types import Frame
+from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.alignment import Correction, corrected
+from vloc_ros.evaluation.bag_odometry import find_odometry
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate_frames
+from vloc_ros.evaluation.tracked import FrameTracker
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.localizer import Localizer
@@ -26,9 +31,11 @@ def evaluate_bag(
     correction: Correction,
     progress: Advance = no_advance,
     look_at: Callable[[Iterable[Camera]], object] | None = None,
+    priors: bool = False,
 ) -> Evaluation:
     """Localize every image that has ground truth; `progress(done, total)` with the skipped ones among the done, and
-    before that, `look_at` the cameras. All poses of the result are in the place's own frame.
+    before that, `look_at` the cameras. All poses of the result are in the place's own frame. Where the bag has
+    odometry, a tracker follows; with `priors`, most images are searched near its track first, as on a robot.
 
     `source` of the result says where images and truth came from, how many images were skipped, and what was done to the
     truth. Raises VlocError.
@@ -43,9 +50,27 @@ def evaluate_bag(
         def count(done: int) -> None:
             progress(min(done + frames.left_out, len(frames)), len(frames))
 
-        evaluation = evaluate_frames(localizer, frames, count)
+        tracker, track = _tracker(bag, frames, options, localizer.landmark_map, priors)
+        evaluation = evaluate_frames(localizer, frames, count, tracker=tracker)
+    if tracker is not None:
+        track["noise_of_odometry"] = tracker.noise
     views = localizer.landmark_map.views_of(options.place)
-    return corrected(replace(evaluation, source=frames.to_json()), frames.truth.at, correction, views)
+    source = {**frames.to_json(), "track": track}
+    return corrected(replace(evaluation, source=source), frames.truth.at, correction, views)
+
+
+def _tracker(
+    bag: Bag, frames: BagFrames, options: BagOptions, landmark_map: LandmarkMap, priors: bool
+) -> tuple[FrameTracker | None, dict[str, Any]]:
+    """A tracker where there is odometry, and what there is to say of it. Raises DatasetError where it was asked for and
+    is not there."""
+    try:
+        odometry = find_odometry(bag, frames.topics.image.name, frames.frame_id, options)
+    except DatasetError as error:
+        if priors or options.odometry_topic:
+            raise
+        return None, {"odometry": None, "why": str(error)}
+    return FrameTracker(odometry, landmark_map, options.place, priors), {"odometry": odometry.source, "priors": priors}
 
 
 def in_place(truth: GroundTruth, manifest: Manifest, place: str | None) -> GroundTruth:

@@ -1,8 +1,9 @@
 """What a live relocalizer said, as `vloc record` writes it, evaluated afterwards."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,19 +14,22 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.errors import DatasetError, reason_of
 from vloc_ros.evaluation.evaluate import Evaluation
-from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
+from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, Tracked
 from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
-from vloc_ros.geometry.stamps import format_stamp, parse_stamp
+from vloc_ros.geometry.stamps import NS_PER_S, format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_tum_line
-from vloc_ros.geometry.transforms import Matrix, moved_covariance, turned_covariance
-from vloc_ros.tracking.status import Status
+from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, pose_vector, turned_covariance
+from vloc_ros.tracking.status import GLOBAL, Status
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import GroundTruthAt  # needs scipy, which the recording robot may lack
 
 POSE_FILE, CAMERA_POSE_FILE = "pose.txt", "camera_pose.txt"  # TUM
 COVARIANCE_FILE = "pose_covariance.txt"  # stamp in seconds, then the 36 numbers row by row
+FILTERED_FILE, FILTERED_COVARIANCE_FILE = "filtered_pose.txt", "filtered_pose_covariance.txt"  # of the same forms
 STATUS_FILE = "status.jsonl"  # the values of a status a line
+
+FILTERED_GAP_NS = NS_PER_S // 2  # the filtered pose is not interpolated over more
 
 T = TypeVar("T")
 
@@ -33,13 +37,16 @@ T = TypeVar("T")
 @dataclass(frozen=True, eq=False)
 class Recording:
     """By the stamp of the image: base poses and their covariances (6, 6), camera poses, and the first of its statuses:
-    without a new image, a relocalizer repeats the last one with what has become of its state."""
+    without a new image, a relocalizer repeats the last one with what has become of its state. By the stamp of the
+    odometry: filtered poses of the base and their covariances, the last of each; older recorders did not write them."""
 
     where: Path
     poses: Mapping[int, Matrix]
     covariances: Mapping[int, Matrix]
     camera_poses: Mapping[int, Matrix]
     statuses: Mapping[int, Status]
+    filtered: Mapping[int, Matrix] = field(default_factory=dict)
+    filtered_covariances: Mapping[int, Matrix] = field(default_factory=dict)
 
     def moved(self, other_from_map: Matrix) -> "Recording":
         """The same with poses in another frame."""
@@ -48,6 +55,10 @@ class Recording:
             poses={stamp: other_from_map @ pose for stamp, pose in self.poses.items()},
             covariances={stamp: turned_covariance(each, other_from_map) for stamp, each in self.covariances.items()},
             camera_poses={stamp: other_from_map @ pose for stamp, pose in self.camera_poses.items()},
+            filtered={stamp: other_from_map @ pose for stamp, pose in self.filtered.items()},
+            filtered_covariances={
+                stamp: turned_covariance(each, other_from_map) for stamp, each in self.filtered_covariances.items()
+            },
         )
 
 
@@ -65,6 +76,8 @@ def read_recording(directory: Path) -> Recording:
             for stamp_ns, told in groupby(_read(directory / STATUS_FILE, _status), key=_stamp_of)
             if stamp_ns
         },
+        dict(_read_if_there(directory / FILTERED_FILE, _pose)),
+        dict(_read_if_there(directory / FILTERED_COVARIANCE_FILE, _covariance)),
     )
 
 
@@ -79,12 +92,12 @@ def evaluate_recording(
     stamps = sorted(recording.statuses)
     poses, known = truth_at(np.array(stamps, dtype=np.int64))
     with_truth = [(stamp, pose) for stamp, pose, is_known in zip(stamps, poses, known, strict=True) if is_known]
-    records = []
+    records, filtered_at = [], _filtered_at(recording, stamps)
     for stamp_ns, truth in with_truth:
         outcome = _outcome(recording, stamp_ns, truth, place)
         if outcome is not None:
             record = _record(recording.statuses[stamp_ns], truth, outcome, mapping_views)
-            records.append(replace(record, true_place=place))
+            records.append(replace(record, true_place=place, tracked=filtered_at.get(stamp_ns)))
     if not records:
         why = f"none of {len(stamps)} images has ground truth" if stamps else "no image in it, no relocalizer was heard"
         raise DatasetError(f"{recording.where}: {why}")
@@ -95,6 +108,31 @@ def evaluate_recording(
         "skipped_without_pose": len(with_truth) - len(records),
     }
     return Evaluation(tuple(records), source)
+
+
+def _filtered_at(recording: Recording, stamps: Sequence[int]) -> dict[int, Tracked]:
+    """The filtered pose of the camera at the images' stamps, between two of the odometry's; where the camera is on the
+    robot is as the last fix before has it."""
+    told = sorted(recording.filtered.keys() & recording.filtered_covariances.keys())
+    if not told:
+        return {}
+    from vloc_ros.geometry.interpolation import trajectory_of  # needs scipy, which the recording robot may lack
+
+    trajectory = trajectory_of(told, [pose_vector(recording.filtered[stamp]) for stamp in told])
+    assert trajectory is not None  # they are poses
+    poses, known = trajectory.at(np.array(stamps, dtype=np.int64), FILTERED_GAP_NS)
+    found, base_from_camera = {}, None
+    for stamp_ns, map_from_base, is_known in zip(stamps, poses, known, strict=True):
+        if stamp_ns in recording.poses and stamp_ns in recording.camera_poses:
+            base_from_camera = invert(recording.poses[stamp_ns]) @ recording.camera_poses[stamp_ns]
+        if is_known and base_from_camera is not None:
+            map_from_camera = map_from_base @ base_from_camera
+            nearest = told[min(bisect_left(told, stamp_ns), len(told) - 1)]
+            lever = map_from_camera[:3, 3] - map_from_base[:3, 3]
+            covariance = moved_covariance(recording.filtered_covariances[nearest], lever)
+            image = recording.statuses[stamp_ns].image
+            found[stamp_ns] = Tracked(map_from_camera, covariance, image.search if image else GLOBAL)
+    return found
 
 
 def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mapping_views: Matrix) -> FrameRecord:
@@ -135,6 +173,10 @@ def _outcome(recording: Recording, stamp_ns: int, truth: Matrix, place: str | No
         position_sigma_m=worst_sigma(covariance[:3, :3]),
         rotation_sigma_deg=float(np.rad2deg(worst_sigma(covariance[3:, 3:]))),
     )
+
+
+def _read_if_there(path: Path, parse: Callable[[str], T]) -> list[T]:
+    return _read(path, parse) if path.exists() else []
 
 
 def _read(path: Path, parse: Callable[[str], T]) -> list[T]:

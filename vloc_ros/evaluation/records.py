@@ -14,6 +14,7 @@ from vloc_ros.evaluation.json_parsing import finite_number
 from vloc_ros.geometry.pose_error import WRONG_PLACE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix, from_pose_vector, pose_vector
 from vloc_ros.tracking.state import State
+from vloc_ros.tracking.status import GLOBAL, SEARCHES
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,47 @@ class Rejected:
     refused: Estimated | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """What a tracker made of a frame: the filtered pose of the camera (4, 4) at the frame's stamp, after the frame, and
+    its `covariance` (6, 6). `search`: of SEARCHES (`tracking/status.py`), how it was; `jump`: why its pose was not
+    believed, "" where it was, or there was none; `cpu_ms`: processor time that it took, None where that is not known.
+    """
+
+    map_from_camera: Matrix
+    covariance: Matrix
+    search: str = GLOBAL
+    jump: str = ""
+    cpu_ms: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """In JSON's types; `pose` as POSE_COLUMNS, `covariance` the 36 numbers row by row."""
+        return {
+            "pose": pose_vector(self.map_from_camera).tolist(),
+            "covariance": self.covariance.ravel().tolist(),
+            "search": self.search,
+            "jump": self.jump,
+            "cpu_ms": self.cpu_ms,
+        }
+
+    @staticmethod
+    def from_json(node: Mapping[str, Any]) -> "Tracked":
+        """The inverse of `to_json`; KeyError, TypeError or ValueError for what that never writes."""
+        return Tracked(
+            map_from_camera=from_pose_vector([finite_number(value) for value in node["pose"]]),
+            covariance=np.array([finite_number(value) for value in node["covariance"]]).reshape(6, 6),
+            search=SEARCHES[SEARCHES.index(node["search"])],
+            jump=str(node["jump"]),
+            cpu_ms=None if node["cpu_ms"] is None else finite_number(node["cpu_ms"]),
+        )
+
+
 @dataclass(frozen=True)
 class FrameRecord:
     """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
     live run, what the robot believed once the frame was done; None for images localized one by one. `true_place`: which
     of the map's places the frame is of, `place`: the likeliest, of a rejected frame too, None where nothing speaks
-    for any; both None for a map of one place."""
+    for any; both None for a map of one place. `tracked`: None where there is no track."""
 
     name: str
     stamp_ns: int
@@ -92,6 +128,7 @@ class FrameRecord:
     state: State | None = None
     place: str | None = None
     true_place: str | None = None
+    tracked: Tracked | None = None
 
     @property
     def error(self) -> PoseError | None:
@@ -117,6 +154,7 @@ class FrameRecord:
             "state": self.state.value if self.state else None,
             "scene": self.place or "",
             "true_scene": self.true_place or "",
+            "tracked": self.tracked.to_json() if self.tracked else None,
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -147,6 +185,7 @@ class FrameRecord:
                 state=None if state is None else State(state),
                 place=str(node.get("scene", "")) or None,
                 true_place=str(node.get("true_scene", "")) or None,
+                tracked=None if node.get("tracked") is None else Tracked.from_json(node["tracked"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.geometry.pose_error import RIGHT_POSE, error_vector
+from vloc_ros.geometry.transforms import Matrix
 
 Float = NDArray[np.float64]
 
@@ -38,13 +39,13 @@ def nees(records: Sequence[FrameRecord]) -> Float:
         for record in records
         if isinstance(record.outcome, Estimated) and record.outcome.error.in_right_place
     ]
-    errors = [error_vector(estimate.map_from_camera, true) for estimate, true in accepted]
-    return np.array(
-        [
-            error @ np.linalg.solve(estimate.covariance, error)
-            for error, (estimate, _) in zip(errors, accepted, strict=True)
-        ]
-    )
+    return np.array([squared_error(e.map_from_camera, true, e.covariance) for e, true in accepted])
+
+
+def squared_error(map_from_camera: Matrix, true_map_from_camera: Matrix, covariance: Matrix) -> float:
+    """Of one pose, in standard deviations."""
+    error = error_vector(map_from_camera, true_map_from_camera)
+    return float(error @ np.linalg.solve(covariance, error))
 
 
 def coverage(squares: Float) -> dict[float, float]:

@@ -12,6 +12,7 @@ from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, turne
 from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin
 from vloc_ros.tracking.track import Fix, TrackingOptions
 
+GLOBAL_EVERY = 10  # images, of which one is searched without the track
 # A prior that knows less than this narrows no search.
 MOST_SIGMA_M, MOST_SIGMA_RAD = 0.5, 0.25
 

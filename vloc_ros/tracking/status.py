@@ -13,7 +13,7 @@ from vloc_ros.tracking.state import State
 
 NO_IMAGE_YET = "no image yet"
 FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
-GLOBAL, PRIOR, FLOW = ("global", "prior", "flow")  # how an image was searched
+GLOBAL, PRIOR, FLOW = SEARCHES = ("global", "prior", "flow")  # how an image was searched
 INLIERS, PROBLEM = "/inliers", "/problem"  # of one of several cameras, behind its name
 NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
 

@@ -18,6 +18,7 @@ from vloc_ros.evaluation.report import floor_plan, plots
 from vloc_ros.evaluation.report.page import page, picture, plot, section, table, tiles
 from vloc_ros.evaluation.report.point_section import describe_use, point_section
 from vloc_ros.evaluation.report.svg import plotting
+from vloc_ros.evaluation.report.track_section import track_section
 from vloc_ros.evaluation.uncertainty import area, coverage, nees, recall_against_rejection
 from vloc_ros.files import write_text
 from vloc_ros.geometry.pose_error import RIGHT_POSE
@@ -38,6 +39,7 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
             tiles(_tiles(summary)),
             *(_where(place, part.records, localizer) for place, part in evaluation.by_place().items()),
             _accuracy({title: evaluation}),
+            *(_track(place, part.records, localizer) for place, part in evaluation.by_place().items()),
             _places(evaluation),
             _uncertainty(records),
             _latency({title: evaluation}),
@@ -83,6 +85,11 @@ def _where(place: str | None, records: tuple[FrameRecord, ...], localizer: Local
         f"Where, in place {place}" if place else "Where",
         *(plot(floor_plan.path(records, landmark_map, side), caption) for side, caption in captions.items()),
     )
+
+
+def _track(place: str | None, records: tuple[FrameRecord, ...], localizer: Localizer) -> str:
+    known = localizer.landmark_map.manifest.index_of(place) is not None
+    return track_section(records, localizer.landmark_map.of_place(place) if known else None)
 
 
 def _places(evaluation: Evaluation) -> str:

@@ -48,7 +48,7 @@ def path(records: Sequence[FrameRecord], landmark_map: LandmarkMap, side: str) -
         view.plot(*rejected.T, "x", ms=4, color=INK, zorder=4, label="rejected")
     if len(elsewhere):
         view.plot(*elsewhere.T, "x", ms=4, color=RED, zorder=4, label="taken for another place")
-    _finish(view, truth, side)
+    finish(view, truth, side)
     view.legend(loc="upper left", fontsize=8)
     return figure
 
@@ -79,7 +79,7 @@ def landmarks(
     shown = thinned(cameras, MOST_ARROWS)
     (x, y), (along, above) = (shown[:, :3, 3] @ plane.T).T, (shown[:, :3, 2] @ plane.T).T
     view.quiver(x, y, along, above, color=INK, alpha=0.6, width=0.003, headwidth=5, scale=20, zorder=4)
-    _finish(view, np.concatenate([points, cameras[:, :3, 3] @ plane.T]), side)
+    finish(view, np.concatenate([points, cameras[:, :3, 3] @ plane.T]), side)
     return figure
 
 
@@ -94,7 +94,7 @@ def points(
     if known.any():
         high = max(1.0, float(np.percentile(values[known], 98)))
         _coloured(view, plane[known], values[known], high, label, BAD_TO_GOOD if few_is_bad else GOOD_TO_BAD, size)
-    _finish(view, plane, ABOVE)
+    finish(view, plane, ABOVE)
     return figure
 
 
@@ -116,7 +116,7 @@ def _coloured(
     bar.outline.set_visible(False)
 
 
-def _finish(view: Axes, points: Float, side: str) -> None:
+def finish(view: Axes, points: Float, side: str) -> None:
     """Show what is around the points (N, 2), a metre as long upwards as across."""
     low, high = points.min(axis=0), points.max(axis=0)
     middle, half = (low + high) / 2, (high - low) / 2

@@ -52,7 +52,7 @@ def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
     """
     heights = (1, 1, 0.09) if any(record.state for record in records) else (1, 1)
     figure, (centimetres, degrees, *band) = axes_of(height=3.8, rows=len(heights), sharex=True, heights=heights)
-    when, unit_of_time = _when(records)
+    when, unit_of_time = when_of(records)
     size = float(np.clip(70 / math.sqrt(len(records)), 3, 8))
     for axis, values, unit in ((centimetres, _centimetres(records), "cm"), (degrees, _degrees(records), "deg")):
         _mark_rejections(axis, when, records)
@@ -240,7 +240,7 @@ def _scatter_against_error(
     axis.axhline(RIGHT_POSE.centimetres, color=INK, linewidth=0.6, linestyle=":")
 
 
-def _when(records: Sequence[FrameRecord]) -> tuple[Float, str]:
+def when_of(records: Sequence[FrameRecord]) -> tuple[Float, str]:
     """Seconds since the first frame, or, where the stamps do not say, numbers of frames."""
     seconds = np.array([record.stamp_ns - records[0].stamp_ns for record in records]) / 1e9
     if len(seconds) > 1 and np.all(np.diff(seconds) > 0) and seconds[-1] > LEAST_DURATION_S:

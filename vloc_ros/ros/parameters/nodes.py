@@ -8,6 +8,7 @@ from vloc_ros.ros.parameters.field import parameter
 from vloc_ros.ros.parameters.frames import FrameParameters
 from vloc_ros.ros.parameters.map import ACCEPT_UNKNOWN_SCALE, REQUIRE_SIGNATURE, MapParameters
 from vloc_ros.ros.parameters.tracking import TrackingParameters
+from vloc_ros.tracking.prior import GLOBAL_EVERY
 
 FIXED, ADAPTIVE = RATES = ("fixed", "adaptive")
 
@@ -67,7 +68,7 @@ class RateParameters(NodeParameters):
         1.0, "See rate. More than 1 / lost_after, or the state is lost in between.", unit="Hz", low=0.1, high=1000.0
     )
     global_every: int = parameter(
-        10,
+        GLOBAL_EVERY,
         "Every so-many-th image is localized by the networks, as if nothing were known of the track, so that a wrong "
         "track cannot feed itself. In the others, the points of the last such image are followed, which takes an "
         "eighth of the processor time; where that fails, they are localized by the networks near the track. 1: all "
