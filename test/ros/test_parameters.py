@@ -74,9 +74,9 @@ def test_choices_are_listed(name: str) -> None:
 
 
 def test_what_takes_effect_only_when_configured() -> None:
-    assert fixed_while_configured(MapServerParameters) == {"autostart"}
+    assert fixed_while_configured(MapServerParameters) == {"autostart", "require_signature"}
     fixed = {"autostart", "backend", "precision", "threads", "image_transport", "maps", "odometry_topic"}
-    fixed |= {"cameras", "camera_tolerance", "camera_wait"}
+    fixed |= {"cameras", "camera_tolerance", "camera_wait", "require_signature"}
     assert fixed_while_configured(RelocalizerParameters) == fixed
 
 
