@@ -70,7 +70,7 @@ def test_a_focal_length_far_from_the_maps_is_warned_of_once(
     localizer = knowing(monkeypatch)
     manifest = replace(localizer.landmark_map.manifest, training={"field_of_view_deg": [62.7, 62.7]})
     aware = replace(localizer, landmark_map=replace(localizer.landmark_map, manifest=manifest))
-    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: aware)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.opened_map", lambda *_: aware)
     assert main(["evaluate", "--map", "m", "--bag", str(path)]) == 0
     (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
     assert "43.6 deg" in warning

@@ -155,7 +155,7 @@ def test_the_command_line_takes_the_topics_of_tf_and_says_which_they_were(
 ) -> None:
     path = write_scene(tmp_path / "bag", ROBOTS, "/camera")
     localizer = knowing(monkeypatch)
-    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: localizer)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.opened_map", lambda *_: localizer)
     command = ["evaluate", "--map", "m", "--bag", str(path), "--truth", "tf"]
     assert main(command) == 1
     assert "--tf-topic" in capsys.readouterr().err

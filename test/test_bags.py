@@ -314,7 +314,7 @@ def test_frames_by_name(drive: Path) -> None:
 
 def test_the_command_line(drive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     localizer = knowing(monkeypatch)
-    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: localizer)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.opened_map", lambda *_: localizer)
     json_file = drive.parent / "out.json"
     assert main(["evaluate", "--map", "m", "--bag", str(drive), "--json", str(json_file)]) == 0
     out = capsys.readouterr().out
@@ -347,6 +347,6 @@ def test_a_bag_says_in_which_place_of_the_map_it_was_recorded(
     words: str,
 ) -> None:
     localizer = SimpleNamespace(landmark_map=joined_map())
-    monkeypatch.setattr("vloc_ros.cli.evaluate.load_localizer", lambda *_: localizer)
+    monkeypatch.setattr("vloc_ros.cli.evaluate.opened_map", lambda *_: localizer)
     assert main(["evaluate", "--map", "m", "--bag", str(drive), *arguments]) == 1
     assert capsys.readouterr().err == f"vloc: error: {words}\n"

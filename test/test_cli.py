@@ -401,10 +401,10 @@ def test_a_wrong_command_line_gets_one_line(capsys: pytest.CaptureFixture[str], 
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vloc_ros.cli.inspect.read_map", interrupt)
+    monkeypatch.setattr("vloc_ros.cli.inspect.checked_map", interrupt)
     assert main(["inspect", "anything"]) == 130
     assert capsys.readouterr().err == "vloc: interrupted\n"
 
