@@ -37,8 +37,14 @@ def track_summary(records: Sequence[FrameRecord]) -> dict[str, Any] | None:
         "fix_p95_m": _percentile(fixes_m, 95),
         "jumps": sum(bool(t.jump) for _, t in found),
         "searched": {how: sum(t.search == how for _, t in found) for how in SEARCHES},
-        "cpu_ms": {how: _percentile([t.cpu_ms for _, t in found if t.search == how and t.cpu_ms], 50) for how in SEARCHES},
+        "cpu_ms": {
+            how: _percentile([t.cpu_ms for _, t in found if t.search == how and t.cpu_ms], 50) for how in SEARCHES
+        },
     }
+
+
+def _cpu_ms(found: Sequence[tuple[FrameRecord, Tracked]], how: str) -> list[float]:
+    return [track.cpu_ms for _, track in found if track.search == how and track.cpu_ms is not None]
 
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:
@@ -50,9 +56,7 @@ def track_rows(track: dict[str, Any]) -> list[tuple[str, str]]:
     filtered, fixes = (
         f"{_cm(track[f'{of}_median_m'])} median, {_cm(track[f'{of}_p95_m'])} p95" for of in ("filtered", "fix")
     )
-    searched = ", ".join(
-        f"{track['searched'][how]} {text}{_cpu(track['cpu_ms'][how])}" for how, text in WAYS.items()
-    )
+    searched = ", ".join(f"{track['searched'][how]} {text}{_each(track['cpu_ms'][how])}" for how, text in WAYS.items())
     return [
         ("filtered pose", f"{filtered}; fixes of the same frames {fixes}"),
         ("filtered NEES / 6", f"{track['filtered_nees']:.2f}"),
@@ -65,5 +69,5 @@ def _cm(metres: float | None) -> str:
     return "none" if metres is None else f"{100 * metres:.2f} cm"
 
 
-def _cpu(milliseconds: float | None) -> str:
+def _each(milliseconds: float | None) -> str:
     return "" if milliseconds is None else f" ({milliseconds:.0f} ms of a processor each)"

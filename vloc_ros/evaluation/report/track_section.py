@@ -76,14 +76,13 @@ def in_time(records: Sequence[FrameRecord]) -> Figure:
     axes[0].fill_between(when, LEAST_CM, SIGMAS * sigmas, color=PURPLE, alpha=0.2, linewidth=0)
     axes[0].plot(when, errors.clip(min=LEAST_CM), "-", lw=1, color=PURPLE, label="filtered")
     for how, colour in COLOURS.items():
-        rows = [
-            k for k, (r, t) in enumerate(found) if t.search == how and r.error and r.error.in_right_place
-        ]
-        fixes = np.array([100 * found[k][0].error.translation_m for k in rows])  # type: ignore[union-attr]
-        if rows:
-            axes[0].plot(when[rows], fixes.clip(min=LEAST_CM), ".", ms=3, mew=0, color=colour, label=f"fixes, {WAYS[how]}")
+        ours = [(x, r, t) for x, (r, t) in zip(when, found, strict=True) if t.search == how]
+        right = [(x, r.error.translation_m) for x, r, _ in ours if r.error and r.error.in_right_place]
+        if right:
+            points = np.array([(x, max(LEAST_CM, 100 * error_m)) for x, error_m in right])
+            axes[0].plot(*points.T, ".", ms=3, mew=0, color=colour, label=f"fixes, {WAYS[how]}")
         if has_cpu:
-            told = [(when[k], t.cpu_ms) for k, (_, t) in enumerate(found) if t.search == how and t.cpu_ms]
+            told = [(x, t.cpu_ms) for x, _, t in ours if t.cpu_ms is not None]
             axes[1].plot(*np.array(told).reshape(-1, 2).T, ".", ms=3, mew=0, color=colour)
     logarithmic(axes[0], "y")
     axes[0].set(ylabel="error, cm")
