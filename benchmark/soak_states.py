@@ -12,6 +12,8 @@ from vloc_ros.tracking.status import Status
 
 MARGIN_S = 0.5  # a fix is accepted a little before its pose and its status are published
 DELIVERY_S = 5.0  # what is heard may be so old, on a busy computer
+NO_FIX = "there was no fix in this map"
+SOON_S = 1.0  # a state may be told before the fix that it comes from
 
 
 @dataclass
@@ -27,30 +29,42 @@ class StateLog:
     _before: Status | None = None
     _heard_s: float = 0.0
     _fixed_s: float | None = None  # when the newest fix of this map was accepted
+    _fix_missing: tuple[float, str] | None = None  # since when, and what is to be said if none comes soon
 
     def restarted(self) -> None:
         """The node begins anew."""
-        self._before, self._fixed_s = None, None
+        self._before, self._fixed_s, self._fix_missing = None, None, None
 
     def fixed(self, at_s: float) -> None:
         """A pose was heard."""
-        self._fixed_s = max(at_s, self._fixed_s or at_s)
+        self._fixed_s, self._fix_missing = max(at_s, self._fixed_s or at_s), None
 
     def heard(self, status: Status, now_s: float) -> None:
         """A status was heard."""
         before = self._before
-        if before and before.map_id != status.map_id:
-            self._fixed_s = None
+        if before and before.map_id and before.map_id != status.map_id:
+            self._fixed_s, self._fix_missing = None, None
         if (done_s := fix_time(status)) is not None:
             self.fixed(done_s)
         if before:
             self.seconds[before.state] += now_s - self._heard_s
         if why := self._contradiction(status, now_s):
-            was = before.state.value if before else "start"
-            self.unexplained.append(f"{now_s:.2f}: {was} -> {status.state.value}: {why}")
+            text = f"{now_s:.2f}: {before.state.value if before else 'start'} -> {status.state.value}: {why}"
+            if why != NO_FIX:
+                self.unexplained.append(text)
+            else:
+                self._await_fix(text, now_s)
         if before is None or before.state is not status.state:
             self.followed[before.state if before else None, status.state] += 1
         self._before, self._heard_s = status, now_s
+
+    def _await_fix(self, text: str, now_s: float) -> None:
+        """Unexplained, unless the fix that is missing is heard soon."""
+        since_s, first = self._fix_missing or (now_s, text)
+        self._fix_missing = since_s, first
+        if now_s - since_s > SOON_S:
+            self.unexplained.append(first)
+            self._fix_missing = None
 
     def _contradiction(self, status: Status, now_s: float) -> str:
         """Why this state cannot be; "" if it can."""
@@ -61,7 +75,7 @@ class StateLog:
             is_first = before is None or before.state in (State.UNINITIALIZED, State.LOCALIZING)
             return "" if is_first or (before and before.map_id != status.map_id) else "nobody reset the track"
         if self._fixed_s is None:
-            return "there was no fix in this map"
+            return NO_FIX
         if status.state is State.LOST:
             return self._wrongly_lost(status, now_s)
         said_s = done_time(status)

@@ -81,7 +81,6 @@ def test_a_whole_life_is_explained() -> None:
         pytest.param((9.0, status(State.LOCALIZED, 8.9, is_fix=False)), id="localized by an old fix"),
         pytest.param((20.0, status(State.LOCALIZED, 2.5, is_fix=False)), id="localized for too long without images"),
         pytest.param((9.0, status(State.LOST, 8.9)), id="lost with a fix just now"),
-        pytest.param((3.0, status(State.LOCALIZED, 2.9, is_fix=False, map_id="b")), id="no fix in this map"),
     ],
 )
 def test_a_state_that_cannot_be_is_found(wrong: tuple[float, Status]) -> None:
@@ -89,6 +88,14 @@ def test_a_state_that_cannot_be_is_found(wrong: tuple[float, Status]) -> None:
     assert len(log.unexplained) == 1
 
 
-def test_without_any_fix_nothing_is_lost_or_localized() -> None:
-    for state in (State.LOST, State.LOCALIZED):
-        assert told((1.0, status(State.LOCALIZING)), (2.0, status(state))).unexplained
+@pytest.mark.parametrize("state", [State.LOST, State.LOCALIZED])
+def test_without_any_fix_nothing_is_lost_or_localized(state: State) -> None:
+    first = (1.0, status(State.LOCALIZING))
+    assert len(told(first, (2.0, status(state)), (3.1, status(state))).unexplained) == 1
+
+
+def test_a_fix_may_be_heard_after_the_state_that_it_made() -> None:
+    log = told((1.0, status(State.UNINITIALIZED, map_id="")), (2.0, status(State.LOCALIZED, 1.5, is_fix=False)))
+    log.fixed(2.1)
+    log.heard(status(State.LOCALIZED, 2.0), 3.1)
+    assert log.unexplained == []

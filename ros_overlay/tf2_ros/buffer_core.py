@@ -150,7 +150,10 @@ class BufferCore:
         if isinstance(error, ExtrapolationException):
             between = f"when looking up transform from frame [{source}] to frame [{target}]"
             error = ExtrapolationException(f"{error}, {between}")
-        raise error
+        try:
+            raise error
+        finally:  # its traceback holds this frame and all above it, with all that they hold: no cycle must be left
+            del error, source_error, target_error
 
     def _ancestors(self, frame: str, stamp_ns: int) -> tuple[dict[str, Rigid], TransformException | None]:
         """The transforms from a frame to itself, its parent, and so on up; and what stopped before the root."""
@@ -159,7 +162,7 @@ class BufferCore:
             try:
                 sample = cache.at(stamp_ns)
             except ExtrapolationException as error:
-                return transforms, error
+                return transforms, error.with_traceback(None)
             if sample.parent in transforms:
                 return transforms, self._loop()
             transforms[sample.parent] = sample.transform.after(transforms[frame])
