@@ -24,9 +24,12 @@ from vloc_ros.datasets.drive import (
     robot_extrinsics,
 )
 from vloc_ros.datasets.subset import Subset
+from vloc_ros.demo.answers import Answer, Played
 from vloc_ros.demo.picture import draw_plan, plan_of
 from vloc_ros.demo.processes import Program, isolate
-from vloc_ros.demo.score import SHIPPED_MAP, Answer, PlaceScore, Played, Score, faults, score, table
+from vloc_ros.demo.score import PlaceScore, Score, score
+from vloc_ros.demo.score_text import table
+from vloc_ros.demo.verdict import SHIPPED_MAP, faults
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 from vloc_ros.ros.programs import as_arguments

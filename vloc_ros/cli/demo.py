@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     with optional_packages("the demo", INSTALL_ROS):
         from vloc_ros.demo import run as demo
         from vloc_ros.demo.player import Rig
-        from vloc_ros.demo.score import ANY_MAP, SHIPPED_FLOORS, SHIPPED_MAP
+        from vloc_ros.demo.verdict import ANY_MAP, SHIPPED_FLOORS, SHIPPED_MAP
     map_dir = options.map or shipped(FLOORS_MAP_DIR if options.floors else SHIPPED_MAP_DIR)
     if options.floors:
         floors = open_floors()

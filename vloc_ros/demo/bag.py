@@ -15,8 +15,8 @@ from vloc_ros.bags.camera_topics import CameraTopics
 from vloc_ros.bags.reader import COMPRESSED_IMAGE, STATIC_TF_TOPIC, TF, TF_TOPIC, Bag, Topic
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.datasets.drive import BASE_FRAME
+from vloc_ros.demo.answers import Played
 from vloc_ros.demo.listener import Listener
-from vloc_ros.demo.score import Played
 from vloc_ros.ros.camera_input import image_topic, topic_of
 from vloc_ros.ros.programs import as_arguments
 from vloc_ros.tracking.state import State

@@ -16,7 +16,7 @@ from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 from tf2_ros import Buffer, TransformException, TransformListener
 
-from vloc_ros.demo.score import Answer, Filtered, Played
+from vloc_ros.demo.answers import Answer, Filtered, Played
 from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.diagnostics import from_message

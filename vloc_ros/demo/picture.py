@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.types import worst_sigma
-from vloc_ros.demo.score import Answer, odometry_in_map
+from vloc_ros.demo.answers import Answer, odometry_in_map
 from vloc_ros.geometry.transforms import Matrix
 
 Picture = NDArray[np.uint8]

@@ -19,8 +19,8 @@ from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.bag_export import OPTICAL_FRAME
 from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, ODOM_FRAME, Drive
+from vloc_ros.demo.answers import Played
 from vloc_ros.demo.listener import Listener
-from vloc_ros.demo.score import Played
 from vloc_ros.evaluation.corruptions import covered
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.camera_info import info_fields

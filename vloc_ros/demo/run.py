@@ -20,13 +20,16 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.drive import plan_drive
+from vloc_ros.demo.answers import Answer, Played
 from vloc_ros.demo.bag import BagPlayer, name_of
 from vloc_ros.demo.console import LiveLine
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.picture import draw_plan, plan_of
 from vloc_ros.demo.player import ONE_CAMERA, DrivePlayer, Rig
 from vloc_ros.demo.processes import Program, isolate
-from vloc_ros.demo.score import ANY_MAP, Answer, Limits, Played, faults, notes, score, table
+from vloc_ros.demo.score import score
+from vloc_ros.demo.score_text import notes, table
+from vloc_ros.demo.verdict import ANY_MAP, Limits, faults
 from vloc_ros.drawing.overlay import write_picture
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.localizer import load_localizer
