@@ -1,5 +1,8 @@
 """TF: what the nodes rely on, of the distribution's tf2_ros or of the overlay's."""
 
+import gc
+import weakref
+from contextlib import suppress
 from math import cos, pi, sin
 
 import numpy as np
@@ -280,3 +283,27 @@ def test_between_two_times_through_a_fixed_frame() -> None:
     found = buffer.lookup_transform_full("base", at(101.0), "base", at(100.0), "odom")
     np.testing.assert_allclose(matrix(found) @ [0, 0, 0, 1], [0.0, 3.0, 0.0, 1.0], atol=1e-12)
     assert Time.from_msg(found.header.stamp).nanoseconds == at(101.0).nanoseconds
+
+
+class Held:
+    """What a caller may have in its hands."""
+
+
+@pytest.mark.parametrize(("target", "stamp_s"), [("odom", 150.0), ("map", 150.0), ("map", 100.0), ("nowhere", 100.0)])
+def test_a_look_up_keeps_nothing_of_who_asked_whether_it_succeeds_or_not(target: str, stamp_s: float) -> None:
+    """An exception that is left in a cycle holds all frames above it, with their images and networks, until the garbage
+    collector comes."""
+    moving = [transform("odom", "base", stamp) for stamp in (100.0, 200.0)]
+    buffer = filled(transform("map", "odom", 100.0), *moving)
+
+    def ask() -> "weakref.ref[Held]":
+        held = Held()
+        with suppress(tf2_ros.TransformException):
+            buffer.lookup_transform(target, "base", at(stamp_s), Duration(nanoseconds=1))
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert ask()() is None
+    finally:
+        gc.enable()
