@@ -22,6 +22,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.fisheye import FisheyeCamera
 from vloc_ros.geometry.transforms import pose_vector
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
+from vloc_ros.mapping.sfm.focal_length import FOCAL, FocalLength
 from vloc_ros.mapping.sfm.lenses import camera_from_colmap, colmap_camera
 from vloc_ros.mapping.sfm.matches import PairMatches, mutual_matches
 from vloc_ros.mapping.sfm.options import ReconstructionOptions
@@ -90,6 +91,8 @@ def test_poses_and_lens_are_found(made: tuple[Path, Lines, MapOptions, Reconstru
     assert any("5 images" in line for line in lines.lines)
     assert "12 of 13 images have a pose" in lines.lines
     assert any("1 have not: fewer than 50 key points: 99.png" in line for line in lines.lines)
+    (said,) = [line for line in lines.lines if "focal length:" in line]
+    assert float(re.findall(r"[\d.]+", said)[0]) == pytest.approx(dataset.camera(0).fx, abs=0.06)
     assert isinstance(found.method, PRAMOptions)
     assert found.method.colmap == found.workdir / POSED / MODEL
 
@@ -209,7 +212,9 @@ def _never(*arguments: object, **named: object) -> None:
 
 def test_two_places_are_two_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def adjusted(model: Path, images: Path, directory: Path, *arguments: object) -> Path:
-        return Path(shutil.copytree(model, directory))
+        shutil.copytree(model, directory)
+        FocalLength(CAMERA.fx, CAMERA.fx, None).save(directory / FOCAL)
+        return directory
 
     monkeypatch.setattr(photo_sources, "adjust_finally", adjusted)
     root = write_photos(tmp_path / "photos", 5, prefix="a")

@@ -22,6 +22,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping.colmap_model import ColmapModel, image_count, read_model
 from vloc_ros.mapping.sfm.database import ImageCamera, write_database
 from vloc_ros.mapping.sfm.final_adjustment import adjust_finally
+from vloc_ros.mapping.sfm.focal_length import FOCAL, FocalLength
 from vloc_ros.mapping.sfm.guess import guessed_camera
 from vloc_ros.mapping.sfm.keyframes import choose_keyframes
 from vloc_ros.mapping.sfm.mapper import run_mapper
@@ -145,6 +146,8 @@ class _Reconstructing:
         reasons = unregistered(names, counts, pairs, registered)
         for line in describe_unregistered(reasons, len(names)):
             self._progress.say(line)
+        if not self._camera.fixed:
+            self._progress.say(FocalLength.load(path / FOCAL).describe())
         parts = np.where(registered, 0, 1 + parts_of(len(names), pairs[~registered[pairs].any(axis=1)]))
         self._require_one_part(names, _dense(parts))
         return path, model

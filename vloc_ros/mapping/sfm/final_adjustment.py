@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.datasets.dataset_files import read_image
 from vloc_ros.errors import DatasetError
+from vloc_ros.mapping.sfm.focal_length import FOCAL, FocalLength
 from vloc_ros.mapping.sfm.mapper import THREADS
 from vloc_ros.mapping.sfm.other_process import quiet_pycolmap, run_module, tell_step
 from vloc_ros.mapping.sfm.track_refinement import Tracked, refined
@@ -20,6 +21,7 @@ from vloc_ros.progress import Advance, no_advance
 
 LOSS_PX = 1.0  # of Cauchy's loss: residuals of so many pixels weigh half
 MAX_STEPS, TOLERANCE = 25, 1e-5
+MOST_FOR_COVARIANCE = 500  # images: time and memory for it grow with their third and second power
 MAX_ERROR_PX, LEAST_ANGLE_DEG = 4.0, 1.5  # COLMAP's own limits: what is beyond is left out
 
 
@@ -39,15 +41,44 @@ def adjust_finally(
 
 def main() -> None:
     """The other process: MODEL IMAGES DIRECTORY FIXED."""
-    model, images, directory, fixed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "1"
+    model, images, directory, fixed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "1"
     pycolmap = quiet_pycolmap()
     cv2.setNumThreads(1)
     reconstruction = pycolmap.Reconstruction(model)
     refine_tracks(reconstruction, images)
-    pycolmap.bundle_adjustment(reconstruction, adjustment_options(pycolmap, fixed))
+    focal = adjust(pycolmap, reconstruction, fixed)
     pycolmap.ObservationManager(reconstruction).filter_all_points3D(MAX_ERROR_PX, LEAST_ANGLE_DEG)
     reconstruction.update_point_3d_errors()
+    focal.save(directory / FOCAL)
     reconstruction.write_binary(directory)
+
+
+def adjust(pycolmap: Any, reconstruction: Any, fixed: bool) -> FocalLength:
+    """The last bundle adjustment of a pycolmap.Reconstruction, unless the lens is `fixed` with one coefficient of
+    distortion more than the mappers estimate. What became of the focal length."""
+    (camera,) = reconstruction.cameras.values()
+    before = camera.mean_focal_length()
+    if not fixed:
+        camera.model, camera.params = pycolmap.CameraModelId.RADIAL, np.append(camera.params, 0.0)
+    numbers = reconstruction.reg_image_ids()
+    config = pycolmap.BundleAdjustmentConfig()
+    for number in numbers:
+        config.add_image(number)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    options = adjustment_options(pycolmap, fixed)
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, reconstruction)
+    adjuster.solve()
+    known = not fixed and len(numbers) <= MOST_FOR_COVARIANCE
+    sigma = _focal_sigma(pycolmap, reconstruction, adjuster) if known else None
+    return FocalLength(before, camera.mean_focal_length(), sigma)
+
+
+def _focal_sigma(pycolmap: Any, reconstruction: Any, adjuster: Any) -> float | None:
+    """Pixels, where key points are off by one, with poses and points unknown; None where that cannot be told."""
+    (camera,) = reconstruction.cameras.values()
+    found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), reconstruction, adjuster)
+    variances = None if found is None else found.get_other_params_cov(camera.params)
+    return None if variances is None else float(np.sqrt(variances[0, 0]))
 
 
 def adjustment_options(pycolmap: Any, fixed: bool) -> Any:
