@@ -71,6 +71,25 @@ class Engine:
             yield Tasks(client)
 
 
+class Here:
+    """Runs tasks one after the other in this process, where nobody asks for workers. As an Engine, and as its Tasks."""
+
+    @contextmanager
+    def opened(self) -> Iterator["Here"]:
+        yield self
+
+    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Iterator[Done[Value]]:
+        """As `Tasks.run`; nothing is tried again."""
+        for name, item in items.items():
+            try:
+                yield Done(name, *_attempt(function, item))
+            except Exception as error:  # of one task: the others go on
+                yield Done(name, None, f"{type(error).__name__}: {reason_of(error)}")
+
+
+HERE = Here()
+
+
 @contextmanager
 def _connected(address: str) -> Iterator["Client"]:
     from distributed import Client
@@ -104,8 +123,7 @@ class Tasks:
                     error = future.exception()
                     yield Done(name, None, f"{type(error).__name__}: {reason_of(error)}")
                 else:
-                    value, said = future.result()
-                    yield Done(name, value, said)
+                    yield Done(name, *future.result())
         finally:
             self._client.cancel(list(futures))
 

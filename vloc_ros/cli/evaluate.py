@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Collection, Iterator
 from functools import partial
 
-from vloc_ros.cli import evaluate_bag
+from vloc_ros.cli import evaluate_bag, evaluate_bags
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.evaluate_outputs import add_outputs, write_outputs
 from vloc_ros.cli.options import (
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser, required=False)
     add_split(parser, default="test")
     evaluate_bag.add_options(parser)
+    evaluate_bags.add_options(parser)
     parser.add_argument(
         "--occlude",
         type=float,
@@ -54,9 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.bags:
+        return evaluate_bags.run(options)
+    if options.baseline or options.workers or options.scheduler:
+        raise ConfigError("--baseline, --workers and --scheduler are for --bags")
     from_bag = bool(options.bag or options.recorded)
     if from_bag == bool(options.dataset):
-        raise ConfigError("give one of --dataset KIND, --bag BAG and --recorded DIR")
+        raise ConfigError("give one of --dataset KIND, --bag BAG, --bags LIST and --recorded DIR")
     dataset = None if from_bag else _dataset(options)  # what is wrong with it is said before the network is loaded
     localizer = opened_map(options, session_options(options, options.batch), note)
     if dataset is None:

@@ -108,7 +108,7 @@ def posed_frames(options: argparse.Namespace, localizer: Localizer, scope: ExitS
         from vloc_ros.datasets.bag_frames import bag_frames
         from vloc_ros.evaluation.evaluate_bag import in_place
     bag = scope.enter_context(open_bag(options.bag))
-    frames = bag_frames(bag, _bag_options(options, 0.0), _map_frame(options, localizer))
+    frames = bag_frames(bag, bag_options(options, 0.0), _map_frame(options, localizer))
     frames.truth = in_place(frames.truth, localizer.landmark_map.manifest, options.place)
     return frames
 
@@ -143,7 +143,7 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     def load(names: Collection[str]) -> Iterable[Frame]:
         from vloc_ros.evaluation.evaluate_bag import frames_named
 
-        wanted = _bag_options(options, _correction(options).offset_s)
+        wanted = bag_options(options, correction_of(options).offset_s)
         return frames_named(options.bag, wanted, map_frame, names) if options.bag else ()
 
     return evaluation, load
@@ -152,8 +152,8 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
 def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 
-    correction = _correction(options)
-    wanted = _bag_options(options, correction.offset_s)
+    correction = correction_of(options)
+    wanted = bag_options(options, correction.offset_s)
     with frame_bar() as advance:
         look_at = partial(warn_of_cameras, localizer)
         return evaluate_bag(localizer, options.bag, wanted, correction, advance, look_at, options.priors)
@@ -168,7 +168,7 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.evaluate_bag import in_place
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
-    recording, wanted = read_recording(options.recorded), _bag_options(options, _correction(options).offset_s)
+    recording, wanted = read_recording(options.recorded), bag_options(options, correction_of(options).offset_s)
     views, manifest = localizer.landmark_map.views_of(options.place), localizer.landmark_map.manifest
     if options.bag:
         with open_bag(options.bag) as bag:
@@ -183,10 +183,11 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         recording = recording.moved(invert(map_from_this))  # from the frame that the node published in
     evaluation = evaluate_recording(recording, truth.at, views, place)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
-    return corrected(evaluation, truth.at, _correction(options), views)
+    return corrected(evaluation, truth.at, correction_of(options), views)
 
 
-def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
+def bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
+    """What the options of `add_bag` say. Raises ConfigError."""
     truth = GroundTruthOptions(options.truth, options.truth_frame, options.truth_gap, offset_s)
     camera = options.image_topic, options.camera_info_topic
     return BagOptions(
@@ -205,7 +206,8 @@ def _bag_options(options: argparse.Namespace, offset_s: float) -> BagOptions:
     )
 
 
-def _correction(options: argparse.Namespace) -> "Correction":
+def correction_of(options: argparse.Namespace) -> "Correction":
+    """What is to be done to the truth. Raises ConfigError."""
     from vloc_ros.evaluation.alignment import Correction
 
     offset_s, search = time_offset(options)

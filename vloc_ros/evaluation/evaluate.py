@@ -87,10 +87,14 @@ class Evaluation:
         return {place: Evaluation(tuple(records), self.source) for place, records in found.items()}
 
     def write_json(self, path: Path) -> None:
-        """Write summary, `source` and, as `per_frame`, every record. Raises ConfigError when it cannot be written."""
+        """Write `to_text`. Raises ConfigError when it cannot be written."""
+        write_text(path, self.to_text())
+
+    def to_text(self) -> str:
+        """As JSON: summary, `source` and, as `per_frame`, every record."""
         source = {"source": dict(self.source)} if self.source else {}
         report = {**self.summary(), **source, "per_frame": [record.to_json() for record in self.records]}
-        write_text(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
     @staticmethod
     def read_json(path: Path) -> "Evaluation":

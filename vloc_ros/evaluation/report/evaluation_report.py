@@ -29,10 +29,12 @@ USE_FRAMES = 40  # evenly, of which it is looked at what points did: they are lo
 
 
 def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Localizer, load: LoadFrames) -> None:
-    """Write the report of an evaluation as one HTML file. `load` gives the frames whose pictures are shown.
+    """Write `report_of`. Raises ConfigError when it cannot be written."""
+    write_text(path, report_of(title, evaluation, localizer, load))
 
-    Raises ConfigError when it cannot be written.
-    """
+
+def report_of(title: str, evaluation: Evaluation, localizer: Localizer, load: LoadFrames) -> str:
+    """The report of an evaluation as one HTML page. `load` gives the frames whose pictures are shown."""
     records, summary = evaluation.records, evaluation.summary()
     with plotting():
         sections = [
@@ -46,7 +48,7 @@ def write_report(path: Path, title: str, evaluation: Evaluation, localizer: Loca
             *_shown(records, localizer, load),
             section("The map", table((), _map_card(localizer)), table((), _source(evaluation))),
         ]
-    write_text(path, page(title, f"{len(records)} frames against the map {localizer.map_id}", sections))
+    return page(title, f"{len(records)} frames against the map {localizer.map_id}", sections)
 
 
 def write_comparison(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
