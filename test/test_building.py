@@ -41,10 +41,9 @@ def test_votes_are_those_of_a_slow_comparison() -> None:
         rows = np.concatenate([np.arange(index.starts[word], index.starts[word + 1]) for word in words])
         cosines = index.descriptors[rows].astype(int) @ descriptor.astype(int) / 127**2
         best = np.array([cosines[index.point_places[rows] == place].max(initial=-1) for place in range(3)])
-        speaks = (best >= place_index.MIN_SIMILARITY) & (best >= best.max() - place_index.NEARLY)
-        expected += speaks / max(1, speaks.sum())
-    np.testing.assert_allclose(index.votes(asked), expected)
-    assert expected.sum() > 60
+        expected += np.maximum(0, best - max(np.sort(best)[0], place_index.MIN_SIMILARITY))
+    np.testing.assert_allclose(index.votes(asked), expected, atol=0.01)
+    assert expected.sum() > 5
     assert index.votes(asked[:0]).tolist() == [0, 0, 0]
 
 

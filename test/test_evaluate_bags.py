@@ -39,7 +39,7 @@ def evaluate(night: Path, monkeypatch: pytest.MonkeyPatch, *more: str, off_m: fl
         return moved if stamp_ns > 1001 * 10**9 else place(stamp_ns)
 
     localizer = knowing(monkeypatch, pose_at)
-    monkeypatch.setattr(bag_runs, "load_localizer", lambda *_: localizer)
+    monkeypatch.setattr(bag_runs, "load_localizer", lambda *_, **__: localizer)
     return main(["evaluate", "--map", str(SHIPPED_MAP), "--bags", str(night), *more])
 
 

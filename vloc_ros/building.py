@@ -26,8 +26,8 @@ from vloc_ros.maps.building import StoredBuilding, read_building
 
 OPEN_PLACES = 8  # whose maps are kept in memory
 MOST_PLACES = 3  # that an image is looked for in
-RIVAL = 0.5  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
-KEY_POINTS = 256  # of an image, the best ones, that vote
+RIVAL = 0.7  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
+KEY_POINTS = 512  # of an image, the best ones, that vote
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
 
 

@@ -21,7 +21,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.inference import DEFAULTS, SessionOptions, open_sessions
 from vloc_ros.inference.backend import silent
-from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps import StoredMap, read_map, require_signature
 from vloc_ros.maps.building import is_building
 from vloc_ros.methods import METHODS, get_method
 
@@ -100,15 +100,23 @@ def preload(method: Method | None = None) -> None:
 
 
 def load_localizer(
-    map_dir: Path | str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+    map_dir: Path | str,
+    options: SessionOptions = DEFAULTS,
+    say: Callable[[str], None] = silent,
+    public_key: Path | None = None,
 ) -> Localizer:
     """Read a map directory, or that of a building, and open its network; as `open_localizer`, and MapError for a map
-    that cannot be read."""
+    that cannot be read, or is not signed by the `public_key`, where one is given."""
     if is_building(map_dir):
         from vloc_ros.building import load_building  # which is made of localizers
 
+        if public_key is not None:
+            raise MapError(f"{map_dir}: is a building, which nobody can sign yet; the maps of its places can be signed")
         return load_building(map_dir, options, say)
-    return open_localizer(read_map(map_dir), str(map_dir), options, say)
+    stored = read_map(map_dir)
+    if public_key is not None:
+        require_signature(stored, str(map_dir), public_key)
+    return open_localizer(stored, str(map_dir), options, say)
 
 
 def open_localizer(

@@ -95,5 +95,6 @@ def task_of(listed: ListedBag, options: argparse.Namespace) -> "BagTask":
         own,
         correction,
         session_options(options, options.batch),
+        options.require_signature,
         page=options.report is not None,
     )

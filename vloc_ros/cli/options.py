@@ -15,7 +15,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import BACKENDS, DEFAULTS, SessionOptions
 from vloc_ros.inference.backend import silent
-from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps import StoredMap, read_map, require_signature
 from vloc_ros.optional_packages import pip_install
 from vloc_ros.tasks import Engine
@@ -48,8 +48,8 @@ def checked_map(options: argparse.Namespace) -> StoredMap:
 def opened_map(
     options: argparse.Namespace, session: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
 ) -> Localizer:
-    """The same, with its networks, as `open_localizer`."""
-    return open_localizer(checked_map(options), str(options.map), session, say)
+    """The same, or a building, with its networks, as `load_localizer`."""
+    return load_localizer(options.map, session, say, options.require_signature)
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:

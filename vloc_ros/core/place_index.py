@@ -1,9 +1,9 @@
 """Which of many places an image shows, by the descriptors of its key points alone.
 
-Each key point votes for the places that have a point which looks like it: nearly as much as the most similar one of
-all. Points are looked for among those of the same visual words only (an inverted file: Sivic and Zisserman, "Video
-Google", ICCV 2003), so the time grows little with the number of places, and what is memory-mapped is read where it is
-needed.
+Each key point speaks for the places that have a point which looks like it, as far as that looks more like it than what
+the next best places have (local naive Bayes nearest neighbours: McCann and Lowe, CVPR 2012). Points are looked for
+among those of the same visual words only (an inverted file: Sivic and Zisserman, "Video Google", ICCV 2003), so the
+time grows little with the number of places, and what is memory-mapped is read where it is needed.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,8 @@ Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 INT8_SCALE = 127  # descriptors of the index stand for this times the float
-PROBES = 2  # words whose points a key point is compared with
-MIN_SIMILARITY = 0.8  # cosine of a key point with a point that it votes for
-NEARLY = 0.03  # less similar than the best of all, a point still has its part of the vote
+PROBES = 3  # words whose points a key point is compared with
+MIN_SIMILARITY = 0.8  # the least cosine of a key point with a point that it speaks for
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +46,17 @@ class PlaceIndex:
         require_indices("recognition of places", self.point_places, self.count)
 
     def votes(self, descriptors: Float32) -> Float:
-        """How many of the key points of an image, with these descriptors (K, D) of length 1, speak for each place
-        (count,)."""
+        """How much the key points of an image, with descriptors (K, D) of length 1, speak for each place (count,): of
+        each, by how much the cosine of the most similar point of the place is above that of the third best place, or
+        above MIN_SIMILARITY."""
         from vloc_ros.core.place_kernels import add_votes  # Numba takes a while to load
 
         votes = np.zeros(self.count)
         nearest = descriptors @ self.words.T - (self.words**2).sum(axis=1) / 2
         probed = np.argpartition(-nearest, min(PROBES, len(self.words)) - 1, axis=1)[:, :PROBES]
-        limits = np.array([MIN_SIMILARITY, NEARLY]) * INT8_SCALE**2
-        add_votes(quantized(descriptors), probed, self.starts, self.descriptors, self.point_places, limits, votes)
-        return votes
+        least = round(MIN_SIMILARITY * INT8_SCALE**2)
+        add_votes(quantized(descriptors), probed, self.starts, self.descriptors, self.point_places, least, votes)
+        return votes / INT8_SCALE**2
 
 
 def quantized(descriptors: Float32) -> NDArray[np.int8]:

@@ -13,16 +13,15 @@ def add_votes(
     starts: NDArray[np.int64],
     descriptors: NDArray[np.int8],
     places: NDArray[np.int32],
-    limits: NDArray[np.float64],
+    least: int,
     votes: NDArray[np.float64],
 ) -> None:
-    """Add to `votes` (places,) those of the key points `asked` (K, D): one of each, divided among the places that have
-    a point of the words `probed` (K, P) which is as similar as the best one but for limits[1], and at least limits[0].
-    """
+    """Add to `votes` (places,), for each of the key points `asked` (K, D), by how much the product with the most
+    similar point of a place is above that of the third best place, or above `least`; of the points of the words
+    `probed` (K, P) alone."""
     best = np.zeros(len(votes), dtype=np.int32)
     for k in range(len(asked)):
-        best[:] = -1
-        most = np.int32(0)
+        best[:] = np.int32(least)
         for p in range(probed.shape[1]):
             for row in range(starts[probed[k, p]], starts[probed[k, p] + 1]):
                 product = np.int32(0)
@@ -30,12 +29,14 @@ def add_votes(
                     product += np.int32(asked[k, d]) * np.int32(descriptors[row, d])
                 if product > best[places[row]]:
                     best[places[row]] = product
-                    most = max(most, product)
-        if most < limits[0]:
-            continue
-        among = 0
+        first, second, third = np.int32(least), np.int32(least), np.int32(least)
         for place in range(len(votes)):
-            among += best[place] >= limits[0] and best[place] >= most - limits[1]
+            if best[place] > first:
+                first, second, third = best[place], first, second
+            elif best[place] > second:
+                second, third = best[place], second
+            elif best[place] > third:
+                third = best[place]
         for place in range(len(votes)):
-            if best[place] >= limits[0] and best[place] >= most - limits[1]:
-                votes[place] += 1.0 / among
+            if best[place] > third:
+                votes[place] += best[place] - third

@@ -26,7 +26,8 @@ MORE_ERROR, MORE_ERROR_M = 1.2, 0.001  # factor of the median error, and metres
 
 @dataclass(frozen=True)
 class BagTask:
-    """What is to be evaluated: plain values. `page`: whether a report is wanted."""
+    """What is to be evaluated: plain values. `public_key`: of who has to have signed the map, if that is asked for;
+    `page`: whether a report is wanted."""
 
     name: str
     bag: Path
@@ -34,6 +35,7 @@ class BagTask:
     options: BagOptions
     correction: Correction
     session: SessionOptions
+    public_key: Path | None = None
     page: bool = False
 
 
@@ -66,7 +68,7 @@ class BagRun:
 
 def evaluate_task(task: BagTask) -> BagRun:
     """Evaluate one bag; a task. Raises VlocError."""
-    localizer = load_localizer(task.map, task.session)
+    localizer = load_localizer(task.map, task.session, public_key=task.public_key)
     manifest = localizer.landmark_map.manifest
     manifest.require_index(task.options.place)
     evaluation = evaluate_bag(localizer, task.bag, task.options, task.correction)

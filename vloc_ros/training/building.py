@@ -24,7 +24,7 @@ from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.stages.build_map import build_map
 
 WORDS = 1024  # visual words that points are sorted by
-MOST_POINTS = 4000  # of a place, that recognise it
+MOST_POINTS = 8000  # of a place, that recognise it
 
 
 @dataclass(frozen=True)
