@@ -90,7 +90,7 @@ def test_a_file_that_really_cannot_grow_is_one_line(tmp_path: Path) -> None:
 def test_the_command_line_tells_what_has_run_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str
 ) -> None:
-    monkeypatch.setattr("vloc_ros.cli.inspect.read_map", raising(error))
+    monkeypatch.setattr("vloc_ros.cli.inspect.checked_map", raising(error))
     assert main(["inspect", "somewhere"]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"vloc: error: {line}")
@@ -98,7 +98,7 @@ def test_the_command_line_tells_what_has_run_out(
 
 
 def test_other_errors_of_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vloc_ros.cli.inspect.read_map", raising(RuntimeError("a fault of ours")))
+    monkeypatch.setattr("vloc_ros.cli.inspect.checked_map", raising(RuntimeError("a fault of ours")))
     with pytest.raises(RuntimeError, match="a fault of ours"):
         main(["inspect", "somewhere"])
 

@@ -62,7 +62,7 @@ class Engine:
                 n_workers=self.workers or core_count(),
                 threads_per_worker=1,
                 memory_limit=None,
-                dashboard_address=None,
+                dashboard_address=":0",  # any port: several of these may run on a machine
                 silence_logs="ERROR",
                 env=ONE_THREAD,
             ) as cluster,
