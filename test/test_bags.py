@@ -322,7 +322,7 @@ def test_the_command_line(drive: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "/pose, 30 poses\n" in out
     assert '"skipped_without_truth": 0' in json_file.read_text()
     for arguments, words in [
-        ([], "give one of --dataset KIND, --bag BAG and --recorded DIR"),
+        ([], "give one of --dataset KIND, --bag BAG, --bags LIST and --recorded DIR"),
         (["--bag", "b", "--dataset", "folder"], "give one of --dataset KIND"),
         (["--bag", str(drive), "--occlude", "0.5"], "--occlude is for data sets"),
         (["--bag", str(drive), "--time-offset", "soon"], "--time-offset soon: neither"),
