@@ -41,7 +41,7 @@ def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
         ("vloc_ros.mapping.depth_calibration.write_text", None, "depth.json"),
         ("vloc_ros.mapping.array_files.np.savez", "geometry.npz", "geometry.npz"),
         ("vloc_ros.mapping.top_view.write_bytes", None, "geometry.png"),
-        ("vloc_ros.training.frames.os.posix_fallocate", "frames", "frames"),
+        ("os.posix_fallocate", "frames", "frames"),
         ("vloc_ros.training.curves.RecordWriter.write", "tensorboard", "tensorboard"),
         ("vloc_ros.training.trainer.write_bytes", None, "checkpoint.pt"),
     ]
