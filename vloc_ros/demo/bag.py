@@ -59,6 +59,11 @@ class BagPlayer:
         return BASE_FRAME if self._transforms else self._camera_frame
 
     @property
+    def image_topic(self) -> str:
+        """Of the camera, or of the rig's first."""
+        return self._camera.image.name
+
+    @property
     def relocalizer_arguments(self) -> list[str]:
         topics: dict[str, str] = {}
         for name, camera in self._cameras.items():
