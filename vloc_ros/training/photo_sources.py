@@ -32,6 +32,7 @@ from vloc_ros.mapping.sfm.pairs import choose_pairs
 from vloc_ros.mapping.sfm.posed_model import IMAGES, MODEL, views_of, write_posed
 from vloc_ros.mapping.sfm.registration import describe_unregistered, parts_of, require_one_part, unregistered
 from vloc_ros.mapping.sfm.scale import ScaleOptions, check_scale, find_scale
+from vloc_ros.mapping.sfm.weak_link import describe_weak_link
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.extraction import extract_features
 from vloc_ros.training.features.opening import image_size_for, open_extractor
@@ -148,6 +149,8 @@ class _Reconstructing:
             self._progress.say(line)
         if not self._camera.fixed:
             self._progress.say(FocalLength.load(path / FOCAL).describe())
+        if (weak := describe_weak_link(model)) is not None:
+            self._progress.say(weak)
         parts = np.where(registered, 0, 1 + parts_of(len(names), pairs[~registered[pairs].any(axis=1)]))
         self._require_one_part(names, _dense(parts))
         return path, model
