@@ -7,15 +7,17 @@ globally, the others by following the points of the last of these, or else near 
 the demo's does. NEES / 6: 1 where covariances are true; `filtered`: of the filter of these fixes.
 Then, at so many places of the drive, the track is put --metres and --degrees off and is as sure of that as after a good
 fix; `right again`: images until the filtered pose is right, the first right one included; `wrong published`: fixes that
-the track believed meanwhile, wrong by more than that allows, with a confidence above 0.5.
+the track believed meanwhile, wrong by more than that allows, with a confidence above 0.5. As often, a robot that has
+been tracked for some images is carried to another run of frames, which its odometry does not notice.
 """
 
+import argparse
 import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from in_turn import threads
-from inputs import data_of, opened, parser_of
+from inputs import add_counts, data_of, opened, parser_of
 from results import Results
 from tracking import OPTIONS, Drive, consecutive, nees, odometry_of
 
@@ -35,8 +37,9 @@ from vloc_ros.tracking.status import RefusedError
 from vloc_ros.tracking.track import Fix
 
 SURE = np.diag([0.01**2] * 3 + [np.radians(0.3) ** 2] * 3)
-SIGHTS = 10  # images after a wrong prior
+SIGHTS, TRACKED = 10, 5  # images after a wrong prior, and before a robot is carried
 COLUMNS = {
+    "frames": "every {every}.",
     "images": "{images}",
     "CPU an image, mean: global": "{global_ms:.1f} ms",
     "tracking": "{tracking_ms:.1f} ms",
@@ -58,12 +61,14 @@ COLUMNS = {
     "right again: most images": "{most_images}",
     "mean": "{mean_images:.1f}",
     "wrong published": "{wrong_published}",
+    "carried: right again, most images": "{carried_images}",
+    "wrong published ": "{carried_wrong}",
 }
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--every", type=int, default=1, help="play every so-many-th frame")
+    add_counts(parser, "--every", [1, 2, 3], help="play every so-many-th frame")
     parser.add_argument("--global-every", type=int, default=10)
     parser.add_argument("--wrong", type=int, default=10, help="so many wrong priors")
     parser.add_argument("--metres", type=float, default=1.0)
@@ -73,17 +78,13 @@ def main() -> None:
     localizer.warm_up()
     results = Results(data_of(options, len(frames)), COLUMNS)
     with threads():
-        robots = [Robot(localizer, frames, rows[:: options.every]) for rows in consecutive(frames)]
-        told = {name: Told() for name in ("global", "tracking")}
-        for robot in robots:
-            compare(robot, options.global_every, told)
-        rng, found = np.random.default_rng(0), []
-        for number in range(options.wrong):
-            robot = robots[number % len(robots)]
-            offset = wrong_step(rng, options.metres, np.radians(options.degrees))
-            start = int(rng.integers(max(1, len(robot.rows) - SIGHTS)))
-            found.append(recovered(robot, start, offset, options.global_every))
-    results.add(**saved_figures(told), **recovery_figures(found))
+        for every in options.every:
+            robots = [Robot(localizer, frames, rows[::every]) for rows in consecutive(frames)]
+            told = {name: Told() for name in ("global", "tracking")}
+            for robot in robots:
+                compare(robot, options.global_every, told)
+            recoveries = recovery_figures(*recoveries_of(robots, options))
+            results.add(every=every, **saved_figures(told), **recoveries)
     results.write(options.json)
 
 
@@ -102,13 +103,17 @@ class Told:
 class Robot:
     """A run of frames, and the odometry along it."""
 
-    def __init__(self, localizer: Localizer, frames: Dataset, rows: list[int]) -> None:
+    def __init__(self, localizer: Localizer, frames: Dataset, rows: list[int], carried_at: int = 0) -> None:
+        """`carried_at`: the row before which the robot was carried away; 0 for none."""
         self.localizer, self.frames, self.rows = localizer, frames, rows
         self.base_from_camera = extrinsics_of(frames)
         truth = np.stack([frames.map_from_camera(row) for row in rows]) @ invert(self.base_from_camera)
         self.stamps_ns = [round((1 + k / 10) * NS_PER_S) for k in range(len(rows))]
         self.drive = Drive(self.stamps_ns, truth, [])
         self.odometry = odometry_of(self.drive, np.random.default_rng(0))
+        if carried_at:
+            before, after = self.odometry[carried_at - 1 : carried_at + 1]
+            self.odometry[carried_at:] = before @ invert(after) @ self.odometry[carried_at:]
 
 
 class Tracking:
@@ -183,13 +188,44 @@ def wrong_step(rng: np.random.Generator, metres: float, radians: float) -> Matri
     return np.concatenate([metres * direction / np.linalg.norm(direction), turn])
 
 
+def recoveries_of(
+    robots: list[Robot], options: argparse.Namespace
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Of robots that were given wrong priors, and of carried ones: images until they are right again, wrong fixes."""
+    rng, given, carried = np.random.default_rng(0), [], []
+    for number in range(options.wrong):
+        robot, there = robots[number % len(robots)], robots[(number + 1) % len(robots)]
+        offset = wrong_step(rng, options.metres, np.radians(options.degrees))
+        start = int(rng.integers(max(1, len(robot.rows) - SIGHTS)))
+        given.append(recovered(robot, start, offset, options.global_every))
+        rows = robot.rows[start : start + TRACKED] + there.rows[-SIGHTS:]
+        carried.append(found_again(Robot(robot.localizer, robot.frames, rows, TRACKED), options.global_every))
+    return given, carried
+
+
+def found_again(robot: Robot, global_every: int) -> tuple[int, int]:
+    """The same of a robot that is carried away after TRACKED images."""
+    track = Tracking(robot, global_every)
+    for k in range(TRACKED):
+        track.tracker.move(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
+        query = track.query(k)
+        track.follow(k, query, robot.localizer.localize(query))
+    return right_again(track, range(TRACKED, len(robot.rows)))
+
+
 def recovered(robot: Robot, start: int, offset: Matrix, global_every: int) -> tuple[int, int]:
+    """The same of one that is told at a start that it is elsewhere."""
+    track, wrong = Tracking(robot, global_every), perturb(robot.drive.map_from_base[start], offset)
+    believed = Fix(robot.stamps_ns[start], wrong, robot.odometry[start], "map", covariance=SURE)
+    track.tracker.follow(track.tracker.begin(believed.stamp_ns), believed, believed.stamp_ns, OPTIONS)
+    return right_again(track, range(start + 1, min(start + 1 + SIGHTS, len(robot.rows))))
+
+
+def right_again(track: "Tracking", steps: range) -> tuple[int, int]:
     """Images until the filtered pose is right, and wrong fixes that were believed."""
-    track, wrong, truth = Tracking(robot, global_every), 0, robot.drive.map_from_base
-    tracker = track.tracker
-    believed = Fix(robot.stamps_ns[start], perturb(truth[start], offset), robot.odometry[start], "map", covariance=SURE)
-    tracker.follow(tracker.begin(believed.stamp_ns), believed, believed.stamp_ns, OPTIONS)
-    for count, k in enumerate(range(start + 1, min(start + 1 + SIGHTS, len(robot.rows))), start=1):
+    robot, tracker, wrong = track.robot, track.tracker, 0
+    truth = robot.drive.map_from_base
+    for count, k in enumerate(steps, start=1):
         tracker.move(robot.stamps_ns[k], robot.odometry[k], OPTIONS)
         query = track.query(k)
         result = robot.localizer.localize(query)
@@ -222,10 +258,12 @@ def saved_figures(told: dict[str, Told]) -> dict[str, object]:
     return figures
 
 
-def recovery_figures(found: list[tuple[int, int]]) -> dict[str, object]:
-    images, wrong = np.array(found).T
+def recovery_figures(given: list[tuple[int, int]], carried: list[tuple[int, int]]) -> dict[str, object]:
+    images, wrong = np.array(given).T
     return {
-        "wrong_priors": len(found),
+        "wrong_priors": len(given),
+        "carried_images": max(images for images, _ in carried),
+        "carried_wrong": sum(wrong for _, wrong in carried),
         "most_images": int(images.max()),
         "mean_images": float(images.mean()),
         "wrong_published": int(wrong.sum()),

@@ -24,6 +24,7 @@ REACH_PX = 5  # from the middle of a patch that is compared to its border
 # The least correlation of two patches. Of right poses some 95 % of the points have more, of other views some 5 %; where
 # a point comes to lie if it is followed back tells less, for 20 to 40 % of the points come back from other views, too.
 MIN_CORRELATION = 0.8
+MIN_CONTRAST = 5.0  # grey levels: there is nothing to be followed on a blank wall
 MIN_SHARE = 0.65  # of a keyframe's points: with fewer, the view has changed so much that flow costs accuracy
 
 Float32 = NDArray[np.float32]
@@ -50,9 +51,19 @@ class Keyframe:
 
     @cached_property
     def points(self) -> Correspondences:
-        """Those that are followed: POINTS of the inliers of its pose, all over its images."""
+        """Those that are followed: POINTS of the inliers of its pose that have something around them to be known by,
+        all over its images."""
         inliers = self.estimate.correspondences[self.estimate.inliers]
-        return inliers[_all_over(inliers, POINTS)]
+        has_contrast = np.zeros(len(inliers), dtype=np.bool_)
+        for index, (grey, scale) in enumerate(self._greys):
+            rows = np.flatnonzero(inliers.views == index)
+            has_contrast[rows] = _contrasts(grey, _scaled(inliers.pixels[rows], scale)) >= MIN_CONTRAST
+        known = inliers[has_contrast]
+        return known[_all_over(known, POINTS)]
+
+    @cached_property
+    def _greys(self) -> list[tuple[Grey, float]]:
+        return [_grey(view) for view in self.query.views]
 
     def followed(self, query: Query, map_from_rig: Float) -> Correspondences:
         """Its points in the views of a later query; none where the cameras are others. `map_from_rig` (4, 4): about
@@ -67,9 +78,8 @@ class Keyframe:
     @cached_property
     def _templates(self) -> list[_Template]:
         found = []
-        for index, view in enumerate(self.query.views):
+        for index, (grey, scale) in enumerate(self._greys):
             rows = np.flatnonzero(self.points.views == index)
-            grey, scale = _grey(view)
             pixels = _scaled(self.points.pixels[rows], scale)
             found.append(_Template(rows, grey, pixels, _patches(grey, pixels)))
         return found
@@ -140,9 +150,19 @@ def _flow(before: Grey, after: Grey, pixels: Float32, guess: Float32) -> tuple[F
 
 def _patches(grey: Grey, pixels: Float32) -> Float32:
     """What an image shows around pixels (N, 2), (N, P): of mean 0 and length 1, so that products are correlations."""
+    patches = _around(grey, pixels)
+    return np.asarray(patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), 1e-3), dtype=np.float32)
+
+
+def _contrasts(grey: Grey, pixels: Float32) -> Float32:
+    """Standard deviation (N,) of the grey values around pixels (N, 2)."""
+    return np.asarray(np.sqrt(np.mean(_around(grey, pixels) ** 2, axis=1)), dtype=np.float32)
+
+
+def _around(grey: Grey, pixels: Float32) -> Float32:
+    """Grey values (N, P) around pixels (N, 2), less their mean."""
     reach = np.arange(-REACH_PX, REACH_PX + 1, dtype=np.float32)
     x, y = (grid.ravel() for grid in np.meshgrid(reach, reach))
     maps: tuple[Any, Any] = (pixels[:, :1] + x, pixels[:, 1:] + y)
     patches = cv2.remap(grey, *maps, cv2.INTER_LINEAR).astype(np.float32)
-    patches -= patches.mean(axis=1, keepdims=True)
-    return np.asarray(patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), 1e-3), dtype=np.float32)
+    return np.asarray(patches - patches.mean(axis=1, keepdims=True), dtype=np.float32)
