@@ -26,8 +26,9 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE
 from vloc_ros.bags.writer import STORAGES, Storage, open_writer
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate
+from vloc_ros.core.types import CameraImage, PoseEstimate
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.geometry.camera import Camera

@@ -22,12 +22,13 @@ from inputs import add_counts, data_of, parser_of
 from numpy.typing import NDArray
 from results import Results
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.manifest import places_apart
 from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Points
 from vloc_ros.core.session import Session
-from vloc_ros.core.types import PER_LANDMARK, Correspondences
+from vloc_ros.core.types import PER_LANDMARK
 from vloc_ros.datasets import open_dataset
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.inference import SessionOptions, open_session

@@ -16,11 +16,12 @@ from inputs import PRIOR_SIGMAS, add_counts, plain_parser
 from numpy.typing import NDArray
 from results import Results
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import ONNX, FeatureSpec, extractor_spec
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.points import Points
 from vloc_ros.core.query import Prior
-from vloc_ros.core.types import Correspondences, LandmarkMap
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.methods.pram.recognition import Recognized

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from results import MEDIAN, RECALLS, Results
 
 from vloc_ros.cli.progress_bar import TerminalProgress
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT, FeatureSpec
 from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Observation
@@ -37,7 +38,7 @@ from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.points import Points
 from vloc_ros.core.session import Session, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.datasets.subset import split_held_out
 from vloc_ros.evaluation.evaluate import evaluate
 from vloc_ros.features.cache import FeatureCache

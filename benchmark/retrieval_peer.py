@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.progress_bar import TerminalProgress
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import SIFT, XFEAT
 from vloc_ros.core.pnp import solve_near, solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets import Dataset
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.features.extractor import Extractor

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from results import Results, add_json
 from voting_estimators import ESTIMATORS, EstimatorSettings, vote_by
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.types import Correspondences
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.methods.vsnet.voting import VotedLandmarks, VoteField

@@ -11,9 +11,10 @@ from inputs import data_of, parser_of
 from results import MEDIAN, Results
 from voting_estimators import ESTIMATORS, EstimatingMethod, EstimatorSettings
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import Correspondences, PoseEstimate
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.evaluation.metrics import summarize
 from vloc_ros.geometry.pose_error import pose_error

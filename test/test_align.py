@@ -11,8 +11,9 @@ from support.dataset_files import pose_columns, random_pose
 from support.map_files import NETWORK, PREVIEW, joined_map, make_map
 
 from vloc_ros.cli import main
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.places import in_map_frame, map_from_place, unplaced
-from vloc_ros.core.types import Correspondences, PoseEstimate
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.folder import camera_line
 from vloc_ros.errors import DatasetError, MapError

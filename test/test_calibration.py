@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.calibration import calibrated, calibrated_covariance, confidence
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Calibration, GateThresholds
-from vloc_ros.core.types import Correspondences, PoseEstimate
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.evaluation.corruptions import Severity
 from vloc_ros.evaluation.records import Estimated
 from vloc_ros.geometry.pose_error import error_vector, pose_error

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.correspondences import Correspondences
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.drawing.caption import GREEN, LINE_LENGTH, RED, caption_of, write_caption
 
 POINTS = Correspondences(np.zeros((5, 2)), np.zeros((5, 3)), np.ones(5), np.arange(5, dtype=np.int32))

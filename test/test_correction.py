@@ -10,7 +10,8 @@ from support.map_files import joined_map, make_map, random_pose
 
 from vloc_ros.core.correction import corrected
 from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
-from vloc_ros.core.types import Correspondences, PoseEstimate
+from vloc_ros.core.correspondences import Correspondences
+from vloc_ros.core.types import PoseEstimate
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_error import error_vector

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from support.map_files import joined_map, make_map
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.extent import MARGIN, NEAR_A_VIEW, Extent
 from vloc_ros.geometry.transforms import from_quaternion
 

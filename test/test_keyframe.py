@@ -9,10 +9,11 @@ import pytest
 from support.sparse_scenes import EXTRACTOR, Sight, room
 from support.textured_wall import wall_view
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.keyframe import MIN_SHARE, POINTS, Keyframe
 from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.core.query import Prior, Query, View
-from vloc_ros.core.types import CameraImage, Correspondences, Evidence, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, Evidence, PoseEstimate, Rejection
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.pose_refinement import perturb

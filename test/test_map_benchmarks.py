@@ -7,7 +7,8 @@ from in_turn import Answers, ask_in_turn
 from mapping_frames import far_apart
 from support.reconstruction_scenes import CAMERA, observed, room
 
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.correspondences import Correspondences
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.geometry.pose_error import WRONG_PLACE
 from vloc_ros.mapping.tracks import MIN_LENGTH

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.corruptions import Corrupted, noise_block

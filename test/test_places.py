@@ -12,12 +12,13 @@ from support import ROOT
 
 from vloc_ros.cli.evaluate_outputs import write_outputs
 from vloc_ros.cli.inspect import _places
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import GateThresholds, Manifest, places_apart
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.pipeline import localize
 from vloc_ros.core.places import likeliest_place
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import caption_of
 from vloc_ros.errors import ConfigError

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from vloc_ros.core.calibration import calibrated
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.gate import gate
 from vloc_ros.core.manifest import Calibration, GateThresholds
 from vloc_ros.core.pnp import solve_pnp
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.pnp import Matches
 from vloc_ros.geometry.pose_refinement import damped_step, normal_equations, perturb

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from support import SHIPPED_MAP
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.query import Prior, Query, View
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.synthetic_room import CAMERA, synthetic_room
 from vloc_ros.errors import ConfigError

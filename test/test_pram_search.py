@@ -17,10 +17,11 @@ from support.sparse_scenes import (
     room,
 )
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.session import Session
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.pose_refinement import perturb

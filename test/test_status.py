@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.correspondences import Correspondences
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.tracking.state import State
 from vloc_ros.tracking.status import CameraReport, FixFigures, ImageReport, Refusal, RefusedError, Status
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from support.map_files import make_map
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.errors import ConfigError, VlocError
 from vloc_ros.geometry.camera import Camera

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.pipeline import localize, localize_all, observe_all, prepare_all
 from vloc_ros.core.pnp import solve_pnp
 from vloc_ros.core.query import Query, as_query
 from vloc_ros.core.session import Sessions, max_batch_of
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.core.visibility import visible_points
 from vloc_ros.errors import ConfigError, MapError, ModelError
 from vloc_ros.geometry.camera import Camera

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from support.robot import camera_info, raw_image
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.synchronizer import Moment
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.stamps import NS_PER_S

@@ -8,8 +8,9 @@ from builtin_interfaces.msg import Time
 from support.robot import camera_info, raw_image
 from tf2_ros import Buffer
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.synchronizer import Moment, Stamped
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.stamps import NS_PER_S

@@ -11,9 +11,10 @@ from std_msgs.msg import String
 from support.graph import LATCHED, Graph
 from support.robot import Robot
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import CameraImage, Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets import Frame
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera

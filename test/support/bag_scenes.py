@@ -12,10 +12,11 @@ from vloc_ros.bags import messages
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import CAMERA_INFO, POSE, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import BagWriter, Storage, open_writer
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.evaluation.alignment import Correction
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from support.brightest_pixels import brightest_pixels
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import FeatureSpec, extractor_spec
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
@@ -21,7 +22,7 @@ from vloc_ros.core.model_spec import ModelSpec, Role, TensorSpec
 from vloc_ros.core.points import Points
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import FEW_PRECISE, PnpSettings

@@ -19,3 +19,8 @@ def require_indices(name: str, indices: NDArray[np.int32], count: int) -> None:
     """Raise ConfigError, which begins with `name`, for indices that are not in 0 .. count - 1."""
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
         raise ConfigError(f"{name}: indices are {indices.min()} to {indices.max()}, the map has 0 to {count - 1}")
+
+
+def no_indices() -> NDArray[np.int32]:
+    """An empty array of indices (0,)."""
+    return np.empty(0, dtype=np.int32)

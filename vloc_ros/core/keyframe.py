@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.query import Query, View
-from vloc_ros.core.types import Correspondences, Float, PoseEstimate
+from vloc_ros.core.types import Float, PoseEstimate
 from vloc_ros.geometry.transforms import apply, invert
 
 POINTS, CELL_PX = 300, 40  # so many are followed, of parts of this size; more make no pose better

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.query import Query
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.geometry.pnp import PnpSettings
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from vloc_ros.core.calibration import calibrated
 from vloc_ros.core.correction import corrected
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.gate import gate, magnification_of
 from vloc_ros.core.grey import color_mismatch
 from vloc_ros.core.keyframe import MIN_SHARE
@@ -19,7 +20,7 @@ from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.query import Query
 from vloc_ros.core.session import Sessions, Tensors, max_batch_of, row, stack
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.cores import core_count
 
 T = TypeVar("T")

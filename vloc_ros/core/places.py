@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import Matrix, apply, from_pose_vector, turned_covariance
 

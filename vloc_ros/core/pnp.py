@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from vloc_ros.core.types import Correspondences, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.correspondences import Correspondences
+from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import FEW_PRECISE, MIN_POINTS, Float, Matches, PnpSettings, ransac, settle
 from vloc_ros.geometry.rig import RigCamera

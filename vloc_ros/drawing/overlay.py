@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.query import Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate, Rejection
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.drawing.caption import GREEN, RED, WHITE, write_caption
 from vloc_ros.errors import ConfigError

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.method import Observation
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import LandmarkMap, PoseEstimate
 from vloc_ros.datasets.types import Frame
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.pram.recognition import LANDMARKS, TOP, Recognized

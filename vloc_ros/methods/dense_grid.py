@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.feature_spec import DESCRIPTORS, EXTRACTOR, IMAGE, KEY_POINTS, SCORES
 from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.manifest import Manifest
@@ -14,7 +15,7 @@ from vloc_ros.core.method import Observation
 from vloc_ros.core.model_spec import NETWORK, GridSpec
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.features.extractor import extracted, extractor_inputs
 from vloc_ros.methods.guided_refinement import guided_correspondences

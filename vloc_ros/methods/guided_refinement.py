@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.guided_matching import GuidedSettings, guided_matches
 from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Float, Points
-from vloc_ros.core.types import Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import LandmarkMap, PoseEstimate
 from vloc_ros.core.visibility import visible_points
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Float
 from vloc_ros.core.query import View
 from vloc_ros.core.session import Tensors
-from vloc_ros.core.types import Correspondences, LandmarkMap
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.geometry.rig import RigCamera
 from vloc_ros.methods.network_input import image_pixels

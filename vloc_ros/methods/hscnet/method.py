@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.session import Tensors
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
+from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.pnp import PnpSettings

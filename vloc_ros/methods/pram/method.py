@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.descriptor_index import DescriptorIndex
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES, FeatureSpec
 from vloc_ros.core.guided_matching import GuidedSettings
@@ -17,7 +18,7 @@ from vloc_ros.core.method import Observation
 from vloc_ros.core.model_spec import Role
 from vloc_ros.core.session import Sessions, Tensors
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap, PoseEstimate
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ConfigError
 from vloc_ros.features.extractor import extracted, extractor_inputs

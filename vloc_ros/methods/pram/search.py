@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.points import Points
 from vloc_ros.core.query import Prior
-from vloc_ros.core.types import Correspondences, LandmarkMap, worst_sigma
+from vloc_ros.core.types import LandmarkMap, worst_sigma
 from vloc_ros.core.visibility import Uncertainty, visible_points
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pnp import Float, Matches, PnpSettings, ransac, reprojection_errors

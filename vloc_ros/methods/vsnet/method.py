@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.guided_matching import GuidedSettings
 from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.core.session import Tensors
-from vloc_ros.core.types import CameraImage, Correspondences, LandmarkMap
+from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.geometry.pnp import FEW_PRECISE, PnpSettings
 from vloc_ros.methods.colors import label_colors
