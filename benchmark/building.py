@@ -7,7 +7,7 @@ PART is one of
     places    all test images of all places, asked of the map of their place alone and of the building in turn
     costs     start-up, resident memory and time of a query with 1, 10 and all places, each in a process of its own
     mapping   eight places mapped by one worker, and by two
-    bags      the test images of twenty places as bags, evaluated by one worker, and by two
+    bags      all images of twenty places as bags, evaluated by one worker, and by two
     added     one more place mapped into the building, as a share of the work of mapping all
 
 `vloc rooms --places 51 --out DIR` makes the rooms, and `vloc map --dataset joined --workers 2` the building of the
@@ -191,7 +191,7 @@ def bags(options: argparse.Namespace, names: Sequence[str], work: Path) -> Resul
     for name in names[:BAGS]:
         if not (work / "bags" / name).exists():
             root = options.rooms / name
-            vloc("bag", "--dataset", "folder", "--root", root, "--split", "test", "--out", work / "bags" / name)
+            vloc("bag", "--dataset", "folder", "--root", root, "--split", "all", "--out", work / "bags" / name)
         lines.append(json.dumps({"name": name, "bag": f"bags/{name}", "map": str(options.building / PLACES / name)}))
     listed = work / "night.yaml"
     write_text(listed, "".join(f"- {line}\n" for line in lines))
@@ -199,7 +199,7 @@ def bags(options: argparse.Namespace, names: Sequence[str], work: Path) -> Resul
         found.append(
             vloc("evaluate", "--map", options.building, "--bags", listed, "--threads", 1, "--workers", workers)
         )
-    results.add(what=f"{BAGS} bags evaluated", **compared(found))
+    results.add(what=f"{BAGS} bags of 100 images evaluated", **compared(found))
     return results
 
 
