@@ -81,6 +81,14 @@ def test_what_does_not_determine_the_transform_is_refused(source: np.ndarray, ta
         align_map(source, target)
 
 
+def test_the_orientations_of_one_camera_determine_the_transform_of_a_straight_drive() -> None:
+    poses = drive(400, width=0.001)
+    found = align_map(noisy(poses, 0.01, 0.01), TRUE @ poses, same_camera=True)
+    error = pose_error(found.map_from_place, TRUE)
+    assert error.translation_m < 0.005
+    assert error.rotation_rad < 0.002
+
+
 def test_the_map_is_changed_as_a_whole_and_keeps_the_residuals(tmp_path: Path) -> None:
     directory = tmp_path / "office"
     write_map(directory, make_map(), {"network": {"float32": NETWORK}}, PREVIEW)

@@ -218,7 +218,7 @@ def test_chains_of_tf_at_other_times_than_the_images(tmp_path: Path, monkeypatch
     evaluation = evaluated(knowing(monkeypatch), tmp_path / "bag", source="tf")
     assert len(evaluation.records) == IMAGES
     assert worst_m(evaluation) < 1e-6
-    in_odom = evaluated(knowing(monkeypatch), tmp_path / "bag", source="tf:odom")
+    in_odom = evaluated(knowing(monkeypatch), tmp_path / "bag", source="tf:/odom")  # as in ROS 1
     assert worst_m(in_odom) > 1
     assert in_odom.source["truth"]["frame"] == "odom"
     with pytest.raises(DatasetError, match="TF of /tf, /tf_static does not connect 'camera' with 'mars'"):

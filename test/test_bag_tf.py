@@ -123,6 +123,25 @@ def test_truth_that_needs_no_tf_never_asks_for_it(tmp_path: Path, monkeypatch: p
     assert worst_m(evaluated(knowing(monkeypatch), path)) < 1e-9
 
 
+def test_what_was_sent_once_on_tf_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        write_tf(bag, 2, "base", CAMERA_FRAME, BASE_FROM_CAMERA)
+        for index in range(IMAGES):
+            write_view(bag, index)
+            write_tf(bag, index, "map", "base", place(stamp(index)) @ invert(BASE_FROM_CAMERA))
+    with pytest.raises(DatasetError, match=r"where 'camera' is in 'base' was sent only once, at .* on /tf_static$"):
+        evaluated(knowing(monkeypatch), tmp_path / "bag", source="tf")
+
+
+def test_images_of_no_frame_have_to_be_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_writer(tmp_path / "bag") as bag:
+        for index in range(IMAGES):
+            write_view(bag, index, header=messages.header(stamp(index), ""))
+            write_tf(bag, index, "map", CAMERA_FRAME, place(stamp(index)))
+    with pytest.raises(DatasetError, match=r"are of no frame \(frame_id ''\); --camera-frame names it"):
+        evaluated(knowing(monkeypatch), tmp_path / "bag", source="tf")
+
+
 def test_what_cannot_matter_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As tf2: self-transforms are ignored, and frames beside the chain may change their parents, or be in a loop."""
     path = tmp_path / "bag"

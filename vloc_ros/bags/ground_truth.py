@@ -78,9 +78,11 @@ def read_ground_truth(bag: Bag, options: BagOptions, image: str, camera_frame: s
         return read_transforms(bag, choose_tf(bag, image, options.tf_topics), moving)
 
     if source == TF_WORD or source.startswith(f"{TF_WORD}:"):
-        root = source.partition(":")[2] or map_frame
+        root, child = source.partition(":")[2].lstrip("/") or map_frame, wanted.frame or camera_frame
+        if not child:
+            raise DatasetError(f"{where}: the images of {image} are of no frame (frame_id ''); --camera-frame names it")
         tree = transforms(moving=True)
-        return GroundTruth(source, root, _timed(where, tree.chain(root, wanted.frame or camera_frame)), wanted, tree)
+        return GroundTruth(source, root, _timed(where, tree.chain(root, child)), wanted, tree)
     is_file = bool(Path(source).suffix)  # names of topics have no dot
     link = _tum(Path(source)) if is_file else _topic(bag, bag.named(source, *TRUTHS))
     chain, frame = _timed(source if is_file else where, Chain(((link, False),))), wanted.frame or link.child
@@ -96,8 +98,15 @@ def read_tum_ground_truth(path: Path, options: GroundTruthOptions) -> GroundTrut
 
 
 def _timed(where: str, chain: Chain) -> Chain:
-    """The chain. Raises DatasetError where all the poses of a link have one stamp: it is not that of any of them."""
+    """The chain. Raises DatasetError where all the poses of a link have one stamp: it is not that of any of them; and
+    where one of several links has a single pose."""
     for link in chain.moving:
+        if len(link.trajectory) == 1 and any(len(other.trajectory) > 1 for other in chain.moving):
+            at_s = link.trajectory.stamps_ns[0] / NS_PER_S
+            raise DatasetError(
+                f"{where}: where {link.child!r} is in {link.parent!r} was sent only once, at {at_s:.3f} s; what does "
+                "not move belongs on /tf_static"
+            )
         poses = len(link.trajectory) + link.trajectory.faults.duplicates
         if poses > len(link.trajectory) == 1:
             what = f" of {link.child!r} in {link.parent!r}" if link.child else ""

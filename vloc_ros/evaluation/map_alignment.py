@@ -55,12 +55,15 @@ def pairs_of(records: Sequence[FrameRecord]) -> tuple[Matrix, Matrix]:
     return np.stack(estimates), np.stack([r.true_map_from_camera for r in localized])
 
 
-def align_map(place_from_camera: Matrix, map_from_camera: Matrix, limit: PoseTolerance = LIMIT) -> MapAlignment:
+def align_map(
+    place_from_camera: Matrix, map_from_camera: Matrix, limit: PoseTolerance = LIMIT, same_camera: bool = False
+) -> MapAlignment:
     """The rigid fit between poses (N, 4, 4) of the same cameras in a place and in a map's frame.
 
     It begins with the pair whose own transform has the least median residual over all pairs, so that up to half of them
-    may be wrong, and ends with least squares over those that agree. Raises DatasetError for too few pairs, positions
-    that do not determine the rotation, and residuals above the limit.
+    may be wrong, and ends with least squares over those that agree. `same_camera`: both kinds of poses are known to be
+    of one camera, so that its orientations determine the rotation, however straight the drive. Raises DatasetError for
+    too few pairs, positions that else do not determine the rotation, and residuals above the limit.
     """
     pairs = len(place_from_camera)
     if pairs < FEWEST_PAIRS:
@@ -79,7 +82,8 @@ def align_map(place_from_camera: Matrix, map_from_camera: Matrix, limit: PoseTol
         )
     if found.fitted < FEWEST_FITTED * pairs:
         raise DatasetError(f"the poses do not fit: only {found.fitted} of {pairs} pairs agree on one transform")
-    _require_spread(map_from_camera[good, :3, 3], found.median)
+    if not same_camera:
+        _require_spread(map_from_camera[good, :3, 3], found.median)
     return found
 
 

@@ -145,10 +145,9 @@ def _whole(info: CameraInfo, lens: type[Camera], distortion: tuple[float, ...], 
             f"{name} is zero (uncalibrated), but {other_name} is not: are the images "
             f"{'not rectified? unset' if options.rectified else 'rectified? set'} {options.rectified_name}"
         )
-    camera = lens(
-        info.width, info.height, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], distortion=distortion
-    )
-    if not abs(skew := matrix[0, 1]) <= MAX_SKEW * camera.fx:  # not `>`: NaN has to fail too
+    (fx, skew, cx), (_, fy, cy) = matrix[:2, :3].tolist()
+    camera = lens(info.width, info.height, fx, fy, cx, cy, distortion=distortion)
+    if not abs(skew) <= MAX_SKEW * camera.fx:  # not `>`: NaN has to fail too
         raise ConfigError(f"{name}[0][1] = {skew:.6g} is a skew, which is not supported: calibrate without one")
     return camera
 
