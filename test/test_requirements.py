@@ -1,0 +1,47 @@
+"""What is pinned with hashes is what is pinned, and the versions of a release agree."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from support import ROOT
+
+from vloc_ros import __version__
+
+PIN = re.compile(
+    r"^(?P<name>[\w.-]+)==(?P<version>[^ ;\\\n]+) *(?:; *(?P<marker>[^\\#\n]*?))? *(?:\\|#.*)?$", re.MULTILINE
+)
+
+
+def pins(name: str) -> set[tuple[str, str]]:
+    """Names as pip compares them, and versions."""
+    text = (ROOT / "requirements" / name).read_text()
+    return {(re.sub(r"[-_.]+", "-", pin["name"]).lower(), pin["version"]) for pin in PIN.finditer(text)}
+
+
+def test_a_lock_has_every_pin_and_that_of_ros_nothing_else() -> None:
+    assert pins("run.txt") <= pins("run.lock")
+    assert pins("ros.txt") == pins("ros.lock")
+    assert len(pins("run.txt")) > 10
+
+
+@pytest.mark.parametrize("name", ["run.lock", "ros.lock"])
+def test_every_pin_of_a_lock_has_hashes(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert lines
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    assert len(lines) == len(pins(name))
+
+
+def test_the_versions_of_a_release_agree() -> None:
+    root = ET.parse(ROOT / "package.xml").getroot()
+    assert root.findtext("version") == __version__
+    assert f'version="{__version__}"' in (ROOT / "setup.py").read_text()
+
+
+def test_the_licence_of_the_package_is_the_file() -> None:
+    licence = ET.parse(ROOT / "package.xml").getroot().find("license")
+    assert licence is not None
+    assert licence.text == "Apache-2.0"
+    assert "Apache License" in (ROOT / licence.attrib["file"]).read_text()
