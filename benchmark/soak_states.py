@@ -84,8 +84,9 @@ class StateLog:
         return "heard too late" if now_s - self._fixed_s > self.lost_after_s + DELIVERY_S else ""
 
     def _wrongly_lost(self, status: Status, now_s: float) -> str:
-        done_s = fix_time(status)
-        is_fresh = done_s is not None and now_s - done_s < self.lost_after_s - MARGIN_S
+        """A fix is accepted after its stamp and before it is heard of, however busy the computer is."""
+        image = status.image
+        is_fresh = image is not None and image.refusal is None and now_s - image.stamp_ns * 1e-9 < self.lost_after_s
         is_sure = status.sigma_m is None or status.sigma_m <= self.lost_sigma_m
         return "its image is a fix, and the pose is known" if is_fresh and is_sure else ""
 

@@ -63,13 +63,14 @@ def test_a_whole_life_is_explained() -> None:
         (4.3, status(State.LOST, 4.2, is_fix=False)),
         (5.1, status(State.LOCALIZED, 5.0)),
         (5.2, status(State.LOST, 5.0, sigma_m=2.0)),
-        (6.0, status(State.LOCALIZING, 5.0, map_id="b")),
+        (7.1, status(State.LOST, 5.0)),  # said by a process that had to wait
+        (7.2, status(State.LOCALIZING, 5.0, map_id="b")),
     )
     assert log.unexplained == []
     assert log.followed[State.LOCALIZED, State.LOST] == 2
     assert log.seconds[State.LOCALIZED] == pytest.approx(2.3)
     log.restarted()
-    log.heard(status(State.UNINITIALIZED), 7.0)
+    log.heard(status(State.UNINITIALIZED), 7.3)
     assert log.unexplained == []
 
 
