@@ -1,6 +1,8 @@
 """The filtered pose: published between fixes too, with its covariance; images begin where it puts them, or are followed
 from one that did."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,23 @@ def test_what_the_keyframe_does_not_show_is_searched_by_the_networks(robot: Robo
     answers = [robot.ask(carried) for _ in range(3)]
     assert [answer["search"] for answer in answers] == ["prior", "global", "global"]
     assert [answer.is_fix for answer in answers] == [False, False, True]
+
+
+def test_a_robot_that_stands_is_localized_rarely_and_one_that_moves_at_once(robot: Robot) -> None:
+    rate_hz = 0.1
+    robot.configure(rate="adaptive", standing_rate_hz=rate_hz, lost_after=1000.0)
+    robot.localize()
+    dropped, begun_s, stood = robot.status()["dropped"], time.monotonic(), list[int]()
+    for _ in range(15):
+        stood.append(robot.now_ns())
+        robot.send(robot.frames[0], stood[-1])
+        robot.graph.spin(0.05)
+    moved = robot.localize(1)  # sent again until it is looked at
+    elapsed_s = time.monotonic() - begun_s
+    assert moved.is_fix
+    looked_at = {answer_ns for answer_ns in stood if robot.answer_to([answer_ns])}
+    assert len(looked_at) <= 2 + elapsed_s * rate_hz
+    assert robot.status()["dropped"] == dropped, "they were not left out because the node was busy"
 
 
 def test_without_odometry_images_are_followed_too(robot: Robot) -> None:
