@@ -49,13 +49,13 @@ class PlaceIndex:
         """How much the key points of an image, with descriptors (K, D) of length 1, speak for each place (count,): of
         each, by how much the cosine of the most similar point of the place is above that of the third best place, or
         above MIN_SIMILARITY."""
-        from vloc_ros.core.place_kernels import add_votes  # Numba takes a while to load
+        from vloc_ros.core.place_kernels import add_votes, largest  # Numba takes a while to load
 
-        votes = np.zeros(self.count)
-        nearest = descriptors @ self.words.T - (self.words**2).sum(axis=1) / 2
-        probed = np.argpartition(-nearest, min(PROBES, len(self.words)) - 1, axis=1)[:, :PROBES]
-        least = round(MIN_SIMILARITY * INT8_SCALE**2)
-        add_votes(quantized(descriptors), probed, self.starts, self.descriptors, self.point_places, least, votes)
+        votes, probed = np.zeros(self.count), np.zeros((len(descriptors), min(PROBES, len(self.words))), dtype=np.intp)
+        largest(nearness(descriptors, self.words), probed)
+        asked = quantized(descriptors).astype(np.float32)
+        least = MIN_SIMILARITY * INT8_SCALE**2
+        add_votes(asked, probed, self.starts, self.descriptors, self.point_places, least, votes)
         return votes / INT8_SCALE**2
 
 
@@ -64,16 +64,18 @@ def quantized(descriptors: Float32) -> NDArray[np.int8]:
     return np.rint(INT8_SCALE * descriptors).astype(np.int8)
 
 
-def nearest_word(descriptors: Float32, words: Float32) -> NDArray[np.intp]:
-    """The visual word (N,) of each of the descriptors (N, D)."""
-    found: NDArray[np.intp] = (descriptors @ words.T - (words**2).sum(axis=1) / 2).argmax(axis=1)
+def nearness(descriptors: Float32, words: Float32) -> Float32:
+    """(N, W): the larger, the nearer is each of the descriptors (N, D) to a word."""
+    found: Float32 = descriptors @ words.T - (words**2).sum(axis=1) / 2
     return found
 
 
 def sorted_index(words: Float32, parts: list[NDArray[np.int8]]) -> PlaceIndex:
     """The index of the points' descriptors (N, D) of each place, in the order of the places."""
     places = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-    assigned = np.concatenate([nearest_word(part.astype(np.float32) / np.float32(INT8_SCALE), words) for part in parts])
+    assigned = np.concatenate(
+        [nearness(part.astype(np.float32) / np.float32(INT8_SCALE), words).argmax(axis=1) for part in parts]
+    )
     order = np.argsort(assigned, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=len(words)))]).astype(np.int64)
     return PlaceIndex(words, starts, np.concatenate(parts)[order], places[order], len(parts))
