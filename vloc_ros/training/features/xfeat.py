@@ -61,7 +61,8 @@ class XFeatExtractor(nn.Module):
         self.register_buffer("in_block", (rows * width + columns).flatten())  # from its first pixel to each, in memory
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        rows = _reshaped(image, self.height * self.width // MEANS, 3 * MEANS).float()
+        # First of all to floating point: TensorRT does nothing else with bytes.
+        rows = _reshaped(image.float(), self.height * self.width // MEANS, 3 * MEANS)
         grey = _reshaped(rows @ self.means, 1, self.height, self.width)
         features, logits, reliability = self.heads(_repeated(grey, *self.missing))
         heat = _heat(logits, *self.padded)

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Everything that needs an NVIDIA GPU, within nine minutes: engines and latency, accuracy in three precisions, training.
+#
+#   bash benchmark/gpu.sh BUNDLE [--dry] [--json FILE]
+#
+# BUNDLE is what benchmark/gpu_bundle.sh prepares elsewhere: wheels, maps, images. On a bare machine with a driver and
+# python3 a virtual environment is made of the wheels; where the packages are there already (PYTHON=...), it is not. The most valuable part comes
+# first, each ends in time, and whatever is there by then is in FILE (docs/benchmarks/results/gpu.json), row by row.
+# Ctrl-C ends one part, and the next one begins. --dry rehearses all of it without a GPU, in a minute or two.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bundle=$(cd "${1:?give the bundle of benchmark/gpu_bundle.sh}" && pwd); shift
+dry=() json=$root/docs/benchmarks/results/gpu.json
+while [ $# -gt 0 ]; do
+    case $1 in
+        --dry) dry=(--dry); json=$bundle/dry.json ;;
+        --json) json=$2; shift ;;
+        *) echo "gpu.sh: unknown option $1" >&2; exit 1 ;;
+    esac
+    shift
+done
+export PYTHONPATH=$root VLOC_CACHE_DIR=${VLOC_CACHE_DIR:-$bundle/cache} OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
+trap : INT  # the part that runs gets it, not this script
+
+python=${PYTHON:-$bundle/venv/bin/python}
+if ! "$python" -c 'import onnxruntime, numba, poselib, torch' 2> "$bundle/python.log"; then
+    echo "== environment: $bundle/wheels"
+    timeout 120 python3 -m venv "$bundle/venv" &&
+        timeout 120 "$bundle/venv/bin/pip" install --quiet --no-index --find-links "$bundle/wheels" -r "$bundle/requirements.txt" ||
+        { echo "gpu.sh: no environment can be made of $bundle/wheels" >&2; exit 1; }
+    python=$bundle/venv/bin/python
+fi
+
+failed=0
+part() {  # NAME SECONDS
+    echo "== $1, at most $2 s"
+    timeout --signal=INT --kill-after=10 "$2" "$python" "$root/benchmark/gpu.py" "$1" --bundle "$bundle" --json "$json" "${dry[@]}"
+    local code=$?
+    [ $code = 0 ] || { echo "== $1: ended with code $code, what it measured is in $json" >&2; failed=1; }
+}
+part latency 240
+part accuracy 110
+part training 70
+exit $failed
