@@ -96,14 +96,22 @@ def test_a_wrong_track_is_right_again_within_five_images() -> None:
 
 
 def test_a_robot_that_stands_has_nothing_new_to_see() -> None:
-    tracker = PoseTracker()
+    tracker, ahead = PoseTracker(), np.eye(4)
+
+    def fix(stamp_ns: int) -> None:
+        pose = Fix(stamp_ns, POSE @ ahead, ahead.copy(), covariance=COVARIANCE)
+        tracker.follow(tracker.begin(stamp_ns), pose, stamp_ns, OPTIONS)
+
     assert tracker.has_moved(), "before the first fix"
-    tracker.follow(tracker.begin(1), Fix(1, POSE, np.eye(4), covariance=COVARIANCE), 1, OPTIONS)
+    fix(1)
+    assert tracker.has_moved(), "before the second"
+    fix(2)
     assert not tracker.has_moved()
-    ahead = np.eye(4)
     for step in range(1, 4):
         ahead[0, 3] = 0.01 * step
-        tracker.move(1 + step, ahead.copy(), OPTIONS)
+        tracker.move(2 + step, ahead.copy(), OPTIONS)
     assert tracker.has_moved()
-    tracker.follow(tracker.begin(9), Fix(9, POSE @ ahead, ahead, covariance=COVARIANCE), 9, OPTIONS)
+    fix(9)
+    assert tracker.has_moved(), "it drove until just now, and nothing newer is known"
+    fix(10)
     assert not tracker.has_moved()

@@ -41,6 +41,7 @@ class PoseTracker:
         self._lock = threading.Lock()  # of the four below, which belong together
         self._track = Track()
         self._history = History()
+        self._fix_before: Fix | None = None  # the last one
         self._fixed_at_ns = 0  # on the clock of `follow` and `state`
         self._last_stamp_ns = 0  # of the images
 
@@ -60,12 +61,10 @@ class PoseTracker:
         return bool(self._track.contradicting or self._track.hint)
 
     def has_moved(self) -> bool:
-        """Whether odometry has moved since the last fix, so far that another one says something new; True before it."""
-        fix, newest = self._track.fix, self._history.newest
-        if fix is None or newest is None or fix.odom_from_base is None:
-            return True
-        step = invert(fix.odom_from_base) @ newest.odom_from_base
-        return bool(np.linalg.norm(step[:3, 3]) > STANDING_M or rotation_angle(np.eye(3), step[:3, :3]) > STANDING_RAD)
+        """Whether odometry has moved since the last two fixes, so far that another one says something new; True before
+        them. Since the last one alone would not do: odometry of its image's stamp may be the newest that is there."""
+        fixes, newest = (self._track.fix, self._fix_before), self._history.newest
+        return newest is None or any(fix is None or _is_away(fix, newest.odom_from_base) for fix in fixes)
 
     def nanoseconds_back(self, stamp_ns: int) -> int:
         """By how much a stamp lies before the last image's; negative for one that lies after it."""
@@ -91,7 +90,7 @@ class PoseTracker:
             track, contradiction = follow(before, fix, options, expected)
             self._track = track
             if not contradiction:
-                self._fixed_at_ns = now_ns
+                self._fixed_at_ns, self._fix_before = now_ns, before.fix
                 if measurement is None:
                     self._history = History()
                 elif track.placements > before.placements:
@@ -158,3 +157,11 @@ class PoseTracker:
         if since_s is not None and newest and worst_sigma(newest.covariance[:3, :3]) > options.lost_sigma_m:
             return State.LOST if has_map else State.UNINITIALIZED
         return state_of(has_map, since_s, options.lost_after_s)
+
+
+def _is_away(fix: Fix, odom_from_base: Matrix) -> bool:
+    """Whether odometry has left the place of a fix; True of one without odometry."""
+    if fix.odom_from_base is None:
+        return True
+    step = invert(fix.odom_from_base) @ odom_from_base
+    return bool(np.linalg.norm(step[:3, 3]) > STANDING_M or rotation_angle(np.eye(3), step[:3, :3]) > STANDING_RAD)
