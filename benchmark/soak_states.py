@@ -12,7 +12,7 @@ from vloc_ros.tracking.status import Status
 
 MARGIN_S = 0.5  # a fix is accepted a little before its pose and its status are published
 DELIVERY_S = 5.0  # what is heard may be so old, on a busy computer
-NO_FIX = "there was no fix in this map"
+NO_FIX, OLD_FIX = "there was no fix in this map", "the last fix is too old"
 SOON_S = 1.0  # a state may be told before the fix that it comes from
 
 
@@ -50,7 +50,7 @@ class StateLog:
             self.seconds[before.state] += now_s - self._heard_s
         if why := self._contradiction(status, now_s):
             text = f"{now_s:.2f}: {before.state.value if before else 'start'} -> {status.state.value}: {why}"
-            if why != NO_FIX:
+            if why not in (NO_FIX, OLD_FIX):
                 self.unexplained.append(text)
             else:
                 self._await_fix(text, now_s)
@@ -80,7 +80,7 @@ class StateLog:
             return self._wrongly_lost(status, now_s)
         said_s = done_time(status)
         if said_s is None or said_s - self._fixed_s > self.lost_after_s + MARGIN_S:
-            return "the last fix is too old"
+            return OLD_FIX
         return "heard too late" if now_s - self._fixed_s > self.lost_after_s + DELIVERY_S else ""
 
     def _wrongly_lost(self, status: Status, now_s: float) -> str:

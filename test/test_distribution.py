@@ -102,7 +102,16 @@ def test_maps_configuration_and_overlay_are_in_both(built: Built, folder: str) -
 
 
 def test_the_sdist_has_what_a_release_needs_and_no_tests(built: Built) -> None:
-    needed = {"LICENSE", "README.md", "package.xml", "setup.py", "setup.cfg", "pyproject.toml", "resource/vloc_ros"}
+    needed = {
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.rst",
+        "package.xml",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "resource/vloc_ros",
+    }
     assert needed <= built.in_sdist
     folders = {name.partition("/")[0] for name in built.in_sdist if "/" in name}
     assert folders <= {"vloc_ros", "vloc_ros.egg-info", "resource", "requirements", *SHARED}

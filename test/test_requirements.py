@@ -45,3 +45,17 @@ def test_the_licence_of_the_package_is_the_file() -> None:
     assert licence is not None
     assert licence.text == "Apache-2.0"
     assert "Apache License" in (ROOT / licence.attrib["file"]).read_text()
+
+
+@pytest.mark.needs("catkin_pkg", "docutils")
+def test_the_tools_of_ros_read_the_changelog_and_the_package() -> None:
+    from catkin_pkg.changelog import get_changelog_from_path
+    from catkin_pkg.package import parse_package
+
+    warnings: list[str] = []
+    package = parse_package(str(ROOT), warnings=warnings)
+    assert warnings == []
+    changelog = get_changelog_from_path(str(ROOT), package.name)
+    versions = [version for version, _, _ in changelog.foreach_version()]
+    assert package.version in versions
+    assert all(content for _, _, content in changelog.foreach_version())

@@ -79,7 +79,6 @@ def test_a_whole_life_is_explained() -> None:
     [
         pytest.param((9.0, status(State.UNINITIALIZED)), id="the map went away"),
         pytest.param((9.0, status(State.LOCALIZING, 8.9, is_fix=False)), id="the track was reset by nobody"),
-        pytest.param((9.0, status(State.LOCALIZED, 8.9, is_fix=False)), id="localized by an old fix"),
         pytest.param((20.0, status(State.LOCALIZED, 2.5, is_fix=False)), id="localized for too long without images"),
         pytest.param((9.0, status(State.LOST, 8.9)), id="lost with a fix just now"),
     ],
@@ -87,6 +86,12 @@ def test_a_whole_life_is_explained() -> None:
 def test_a_state_that_cannot_be_is_found(wrong: tuple[float, Status]) -> None:
     log = told((1.0, status(State.LOCALIZING)), (2.1, status(State.LOCALIZED, 2.0)), wrong)
     assert len(log.unexplained) == 1
+
+
+def test_localized_by_an_old_fix_needs_another_one_soon() -> None:
+    first = (1.0, status(State.LOCALIZING)), (2.1, status(State.LOCALIZED, 2.0))
+    old = (9.0, status(State.LOCALIZED, 8.9, is_fix=False)), (10.1, status(State.LOCALIZED, 10.0, is_fix=False))
+    assert len(told(*first, *old).unexplained) == 1
 
 
 @pytest.mark.parametrize("state", [State.LOST, State.LOCALIZED])
