@@ -13,6 +13,7 @@ from support.sparse_scenes import POSE, blank, unit
 from vloc_ros.core import place_index
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.place_index import PlaceIndex, quantized, sorted_index
+from vloc_ros.core.place_kernels import largest
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, NoMapError
@@ -45,6 +46,14 @@ def test_votes_are_those_of_a_slow_comparison() -> None:
     np.testing.assert_allclose(index.votes(asked), expected, atol=0.01)
     assert expected.sum() > 5
     assert index.votes(asked[:0]).tolist() == [0, 0, 0]
+
+
+def test_the_largest_of_each_row_are_those_that_sorting_finds() -> None:
+    values = np.random.default_rng(1).normal(size=(40, 17)).astype(np.float32)
+    for count in (1, 3, 17):
+        found = np.zeros((40, count), dtype=np.intp)
+        largest(values, found)
+        np.testing.assert_array_equal(found, np.argsort(-values, axis=1)[:, :count])
 
 
 @pytest.mark.parametrize(
