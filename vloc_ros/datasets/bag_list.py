@@ -7,9 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
-from vloc_ros.errors import DatasetError, reason_of
+from vloc_ros.datasets.yaml_list import read_yaml_list, require_different_names
+from vloc_ros.errors import DatasetError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # can be that of a file
 NAME, BAG, MAP = "name", "bag", "map"
@@ -29,19 +28,9 @@ class ListedBag:
 
 def read_bag_list(path: Path) -> tuple[ListedBag, ...]:
     """The bags that a file lists; paths are relative to it. Raises DatasetError."""
-    try:
-        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason_of(error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise DatasetError(f"{path}: not valid YAML{f' in line {mark.line + 1}' if mark else ''}") from error
-    if not isinstance(listed, list) or not listed:
-        raise DatasetError(f"{path}: expected a list of bags, each with {NAME} and {BAG}")
+    listed = read_yaml_list(path, f"bags, each with {NAME} and {BAG}")
     bags = tuple(_listed(path, number, node) for number, node in enumerate(listed, start=1))
-    names = [bag.name for bag in bags]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DatasetError(f"{path}: two bags are called '{twice[0]}'")
+    require_different_names(path, "bags", [bag.name for bag in bags])
     return bags
 
 

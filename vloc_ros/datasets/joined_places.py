@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from vloc_ros.core.manifest import PLACE_NAME
 from vloc_ros.datasets import DATASETS, open_dataset
@@ -14,7 +11,8 @@ from vloc_ros.datasets.concatenation import Concatenation
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.datasets.wrapper import DatasetWrapper
-from vloc_ros.errors import DatasetError, VlocError, reason_of
+from vloc_ros.datasets.yaml_list import read_yaml_list, require_different_names
+from vloc_ros.errors import DatasetError, VlocError
 
 KIND = "joined"
 KEYS = {"name": True, "dataset": True, "root": False, "poses": False}  # of a place, and whether it needs them
@@ -84,24 +82,10 @@ def listed_places(root: Path | None, split: str, poses: Path | str | None = None
         raise DatasetError(f"{root}: each place has its own poses, they belong into this file; given is {poses}")
     if Path(split).suffix or len(Path(split).parts) > 1:
         raise DatasetError(f"{root}: a split of joined places is a name that each of them knows; given is {split}")
-    places = tuple(_listed(root, number, node) for number, node in enumerate(_read_list(root), start=1))
-    names = [place.name for place in places]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DatasetError(f"{root}: two places are called '{twice[0]}'")
+    listed = read_yaml_list(root, f"places, each with {', '.join(KEYS)}")
+    places = tuple(_listed(root, number, node) for number, node in enumerate(listed, start=1))
+    require_different_names(root, "places", [place.name for place in places])
     return places
-
-
-def _read_list(path: Path) -> list[Any]:
-    try:
-        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason_of(error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise DatasetError(f"{path}: not valid YAML{f' in line {mark.line + 1}' if mark else ''}") from error
-    if not isinstance(listed, list) or not listed:
-        raise DatasetError(f"{path}: expected a list of places, each with {', '.join(KEYS)}")
-    return listed
 
 
 def _listed(path: Path, number: int, node: object) -> ListedPlace:
