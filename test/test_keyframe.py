@@ -80,10 +80,21 @@ def test_points_are_found_where_they_have_gone(camera: Camera) -> None:
     assert np.percentile(off_px(found, query, THERE), 95) < 1.0 * camera.width / 320
 
 
-def test_points_of_a_rig_are_found_in_the_view_that_showed_them() -> None:
-    def rig(pose: np.ndarray) -> Query:
-        return Query((View(image_at(pose)), View(image_at(pose @ RIGHT), RIGHT)), 0)
+def rig(pose: np.ndarray) -> Query:
+    return Query((View(image_at(pose)), View(image_at(pose @ RIGHT), RIGHT)), 0)
 
+
+def test_a_covered_camera_of_a_rig_has_no_points_to_follow_and_the_other_one_has() -> None:
+    keyframe = keyframe_of(rig(HERE))
+    seen = keyframe.estimate.correspondences
+    seen = seen[seen.views == 1]
+    of_one = replace(keyframe.estimate, correspondences=seen, inliers=np.ones(len(seen), bool))
+    found = Keyframe(keyframe.query, of_one).followed(rig(THERE), EXPECTED)
+    assert set(found.views.tolist()) == {1}
+    assert len(found) > 0.8 * len(seen)
+
+
+def test_points_of_a_rig_are_found_in_the_view_that_showed_them() -> None:
     keyframe, query = keyframe_of(rig(HERE)), rig(THERE)
     found = keyframe.followed(query, EXPECTED)
     assert set(found.views.tolist()) == {0, 1}

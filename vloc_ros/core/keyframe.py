@@ -164,6 +164,8 @@ def _around(grey: Grey, pixels: Float32) -> Float32:
     """Grey values (N, P) around pixels (N, 2), less their mean."""
     reach = np.arange(-REACH_PX, REACH_PX + 1, dtype=np.float32)
     x, y = (grid.ravel() for grid in np.meshgrid(reach, reach))
+    if not len(pixels):  # of a covered camera, say, which OpenCV refuses
+        return np.empty((0, len(x)), dtype=np.float32)
     maps: tuple[Any, Any] = (pixels[:, :1] + x, pixels[:, 1:] + y)
     patches = cv2.remap(grey, *maps, cv2.INTER_LINEAR).astype(np.float32)
     return np.asarray(patches - patches.mean(axis=1, keepdims=True), dtype=np.float32)
