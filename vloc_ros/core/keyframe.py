@@ -89,8 +89,12 @@ class Keyframe:
         """Where each view of a query should show the points (N, 2): as far from where its pose has them as in the
         keyframe. NaN behind the camera."""
         now = _projected(query, map_from_rig, self.points)
-        before = _projected(self.query, self.estimate.map_from_camera, self.points)
-        return [self.points.pixels + new - old for new, old in zip(now, before, strict=True)]
+        return [self.points.pixels + new - old for new, old in zip(now, self._projections, strict=True)]
+
+    @cached_property
+    def _projections(self) -> list[Float]:
+        """Where the keyframe's own pose has its points."""
+        return _projected(self.query, self.estimate.map_from_camera, self.points)
 
     def _in_view(self, template: _Template, expected: Float, view: View) -> Correspondences:
         grey, scale = _grey(view)

@@ -43,10 +43,6 @@ def track_summary(records: Sequence[FrameRecord]) -> dict[str, Any] | None:
     }
 
 
-def _cpu_ms(found: Sequence[tuple[FrameRecord, Tracked]], how: str) -> list[float]:
-    return [track.cpu_ms for _, track in found if track.search == how and track.cpu_ms is not None]
-
-
 def _percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if values else None
 

@@ -16,7 +16,8 @@ def use_few_heaps() -> None:
 
 
 def trim_heap() -> None:
-    """Tell the allocator to. A map and its network are made and freed by several threads, for each of which glibc keeps
-    a heap: without this, tens of megabytes stay with a node that does nothing. Without glibc, nothing happens."""
+    """Give what the allocator keeps back to the system. A map and its network are made and freed by several threads,
+    and what they free stays in glibc's heaps: without this, tens of megabytes stay with a node that does nothing.
+    Without glibc, nothing happens."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
