@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from in_turn import threads
-from inputs import data_of, opened, parser_of
 from results import Results
-from tracking import COVERED, OPTIONS, Drive, drives_of, nees, odometry_of, scenarios
+from tracking import OPTIONS, Drive, asked_for, nees, odometry_of
 
 from vloc_ros.geometry.pose_error import error_vector
 from vloc_ros.geometry.pose_refinement import perturb
@@ -46,15 +44,9 @@ Errors = list[tuple[Matrix, Matrix]]
 
 
 def main() -> None:
-    parser = parser_of(__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rate", type=float, default=10.0, help="images a second")
-    options = parser.parse_args()
-    localizer, frames = opened(options)
-    with threads():
-        clean, covered = (drives_of(localizer, frames, options.rate, hide) for hide in (0.0, COVERED))
-    results = Results(data_of(options, len(frames)) + f", {options.seeds} seeds, {WINDOW_S:g} s", COLUMNS)
-    for name, drives in list(scenarios(clean, covered).items())[:2]:
+    options, data, asked = asked_for(__doc__, seeds=3)
+    results = Results(f"{data}, {WINDOW_S:g} s", COLUMNS)
+    for name, drives in list(asked.items())[:2]:
         results.add(drive=name, **figures(drives, options.seeds))
     results.write(options.json)
 

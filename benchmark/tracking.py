@@ -7,6 +7,7 @@ drawn anew. `filtered`: the filter's pose at the stamp of an image, after that i
 that stamp: broadcast at 20 Hz, and without that image. Consecutive frames are a drive.
 """
 
+import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -103,21 +104,27 @@ class Tracked:
 
 
 def main() -> None:
-    parser = parser_of(__doc__)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=10.0, help="images a second")
-    options = parser.parse_args()
-    localizer, frames = opened(options)
-    with threads():
-        clean, covered = (drives_of(localizer, frames, options.rate, hide) for hide in (0.0, COVERED))
-    results = Results(data_of(options, len(frames)) + f", {options.seeds} seeds", COLUMNS)
-    for name, drives in scenarios(clean, covered).items():
+    options, data, asked = asked_for(__doc__, seeds=10)
+    results = Results(data, COLUMNS)
+    for name, drives in asked.items():
         tracked = Tracked()
         for seed in range(options.seeds):
             for number, drive in enumerate(drives):
                 track(drive, np.random.default_rng([seed, number]), tracked)
         results.add(drive=name, images=sum(map(len, drives)), **tracked.figures())
     results.write(options.json)
+
+
+def asked_for(description: str | None, seeds: int) -> tuple[argparse.Namespace, str, dict[str, list[Drive]]]:
+    """What the command line asks for, by default with so many seeds; what that is of, for people; and the drives."""
+    parser = parser_of(description)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--rate", type=float, default=10.0, help="images a second")
+    options = parser.parse_args()
+    localizer, frames = opened(options)
+    with threads():
+        clean, covered = (drives_of(localizer, frames, options.rate, hide) for hide in (0.0, COVERED))
+    return options, data_of(options, len(frames)) + f", {options.seeds} seeds", scenarios(clean, covered)
 
 
 def scenarios(clean: Sequence[Drive], covered: Sequence[Drive]) -> dict[str, list[Drive]]:
