@@ -87,6 +87,17 @@ def test_what_is_forgotten(forget: Callable[[PoseTracker], None]) -> None:
     assert knows_time == (forget is PoseTracker.leave_map), "another map does not turn time back"
 
 
+@pytest.mark.parametrize("forget", [PoseTracker.leave_map, PoseTracker.restart])
+def test_the_first_fix_of_a_new_track_places_the_robot_anew(forget: Callable[[PoseTracker], None]) -> None:
+    """Who broadcasts tells by the number alone, for nobody may have asked between the two tracks."""
+    tracker = PoseTracker()
+    followed(tracker, 0)
+    before = tracker.placements
+    forget(tracker)
+    assert followed(tracker, 9)
+    assert tracker.placements > before
+
+
 def test_states() -> None:
     tracker = PoseTracker()
 

@@ -141,13 +141,19 @@ class PoseTracker:
     def leave_map(self) -> None:
         """Fixes are in another map from now on: those so far say nothing any more."""
         with self._lock:
-            self._track, self._history = Track(), History()
+            self._forget()
 
     def restart(self) -> None:
         """Forget where the robot was, and when."""
         self.odometry.clear()
         with self._lock:
-            self._track, self._history, self._last_stamp_ns = Track(), History(), 0
+            self._forget()
+            self._last_stamp_ns = 0
+
+    def _forget(self) -> None:
+        """All but how often the robot was placed anew: by that number, who broadcasts knows that a fix does not go on
+        from the one before."""
+        self._track, self._history = Track(placements=self._track.placements), History()
 
     def state(self, has_map: bool, now_ns: int, options: TrackingOptions) -> State:
         """What may be believed now."""
