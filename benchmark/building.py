@@ -36,7 +36,7 @@ from vloc_ros.datasets.joined_places import PlaceFrames
 from vloc_ros.files import write_text
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
-from vloc_ros.maps.building import PLACES
+from vloc_ros.maps.names import PLACES
 from vloc_ros.training.building import put_together
 
 ALONE, ALL = "the place alone", "the building"

@@ -12,11 +12,18 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from vloc_ros.errors import ConfigError
+from vloc_ros.maps.building import is_building
+from vloc_ros.ros.node import resolve_map
+
 SHARE = Path(get_package_share_directory("vloc_ros"))
 SHOWN = ("pose", "inliers", "frustum", "debug_image")  # by RViz
 CAMERA_TOPICS = ("image", "camera_info")
 ARGUMENTS = {
-    "map": ("", "Map directory: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it."),
+    "map": (
+        "",
+        "Map or building: a path, or package://PACKAGE/PATH. Empty: a map server that runs elsewhere has it.",
+    ),
     "image": ("image", "Topic of the camera's images."),
     "camera_info": ("camera_info", "Topic of the camera's calibration."),
     "cameras": ("", 'Several cameras, by name: "front left". `image` and `camera_info` are then below each name.'),
@@ -78,11 +85,21 @@ def _nodes(context: LaunchContext) -> list[Node]:
     settings = chosen(("image_transport", "base_frame", "tf_mode", "backend"), cameras=cameras)
     topics = of_cameras or [(topic, given[topic]) for topic in CAMERA_TOPICS]
     rviz = [_rviz(given, sim_time, tf_topics)] if wants_rviz else []
+    if _is_building(given["map"]):  # which is too large to be sent: the relocalizer reads it
+        settings["map"] = ParameterValue(given["map"], value_type=str)
+        return [node("relocalizer", settings, topics), *rviz]
     # The relocalizer gets its map from the map server, so that both have the same one.
     if given["map"] and IfCondition(LaunchConfiguration("one_process")).evaluate(context):
         return [_one_process(given, settings, [*tf_topics, *topics]), *rviz]
     server = [node("map_server", chosen(("map",)), [])] if given["map"] else []
     return [*server, node("relocalizer", settings, topics), *rviz]
+
+
+def _is_building(uri: str) -> bool:
+    try:
+        return is_building(resolve_map(uri))
+    except ConfigError:  # a package that is not there, as the node will say
+        return False
 
 
 def _one_process(

@@ -19,7 +19,8 @@ from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, NoMapError
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map
-from vloc_ros.maps.building import PLACES, is_building, read_building
+from vloc_ros.maps.building import is_building, read_building
+from vloc_ros.maps.names import PLACES
 from vloc_ros.training.building import put_together
 
 
@@ -131,12 +132,12 @@ def test_a_building_is_read_as_it_was_written(tmp_path: Path) -> None:
     maps = write_rooms(house)
     assert is_building(house)
     stored = read_building(house)
-    assert stored.overview.manifest.place_names == NAMES
-    assert stored.overview.manifest.frame_of("attic") == "map_attic"
-    assert stored.overview.points is None
+    assert stored.landmark_map.manifest.place_names == NAMES
+    assert stored.landmark_map.manifest.frame_of("attic") == "map_attic"
+    assert stored.landmark_map.points is None
     for name, landmark_map in maps.items():
-        np.testing.assert_allclose(stored.overview.of_place(name).positions, landmark_map.positions, atol=1e-4)
-        np.testing.assert_allclose(stored.overview.views_of(name), landmark_map.mapping_views, atol=1e-6)
+        np.testing.assert_allclose(stored.landmark_map.of_place(name).positions, landmark_map.positions, atol=1e-4)
+        np.testing.assert_allclose(stored.landmark_map.views_of(name), landmark_map.mapping_views, atol=1e-6)
     assert isinstance(stored.index.descriptors.base, np.memmap) or isinstance(stored.index.descriptors, np.memmap)
     before, words = stored.map_id, stored.index.words
     put_together(house, NAMES, "map")
@@ -144,7 +145,7 @@ def test_a_building_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_place(house, "loft", place_map("loft", 8))
     put_together(house, [*NAMES, "loft"], "map")
     again = read_building(house)
-    assert again.overview.manifest.place_names == (*NAMES, "loft")
+    assert again.landmark_map.manifest.place_names == (*NAMES, "loft")
     np.testing.assert_array_equal(again.index.words, words)
     assert len(list(house.glob("recognition-*"))) == 1
 
@@ -157,7 +158,7 @@ def test_a_place_that_is_aligned_lies_in_the_frame_of_the_building(tmp_path: Pat
     manifest = replace(aligned.manifest, frame_id="map", places=(Place("attic", "map_attic", at),))
     write_place(house, "attic", replace(aligned, manifest=manifest))
     put_together(house, NAMES, "map")
-    places = read_building(house).overview.manifest
+    places = read_building(house).landmark_map.manifest
     assert places.place_of("attic").map_from_place == at
     assert places.frame_to_publish("attic") == "map"
     assert places.frame_to_publish("hall") == "map_hall"
@@ -193,7 +194,7 @@ def test_maps_that_are_no_places_are_refused(tmp_path: Path, office: Path) -> No
     office.rename(house / PLACES / "office")
     with pytest.raises(MapError, match="place office: its map has no points"):
         put_together(house, [*NAMES, "office"], "map")
-    assert read_building(house).overview.manifest.place_names == NAMES
+    assert read_building(house).landmark_map.manifest.place_names == NAMES
     with pytest.raises(MapError, match="garage"):
         put_together(house, [*NAMES, "garage"], "map")
     assert read_map(house / PLACES / "hall").landmark_map.points is not None

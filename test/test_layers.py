@@ -14,7 +14,7 @@ PACKAGE = ROOT / "vloc_ros"
 BASICS = {"blas", "errors", "files", "optional_packages", "text_files", "compiled", "progress", "tasks", "cores"}
 ROBOT_PATH = {"geometry", "core", "features", "methods", "inference", "maps"}
 READERS = {"geometry", "core", "images", "bags", "synthetic", "datasets"}
-LIBRARY = ROBOT_PATH | READERS | {"tracking", "localizer", "building", "drawing", "evaluation"}
+LIBRARY = ROBOT_PATH | READERS | {"tracking", "map_localizer", "localizer", "building", "drawing", "evaluation"}
 
 EVERYWHERE = (*sorted(BASICS), "__version__")
 # Layer -> the layers below that it may import, besides itself and what is EVERYWHERE.
@@ -30,8 +30,9 @@ INTERNAL: dict[str, set[str]] = {
     "methods": {"geometry", "core", "features"},
     "inference": {"geometry", "core"},
     "maps": {"geometry", "core"},
-    "localizer": ROBOT_PATH,
-    "building": ROBOT_PATH | {"localizer"},
+    "map_localizer": ROBOT_PATH,
+    "building": ROBOT_PATH | {"map_localizer"},
+    "localizer": ROBOT_PATH | {"map_localizer", "building"},
     "map_check": {"inference", "maps"},
     "bags": {"geometry", "core", "images"},
     "synthetic": {"geometry"},
@@ -67,7 +68,8 @@ EXTERNAL: dict[str, set[str]] = {
     "methods": {"numpy", "cv2"},
     "inference": {"filelock", "numpy", "onnxruntime", "platformdirs"},  # TensorRT and CUDA: by name, when asked for
     "maps": {"numpy", "cv2", "yaml", "cryptography"},
-    "localizer": {"numpy"},
+    "map_localizer": {"numpy"},
+    "localizer": set(),
     "building": {"numpy"},
     "map_check": set(),
     "datasets": {"numpy", "cv2", "yaml"},
@@ -78,7 +80,7 @@ EXTERNAL: dict[str, set[str]] = {
     "cli": {"numpy", "cv2", "tqdm"},
 }
 # Imports that a function may make when it is called, on top of what its layer may import.
-LAZY = {"cli": {"training", "ros", "demo"}, "localizer": {"building"}}
+LAZY = {"cli": {"training", "ros", "demo"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

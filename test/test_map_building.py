@@ -11,7 +11,8 @@ from support.map_scenes import Told
 
 from vloc_ros.cli import main
 from vloc_ros.errors import ConfigError, DatasetError, VlocError
-from vloc_ros.maps.building import PLACES, read_building
+from vloc_ros.maps.building import read_building
+from vloc_ros.maps.names import PLACES
 from vloc_ros.tasks import Done, Engine
 from vloc_ros.training import building
 from vloc_ros.training.building import MappedPlace, map_building
@@ -70,7 +71,7 @@ def test_every_place_is_mapped_as_if_it_were_alone(house: Path, monkeypatch: pyt
         ("tum", house.parent / "attic", "world_attic"),
     ]
     assert [each.workdir for each in told] == [house.parent / "work" / name for name in ("hall", "attic")]
-    assert read_building(house.parent / "house").overview.manifest.place_names == ("hall", "attic")
+    assert read_building(house.parent / "house").landmark_map.manifest.place_names == ("hall", "attic")
     assert any("hall: mapped in 3 s of a core" in line for line in said.lines)
 
 

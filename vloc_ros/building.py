@@ -4,25 +4,26 @@ Maps of places are read when the first image names them, and the ones that were 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, SCORES
+from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
-from vloc_ros.core.pipeline import locate, observe_all, prepare_all, timed
+from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
 from vloc_ros.core.query import Query, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.inference import DEFAULTS, SessionOptions
 from vloc_ros.inference.backend import silent
-from vloc_ros.localizer import Localizer, open_localizer
-from vloc_ros.maps import StoredMap
-from vloc_ros.maps.building import StoredBuilding, read_building
+from vloc_ros.map_localizer import Localizer, open_map
+from vloc_ros.maps import StoredBuilding, StoredMap
+from vloc_ros.maps.names import PLACES
 
 OPEN_PLACES = 8  # whose maps are kept in memory
 MOST_PLACES = 3  # that an image is looked for in
@@ -39,8 +40,8 @@ class OpenPlaces:
     ) -> None:
         self._building, self._options, self._most = building, options, most
         first = next(iter(building.places))
-        self.first = open_localizer(building.first, str(building.directory / first), options, say)
-        self._networks = building.first.networks
+        self.first = open_map(building.first, self._where(first), options, say)
+        self._kinds = [(_kind(building.first), self.first)]
         self._opened = OrderedDict({first: self.first})
         self._lock = Lock()
 
@@ -57,17 +58,28 @@ class OpenPlaces:
                 self._opened.popitem(last=False)
             return self._opened[name]
 
+    def _where(self, name: str) -> str:
+        return str(self._building.directory / PLACES / name)
+
     def _open(self, name: str, stored: StoredMap) -> Localizer:
-        """With the sessions of the first place, if its networks are the same."""
-        manifest, first = stored.landmark_map.manifest, self.first.landmark_map.manifest
-        where = str(self._building.directory / name)
-        if (stored.networks, manifest.models, manifest.method) != (self._networks, first.models, first.method):
-            return open_localizer(stored, where, self._options)
+        """With the sessions of a place that has the same networks, if one was open before."""
+        kind, where = _kind(stored), self._where(name)
+        alike = next((localizer for known, localizer in self._kinds if known == kind), None)
+        if alike is None:
+            opened = open_map(stored, where, self._options)
+            self._kinds.append((kind, opened))
+            return opened
         try:
-            self.first.method.check(stored.landmark_map)
+            alike.method.check(stored.landmark_map)
         except ConfigError as error:
             raise MapError(f"{where}: {error}") from error
-        return replace(self.first, landmark_map=stored.landmark_map, map_id=stored.map_id)
+        return replace(alike, landmark_map=stored.landmark_map, map_id=stored.map_id)
+
+
+def _kind(stored: StoredMap) -> tuple[object, ...]:
+    """What sessions are opened of."""
+    manifest = stored.landmark_map.manifest
+    return stored.networks, manifest.models, manifest.method
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +88,25 @@ class BuildingLocalizer(Localizer):
 
     building: StoredBuilding = field(kw_only=True)
     places: OpenPlaces = field(kw_only=True)
+    changes: Mapping[str, Any] = field(kw_only=True, default_factory=dict)  # of the thresholds of every place
+
+    def gated(self, **thresholds: Any) -> "BuildingLocalizer":
+        """As `Localizer.gated`: each place keeps its own thresholds but for these."""
+        self.places.first.gated(**thresholds)  # which checks them
+        return replace(self, changes=thresholds) if thresholds else self
 
     def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
         """As `Localizer.localize`, in the frame of the place that the result names. `timings_ms` has `recognition` too:
         of places, and the reading of a map that was not in memory."""
         stopwatch = Stopwatch()
         with stopwatch.stage("total"):
-            with stopwatch.stage("preprocess"):
-                query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
-            with stopwatch.stage("network"):
-                seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
-            result = self._expected(seen, stopwatch) or self._recognised(seen, stopwatch)
+            result = self._followed(as_query(asked), stopwatch)
+            if not isinstance(result, PoseEstimate):
+                with stopwatch.stage("preprocess"):
+                    query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
+                with stopwatch.stage("network"):
+                    seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
+                result = self._expected(seen, stopwatch) or self._recognised(seen, stopwatch)
         return timed(result, stopwatch)
 
     def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
@@ -111,6 +131,18 @@ class BuildingLocalizer(Localizer):
                 found += self.building.index.votes(np.ascontiguousarray(shown, dtype=np.float32))
         names = list(self.building.places)
         return {names[row]: float(found[row]) for row in np.argsort(-found, kind="stable") if found[row] > 0}
+
+    def _followed(self, query: Query, stopwatch: Stopwatch) -> PoseEstimate | Rejection | None:
+        """`followed` in the place of the prior."""
+        if query.prior is None or query.prior.keyframe is None or query.prior.place not in self.building.places:
+            return None
+        name = query.prior.place
+        place = self.places.of(name)
+        result = followed(query, place.landmark_map, place.method, self._gate_of(place), stopwatch)
+        return result and replace(result, place=name)
+
+    def _gate_of(self, place: Localizer) -> GateThresholds:
+        return place.gated(**self.changes).gate
 
     def _expected(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | None:
         """The pose in the place of the prior, if there is one and the pose can be believed."""
@@ -138,7 +170,6 @@ class BuildingLocalizer(Localizer):
         """In the map of one place; what was seen is seen anew where that has other networks."""
         with stopwatch.stage("recognition"):
             place = self.places.of(name)
-        thresholds = self.thresholds or place.gate
         query, prior = seen.query, seen.query.prior
         if prior is not None:  # a place of its own map has no name
             query = replace(query, prior=replace(prior, place="") if prior.place == name else None)
@@ -146,17 +177,16 @@ class BuildingLocalizer(Localizer):
         if place.sessions is not self.sessions:
             with stopwatch.stage("network"):
                 tensors = place.observe(query).tensors
-        result = locate(Observation(query, tensors), place.landmark_map, place.method, thresholds, stopwatch)
+        result = locate(Observation(query, tensors), place.landmark_map, place.method, self._gate_of(place), stopwatch)
         return replace(result, place=name)
 
 
-def load_building(
-    directory: Path | str, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
+def open_building(
+    building: StoredBuilding, options: SessionOptions = DEFAULTS, say: Callable[[str], None] = silent
 ) -> BuildingLocalizer:
-    """Read a building and open the networks of its first place; errors as `load_localizer`."""
-    building = read_building(directory)
+    """Open the networks of its first place; errors as `open_map`."""
     places = OpenPlaces(building, options, say)
     first = places.first
     return BuildingLocalizer(
-        building.overview, first.method, first.sessions, building.map_id, building=building, places=places
+        building.landmark_map, first.method, first.sessions, building.map_id, building=building, places=places
     )

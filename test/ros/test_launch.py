@@ -317,6 +317,16 @@ def test_nav2_and_these_nodes_are_brought_up_together(amcl: str, grid_server: st
     assert str(parameters(navigation)["params_file"]).endswith("nav2_bringup/params/nav2_params.yaml")
 
 
+@pytest.mark.parametrize("one_process", ["true", "false"])
+def test_the_relocalizer_itself_reads_a_building(tmp_path: Path, one_process: str) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    (house / "building.json").touch()
+    found = processes("relocalize.launch.py", map=house.as_uri(), one_process=one_process)
+    assert names(found) == ["/relocalizer"]
+    assert parameters(found[0])["map"] == house.as_uri()
+
+
 def test_nav2_in_a_namespace() -> None:
     found = processes("nav2.launch.py", map="/m", grid="/g", namespace="robot1", relocalizer_name="eyes")
     assert all(name.startswith("/robot1/") for name in names(found))

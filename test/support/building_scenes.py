@@ -1,7 +1,7 @@
-"""Buildings of rooms of points, and what an image of one of their places shows: no network is run."""
+"""Buildings of rooms of points, what an image of one of their places shows, and parts of a wall that SIFT sees."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,20 +9,36 @@ import numpy as np
 import pytest
 
 from vloc_ros import building as building_module
-from vloc_ros.building import BuildingLocalizer, load_building
+from vloc_ros.building import BuildingLocalizer, open_building
+from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
+from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Observation
+from vloc_ros.core.points import Points
 from vloc_ros.core.query import Query
-from vloc_ros.core.types import LandmarkMap
+from vloc_ros.core.types import CameraImage, LandmarkMap
+from vloc_ros.datasets import Frame
+from vloc_ros.features.sift import sift
+from vloc_ros.geometry.camera import Camera
+from vloc_ros.geometry.transforms import apply, from_quaternion
 from vloc_ros.localizer import Localizer
-from vloc_ros.maps import StoredMap, write_map
-from vloc_ros.maps.building import PLACES
+from vloc_ros.maps import StoredMap, read_map, write_map
+from vloc_ros.maps.building import joined_overview, read_building, write_building
+from vloc_ros.maps.names import PLACES
 from vloc_ros.methods.pram.method import PRAMMethod
-from vloc_ros.training.building import put_together
+from vloc_ros.training.building import place_index, put_together
 
 from .map_files import NETWORK, PREVIEW
 from .sparse_scenes import FEATURES, POSE, SeenSession, Sight, blank, room
+from .textured_wall import wall_view
 
 NAMES = ("hall", "attic", "cellar", "kitchen")
+SIFT_KEY_POINTS, REGIONS = 600, 4
+WALL_CAMERA = Camera(320, 240, 260.0, 260.0, 159.5, 119.5)
+WALL_PLACES = {
+    "hall": from_quaternion([0.02, -0.03, 0.01, 1.0], [-2.5, -0.2, 0.1]),
+    "attic": from_quaternion([0.0, 0.02, 0.03, 1.0], [2.5, 0.3, 0.0]),
+}
+STEP = np.array([0.03, -0.02, 0.04, 0.01, -0.02, 0.015])  # of a camera from where a place was mapped
 
 
 def place_map(name: str, seed: int) -> LandmarkMap:
@@ -71,9 +87,70 @@ def seeing(monkeypatch: pytest.MonkeyPatch, directory: Path, landmark_map: Landm
     def opened(stored: StoredMap, *_: object) -> Localizer:
         return Localizer(stored.landmark_map, PRAMMethod(), {"extractor": session}, stored.map_id)
 
-    monkeypatch.setattr(building_module, "open_localizer", opened)
-    return load_building(directory)
+    monkeypatch.setattr(building_module, "open_map", opened)
+    return open_building(read_building(directory))
 
 
 def observation_of(landmark_map: LandmarkMap) -> Observation:
     return Observation(Query.of(blank()), (sight_of(landmark_map),))
+
+
+def seen_map(name: str, frame: Frame) -> LandmarkMap:
+    """What SIFT finds in an image, at its depth: a map in no time, without a network."""
+    camera, depth = frame.image.camera, frame.depth
+    assert depth is not None
+    found = sift(frame.image.rgb, SIFT_KEY_POINTS)
+    rows, columns = np.rint(found["key_points"][:, ::-1]).astype(int).clip(0, np.array(depth.shape) - 1).T
+    seen = (found["scores"] > 0) & (depth[rows, columns] > 0)
+    pixels, z = found["key_points"][seen].astype(np.float64), depth[rows, columns][seen].astype(np.float64)
+    rays = np.column_stack([(pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy], np.ones(len(z))])
+    positions = apply(frame.map_from_camera, rays * z[:, None])
+    away = frame.map_from_camera[:3, 3] - positions
+    distances = np.linalg.norm(away, axis=1)
+    regions = np.clip(pixels[:, 0] * REGIONS / camera.width, 0, REGIONS - 1).astype(np.int32)
+    count = len(np.unique(regions))
+    assert count == REGIONS
+    size = camera.width, camera.height
+    features = FeatureSpec(SIFT, SIFT_KEY_POINTS, SIFT_DIMENSIONS)
+    gate = GateThresholds(12, 0.0, 8.0, 0.0)
+    manifest = Manifest("pram", f"map_{name}", "2026-01-02T03:04:05Z", size, {}, gate=gate, features=features)
+    return LandmarkMap(
+        ids=np.arange(count, dtype=np.int32),
+        positions=np.stack([positions[regions == region].mean(axis=0) for region in range(count)]),
+        normals=np.tile([0.0, 0.0, 1.0], (count, 1)),
+        extents=np.ones(count),
+        observations=np.full(count, 9, np.int32),
+        manifest=manifest,
+        mapping_views=frame.map_from_camera[None],
+        view_places=np.zeros(1, np.int32),
+        points=Points(
+            positions=positions,
+            descriptors=np.rint(127 * found["descriptors"][seen]).astype(np.int8),
+            regions=regions,
+            places=np.zeros(len(positions), np.int32),
+            directions=away / distances[:, None],
+            distances=np.column_stack([0.5 * distances, 2 * distances]),
+        ),
+    )
+
+
+def write_seen_rooms(directory: Path, frames: Mapping[str, Frame]) -> None:
+    """A building whose places are what one image each shows, with its depth."""
+    for name, frame in frames.items():
+        write_map(directory / PLACES / name, seen_map(name, frame), {}, PREVIEW)
+    maps = {name: read_map(directory / PLACES / name) for name in frames}
+    points = [stored.landmark_map.points for stored in maps.values()]
+    assert points[0] is not None
+    words = points[0].unit_descriptors[:32]  # to learn them takes seconds
+    write_building(directory, joined_overview("map", maps), place_index(points, words), maps)
+
+
+def wall_frame(pose: np.ndarray) -> Frame:
+    """What a camera at that pose sees of a wall with a fine pattern: nothing that is far apart looks alike."""
+    rgb, depth = wall_view(WALL_CAMERA, pose)
+    return Frame("wall", CameraImage(rgb, WALL_CAMERA), pose, depth)
+
+
+def write_wall_places(directory: Path) -> None:
+    """A building whose places are parts of that wall."""
+    write_seen_rooms(directory, {name: wall_frame(pose) for name, pose in WALL_PLACES.items()})

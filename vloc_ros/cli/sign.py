@@ -6,11 +6,12 @@ from pathlib import Path
 from vloc_ros.cli.command import Command
 from vloc_ros.errors import printable
 from vloc_ros.maps import sign_map
-from vloc_ros.maps.names import SIGNATURE_FILE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    parser.add_argument(
+        "map", type=Path, metavar="MAP", help="directory of a map or a building, as `vloc map` writes it"
+    )
     parser.add_argument(
         "--key", required=True, type=Path, metavar="PRIVATE_KEY",
         help="PEM file: `openssl genpkey -algorithm ed25519 -out PRIVATE_KEY` makes one",
@@ -19,15 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     stored, key = sign_map(options.map, options.key)
-    where = printable(str(options.map / SIGNATURE_FILE))
+    where = printable(str(options.map / f"{stored.signed[0]}.sig"))
     print(f"{where}: signature of map {stored.map_id} by the key {key}")
     return 0
 
 
 COMMAND = Command(
-    "Check a map and sign its map.yaml, which holds the hashes of all other files. `--require-signature` of the other "
-    "commands and the parameter `require_signature` of the nodes take the public key: `openssl pkey -in PRIVATE_KEY "
-    "-pubout -out PUBLIC_KEY`. Whatever changes the map later makes the signature void.",
+    "Check a map and sign its map.yaml, which holds the hashes of all other files; of a building, its building.json. "
+    "`--require-signature` of the other commands and the parameter `require_signature` of the nodes take the public "
+    "key: `openssl pkey -in PRIVATE_KEY -pubout -out PUBLIC_KEY`. Whatever changes the map later makes the signature "
+    "void.",
     add_arguments,
     run,
 )

@@ -40,7 +40,7 @@ def localize(
     """
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
-        result = _followed(query, landmark_map, method, thresholds, stopwatch)
+        result = followed(query, landmark_map, method, thresholds, stopwatch)
         if not isinstance(result, PoseEstimate):
             with stopwatch.stage("preprocess"):
                 query, inputs = prepare_all(query, method, landmark_map.manifest)
@@ -50,7 +50,7 @@ def localize(
     return timed(result, stopwatch)
 
 
-def _followed(
+def followed(
     query: Query, landmark_map: LandmarkMap, method: Method, thresholds: GateThresholds, stopwatch: Stopwatch
 ) -> PoseEstimate | Rejection | None:
     """The pose that the points of the prior's keyframe give, by no more evidence than is left of the keyframe's; None
@@ -69,7 +69,8 @@ def _followed(
         if isinstance(result, Rejection) or (count := int(result.inliers.sum())) < needed:
             return None
         left = keyframe.estimate.evidence.part(count / len(keyframe.points))
-        result = replace(result, place=keyframe.estimate.place, unguided=left, is_followed=True)
+        place = keyframe.estimate.place if len(landmark_map.manifest.places) > 1 else None
+        result = replace(result, place=place, unguided=left, is_followed=True)
         return _believed(result, query, landmark_map, thresholds)
 
 

@@ -10,24 +10,24 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from vloc_ros.core.manifest import PLACE_NAME, Manifest, Place
 from vloc_ros.core.place_index import PlaceIndex
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
-from vloc_ros.errors import ConfigError, ManifestError, MapError, NoMapError, reason_of
+from vloc_ros.errors import ConfigError, ManifestError, MapError, NoFileError, NoMapError, reason_of
 from vloc_ros.files import atomic_path, write_errors, write_text
-from vloc_ros.maps.names import MANIFEST_FILE
-from vloc_ros.maps.reader import StoredMap, read_map
+from vloc_ros.maps.files import opened_directory, read_file
+from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
+from vloc_ros.maps.reader import StoredMap, read_map, read_signature
 from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 
-BUILDING_FILE = "building.json"
-PLACES = "places"
 FORMAT_VERSION = 1
 OVERVIEW = "overview.npz"
 ARRAYS = {"words": np.float32, "starts": np.int64, "descriptors": np.int8, "point_places": np.int32}
@@ -38,23 +38,39 @@ MAX_JSON_BYTES = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class StoredBuilding:
-    """A building as it was when it was checked. `overview`: landmarks and mapping views of all places, no points;
-    `first`: the map of the first place; `places`: the SHA-256 of each place's map.yaml by its name."""
+    """A building as it was when it was checked. `landmark_map`: landmarks and mapping views of all places, no points;
+    `first`: the map of the first place; `places`: the SHA-256 of each place's map.yaml by its name; `content` and
+    `signature`: of building.json, as those of a StoredMap's map.yaml."""
 
     directory: Path
-    overview: LandmarkMap
+    landmark_map: LandmarkMap
     index: PlaceIndex
     first: StoredMap
     places: Mapping[str, str]
-    map_id: str
+    content: bytes
+    signature: bytes | None
+
+    @property
+    def map_id(self) -> str:
+        """12 hex digits that change with any byte of building.json, and so with any of a place's map."""
+        return digest(self.content)[:12]
+
+    @property
+    def signed(self) -> tuple[str, bytes]:
+        """Name and content of the file that a signature is of, which holds the hashes of all others."""
+        return BUILDING_FILE, self.content
 
     def read_place(self, name: str) -> StoredMap:
         """The map of a place. Raises MapError where it is another than when the building was put together."""
-        directory = self.directory / PLACES / name
-        stored = read_map(directory)
-        if digest(stored.files[MANIFEST_FILE]) != self.places[name]:
-            raise MapError(f"{directory}: was changed after the building was put together; give its `vloc map` again")
-        return stored
+        return _read_place(self.directory, name, self.places[name])
+
+
+Stored: TypeAlias = StoredMap | StoredBuilding
+
+
+def read_stored(directory: Path | str) -> Stored:
+    """A map or a building, whichever a directory holds. Raises MapError, as `read_map` and `read_building`."""
+    return read_building(directory) if is_building(directory) else read_map(directory)
 
 
 def is_building(directory: Path | str) -> bool:
@@ -114,7 +130,10 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
                 new.mkdir()
                 for name, content in contents.items():
                     (new / name).write_bytes(content)
-        write_text(directory / BUILDING_FILE, json.dumps(said, indent=1) + "\n")
+        text = json.dumps(said, indent=1) + "\n"
+        if not is_building(directory) or (directory / BUILDING_FILE).read_text() != text:
+            (directory / f"{BUILDING_FILE}.sig").unlink(missing_ok=True)  # it is of another building
+        write_text(directory / BUILDING_FILE, text)
     for entry in directory.iterdir():
         if RECOGNITION.fullmatch(entry.name) and entry.name != folder:
             shutil.rmtree(entry, ignore_errors=True)
@@ -124,11 +143,12 @@ def read_building(directory: Path | str) -> StoredBuilding:
     """Read and check a building, and of its places the first; the others are read when they are needed. Raises
     MapError, one line with the file and what is wrong with it."""
     root = Path(directory)
-    content, said = _said(root)
+    content, signature, said = _said(root)
     folder = root / said["recognition"]
     for name, record in said["files"].items():
         _require_recorded(folder / name, record)
-    first = read_map(root / PLACES / next(iter(said["places"])))
+    maps = {name: node["map"] for name, node in said["places"].items()}
+    first = _read_place(root, *next(iter(maps.items())))
     try:
         places = [_decoded(node) for node in said["places"].values()]
         manifest = _overall(first.landmark_map.manifest, said["frame_id"], places)
@@ -141,17 +161,37 @@ def read_building(directory: Path | str) -> StoredBuilding:
         index = PlaceIndex(**{**arrays, **small}, count=len(places))
     except (OSError, ValueError, TypeError, KeyError, EOFError, ConfigError, MapError) as error:
         raise MapError(f"{folder}: {reason_of(error)}") from error
-    maps = {name: node["map"] for name, node in said["places"].items()}
-    return StoredBuilding(root, overview, index, first, maps, digest(content)[:12])
+    return StoredBuilding(root, overview, index, first, maps, content, signature)
 
 
-def _said(root: Path) -> tuple[bytes, dict[str, Any]]:
-    """The content of building.json. Raises MapError."""
+def read_places(directory: Path | str) -> Iterator[tuple[str, StoredMap | MapError]]:
+    """The map of each place, or what is wrong with it. Raises MapError for what is no building."""
+    root = Path(directory)
+    for name, node in _said(root)[2]["places"].items():
+        try:
+            yield name, _read_place(root, name, node["map"])
+        except MapError as error:
+            yield name, error
+
+
+def _read_place(root: Path, name: str, sha256: str) -> StoredMap:
+    directory = root / PLACES / name
+    stored = read_map(directory)
+    if digest(stored.files[MANIFEST_FILE]) != sha256:
+        raise MapError(f"{directory}: was changed after the building was put together; give its `vloc map` again")
+    return stored
+
+
+def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
+    """building.json as it is, its signature, and what it says. Raises MapError."""
     path = root / BUILDING_FILE
-    try:
-        content = path.read_bytes()[: MAX_JSON_BYTES + 1]
-    except OSError as error:
-        raise NoMapError(f"{path}: {reason_of(error)}") from error
+    with opened_directory(str(root)) as descriptor:
+        read = partial(read_file, str(root), descriptor)
+        try:
+            content = read(BUILDING_FILE, MAX_JSON_BYTES)
+        except NoFileError as error:
+            raise NoMapError(str(error)) from error
+        signature = read_signature(read, f"{BUILDING_FILE}.sig")
     try:
         said = json.loads(content)
         if said["format_version"] != FORMAT_VERSION:
@@ -168,7 +208,7 @@ def _said(root: Path) -> tuple[bytes, dict[str, Any]]:
         raise ManifestError(f"{path}: not a building ({type(error).__name__}: {reason_of(error)})") from error
     if not is_complete:
         raise ManifestError(f"{path}: names what no building has")
-    return content, said
+    return content, signature, said
 
 
 def _require_recorded(path: Path, record: Any) -> None:

@@ -3,7 +3,9 @@
 from vloc_ros.core.model_spec import PRECISIONS, ROLES, Precision, Role
 
 MANIFEST_FILE = "map.yaml"
-SIGNATURE_FILE = "map.yaml.sig"
+SIGNATURE_FILE = f"{MANIFEST_FILE}.sig"
+BUILDING_FILE = "building.json"  # of a directory with the maps of many places:
+PLACES = "places"  # where they are in it
 REGIONS_FILE = "regions.npz"
 LANDMARKS_FILE = "landmarks.npz"  # what it was before format 4
 POINTS_FILE = "points.npz"

@@ -18,10 +18,12 @@ from vloc_ros.maps.correction_npz import decode_correction
 from vloc_ros.maps.files import opened_directory, read_file
 from vloc_ros.maps.manifest_yaml import FORMAT_VERSION, FileRecord, MapYaml, decode_manifest, record_of
 from vloc_ros.maps.names import (
+    BUILDING_FILE,
     CORRECTION_FILE,
     LANDMARKS_FILE,
     MANIFEST_FILE,
     MAPPING_FILE,
+    PLACES,
     POINTS_FILE,
     PREVIEW_FILE,
     REGIONS_FILE,
@@ -56,6 +58,11 @@ class StoredMap:
     signature: bytes | None = None
 
     @property
+    def signed(self) -> tuple[str, bytes]:
+        """Name and content of the file that a signature is of."""
+        return MANIFEST_FILE, self.files[MANIFEST_FILE]
+
+    @property
     def copied_files(self) -> Mapping[str, bytes]:
         """What belongs into a copy: `files`, and the signature of a map that has one."""
         return self.files if self.signature is None else {**self.files, SIGNATURE_FILE: self.signature}
@@ -82,6 +89,8 @@ def read_map(directory: Path | str) -> StoredMap:
     Its files may be links to somewhere else: what the checksums cover is the same wherever it lies.
     """
     root = str(directory)
+    if (Path(directory) / BUILDING_FILE).is_file():
+        raise MapError(f"{root}: is a building, not a map; the maps of its places are in {root}/{PLACES}")
     with opened_directory(root) as descriptor:
         return _checked(root, partial(read_file, root, descriptor), MAX_MAP_BYTES)
 
@@ -115,13 +124,14 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
         files=MappingProxyType({MANIFEST_FILE: manifest_bytes, **contents}),
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
         format_version=said.format_version,
-        signature=_signature(read),
+        signature=read_signature(read, SIGNATURE_FILE),
     )
 
 
-def _signature(read: ReadFile) -> bytes | None:
+def read_signature(read: ReadFile, name: str) -> bytes | None:
+    """The content of that file; None where there is none. Raises MapError for one that cannot be read."""
     try:
-        return read(SIGNATURE_FILE, SIGNATURE_BYTES)
+        return read(name, SIGNATURE_BYTES)
     except NoFileError:
         return None
 

@@ -1,4 +1,5 @@
-"""Who made a map: a detached Ed25519 signature of map.yaml, which holds the SHA-256 of every other file.
+"""Who made a map: a detached Ed25519 signature of map.yaml, which holds the SHA-256 of every other file; of a building
+that of building.json, which holds those of the map.yaml of each place and of all that tells places apart.
 
 Keys are PEM files as `openssl genpkey -algorithm ed25519` makes them, and a signature is the 64 bytes that
 `openssl pkeyutl -sign -rawin` writes, so that either can do the work of the other (RFC 8032, RFC 8410).
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from vloc_ros.errors import ConfigError, MapError, reason_of
 from vloc_ros.files import open_regular, write_bytes
-from vloc_ros.maps.names import MANIFEST_FILE, SIGNATURE_FILE
-from vloc_ros.maps.reader import StoredMap, read_map
+from vloc_ros.maps.building import Stored, StoredBuilding, read_stored
 from vloc_ros.optional_packages import optional_packages, pip_install
 
 if TYPE_CHECKING:
@@ -21,28 +21,34 @@ MAX_KEY_BYTES = 1 << 14
 PACKAGE = "cryptography"
 
 
-def sign_map(directory: Path, key_file: Path) -> tuple[StoredMap, str]:
-    """Check a map and write its signature beside map.yaml, in place of one that may be there. Returns the map as it
-    then is, and the fingerprint of the key. Raises MapError, and ConfigError for what is no private key."""
+def sign_map(directory: Path, key_file: Path) -> tuple[Stored, str]:
+    """Check a map, or a building with all its places, and write its signature beside what is signed, in place of one
+    that may be there. Returns the map as it then is, and the fingerprint of the key. Raises MapError, and ConfigError
+    for what is no private key."""
     key = _private_key(key_file)
-    stored = read_map(directory)
-    write_bytes(directory / SIGNATURE_FILE, key.sign(stored.files[MANIFEST_FILE]))
-    return read_map(directory), fingerprint(key.public_key())
+    stored = read_stored(directory)
+    if isinstance(stored, StoredBuilding):
+        for name in stored.places:
+            stored.read_place(name)
+    name, content = stored.signed
+    write_bytes(directory / f"{name}.sig", key.sign(content))
+    return read_stored(directory), fingerprint(key.public_key())
 
 
-def require_signature(stored: StoredMap, where: str, key_file: Path | str) -> str:
+def require_signature(stored: Stored, where: str, key_file: Path | str) -> str:
     """Raise MapError unless the map has a signature of this public key; returns the key's fingerprint. `where` the map
     came from stands in front of messages. Raises ConfigError for what is no public key."""
     key = read_public_key(key_file)
     from cryptography.exceptions import InvalidSignature  # it is installed
 
+    name, content = stored.signed
     if stored.signature is None:
-        raise MapError(f"{where}: map {stored.map_id} is not signed, there is no {SIGNATURE_FILE}")
+        raise MapError(f"{where}: map {stored.map_id} is not signed, there is no {name}.sig")
     try:
-        key.verify(stored.signature, stored.files[MANIFEST_FILE])
+        key.verify(stored.signature, content)
     except InvalidSignature as error:
         raise MapError(
-            f"{where}: {SIGNATURE_FILE} is no signature of map {stored.map_id} by the key {fingerprint(key)} of "
+            f"{where}: {name}.sig is no signature of map {stored.map_id} by the key {fingerprint(key)} of "
             f"{key_file}: of another key, or of another map"
         ) from error
     return fingerprint(key)

@@ -12,7 +12,7 @@ from std_msgs.msg import UInt8MultiArray
 
 from vloc_ros.errors import VlocError
 from vloc_ros.localizer import preload
-from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps import Stored, read_stored
 from vloc_ros.ros.foreign_maps import WHERE, ForeignMaps
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.map_topic import MapTopic
@@ -22,7 +22,7 @@ from vloc_ros.ros.worker import NewestWins
 from vloc_ros.tracking.nearby_maps import KnownMap, MapTurns, names_of
 from vloc_ros.tracking.track import Fix
 
-Handed: TypeAlias = tuple[StoredMap, str]  # a map that needs no check, and where it came from
+Handed: TypeAlias = tuple[Stored, str]  # a map that needs no check, and where it came from
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class MapInput:
         self._turns = MapTurns(self._known, node.parameters.max_open_maps)
         self._wanted: tuple[str, ...] = ()
         if path := node.parameters.map or next(iter(uris), ""):
-            slot.open(read_map(resolve_map(path)), path, self._name_of(path))
+            slot.open(read_stored(resolve_map(path)), path, self._name_of(path))
         self._topic = MapTopic(node, scope, self._loader.put, self._log_kept_map)
         if hand_over is not None and not path and (handed := hand_over()):
             slot.open(*handed)
         if not self._has_own:
             self._topic.listen()
 
-    def follow_parameters(self, old: RelocalizerParameters, wanted: StoredMap | None) -> None:
+    def follow_parameters(self, old: RelocalizerParameters, wanted: Stored | None) -> None:
         """The parameters have changed; `wanted`: the map of the parameter `map`, if that is another one."""
         now = self._node.parameters
         if wanted is not None:
@@ -122,7 +122,7 @@ class MapInput:
         self._slot.keep(names)
         for each in self._known:
             if each.name in names and each.name not in self._slot.names:
-                self._slot.add(read_map(resolve_map(each.uri)), each.uri, each.name)
+                self._slot.add(read_stored(resolve_map(each.uri)), each.uri, each.name)
 
     def _log_kept_map(self, error: VlocError) -> None:
         kept = self._slot.map_id

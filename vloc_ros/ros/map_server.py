@@ -13,8 +13,8 @@ from vloc_ros.core.places import map_from_place
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.errors import ConfigError, MapError, reason_of
 from vloc_ros.geometry.transforms import apply
-from vloc_ros.maps import StoredMap, pack_map
-from vloc_ros.maps.names import MANIFEST_FILE
+from vloc_ros.maps import StoredBuilding, StoredMap, pack_map
+from vloc_ros.maps.names import MANIFEST_FILE, PLACES
 from vloc_ros.ros.conversions import header, to_bytes_message, to_cloud
 from vloc_ros.ros.map_services import MapServices
 from vloc_ros.ros.node import LATCHED, VlocNode, read_signed
@@ -110,6 +110,11 @@ class MapServer(VlocNode[MapServerParameters]):
         if not uri:
             raise ConfigError("parameter map is empty: give it a map directory, as `vloc map` writes it")
         stored = read_signed(uri, self.parameters.require_signature)
+        if isinstance(stored, StoredBuilding):
+            raise MapError(
+                f"{uri}: is a building, and a map server sends one map: give this directory to the relocalizer, as its "
+                f"parameter map, or serve one of {uri}/{PLACES}"
+            )
         accept = self.parameters.accept_unknown_scale if accept_unknown_scale is None else accept_unknown_scale
         stored.landmark_map.manifest.require_scale(uri, accept)
         for place in _apart(stored.landmark_map.manifest):

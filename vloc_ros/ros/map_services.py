@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from vloc_ros.errors import ConfigError, ManifestError, MapError, NoMapError, VlocError
-from vloc_ros.maps import StoredMap, read_map
+from vloc_ros.maps import Stored, StoredMap, read_stored
 from vloc_ros.ros.node import VlocNode, resolve_map
 from vloc_ros.ros.parameters import MapServerParameters
 
@@ -98,13 +98,13 @@ class MapServices:
 
     def _described(self, uri: str) -> str:
         try:
-            return describe(uri, read_map(resolve_map(uri)))
+            return describe(uri, read_stored(resolve_map(uri)))
         except VlocError as error:
             return f"{uri}: cannot be read: {error}"
 
 
-def describe(uri: str, stored: StoredMap) -> str:
-    """A map in one line: its URI, its id, and its places with their frames."""
+def describe(uri: str, stored: Stored) -> str:
+    """A map or a building in one line: its URI, its id, and its places with their frames."""
     manifest = stored.landmark_map.manifest
     places = ", ".join(f"{name} in {manifest.frame_to_publish(name)!r}" for name in manifest.place_names)
     return f"{uri}: map {stored.map_id}, {places}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from vloc_ros.localizer import Localizer
-from vloc_ros.maps import StoredMap
+from vloc_ros.maps import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +14,7 @@ class _Opened:
     """A map, where it came from and what it is called among several; `localizer`: None once its network has failed, and
     `failure` says why."""
 
-    stored: StoredMap
+    stored: Stored
     where: str
     localizer: Localizer | None
     failure: str = ""
@@ -28,9 +28,7 @@ class MapSlot:
     is done. The lock is held for a comparison and an assignment, never while a network is opened or run.
     """
 
-    def __init__(
-        self, open_map: Callable[[StoredMap, str], Localizer], placed: Callable[[Localizer, str], None]
-    ) -> None:
+    def __init__(self, open_map: Callable[[Stored, str], Localizer], placed: Callable[[Localizer, str], None]) -> None:
         """`open_map` opens the network of a map that came from somewhere, or raises VlocError; `placed` is called when
         that map has just taken the place of the one before."""
         self._open_map, self._placed = open_map, placed
@@ -76,13 +74,13 @@ class MapSlot:
         opened = (each for each in (self._opened, *self._beside) if each is not None)
         return next((each.name for each in opened if each.localizer is localizer), "")
 
-    def open(self, stored: StoredMap, where: str, name: str = "") -> None:
+    def open(self, stored: Stored, where: str, name: str = "") -> None:
         """Open a map, warm it up, and only then put it in the place of the one before; one that is in use already stays
         as it is. Raises VlocError, and the one before stays."""
         if stored.map_id != self.map_id:
             self._place(self._warm(stored, where, name))
 
-    def add(self, stored: StoredMap, where: str, name: str) -> None:
+    def add(self, stored: Stored, where: str, name: str) -> None:
         """Open a map beside the one in use, unless one of this name is open. Raises VlocError."""
         if name in self.names:
             return
@@ -124,7 +122,7 @@ class MapSlot:
         with self._lock:
             self._opened, self._beside, self._is_closed = None, (), True
 
-    def _warm(self, stored: StoredMap, where: str, name: str) -> _Opened:
+    def _warm(self, stored: Stored, where: str, name: str) -> _Opened:
         localizer = self._open_map(stored, where)
         localizer.warm_up()
         return _Opened(stored, where, localizer, name=name)

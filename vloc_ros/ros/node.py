@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vloc_ros.errors import ConfigError, VlocError, printable
-from vloc_ros.maps import StoredMap, read_map, require_signature
+from vloc_ros.maps import Stored, read_stored, require_signature
 from vloc_ros.ros.faults import QuietExecutor, described, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import NodeParameters, build_parameters, declare, fixed_while_configured
@@ -183,9 +183,9 @@ def resolve_map(uri: str) -> str:
         raise ConfigError(f"{uri}: there is no package {package!r}") from error
 
 
-def read_signed(uri: str, public_key: str) -> StoredMap:
-    """The map of a URI, whose signature is checked where a public key is given. Raises VlocError."""
-    stored = read_map(resolve_map(uri))
+def read_signed(uri: str, public_key: str) -> Stored:
+    """The map or the building of a URI, whose signature is checked where a public key is given. Raises VlocError."""
+    stored = read_stored(resolve_map(uri))
     if public_key:
         require_signature(stored, uri, public_key)
     return stored

@@ -16,7 +16,7 @@ from vloc_ros.core.rate import RateLimit
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import Localizer, open_localizer
-from vloc_ros.maps import StoredMap, require_signature
+from vloc_ros.maps import Stored, require_signature
 from vloc_ros.maps.signature import read_public_key
 from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.initialpose import HintInput
@@ -67,7 +67,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         comes from the topic of one elsewhere."""
         super().__init__("relocalizer", RelocalizerParameters)
         self._hand_over = hand_over
-        self._wanted_map: StoredMap | None = None  # read by the check of a parameter that is about to be set
+        self._wanted_map: Stored | None = None  # read by the check of a parameter that is about to be set
         self._parts_if_configured: _Parts | None = None
         self._worker: NewestWins[Moment[ImageMessage]] | None = None  # none before the first activation
         self._rate = RateLimit()
@@ -141,7 +141,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         assert self._parts_if_configured is not None, "the node is not configured"
         return self._parts_if_configured
 
-    def _open_map(self, stored: StoredMap, where: str) -> Localizer:
+    def _open_map(self, stored: Stored, where: str) -> Localizer:
         """Raises VlocError."""
         parameters = self.parameters
         if parameters.require_signature:

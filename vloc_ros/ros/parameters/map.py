@@ -27,7 +27,8 @@ class MapParameters(NodeParameters):
 
     map: str = parameter(
         "",
-        "Map directory: a path, file:///PATH or package://PACKAGE/PATH. Empty: the map that the map server publishes.",
+        "Directory of a map or a building: a path, file:///PATH or package://PACKAGE/PATH. Empty: the map that the "
+        "map server publishes.",
         begins="Map and network",
     )
     maps: tuple[str, ...] = parameter(

@@ -1,0 +1,84 @@
+"""A building that a robot tracks in: points are followed in the place of the prior, each place keeps its own gate, and
+places with the same networks share sessions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.building_scenes import STEP, WALL_PLACES, seeing, wall_frame, write_rooms, write_wall_places
+from support.sparse_scenes import blank
+
+from vloc_ros.building import BuildingLocalizer
+from vloc_ros.core.query import Prior, Query
+from vloc_ros.core.types import PoseEstimate, Rejection
+from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.pose_error import RIGHT_POSE, pose_error
+from vloc_ros.geometry.pose_refinement import perturb
+from vloc_ros.localizer import load_localizer
+from vloc_ros.tracking.keyframes import Keyframes
+
+CERTAIN = 1e-4 * np.eye(6)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> BuildingLocalizer:
+    write_wall_places(tmp_path / "house")
+    localizer = load_localizer(tmp_path / "house")
+    assert isinstance(localizer, BuildingLocalizer)
+    return localizer
+
+
+@pytest.mark.parametrize("name", WALL_PLACES)
+def test_points_are_followed_in_the_place_that_they_are_of(house: BuildingLocalizer, name: str) -> None:
+    before, there = wall_frame(WALL_PLACES[name]), perturb(WALL_PLACES[name], STEP)
+    found = house.localize(before.image)
+    assert isinstance(found, PoseEstimate)
+    keyframes = Keyframes()
+    keyframes.add(Query.of(before.image), found, house.landmark_map, is_news=False)
+    prior = Prior(before.map_from_camera, CERTAIN, name, keyframes.of(house.landmark_map, name))
+    followed = house.localize(Query.of(wall_frame(there).image, prior))
+    assert isinstance(followed, PoseEstimate)
+    assert (followed.place, followed.is_followed) == (name, True)
+    assert "network" not in followed.timings_ms
+    assert pose_error(followed.map_from_camera, there).within(RIGHT_POSE)
+    # Carried to the other place, nothing can be followed, and the place is found anew.
+    (other,) = set(WALL_PLACES) - {name}
+    carried = house.localize(Query.of(wall_frame(WALL_PLACES[other]).image, prior))
+    assert isinstance(carried, PoseEstimate)
+    assert (carried.place, carried.is_followed) == (other, False)
+
+
+def test_thresholds_that_are_given_change_nothing_else_of_a_place(house: BuildingLocalizer) -> None:
+    image = wall_frame(WALL_PLACES["attic"]).image
+    assert isinstance(house.gated(min_inliers=20).localize(image), PoseEstimate)
+    refused = house.gated(min_inliers=5000).localize(image)
+    assert isinstance(refused, Rejection)
+    assert "5000" in refused.detail
+    attic = house.places.of("attic")
+    strict = replace(attic.landmark_map.manifest.gate, min_confidence=1.0)
+    own = replace(attic.landmark_map, manifest=replace(attic.landmark_map.manifest, gate=strict))
+    house.places._opened["attic"] = replace(attic, landmark_map=own)
+    assert isinstance(house.gated(min_inliers=20).localize(image), Rejection), "its own confidence still counts"
+    with pytest.raises(ConfigError, match="min_inliers"):
+        house.gated(min_inliers=-1)
+
+
+def test_places_with_the_same_networks_share_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = write_rooms(tmp_path / "house")
+    localizer = seeing(monkeypatch, tmp_path / "house", maps["attic"])
+    localizer.localize(blank())
+    assert localizer.places.of("attic").sessions is localizer.sessions
+    places = localizer.places
+    read = type(localizer.building).read_place
+
+    def of_another_kind(building, name):  # type: ignore[no-untyped-def]
+        stored = read(building, name)
+        manifest = stored.landmark_map.manifest
+        spec = manifest.models["extractor"]
+        return replace(stored, files={**stored.files, "extractor.onnx": b"another one"}) if spec else stored
+
+    monkeypatch.setattr(type(localizer.building), "read_place", of_another_kind)
+    others = [places.of(name) for name in ("cellar", "kitchen")]
+    assert others[0].sessions is not localizer.sessions
+    assert others[0].sessions is others[1].sessions
