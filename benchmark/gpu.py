@@ -20,29 +20,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
+from gpu_runners import ORT_TENSORRT, OURS, Network, Open, load_libraries, networks_of, runners
 from results import ROOT, Results, add_json, figures_of
 
-from vloc_ros.core.feature_spec import EXTRACTOR, SCORES
-from vloc_ros.core.model_spec import PRECISIONS, ModelSpec, Precision, Role
-from vloc_ros.core.session import Session, Tensors
+from vloc_ros.core.model_spec import ModelSpec, Precision
+from vloc_ros.core.session import Tensors
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.subset import Subset
 from vloc_ros.evaluation.evaluate import evaluate
-from vloc_ros.inference import SessionOptions, open_session
+from vloc_ros.inference import SessionOptions
 from vloc_ros.localizer import load_localizer
-from vloc_ros.maps import StoredMap, read_map
 
-MAPS = ("vsnet", "hscnet", "pram")
+COMMAND = "bash benchmark/gpu.sh BUNDLE"
+MAPS = ("pram", "vsnet", "hscnet")  # what is asked most comes first
+BY_VALUE: tuple[Precision, ...] = ("float16", "float32", "bfloat16")  # what a GPU takes by default comes first
 WARM_UP = 30
-TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 COLUMNS = {
     "part": "{part}",
     "map": "{map}",
     "network": "{network}",
     "runs on": "{runner}",
     "arithmetic": "{precision}",
-    "first opening; again": "{first_s:.1f} s; {again_s:.1f} s",
+    "from opening to the first output; again": "{first_s:.1f} s; {again_s:.1f} s",
     "one image, p50 / p99": "{p50_ms:.2f} / {p99_ms:.2f} ms",
     "median": "{median_cm:.3f} cm, {median_deg:.3f} deg",
     "within 5 cm and 5 deg": "{recall_5cm_5deg_percent:.1f} %",
@@ -61,10 +60,16 @@ class Plan:
     runs: int
     images: int
     steps: int
-    cache: Path
 
-    def maps(self) -> Iterator[tuple[str, Path]]:
-        return ((name, self.bundle / "maps" / name) for name in MAPS)
+    @property
+    def cache(self) -> Path | None:
+        """Where ONNX Runtime keeps its engines between the parts."""
+        return None if self.is_dry else self.bundle / "cache/onnxruntime"
+
+    def networks(self) -> Iterator[Network]:
+        """Of all maps."""
+        for name in MAPS:
+            yield from networks_of(name, self.bundle / "maps" / name)
 
     def dataset(self) -> Dataset:
         """The test images, or the first of them."""
@@ -73,75 +78,6 @@ class Plan:
         poses = str(root / said["poses"]) if root and said["poses"] else None
         whole = open_dataset(said["dataset"], root, said["split"], poses)
         return Subset(whole, range(min(self.images, len(whole))))
-
-
-class OrtSession:
-    """ONNX Runtime with providers of its own choice."""
-
-    def __init__(self, network: bytes, spec: ModelSpec, providers: list[Any]) -> None:
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(network, options, providers=providers)
-        self._names = list(spec.outputs)
-        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
-        if wanted not in self._session.get_providers():
-            raise RuntimeError(f"ONNX Runtime cannot use {wanted} here")
-
-    def run(self, inputs: Tensors) -> Tensors:
-        return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
-
-
-Open = Callable[[], Any]
-
-
-def networks_of(stored: StoredMap, role: Role) -> dict[Precision, bytes]:
-    """Of a map's role by arithmetic; the extractor of XFeat is exported here in those that a map does not have."""
-    networks, manifest = dict(stored.networks[role]), stored.landmark_map.manifest
-    if role == EXTRACTOR and manifest.features and manifest.features.name == "xfeat":
-        from vloc_ros.training.features.xfeat import export_xfeat
-
-        spec = manifest.models[role]
-        (height, width, _), key_points = next(iter(spec.inputs.values())).shape, spec.outputs[SCORES].shape[0]
-        for precision in PRECISIONS:
-            if precision not in networks:
-                networks[precision] = export_xfeat(width, height, key_points, precision)[0]
-    return networks
-
-
-def runners(
-    plan: Plan, networks: Mapping[Precision, bytes], spec: ModelSpec, role: Role, precision: Precision
-) -> Iterator[tuple[str, Open]]:
-    """What runs a network in this arithmetic. TensorRT's provider makes 16 bits of a float32 network itself, with a
-    cache of its engines and CUDA graphs of its own."""
-    if precision in networks:
-        options = SessionOptions("tensorrt", precision)
-        yield "TensorRT, ours", lambda: open_session(networks, spec, options)
-        yield (
-            "ONNX Runtime, CUDA",
-            lambda: OrtSession(networks[precision], spec, [CPU] if plan.is_dry else [(CUDA, {}), CPU]),
-        )
-    flags = {"float16": {"trt_fp16_enable": True}, "bfloat16": {"trt_bf16_enable": True}}.get(precision, {})
-    provider = TENSORRT, {
-        "trt_engine_cache_enable": True, "trt_engine_cache_path": str(plan.cache), "trt_timing_cache_enable": True,
-        "trt_cuda_graph_enable": True, "trt_engine_cache_prefix": f"{role}_{precision}", **flags,
-    }  # fmt: skip
-    yield (
-        "ONNX Runtime, TensorRT",
-        lambda: OrtSession(networks["float32"], spec, [CPU] if plan.is_dry else [provider, (CUDA, {}), CPU]),
-    )
-
-
-def torch_runner(plan: Plan, directory: Path, stored: StoredMap, precision: Precision) -> tuple[str, Open]:
-    """The network that was learned, in torch, of the work directory beside the map."""
-    from precision import learned
-
-    from vloc_ros.training.deploy import TorchSession
-    from vloc_ros.training.device import choose_device
-
-    spec = stored.landmark_map.manifest.models["network"].grid
-    return "torch", lambda: TorchSession(
-        learned(directory.with_name(f"{directory.name}.work")).to(choose_device()), spec, choose_device(), precision
-    )
 
 
 def timed(run: Callable[[Tensors], object], inputs: Tensors, runs: int) -> tuple[float, float]:
@@ -164,32 +100,30 @@ def random_inputs(spec: ModelSpec) -> Tensors:
     }
 
 
-def opening(open_it: Open) -> tuple[Any, float]:
+def opening(open_it: Open, inputs: Tensors) -> tuple[Any, float]:
+    """A session that has run once, which some build their engines for, and how long that took."""
     started = time.perf_counter()
     session = open_it()
+    session.run(inputs)
     return session, time.perf_counter() - started
 
 
 def latency(plan: Plan, add: Callable[..., None]) -> None:
     """Engines are built here, so that the other parts find them. Whatever does not work is a row that says why."""
-    for name, directory in plan.maps():
-        stored = read_map(directory)
-        for role, spec in stored.landmark_map.manifest.models.items():
-            networks = networks_of(stored, role)
-            for precision in PRECISIONS:
-                measured = list(runners(plan, networks, spec, role, precision))
-                if role == "network":
-                    measured.append(torch_runner(plan, directory, stored, precision))
-                for runner, open_it in measured:
-                    row: dict[str, Any] = {"map": name, "network": role, "runner": runner, "precision": precision}
-                    try:
-                        session, row["first_s"] = opening(open_it)
-                        row["p50_ms"], row["p99_ms"] = timed(session.run, random_inputs(spec), plan.runs)
-                        del session
-                        _, row["again_s"] = opening(open_it)
-                    except Exception as error:
-                        row["note"] = said_by(error)
-                    add(**row)
+    of_all = list(plan.networks())
+    for precision in BY_VALUE:
+        for network in of_all:
+            inputs = random_inputs(network.spec)
+            for runner, open_it in runners(network, precision, plan.cache):
+                row: dict[str, Any] = {"map": network.map, "network": network.role, "runner": runner}
+                try:
+                    session, row["first_s"] = opening(open_it, inputs)
+                    row["p50_ms"], row["p99_ms"] = timed(session.run, inputs, plan.runs)
+                    del session
+                    _, row["again_s"] = opening(open_it, inputs)
+                except Exception as error:
+                    row["note"] = said_by(error)
+                add(precision=precision, **row)
 
 
 def said_by(error: Exception) -> str:
@@ -198,25 +132,23 @@ def said_by(error: Exception) -> str:
 
 
 def accuracy(plan: Plan, add: Callable[..., None]) -> None:
-    """Of TensorRT, in each arithmetic that a map has, on its test images."""
-    dataset = plan.dataset()
-    for name, directory in plan.maps():
-        localizer = load_localizer(directory, SessionOptions("onnxruntime", "float32"))
-        stored = read_map(directory)
-        models = stored.landmark_map.manifest.models
-        for precision in PRECISIONS:
-            if not models or any(precision not in stored.networks[role] for role in models):
+    """Of TensorRT, ours and ONNX Runtime's, in each arithmetic that a map has, on its test images."""
+    dataset, of_all = plan.dataset(), list(plan.networks())
+    for precision in BY_VALUE:
+        for name in MAPS:
+            own = [network for network in of_all if network.map == name]
+            if any(precision not in network.files for network in own):
                 continue
-            options = SessionOptions("tensorrt", precision)
-            row: dict[str, Any] = {"map": name, "runner": "TensorRT, ours", "precision": precision}
-            try:
-                sessions: dict[Role, Session] = {
-                    role: open_session(stored.networks[role], spec, options) for role, spec in models.items()
-                }
-                row |= figures_of(evaluate(replace(localizer, sessions=sessions), dataset).summary())
-            except Exception as error:
-                row["note"] = said_by(error)
-            add(**row)
+            localizer = load_localizer(plan.bundle / "maps" / name, SessionOptions("onnxruntime", "float32"))
+            by_role = {network.role: dict(runners(network, precision, plan.cache)) for network in own}
+            for runner in (OURS, *ORT_TENSORRT.values()):
+                row: dict[str, Any] = {"map": name, "runner": runner}
+                try:
+                    sessions = {role: by_runner[runner]() for role, by_runner in by_role.items()}
+                    row |= figures_of(evaluate(replace(localizer, sessions=sessions), dataset).summary())
+                except Exception as error:
+                    row["note"] = said_by(error)
+                add(precision=precision, **row)
 
 
 def training(plan: Plan, add: Callable[..., None]) -> None:
@@ -254,7 +186,7 @@ def main() -> None:
     add_json(parser)
     options = parser.parse_args()
     sizes = (3, 2, 1) if options.dry else (300, 200, 100)
-    results = Results(f"Data: {gpu_name(options.dry)}; one image at a time, copies included", COLUMNS)
+    results = Results(f"Data: {gpu_name(options.dry)}; one image at a time, copies included", COLUMNS, COMMAND)
     if options.json and options.json.exists():
         for row in json.loads(options.json.read_text())["rows"]:
             if row["part"] != options.part:
@@ -265,14 +197,15 @@ def main() -> None:
         results.write(options.json)
 
     with ExitStack() as scope:
-        cache = Path(scope.enter_context(tempfile.TemporaryDirectory()))
         if options.dry:
             sys.path.insert(0, str(ROOT / "test"))
             from support.fake_tensorrt import installed
 
             scope.enter_context(installed("10"))
+        else:
+            load_libraries()
         try:
-            PARTS[options.part](Plan(options.bundle, options.dry, *sizes, cache), add)
+            PARTS[options.part](Plan(options.bundle, options.dry, *sizes), add)
         except KeyboardInterrupt:
             sys.exit(f"{options.part}: interrupted; the rows so far are in {options.json}")
 

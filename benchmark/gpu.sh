@@ -4,9 +4,10 @@
 #   bash benchmark/gpu.sh BUNDLE [--dry] [--json FILE]
 #
 # BUNDLE is what benchmark/gpu_bundle.sh prepares elsewhere: wheels, maps, images. On a bare machine with a driver and
-# python3 a virtual environment is made of the wheels; where the packages are there already (PYTHON=...), it is not. The most valuable part comes
-# first, each ends in time, and whatever is there by then is in FILE (docs/benchmarks/results/gpu.json), row by row.
-# Ctrl-C ends one part, and the next one begins. --dry rehearses all of it without a GPU, in a minute or two.
+# Python a virtual environment is made of the wheels; where the packages are there already (PYTHON=...), it is not. The most
+# valuable part comes first, and within a part the most valuable rows; each ends in time, and whatever is there by then is in
+# FILE (docs/benchmarks/results/gpu.json), row by row. Ctrl-C ends one part, and the next one begins. --dry rehearses all of
+# it without a GPU, in some minutes. The commit is that of the check-out: take it there with its .git.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bundle=$(cd "${1:?give the bundle of benchmark/gpu_bundle.sh}" && pwd); shift
@@ -19,22 +20,23 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-export PYTHONPATH=$root VLOC_CACHE_DIR=${VLOC_CACHE_DIR:-$bundle/cache} OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
+export PYTHONPATH=$root VLOC_CACHE_DIR=$bundle/cache OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
 trap : INT  # the part that runs gets it, not this script
+rm -rf "$json" "$VLOC_CACHE_DIR"  # rows and engines of another GPU, or of another commit
 
-python=${PYTHON:-$bundle/venv/bin/python}
+python=${PYTHON:-python3}
 if ! "$python" -c 'import onnxruntime, numba, poselib, torch' 2> "$bundle/python.log"; then
     echo "== environment: $bundle/wheels"
-    timeout 120 python3 -m venv "$bundle/venv" &&
-        timeout 120 "$bundle/venv/bin/pip" install --quiet --no-index --find-links "$bundle/wheels" -r "$bundle/requirements.txt" ||
-        { echo "gpu.sh: no environment can be made of $bundle/wheels" >&2; exit 1; }
+    timeout 120 "$python" -m venv "$bundle/venv" &&
+        timeout 120 "$bundle/venv/bin/pip" install --quiet --no-index --no-deps --no-compile "$bundle"/wheels/*.whl ||
+        { echo "gpu.sh: $python has no packages ($bundle/python.log), and no environment can be made of $bundle/wheels" >&2; exit 1; }
     python=$bundle/venv/bin/python
 fi
 
 failed=0
 part() {  # NAME SECONDS
     echo "== $1, at most $2 s"
-    timeout --signal=INT --kill-after=10 "$2" "$python" "$root/benchmark/gpu.py" "$1" --bundle "$bundle" --json "$json" "${dry[@]}"
+    timeout --foreground --signal=INT --kill-after=10 "$2" "$python" "$root/benchmark/gpu.py" "$1" --bundle "$bundle" --json "$json" "${dry[@]}"
     local code=$?
     [ $code = 0 ] || { echo "== $1: ended with code $code, what it measured is in $json" >&2; failed=1; }
 }

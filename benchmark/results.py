@@ -61,9 +61,11 @@ def line(cells: Sequence[str]) -> str:
 class Results:
     """The table of one benchmark. Its heading is printed at once and each row when it is there."""
 
-    def __init__(self, data: str, columns: Mapping[str, str]) -> None:
-        """`data`: which images, for people. `columns`: how the figures are shown, by the columns' titles."""
+    def __init__(self, data: str, columns: Mapping[str, str], command: str | None = None) -> None:
+        """`data`: which images, for people. `columns`: how the figures are shown, by the columns' titles. `command`: of
+        a script that calls this one."""
         self._data, self._rows = data, list[Row]()
+        self._command = {} if command is None else {"command": [command]}
         self._columns = [Column(title, show) for title, show in columns.items()]
         print(line(list(columns)), line(["---"] * len(columns)), sep="\n", flush=True)
 
@@ -80,6 +82,7 @@ class Results:
         columns = [column for column in self._columns if any(map(column.cell, self._rows))]
         content = {
             **circumstances(),
+            **self._command,
             "data": self._data,
             "columns": [vars(column) for column in columns],
             "rows": self._rows,

@@ -4,7 +4,8 @@ python benchmark/tables.py [--check]
 
 In a page, what lies between `<!-- table: NAME -->` and `<!-- end of table -->` comes from
 docs/benchmarks/results/NAME.json: commands, table, and when, of which commit, on what and with which images it was
-measured. `--check` changes nothing and exits with 1 if a page is not as its files have it.
+measured; or that it was not, where there is no such file. `--check` changes nothing and exits with 1 if a page is not
+as its files have it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from results import FOLDER, ROOT, Column, line
 
 PAGES = tuple(sorted((ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(r"<!-- table: (?P<name>\w+) -->\n(?P<content>.*?)<!-- end of table -->\n", re.DOTALL)
+NOT_MEASURED = "Not measured.\n\n"
 
 
 def rendered(result: Mapping[str, Any]) -> str:
@@ -46,8 +48,9 @@ def regenerated(page: str) -> str:
     """The page with its tables made anew."""
 
     def block(match: re.Match[str]) -> str:
-        result = json.loads((FOLDER / f"{match['name']}.json").read_text(encoding="utf-8"))
-        return f"<!-- table: {match['name']} -->\n{rendered(result)}<!-- end of table -->\n"
+        path = FOLDER / f"{match['name']}.json"
+        content = rendered(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else NOT_MEASURED
+        return f"<!-- table: {match['name']} -->\n{content}<!-- end of table -->\n"
 
     return BLOCK.sub(block, page)
 
