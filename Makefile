@@ -22,12 +22,12 @@ NO_ROS   = PyPI has ROS 2 for x86-64 Linux only, this is $(MACHINE)
 TOOLS := $(VENV)-release
 UV     = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header
 
-.PHONY: help demo test clean lock sbom licences
+.PHONY: help demo test clean lock sbom
 help:
 	@echo "make demo    a robot drives through a rendered room and asks the ROS 2 nodes where it is"
 	@echo "make test    ruff, mypy and the tests"
 	@echo "make clean   remove .venv and what the targets made"
-	@echo "make sbom    write out/sbom.json, what make demo installs (CycloneDX); make licences: out/licences.md"
+	@echo "make sbom    write out/sbom.json, what make demo installs (CycloneDX), and out/licences.md"
 	@echo "make lock    pin what make demo installs anew, with hashes"
 	@echo "Another interpreter: make demo PYTHON=python3.12 (after make clean, if .venv exists)"
 
@@ -44,10 +44,7 @@ test: $(VENV)/.dev-installed $(VENV)/.features-installed $(if $(HAS_ROS),$(VENV)
 sbom: $(VENV)/.run-installed $(VENV)/.ros-installed $(TOOLS)/.installed
 	@mkdir -p out
 	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o out/sbom.json
-
-licences: $(VENV)/.run-installed $(VENV)/.ros-installed $(TOOLS)/.installed
-	@mkdir -p out
-	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --format markdown --output-file out/licences.md
+	$(BIN)/python requirements/sbom.py out/sbom.json out/licences.md
 
 lock: $(TOOLS)/.installed
 	$(UV) requirements/run.txt -o requirements/run.lock

@@ -1,9 +1,12 @@
 """What is pinned with hashes is what is pinned, and the versions of a release agree."""
 
 import re
+import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import sbom
 from support import ROOT
 
 from vloc_ros import __version__
@@ -59,3 +62,20 @@ def test_the_tools_of_ros_read_the_changelog_and_the_package() -> None:
     versions = [version for version, _, _ in changelog.foreach_version()]
     assert package.version in versions
     assert all(content for _, _, content in changelog.foreach_version())
+
+
+def test_licences_come_from_where_a_package_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / "share/some_msgs").mkdir(parents=True)
+    (tmp_path / "share/some_msgs/package.xml").write_text("<package><license>BSD-3-Clause</license></package>")
+    of_ros = sbom.completed({"name": "ros-some-msgs", "version": "1"})
+    named = {"name": "numpy", "licenses": [{"expression": "MIT AND Zlib"}, {"license": {"id": "0BSD"}}]}
+    assert sbom.licences(of_ros) == "BSD-3-Clause"
+    assert sbom.licences(sbom.completed(named)) == "MIT AND Zlib; 0BSD"
+    assert sbom.licences({"name": "nobody knows"}) == sbom.UNKNOWN
+
+
+def test_a_list_for_others_names_no_file_of_this_computer() -> None:
+    references = [{"url": "file:///home/me/vloc_ros"}, {"url": "https://example.com"}]
+    whole = sbom.completed({"name": "pytest", "externalReferences": references, "licenses": []})
+    assert whole["externalReferences"] == references[1:]
