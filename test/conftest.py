@@ -131,3 +131,13 @@ def office(tmp_path: Path) -> Path:
     """A small map directory."""
     write_map(tmp_path / "office", make_map(), {"network": {"float32": NETWORK}}, PREVIEW)
     return tmp_path / "office"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map whose network always sees the same place, and images of it: `support.constant_place.write_place`."""
+    from support.constant_place import write_place
+
+    root = tmp_path_factory.mktemp("place")
+    write_place(root)
+    return root

@@ -1,30 +1,25 @@
-"""`vloc map --method pram` end to end on some views of the rendered rooms: made, continued, refused."""
+"""`vloc map --method pram` end to end on some views of the rendered rooms: made, continued, with other sources."""
 
-import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pycolmap
 import pytest
-from support.map_scenes import Told, options_in, quick
+from support.map_scenes import Told, quick
+from support.pram_scenes import PRAM, VIEWS, Changed, StoppedAt, made_by, of_frames, pram_in, write_split
 
 from vloc_ros.cli import main
 from vloc_ros.core.feature_spec import FeatureSpec
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.types import CameraImage, PoseEstimate
-from vloc_ros.datasets import Dataset, Frame, open_dataset
+from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.subset import Subset
-from vloc_ros.datasets.wrapper import DatasetWrapper
-from vloc_ros.errors import ConfigError, DatasetError, ModelError, VlocError
-from vloc_ros.features.cache import open_features
+from vloc_ros.errors import ModelError
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.localizer import load_localizer
@@ -33,15 +28,10 @@ from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps import read_map
 from vloc_ros.maps.names import MAPPING_FILE
-from vloc_ros.progress import Bar
 from vloc_ros.training.calibrate import AWAY_PRIOR
-from vloc_ros.training.map_options import MapOptions, TrainingOptions
-from vloc_ros.training.pram.options import PRAMOptions
-from vloc_ros.training.stages import feature_stage, source_stage
+from vloc_ros.training.map_options import TrainingOptions
+from vloc_ros.training.stages import feature_stage
 from vloc_ros.training.stages.build_map import build_map
-
-PRAM = PRAMOptions(features="sift", points=1200, landmarks=12)
-VIEWS = range(0, 60, 3)  # of the training path: neighbours see the same
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,14 +42,7 @@ def _quick() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A split of these views."""
-    path = tmp_path_factory.mktemp("split") / "names.txt"
-    path.write_text("\n".join(f"train/{index:06d}" for index in VIEWS))
-    return path
-
-
-def pram_in(directory: Path, names: Path, **changes: Any) -> MapOptions:
-    return options_in(directory, **{"method": PRAM, "split": str(names), "width": 320, "novel_views": None, **changes})
+    return write_split(tmp_path_factory.mktemp("split") / "names.txt")
 
 
 @pytest.fixture(scope="module")
@@ -78,33 +61,11 @@ def run(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made_by(options: MapOptions) -> set[str]:
-    """The stages that were made, not just read again; all of them were run."""
-    told = Told()
-    build_map(options, told)
-    stages = options.method.stages
-    assert tuple(told.stages()) == stages[: stages.index(options.until or "calibration") + 1]
-    return {name for name, was_made in told.stages().items() if was_made}
-
-
 def localizes(map_dir: Path, names: Path) -> None:
     frame = open_dataset("synthetic_room", None, str(names)).frame(7)
     result = load_localizer(map_dir).localize(frame.image)
     assert isinstance(result, PoseEstimate)
     assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
-
-
-def refusal(options: MapOptions, kind: type[VlocError]) -> str:
-    with pytest.raises(kind) as error:
-        build_map(options)
-    assert "\n" not in str(error.value)
-    assert not options.out.exists()
-    return str(error.value)
-
-
-def of_frames(monkeypatch: pytest.MonkeyPatch, frames: Dataset) -> None:
-    """A data set of these frames, whatever is asked for."""
-    monkeypatch.setattr(source_stage, "open_dataset", lambda *_: frames)
 
 
 def test_the_map_localizes_and_nothing_was_trained(made: Path, names: Path) -> None:
@@ -209,76 +170,6 @@ def test_what_somebody_deleted_is_made_again(stage: str, artefact: str, run: Pat
     assert (run / "work" / artefact).is_file()
 
 
-def test_ctrl_c_anywhere_leaves_what_is_done(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupting(Told):
-        def say(self, line: str) -> None:
-            if line.startswith("depth"):  # in the geometry
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build_map(pram_in(tmp_path, names), Interrupting())
-    assert len(open_features(tmp_path / "work" / "features")) == 18
-    monkeypatch.setattr(feature_stage, "extract_features", None)
-    assert made_by(pram_in(tmp_path, names)) == {"geometry", "regions", "export", "calibration"}
-
-
-class StoppedAt(Told):
-    """Presses Ctrl-C when a bar begins to move."""
-
-    def __init__(self, bar: str) -> None:
-        super().__init__()
-        self._bar = bar
-
-    @contextmanager
-    def bar(self, what: str, start: int = 0) -> Iterator[Bar]:
-        def advance(done: int, total: int, note: str = "") -> None:
-            if what == self._bar:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
-# Where it ends: a bar in which somebody presses Ctrl-C, or a file for which there is no room, or while which is written
-# somebody presses Ctrl-C; and the stages that are done then.
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-ENDS: tuple[tuple[str, BaseException, list[str]], ...] = (
-    ("features", KeyboardInterrupt(), ["sources"]),
-    ("poses.npz", FULL, ["sources", "features"]),
-    ("matching", KeyboardInterrupt(), ["sources", "features", "poses"]),
-    ("geometry.npz", FULL, ["sources", "features", "poses"]),
-    ("regions.npz", KeyboardInterrupt(), ["sources", "features", "poses", "geometry"]),
-    ("regions.npz", FULL, ["sources", "features", "poses", "geometry"]),
-    ("hidden views", KeyboardInterrupt(), ["sources", "features", "poses", "geometry", "regions", "export"]),
-)
-
-
-def test_ctrl_c_and_a_full_disk_in_any_stage_leave_what_is_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "names.txt").write_text("\n".join(f"train/{index:06d}" for index in list(VIEWS)[:12]))
-    options, savez = pram_in(tmp_path, tmp_path / "names.txt"), np.savez
-    for end, error, done in ENDS:
-        told = StoppedAt(end)
-
-        def ending(file: Any, end: str = end, error: BaseException = error, **arrays: Any) -> None:
-            if end in file.name:
-                raise error
-            savez(file, **arrays)
-
-        with monkeypatch.context() as patch:
-            patch.setattr("vloc_ros.mapping.array_files.np.savez", ending)
-            with pytest.raises((KeyboardInterrupt, VlocError)) as caught:
-                build_map(options, told)
-        if isinstance(caught.value, VlocError):
-            assert str(caught.value) == f"{tmp_path / 'work' / end}: cannot be written: No space left on device"
-        assert list(told.stages()) == done
-        assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
-        assert not options.out.exists()
-    again = Told()
-    build_map(replace(options, until="export"), again)
-    assert not any(again.stages().values()), "all of them are there"
-
-
 def raising(error: BaseException) -> Callable[..., None]:
     def end(*_: object) -> None:
         raise error
@@ -361,29 +252,6 @@ def test_a_map_of_two_rooms(tmp_path: Path, names: Path) -> None:
         assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.03
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"novel_views": 0.5}, r"--novel-views 0.5: has no effect on a map of pram"),
-        ({"grey": 0.25}, r"--grey 0.25: has no effect on a map of pram"),
-        ({"mesh": Path("hall.ply")}, r"--mesh hall.ply: has no effect on a map of pram"),
-        ({"precisions": ("float16", "bfloat16")}, r"--precision float16 bfloat16: has no effect on a map of pram"),
-    ],
-    ids=["novel views", "grey", "mesh", "precision"],
-)
-def test_options_of_dense_methods_are_refused(
-    changes: dict[str, Any], reason: str, names: Path, tmp_path: Path
-) -> None:
-    assert reason in refusal(pram_in(tmp_path, names, **changes), ConfigError)
-
-
-def test_a_map_without_recognition_has_no_training_to_stop_behind(names: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"until training: a map of pram is made in sources, features, poses, geometry, "
-    ):
-        pram_in(tmp_path, names, until="training")
-
-
 def write_model(directory: Path, points: Reconstruction) -> None:
     """A COLMAP model with the points of a reconstruction and the poses that were recorded."""
     camera, model = points.camera, pycolmap.Reconstruction()
@@ -415,54 +283,3 @@ def test_a_colmap_model_in_place_of_depth(made: Path, names: Path, run: Path, mo
     of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), 0.0))
     build_map(pram_in(run, names, method=replace(PRAM, colmap=run / "model"), workdir=run / "without_depth"))
     localizes(run / "map", names)
-
-
-@dataclass(frozen=True, eq=False)
-class Changed(DatasetWrapper):
-    """Frames with depth that is so many times too large, or none at 0."""
-
-    depth: float
-
-    @property
-    def has_depth(self) -> bool:
-        return self.depth > 0
-
-    def frame(self, index: int, *, depth: bool = False) -> Frame:
-        frame = self.parent.frame(index, depth=depth)
-        scaled = None if frame.depth is None else np.asarray(self.depth * frame.depth, np.float32)
-        return replace(frame, depth=scaled)
-
-
-def test_depth_that_contradicts_the_poses(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), 1.4))
-    assert "poses and depth contradict each other" in refusal(pram_in(tmp_path, names), DatasetError)
-
-
-@pytest.mark.parametrize(
-    ("depth", "model", "line"),
-    [
-        (0.0, None, "points: the frames have no depth; --colmap takes a COLMAP model in its place"),
-        (1.0, "nowhere", "nowhere: no such directory, it should hold a COLMAP model"),
-    ],
-    ids=["no depth", "no model"],
-)
-def test_what_is_missing_is_told_before_key_points_are_looked_for(
-    depth: float, model: str | None, line: str, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_frames(monkeypatch, Changed(open_dataset("synthetic_room", None, str(names)), depth))
-    method = replace(PRAM, colmap=None if model is None else tmp_path / model)
-    assert refusal(pram_in(tmp_path, names, method=method), DatasetError).endswith(line)
-    assert not (tmp_path / "work").exists()
-
-
-def test_one_landmark_cannot_be_recognised(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_frames(monkeypatch, open_dataset("synthetic_room", None, str(names)))
-    method = replace(PRAM, recognition="trained", landmarks=1)
-    line = "--landmarks 1: with --recognition trained there must be 2 or more to tell apart"
-    assert refusal(pram_in(tmp_path, names, method=method), ConfigError) == line
-    assert not (tmp_path / "work").exists()
-
-
-def test_one_frame_is_too_few(names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_frames(monkeypatch, Subset(open_dataset("synthetic_room", None, str(names)), [3]))
-    assert "1 frames are too few to learn a map from, at least 10" in refusal(pram_in(tmp_path, names), DatasetError)
