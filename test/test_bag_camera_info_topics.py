@@ -82,6 +82,6 @@ def test_the_option_that_chooses_is_that_of_the_depth_camera(tmp_path: Path) -> 
     with open_bag(write_topics(tmp_path / "bag", {"/color": "", "/depth": ""}, infos)) as bag:
         camera = choose_camera(bag, "", "/color_info")
         with pytest.raises(DatasetError, match=r"camera_info for /depth, choose one with --depth-info-topic"):
-            choose_depth(bag, camera, DepthOptions(), BagOptions())
+            choose_depth(bag, camera, "camera", DepthOptions(), BagOptions())
         with pytest.raises(DatasetError, match=r"camera_info for /depth, choose one with --stereo-info-topic"):
             choose_stereo(bag, camera, "/depth", "", BagOptions())

@@ -12,7 +12,7 @@ from vloc_ros.geometry.transforms import apply, blended, invert, rotation_angle
 from vloc_ros.mapping import loop_closure
 from vloc_ros.mapping.frame_features import FrameFeatures, quantized
 from vloc_ros.mapping.loop_closure import breaks_what_agreed, close_loops, is_drift, similar_pairs, solve_graph
-from vloc_ros.mapping.pose_graph import Edges, optimize, residuals
+from vloc_ros.mapping.pose_graph import Edges, optimize, recorded_steps, residuals
 from vloc_ros.mapping.relative_poses import RelativePoses, measure_pairs, relative
 from vloc_ros.synthetic.drift import drifted
 
@@ -178,7 +178,16 @@ def test_a_graph_is_solved_and_what_does_not_fit_is_left_behind(truth: Float) ->
     ones = np.ones(len(pairs))
     measured = RelativePoses(pairs, told, ones.astype(np.int32), ones, ones)
     recorded = drifting(truth)
-    assert error(solve_graph(recorded, measured), truth) < 0.1 * error(recorded, truth)
+    assert error(solve_graph(recorded, measured, [""] * len(recorded)), truth) < 0.1 * error(recorded, truth)
+
+
+def test_the_cameras_of_a_rig_take_turns() -> None:
+    """Each frame is tied to the one before it and to the last one of its camera, and no looser than that one."""
+    steps, driven = recorded_steps(["front", "left", "front", "left", "left", "front"])
+    assert steps.tolist() == [[0, 1], [1, 2], [0, 2], [2, 3], [1, 3], [3, 4], [4, 5], [2, 5]]
+    assert driven.tolist() == [[0, 1], [0, 2], [0, 2], [1, 3], [1, 3], [3, 4], [2, 5], [2, 5]]
+    one, _ = recorded_steps(["seq-01", "seq-01", "seq-02", "seq-02"])
+    assert one.tolist() == [[0, 1], [1, 2], [2, 3]], "sequences one after the other are no rig"
 
 
 def test_places_that_look_alike_are_not_laid_upon_each_other() -> None:

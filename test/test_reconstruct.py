@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.reconstruction_scenes import CAMERA, Room, moved, observed, room
+from support.reconstruction_scenes import CAMERA, Room, Source, moved, observed, room
 
 from vloc_ros.errors import ConfigError, DatasetError
+from vloc_ros.features.types import KeyPoints
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.array_files import loaded_arrays, save_arrays
 from vloc_ros.mapping.covisibility import covisible_pairs
-from vloc_ros.mapping.frame_features import FrameFeatures
+from vloc_ros.mapping.depth_calibration import DepthCorrection
+from vloc_ros.mapping.frame_features import FrameFeatures, read_frame_features, seen_by
 from vloc_ros.mapping.observations import observations_of
 from vloc_ros.mapping.pair_matching import KeyPointMatches, match_pairs
 from vloc_ros.mapping.reconstruct import reconstruct
@@ -198,3 +201,32 @@ def test_depth_that_contradicts_the_poses() -> None:
 def test_no_depth_at_all() -> None:
     with pytest.raises(DatasetError, match="points: no depth is known at any key point of the 12 frames"):
         reconstruct(replace(NOISY, depths=np.zeros_like(NOISY.depths)))
+
+
+def test_frames_of_another_camera_of_a_rig() -> None:
+    """Every second frame is of a camera that has fewer pixels and another centre: the points are the same ones."""
+    features, _ = observed(SCENE)
+    own = Camera(320, 240, 260.0, 262.0, 150.0, 125.0)
+    cameras = [own if index % 2 else CAMERA for index in range(len(features))]
+    assert np.abs(seen_by(CAMERA, own, seen_by(own, CAMERA, features.pixels)) - features.pixels).max() < 1e-9
+
+    class RigSource(Source):
+        def key_points(self, index: int) -> KeyPoints:
+            found = super().key_points(index)
+            return replace(found, pixels=seen_by(cameras[index], CAMERA, found.pixels))
+
+        def depth(self, index: int) -> np.ndarray:
+            return features.depths[features.starts[index] : features.starts[index + 1]]
+
+        def camera(self, index: int) -> Camera:
+            return cameras[index]
+
+        def map_from_camera(self, index: int) -> np.ndarray:
+            return np.asarray(features.map_from_camera[index])
+
+    source = RigSource(features)
+    read = read_frame_features(source, source, DepthCorrection())  # type: ignore[arg-type]
+    assert read.of_rig
+    assert read.camera == CAMERA
+    np.testing.assert_allclose(read.pixels, features.pixels, atol=1e-9)
+    assert reconstruct(read).lens.tolist() == [1.0, 0.0], "one lens is not estimated of several"

@@ -1,5 +1,6 @@
 """Which topic is the camera's depth, whose image that is, and what depth there is at the time of an image."""
 
+import posixpath
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,8 +51,11 @@ class DepthSource:
     color_from_depth: Matrix
 
 
-def choose_depth(bag: Bag, camera: CameraTopics, options: DepthOptions, bag_options: BagOptions) -> DepthSource | None:
-    """The depth of that camera; None where there is none, or none is wanted.
+def choose_depth(
+    bag: Bag, camera: CameraTopics, frame_id: str, options: DepthOptions, bag_options: BagOptions
+) -> DepthSource | None:
+    """The depth of that camera, whose optical centre is of the frame `frame_id`; None where there is none, or none is
+    wanted.
 
     Raises DatasetError with the candidates where there are several, and where it is not known from where depth was
     seen.
@@ -66,12 +70,12 @@ def choose_depth(bag: Bag, camera: CameraTopics, options: DepthOptions, bag_opti
     named = options.info_topic
     info = bag.named(named, CAMERA_INFO) if named else closest_info(bag, topic, "--depth-info-topic")
     calibrations = read_calibrations(bag, info, bag_options.info)
-    return DepthSource(topic, calibrations, _color_from_depth(bag, camera, topic, options, bag_options))
+    return DepthSource(topic, calibrations, _color_from_depth(bag, camera, frame_id, topic, options, bag_options))
 
 
 def _only_depth(bag: Bag, camera: CameraTopics) -> Topic | None:
-    """Of topics of the same images the raw one, or else that of compressed_depth; of registered and other depth the
-    registered."""
+    """Of topics of the same images the raw one, or else that of compressed_depth; of several cameras' that whose name
+    begins most like the images'; of registered and other depth the registered."""
     topics = [
         topic
         for topic in bag.of_type(*IMAGES)
@@ -81,6 +85,8 @@ def _only_depth(bag: Bag, camera: CameraTopics) -> Topic | None:
     for ending in ("/compressedDepth", "/compressed"):
         others = {topic.name.removesuffix("/compressedDepth") for topic in topics if not topic.name.endswith(ending)}
         topics = [topic for topic in topics if topic.name.removesuffix(ending) not in others - {topic.name}]
+    shared = [len(posixpath.commonpath([topic.name, camera.image.name])) for topic in topics]
+    topics = [topic for topic, length in zip(topics, shared, strict=True) if length == max(shared, default=0)]
     registered = [topic for topic in topics if any(word in topic.name for word in ("aligned", "registered"))]
     topics = registered or topics
     if len(topics) > 1:
@@ -89,17 +95,16 @@ def _only_depth(bag: Bag, camera: CameraTopics) -> Topic | None:
 
 
 def _color_from_depth(
-    bag: Bag, camera: CameraTopics, topic: Topic, options: DepthOptions, bag_options: BagOptions
+    bag: Bag, camera: CameraTopics, frame_id: str, topic: Topic, options: DepthOptions, bag_options: BagOptions
 ) -> Matrix:
     if options.color_from_depth is not None:
         return options.color_from_depth
-    color_frame = (bag_options.camera_frame or bag.first(camera.image).header[1]).lstrip("/")
     depth_frame = bag.first(topic).header[1].lstrip("/")
-    if depth_frame == color_frame:
+    if depth_frame == frame_id:
         return np.eye(4)
     tree = read_transforms(bag, choose_tf(bag, camera.image.name, bag_options.tf_topics), moving=False)
     try:
-        pose, _ = tree.chain(color_frame, depth_frame).at(np.zeros(1, dtype=np.int64), 0)
+        pose, _ = tree.chain(frame_id, depth_frame).at(np.zeros(1, dtype=np.int64), 0)
     except DatasetError as error:
         raise DatasetError(
             f"{error}; so nobody knows from where {topic.name} was seen: give --depth-to-color FILE, or register depth"

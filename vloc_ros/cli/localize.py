@@ -14,7 +14,7 @@ from vloc_ros.cli.options import add_map, add_session, opened_map, session_optio
 from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection
 from vloc_ros.datasets.dataset_files import check_size, read_image
-from vloc_ros.datasets.folder import lens_words, read_camera
+from vloc_ros.datasets.folder import CAMERA_FILE, camera_file, lens_words, read_camera
 from vloc_ros.drawing.overlay import draw_overlay, write_picture
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
@@ -22,7 +22,6 @@ from vloc_ros.geometry.pose_error import RIGHT_POSE
 from vloc_ros.geometry.transforms import to_quaternion
 
 EXIT_REJECTED = 3
-CAMERA_FILE = "camera.txt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +72,9 @@ def _size(camera: Camera) -> tuple[int, int]:
 
 
 def _camera_file(image: Path) -> Path:
-    for folder in (image.parent, image.parent.parent):
-        if (file := folder / CAMERA_FILE).is_file():
+    of_rig = image.parents[min(2, len(image.parents) - 1)] / camera_file(image.parent.name)
+    for file in (image.parent / CAMERA_FILE, image.parent.parent / CAMERA_FILE, of_rig):
+        if file.is_file():
             return file
     raise ConfigError(f"{image}: no {CAMERA_FILE} beside or above it; give the camera: --camera FILE or FX,FY,CX,CY")
 

@@ -15,8 +15,18 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("bags", "for --dataset bag, whose --root is a bag")
     add_bag_camera(group)
     group.add_argument(
-        "--depth-topic", default="", metavar=f"TOPIC|{NO_DEPTH}", help="the camera's depth (default: the only one)"
-    )
+        "--cameras", nargs="+", default=[], metavar="NAME",
+        help="make the map from the images of several cameras, each named by the topic of its images or the namespace "
+        "of that; --poses are of the first, TF says where the others are",
+    )  # fmt: skip
+    group.add_argument(
+        "--camera-frames", nargs="+", default=[], metavar="FRAME",
+        help="the frames of the optical centres of --cameras (default: as in the images' headers)",
+    )  # fmt: skip
+    group.add_argument(
+        "--depth-topic", nargs="+", default=[], metavar=f"TOPIC|{NO_DEPTH}",
+        help="the camera's depth, or that of each of --cameras (default: the only one that can be meant)",
+    )  # fmt: skip
     group.add_argument(
         "--depth-info-topic", default="", metavar="TOPIC", help="its camera_info (default: the one beside it)"
     )
@@ -66,8 +76,13 @@ def recording_options(options: argparse.Namespace) -> RecordingOptions:
             f"--stereo-topics {left} and --image-topic {options.image_topic}: the map's images are of one"
         )
     camera = options.image_topic or left, options.camera_info_topic
-    bag = BagOptions(*camera, options.rectified, poses, None, tuple(options.tf_topic), options.camera_frame)
+    cameras = tuple(options.cameras), tuple(options.camera_frames)
+    bag = BagOptions(*camera, options.rectified, poses, None, tuple(options.tf_topic), options.camera_frame, *cameras)
     pose = None if options.depth_to_color is None else read_matrix(options.depth_to_color)
     info = options.stereo_info_topic if right else options.depth_info_topic
-    depth = DepthOptions(options.depth_topic, info, pose, options.depth_gap, right)
-    return RecordingOptions(bag, depth, options.keyframes, search)
+    topics = tuple(options.depth_topic)
+    if len(topics) > 1 and not cameras[0]:
+        raise ConfigError(f"--depth-topic {' '.join(topics)}: several are of --cameras, one of each")
+    one = topics[0] if topics and (not cameras[0] or topics == (NO_DEPTH,)) else ""
+    depth = DepthOptions(one, info, pose, options.depth_gap, right)
+    return RecordingOptions(bag, depth, options.keyframes, search, () if one else topics)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vloc_ros.bags import messages
 from vloc_ros.bags.reader import (
     CAMERA_INFO,
@@ -21,6 +24,7 @@ from vloc_ros.datasets.drive import BASE_FRAME, CAMERA_FRAME, MAP_FRAME, ODOM_FR
 from vloc_ros.datasets.posed_files import DepthCamera, PosedFiles
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import Matrix
 from vloc_ros.progress import Advance, no_advance
@@ -101,19 +105,30 @@ def _write_motion(bag: BagWriter, stamp_ns: int, odom_from_base: Matrix) -> None
 def _write_view(bag: BagWriter, stamp_ns: int, dataset: Dataset, index: int, options: WriteOptions) -> None:
     """The truth, and the image last, as cameras are slower than all else."""
     frame = dataset.frame(index, depth=options.depth == REGISTERED)
-    image = frame.image
     truth = messages.pose(stamp_ns, options.map_frame, dataset.map_from_camera(index))
     bag.write(TRUTH_TOPIC, POSE, stamp_ns, truth)
-    for camera, view in zip(options.cameras or ("",), frame.query.views, strict=True):
+    cameras = options.cameras or ("",)
+    for camera, view in zip(cameras, frame.query.views, strict=True):
         _write_image(bag, stamp_ns, view.image, camera, options)
     if frame.depth is not None:
-        bag.write(DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, CAMERA_FRAME, image.camera))
-        bag.write(DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, CAMERA_FRAME, frame.depth))
+        for camera, view, depth in zip(cameras, frame.query.views, (frame.depth, *frame.other_depths), strict=False):
+            _write_depth(bag, stamp_ns, view.image.camera, depth, camera)
+
+
+def _names(camera: str) -> tuple[str, str]:
+    """The namespace and the frame of one of several cameras, or of the only one, ""."""
+    return (f"/{camera}", f"{camera}_{OPTICAL_FRAME}") if camera else ("", CAMERA_FRAME)
+
+
+def _write_depth(bag: BagWriter, stamp_ns: int, camera: Camera, depth: NDArray[np.float32], name: str) -> None:
+    """As the camera of this name sees it."""
+    namespace, frame = _names(name)
+    bag.write(namespace + DEPTH_INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, frame, camera))
+    bag.write(namespace + DEPTH_TOPIC, RAW_IMAGE, stamp_ns, messages.depth_image(stamp_ns, frame, depth))
 
 
 def _write_image(bag: BagWriter, stamp_ns: int, image: CameraImage, camera: str, options: WriteOptions) -> None:
-    """Of one of several cameras, or of the only one, ""."""
-    namespace, frame = (f"/{camera}", f"{camera}_{OPTICAL_FRAME}") if camera else ("", CAMERA_FRAME)
+    namespace, frame = _names(camera)
     bag.write(namespace + INFO_TOPIC, CAMERA_INFO, stamp_ns, messages.camera_info(stamp_ns, frame, image.camera))
     if options.jpeg_quality is None:
         bag.write(namespace + IMAGE_TOPIC, RAW_IMAGE, stamp_ns, messages.image(stamp_ns, frame, image.rgb))

@@ -12,7 +12,7 @@ from vloc_ros.bags.camera_topics import CameraTopics, choose_camera, choose_rig,
 from vloc_ros.bags.ground_truth import GroundTruth, read_ground_truth
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, Message
-from vloc_ros.bags.tf import read_transforms
+from vloc_ros.bags.tf import Chain, read_transforms
 from vloc_ros.bags.tf_topics import choose_tf
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.query import View
@@ -215,19 +215,40 @@ class BagFrames:
 
 def bag_frames(bag: Bag, options: BagOptions, map_frame: str) -> BagFrames:
     """The frames of a bag for a map whose frame is `map_frame`. Raises DatasetError for what the bag does not have."""
-    if options.cameras:
-        topics = choose_rig(bag, options.cameras)
-        frames = dict(zip(topics, options.camera_frames or [""] * len(topics), strict=True))
-    else:
-        topics = {"": choose_camera(bag, options.image_topic, options.camera_info_topic)}
-        frames = {"": options.camera_frame}
-    cameras = {name: _bag_camera(bag, topics[name], frame, options) for name, frame in frames.items()}
+    cameras = _cameras(bag, options)
     first = next(iter(cameras.values()))
     truth = read_ground_truth(bag, options, first.topics.image.name, first.frame_id, map_frame)
     if not options.cameras:
         return BagFrames(bag, cameras, truth, options)
     tree = truth.tree or read_transforms(bag, choose_tf(bag, first.topics.image.name, options.tf_topics))
     return BagFrames(bag, cameras, truth, options, BagRig(bag, cameras, tree, options))
+
+
+def frames_by_camera(bag: Bag, options: BagOptions, map_frame: str) -> dict[str, BagFrames]:
+    """The frames of each camera of a rig by itself, by its name in `options.cameras`, or of the only camera, "": where
+    another camera is, TF says from the first one on. Raises DatasetError for what the bag does not have."""
+    cameras = _cameras(bag, options)
+    (name, first), *others = cameras.items()
+    truth = read_ground_truth(bag, options, first.topics.image.name, first.frame_id, map_frame)
+    found = {name: BagFrames(bag, {name: first}, truth, options)}
+    if others:
+        tree = read_transforms(bag, choose_tf(bag, first.topics.image.name, options.tf_topics))
+        for name, camera in others:
+            steps = tree.chain(first.frame_id, camera.frame_id).steps
+            of_other = replace(truth, chain=Chain((*truth.chain.steps, *steps)), tree=tree)
+            found[name] = BagFrames(bag, {name: camera}, of_other, options)
+    return found
+
+
+def _cameras(bag: Bag, options: BagOptions) -> dict[str, BagCamera]:
+    """By name, "" for one that is no rig's."""
+    if options.cameras:
+        topics = choose_rig(bag, options.cameras)
+        frames = dict(zip(topics, options.camera_frames or [""] * len(topics), strict=True))
+    else:
+        topics = {"": choose_camera(bag, options.image_topic, options.camera_info_topic)}
+        frames = {"": options.camera_frame}
+    return {name: _bag_camera(bag, topics[name], frame, options) for name, frame in frames.items()}
 
 
 def _bag_camera(bag: Bag, topics: CameraTopics, frame: str, options: BagOptions) -> BagCamera:

@@ -1,4 +1,5 @@
-"""Reader of the user's own data: camera.txt, poses.txt, images/ and, if there is any, depth/ (docs/datasets.md)."""
+"""Reader of the user's own data: camera.txt, poses.txt, images/ and, if there is any, depth/ (docs/datasets.md). Of
+several cameras each has a camera_NAME.txt, and its images begin with NAME/."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from vloc_ros.text_files import parse_numbers, read_lines, read_table, read_word
 
 CAMERA_COLUMNS = "width height fx fy cx cy [distortion coefficients] [fisheye] [cropped]"
 CROPPED = "cropped"
+CAMERA_FILE = "camera.txt"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")  # or in capitals
 DEPTH_ENDING = ".png"
 
@@ -58,15 +60,41 @@ def lens_words(words: Sequence[str]) -> tuple[list[str], type[Camera], bool]:
     return numbers, FisheyeCamera if FISHEYE in said else Camera, CROPPED in said
 
 
+def camera_file(camera: str) -> str:
+    """Of one of several cameras, or of the only one, ""."""
+    return f"camera_{camera}.txt" if camera else CAMERA_FILE
+
+
+def read_cameras(root: Path) -> dict[str, Camera]:
+    """The cameras of a folder by name, the only one as "". Raises DatasetError."""
+    files = sorted(root.glob(camera_file("*")))
+    if not files or (root / CAMERA_FILE).is_file():
+        return {"": read_camera(root / CAMERA_FILE)}
+    return {file.stem.removeprefix("camera_"): read_camera(file) for file in files}
+
+
+def _camera_of(name: str, cameras: Mapping[str, Camera], root: Path) -> Camera:
+    """Of an image."""
+    camera = cameras.get("") or cameras.get(name.partition("/")[0])
+    if camera is None:
+        known = ", ".join(f"{each}/" for each in cameras)
+        raise DatasetError(
+            f"{root}: frame '{name}' is of no camera: names begin with {known}, or there is a camera.txt"
+        )
+    return camera
+
+
 def read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
     """Poses `map_from_camera` by name, in the order of the file. Raises DatasetError."""
     rows = read_table(path, f"name {POSE_COLUMNS}")
     return {name: parse_pose(path, number, row[3:], row[:3]) for name, (number, row) in rows.items()}
 
 
-def write_tables(root: Path, camera: Camera, poses: Mapping[str, NDArray[np.float64]]) -> None:
-    """Write the folder's camera.txt and poses.txt. Raises ConfigError when they cannot be written."""
-    write_text(root / "camera.txt", camera_line(camera) + "\n")
+def write_tables(root: Path, camera: Camera | Mapping[str, Camera], poses: Mapping[str, NDArray[np.float64]]) -> None:
+    """Write the folder's camera.txt, or a file for each of several cameras by their names, and poses.txt. Raises
+    ConfigError when they cannot be written."""
+    for name, each in camera.items() if isinstance(camera, Mapping) else [("", camera)]:
+        write_text(root / camera_file(name), camera_line(each) + "\n")
     rows = [f"{name} {_numbers(pose_vector(pose))}" for name, pose in poses.items()]
     write_text(root / "poses.txt", "\n".join([f"# name {POSE_COLUMNS}", *rows]) + "\n")
 
@@ -97,7 +125,7 @@ def open_folder(root: Path | None, split: str, poses: Path | str | None = None) 
     """Open a folder of posed images. `split`: "all" (everything in poses.txt), NAME where there is a split_NAME.txt, or
     a file of names; `poses`: a file to read in place of poses.txt. Raises DatasetError."""
     root = check_root(root, "folder")
-    camera = read_camera(root / "camera.txt")
+    cameras = read_cameras(root)
     poses_path = root / "poses.txt" if poses is None else Path(poses)
     known = read_poses(poses_path)
     split_path = find_split(root, split)
@@ -107,7 +135,7 @@ def open_folder(root: Path | None, split: str, poses: Path | str | None = None) 
             raise DatasetError(f"{split_path}: frame '{name}' has no pose in {poses_path}")
     return PosedFiles(
         names=names,
-        cameras=(camera,) * len(names),
+        cameras=tuple(_camera_of(name, cameras, root) for name in names),
         poses=tuple(known[name] for name in names),
         images=find_images([root / "images" / name for name in names], IMAGE_ENDINGS),
         depths=tuple(_depth(root / "depth" / name) for name in names),

@@ -1,6 +1,5 @@
-"""Writes the keyframes of a recording, as they come from a bag, into a folder."""
+"""Writes the keyframes of a camera of a recording, as they come from a bag, into a folder."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from vloc_ros.bags.depth_topics import DepthBuffer
 from vloc_ros.bags.reader import Bag, Message, Topic
 from vloc_ros.datasets.bag_frames import BagFrames
-from vloc_ros.datasets.folder import write_tables
 from vloc_ros.datasets.recorded_depth import RecordedDepth
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
@@ -36,25 +34,34 @@ class _Candidate:
 
 class KeyframeWriter:
     """Chooses the sharpest candidate of each stretch, and writes it with its depth. Images and depth that cannot be
-    used, `damaged`, are left out, unless none can."""
+    used, `damaged`, are left out, unless none can. `poses` of what was written, by name, and its `camera`."""
 
-    def __init__(self, bag: Bag, folder: Path, frames: BagFrames, depth: RecordedDepth | None) -> None:
-        self._bag, self._folder, self._frames, self._depth = bag, folder, frames, depth
+    def __init__(
+        self, bag: Bag, folder: Path, frames: BagFrames, depth: RecordedDepth | None, prefix: str = ""
+    ) -> None:
+        """`prefix`: of the frames' names."""
+        self._bag, self._folder, self.frames, self._depth, self._prefix = bag, folder, frames, depth, prefix
         self._buffer = DepthBuffer(depth.max_gap_s if depth else 0.0, self._compare)
         self._best: tuple[_Candidate, Message | None] | None = None
-        self._poses: dict[str, Matrix] = {}
+        self.poses: dict[str, Matrix] = {}
         self._camera: Camera | None = None
         self._without_depth = 0
         self.damaged: list[DatasetError] = []
         self._shows_depth = False
 
+    @property
+    def camera(self) -> Camera:
+        """Behind `write`."""
+        assert self._camera is not None
+        return self._camera
+
     def write(self, chosen: dict[int, int], advance: Any) -> None:
-        if self._folder.exists():  # of a run that was killed
-            shutil.rmtree(self._folder)
+        """The images chosen, by their stamps with the numbers of their stretches. Raises DatasetError where there are
+        too few."""
         with write_errors(self._folder):
             for part in ("images", "depth"):
-                (self._folder / part).mkdir(parents=True)
-        image = self._frames.topics.image
+                self._file(part, "").parent.mkdir(parents=True, exist_ok=True)
+        image = self.frames.topics.image
         topics: list[Topic] = [image] if self._depth is None else [image, self._depth.topic]
         total = sum(topic.count for topic in topics)
         for done, message in enumerate(self._bag.messages(topics), start=1):
@@ -65,11 +72,11 @@ class KeyframeWriter:
             advance(done, total)
         self._buffer.finish()
         self._write_best()
-        self._write_tables()
+        self._require_enough()
 
     def summary(self) -> dict[str, Any]:
         return {
-            "keyframes": len(self._poses),
+            "keyframes": len(self.poses),
             "candidates_without_depth": self._without_depth,
             "candidates_damaged": len(self.damaged),
             "depth_topic": self._depth.topic.name if self._depth else "",
@@ -77,7 +84,7 @@ class KeyframeWriter:
 
     def _candidate(self, message: Message, stretch: int) -> None:
         try:
-            frame = self._frames.frame_of(message)
+            frame = self.frames.frame_of(message)
         except DatasetError as error:
             self._leave_out(error)
             return
@@ -89,7 +96,7 @@ class KeyframeWriter:
 
     def _compare(self, item: Any, depth: Message | None) -> None:
         """Of a recording with depth, an image without is of no use."""
-        if self._depth is not None and (depth is None or not self._frames.is_posed(depth)):
+        if self._depth is not None and (depth is None or not self.frames.is_posed(depth)):
             self._without_depth += 1
         elif self._best is None or item.stretch != self._best[0].stretch:
             self._write_best()
@@ -111,15 +118,18 @@ class KeyframeWriter:
                 return
             values = np.round(np.minimum(metres, MAX_DEPTH_M) * MILLIMETRES).astype(np.uint16)
             self._shows_depth = self._shows_depth or bool(values.any())
-            _write_png(self._folder / "depth" / f"{frame.name}.png", values)
+            _write_png(self._file("depth", frame.name), values)
         bgr = cv2.cvtColor(frame.image.rgb, cv2.COLOR_RGB2BGR)
-        _write_png(self._folder / "images" / f"{frame.name}.png", np.asarray(bgr))
-        self._poses[frame.name] = frame.map_from_camera
+        _write_png(self._file("images", frame.name), np.asarray(bgr))
+        self.poses[f"{self._prefix}{frame.name}"] = frame.map_from_camera
+
+    def _file(self, part: str, name: str) -> Path:
+        return self._folder / part / f"{self._prefix}{name}.png"
 
     def _leave_out(self, error: DatasetError) -> None:
         """One of many is damage of a recording; if there is nothing else, the error says why."""
         self.damaged.append(error)
-        if not self._poses and len(self.damaged) >= FEWEST_KEYFRAMES:
+        if not self.poses and len(self.damaged) >= FEWEST_KEYFRAMES:
             raise self.damaged[0]
 
     def _require_one_camera(self, frame: Frame) -> None:
@@ -127,25 +137,24 @@ class KeyframeWriter:
         self._camera = self._camera or camera
         if camera != self._camera:
             raise DatasetError(
-                f"{self._bag.path}: {self._frames.topics.info.name}: the camera changes at {frame.name} s from "
-                f"{self._camera} to {camera}: a map is made from one camera"
+                f"{self._bag.path}: {self.frames.topics.info.name}: the camera changes at {frame.name} s from "
+                f"{self._camera} to {camera}: this is another camera, or its lens was moved"
             )
 
-    def _write_tables(self) -> None:
-        if self._camera is None or len(self._poses) < FEWEST_KEYFRAMES:
+    def _require_enough(self) -> None:
+        if self._camera is None or len(self.poses) < FEWEST_KEYFRAMES:
             without_depth = f", {self._without_depth} have no depth near in time" if self._depth else ""
             why = without_depth + (f", {len(self.damaged)} are damaged ({self.damaged[0]})" if self.damaged else "")
             raise DatasetError(
-                f"{self._bag.path}: {len(self._poses)} keyframes are too few for a map, at least {FEWEST_KEYFRAMES} "
-                f"are needed: of {len(self._frames)} images {self._frames.skipped} have no pose{why}, and "
+                f"{self._bag.path}: {len(self.poses)} keyframes are too few for a map, at least {FEWEST_KEYFRAMES} "
+                f"are needed: of {len(self.frames)} images {self.frames.skipped} have no pose{why}, and "
                 "where the camera has been before, it shows nothing new"
             )
         if self._depth is not None and not self._shows_depth:
             raise DatasetError(
-                f"{self._bag.path}: {self._depth.topic.name}: no depth that is known in any of the {len(self._poses)} "
+                f"{self._bag.path}: {self._depth.topic.name}: no depth that is known in any of the {len(self.poses)} "
                 "keyframes: is it the right topic, and does the camera see as far?"
             )
-        write_tables(self._folder, self._camera, self._poses)
 
 
 def _write_png(path: Path, values: NDArray[Any]) -> None:

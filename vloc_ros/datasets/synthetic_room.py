@@ -120,11 +120,10 @@ class RoomFrames:
         name, pose = self.names[index], self.poses[index]
         image, exact_depth = self._taken(index, self.cameras[0], pose)
         others = zip(self.cameras[1:], self.others, strict=True)
-        seen = (
-            View(self._taken(index, camera, each.map_from_camera(pose))[0], each.rig_from_camera)
-            for camera, each in others
-        )
-        return Frame(name, image, pose, exact_depth if depth else None, others=tuple(seen))
+        taken = [self._taken(index, camera, each.map_from_camera(pose)) for camera, each in others]
+        views = (View(seen, each.rig_from_camera) for (seen, _), each in zip(taken, self.others, strict=True))
+        depths = tuple(depth_there for _, depth_there in taken) if depth else ()
+        return Frame(name, image, pose, exact_depth if depth else None, others=tuple(views), other_depths=depths)
 
     def _taken(self, index: int, camera: str, pose: Float) -> tuple[CameraImage, NDArray[np.float32]]:
         """The image of one camera of the rig, and its exact depth."""

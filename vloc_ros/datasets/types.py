@@ -20,8 +20,8 @@ class Frame:
     `depth`: float32 (H, W) metres along z of this very camera, 0 = unknown, inf = the image shows nothing there; None
     when not asked for or not there. Where the camera is distorted, so are image and depth. `place`: which of several
     places with a map frame each it was taken in, "" where there is one place only. `others`: what the other cameras of
-    a rig saw in the same moment, on a rig whose frame is the image's camera. Raises DatasetError for a frame that is
-    inconsistent.
+    a rig saw in the same moment, on a rig whose frame is the image's camera; `other_depths`: the depth of each of
+    these, where it was asked for and is known. Raises DatasetError for a frame that is inconsistent.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Frame:
     depth: NDArray[np.float32] | None = None
     place: str = ""
     others: tuple[View, ...] = ()
+    other_depths: tuple[NDArray[np.float32], ...] = ()
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):

@@ -41,9 +41,9 @@ class DepthFeatures(FeatureSource, Protocol):
 class FrameFeatures:
     """F frames and their N key points, those of frame i at rows starts[i] to starts[i + 1].
 
-    names of the frames; recorded poses `map_from_camera` (F, 4, 4); the pinhole `camera` whose image the key points are
-    of. pixels (N, 2) float64; depths (N,) float64, metres, 0 where unknown; descriptors (N, D) int8, 127 times the
-    float; starts (F + 1,).
+    names of the frames; recorded poses `map_from_camera` (F, 4, 4); the pinhole `camera` of the first frame. pixels
+    (N, 2) float64, where that camera would see the key points; `of_rig`: there are frames of other cameras. depths (N,)
+    float64, metres, 0 where unknown; descriptors (N, D) int8, 127 times the float; starts (F + 1,).
     """
 
     names: tuple[str, ...]
@@ -53,6 +53,7 @@ class FrameFeatures:
     pixels: Float
     depths: Float
     descriptors: NDArray[np.int8]
+    of_rig: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,28 +79,30 @@ def read_frame_features(
     dataset: Dataset, features: DepthFeatures, correction: DepthCorrection, advance: Advance = no_advance
 ) -> FrameFeatures:
     """The key points of a data set's frames, and their depth after `correction`. Raises DatasetError for features of
-    other frames, and where frames have different cameras."""
+    other frames."""
     if tuple(features.names) != tuple(dataset.names):
         raise DatasetError(f"points: features of {len(features)} frames do not belong to these {len(dataset)} frames")
-    camera = _one_camera(features)
+    camera, of_rig = features.camera(0), False
     parts = []
     for index in range(len(features)):
-        found = features.key_points(index)
+        found, own = features.key_points(index), features.camera(index)
         depths = correction.apply(features.depth(index).astype(np.float32)).astype(np.float64)
-        parts.append((found.pixels, depths, quantized(found.descriptors)))
+        pixels = found.pixels
+        if own != camera:
+            pixels, of_rig = seen_by(camera, own, pixels), True
+        parts.append((pixels, depths, quantized(found.descriptors)))
         advance(index + 1, len(features))
     pixels, depths, descriptors = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     starts = np.cumsum([0, *(len(part[0]) for part in parts)], dtype=np.int64)
     poses = np.stack([dataset.map_from_camera(index) for index in range(len(dataset))])
-    return FrameFeatures(tuple(dataset.names), poses, camera, starts, pixels, depths, descriptors)
+    return FrameFeatures(tuple(dataset.names), poses, camera, starts, pixels, depths, descriptors, of_rig)
 
 
-def _one_camera(features: DepthFeatures) -> Camera:
-    first = features.camera(0)
-    for index, name in enumerate(features.names):
-        if (camera := features.camera(index)) != first:
-            raise DatasetError(f"points: frame '{name}' has another camera than '{features.names[0]}': {camera}")
-    return first
+def seen_by(camera: Camera, other: Camera, pixels: Float) -> Float:
+    """Where a pinhole camera at the same place sees what an `other` one has at these pixels (N, 2)."""
+    slopes = (pixels - (other.cx, other.cy)) / (other.fx, other.fy)
+    seen: Float = slopes * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    return seen
 
 
 def quantized(descriptors: NDArray[np.float32]) -> NDArray[np.int8]:

@@ -182,6 +182,8 @@ class ColmapTracks(_OfColmapModel):
         assert place.features is not None
         with progress.bar("key points") as advance:
             read = read_frame_features(place.frames, place.features, DepthCorrection(), advance)
+        if read.of_rig:
+            raise DatasetError(f"{self.directory}: frames of several cameras do not go with a COLMAP model, depth does")
         views = undistorted_views(self.directory, place.frames, read.camera)
         features = with_model_depths(read, views, self.directory)
         return reconstruct(features, lens=self.lens, model=views, threads=THREADS, progress=progress)

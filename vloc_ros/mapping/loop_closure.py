@@ -5,6 +5,7 @@ relative pose (`relative_poses`) is compared with the recorded one. Where these 
 both is solved, and a bundle adjustment with priors that suit follows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from vloc_ros.geometry.rigid_alignment import align_poses, corner_distances
 from vloc_ros.geometry.transforms import rotation_angle
 from vloc_ros.mapping.frame_features import FrameFeatures
-from vloc_ros.mapping.pose_graph import Edges, optimize
+from vloc_ros.mapping.pose_graph import Edges, optimize, recorded_steps
 from vloc_ros.mapping.reconstruct import PoseNoise, reconstruct
 from vloc_ros.mapping.relative_poses import KEY_POINTS, RelativePoses, measure_pairs, relative
 from vloc_ros.mapping.vlad import Vlad
@@ -145,7 +146,7 @@ def close_loops(features: FrameFeatures, threads: int = 1, progress: Progress | 
 def _adjusted(features: FrameFeatures, measured: RelativePoses, threads: int, progress: Progress) -> Float | None:
     """Poses (F, 4, 4), as a whole where the recorded ones are; None where the graph brings nothing together."""
     recorded = features.map_from_camera
-    poses = solve_graph(recorded, measured)
+    poses = solve_graph(recorded, measured, _cameras(features.names))
     if not _is_better(measured, poses, recorded) or breaks_what_agreed(measured, poses, recorded):
         return None
     for noise in ROUNDS:
@@ -173,12 +174,13 @@ def similar_pairs(similarity: NDArray[np.float32], asked: int) -> NDArray[np.int
     return np.unique(np.array(pairs, dtype=np.int32).reshape(-1, 2), axis=0)
 
 
-def solve_graph(recorded: Float, measured: RelativePoses) -> Float:
-    """Poses (F, 4, 4) that agree best with the recorded steps from frame to frame and with what pairs of frames say."""
-    steps = _chain(len(recorded))
-    moves = relative(recorded, steps)
-    lengths = np.linalg.norm(moves[:, :3, 3], axis=1)
-    angles = np.array([rotation_angle(np.eye(3), move[:3, :3]) for move in moves])
+def solve_graph(recorded: Float, measured: RelativePoses, cameras: Sequence[str]) -> Float:
+    """Poses (F, 4, 4) that agree best with the recorded steps from frame to frame and with what pairs of frames say.
+    `cameras`: what took each frame."""
+    steps, driven = recorded_steps(cameras)
+    moves, ways = relative(recorded, steps), relative(recorded, driven)
+    lengths = np.linalg.norm(ways[:, :3, 3], axis=1)
+    angles = np.array([rotation_angle(np.eye(3), way[:3, :3]) for way in ways])
     of_steps = np.column_stack([STEP_M + STEP_OF_DISTANCE * lengths, STEP_RAD + STEP_OF_ANGLE * angles])
     of_pairs = np.tile((PAIR_M, PAIR_RAD), (len(measured), 1))
     edges = Edges(
@@ -187,6 +189,11 @@ def solve_graph(recorded: Float, measured: RelativePoses) -> Float:
         np.concatenate([of_steps, of_pairs]),
     )
     return optimize(edges, recorded, LOSS_SCALES)
+
+
+def _cameras(names: Sequence[str]) -> list[str]:
+    """What took each frame, as frames are called: CAMERA/STAMP."""
+    return [name.rpartition("/")[0] for name in names]
 
 
 def is_drift(measured: RelativePoses, recorded: Float) -> bool:

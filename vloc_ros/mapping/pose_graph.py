@@ -1,5 +1,6 @@
 """A pose graph: poses that agree best with relative poses that were measured, some of which may be wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,24 @@ class Edges:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+
+def recorded_steps(cameras: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Pairs (n, 2) of frames whose relative poses were recorded: each with the one before it and, where the cameras of
+    a rig take turns, with the last one of its own camera; and pairs (n, 2) between which the robot has moved as far: of
+    two cameras, as far as one of them since its own last frame."""
+    last: dict[str, int] = {}
+    pairs, driven = list[tuple[int, int]](), list[tuple[int, int]]()
+    for frame, camera in enumerate(cameras):
+        before = last.get(camera, frame - 1)
+        if frame:
+            pairs.append((frame - 1, frame))
+            driven.append((before, frame))
+        if before < frame - 1:
+            pairs.append((before, frame))
+            driven.append((before, frame))
+        last[camera] = frame
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2), np.array(driven, dtype=np.int32).reshape(-1, 2)
 
 
 def optimize(edges: Edges, start: Float, scales: tuple[float, ...]) -> Float:

@@ -57,8 +57,9 @@ def reconstruct(
     progress: Progress | None = None,
 ) -> Reconstruction:
     """The points that the frames observe, and their poses adjusted within their uncertainty; as recorded without
-    `bundle`, and with the lens as declared without `lens`. What the frames see of a COLMAP `model`, in pixels of the
-    features' images, is adjusted to as well. Raises DatasetError for frames that share no points."""
+    `bundle`, and with the lens as declared without `lens`, or where there are several. What the frames see of a COLMAP
+    `model`, in pixels of the features' images, is adjusted to as well. Raises DatasetError for frames that share no
+    points."""
     progress = progress or Silent()
     poses = features.map_from_camera
     pairs = covisible_pairs(features, noise.partners)
@@ -70,7 +71,7 @@ def reconstruct(
     if bundle:
         with progress.bar("bundle adjustment") as advance:
             observations = points.observations
-            of_lens = lens_prior(observations.intrinsics) if lens else None
+            of_lens = lens_prior(observations.intrinsics) if lens and not features.of_rig else None
             prior, count = pose_prior(poses, noise.position_m, noise.rotation_rad), len(points.positions)
             everything, positions = observations, points.positions
             if model is not None:

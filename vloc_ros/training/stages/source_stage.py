@@ -49,10 +49,21 @@ def open_sources(settings: SourceSettings) -> Sources:
         raise DatasetError(
             f"{settings.description}: {len(dataset)} frames are too few to learn a map from, at least {MIN_FRAMES}"
         )
+    if isinstance(dataset, Recordings):
+        _require_one_camera(dataset)
     training, held_out = dataset.split_held_out() if isinstance(dataset, Recordings) else split_held_out(dataset)
     places = tuple(Place(name, in_pinhole_views(part)) for name, part in place_parts(training))
     _require_training_frames(settings.description, held_out, places)
     return Sources(settings.description, in_pinhole_views(training), held_out, places)
+
+
+def _require_one_camera(recordings: Recordings) -> None:
+    """Raise DatasetError for recordings of several cameras: what one does not see any more is told from what another
+    saw only where both see alike."""
+    first, names = recordings.camera(0), recordings.names
+    for index in range(len(recordings)):
+        if (camera := recordings.camera(index)) != first:
+            raise DatasetError(f"update: frame '{names[index]}' has another camera than '{names[0]}': {camera}")
 
 
 def _require_training_frames(description: str, held_out: Dataset, places: Sequence[Place]) -> None:
