@@ -188,7 +188,7 @@ def fake_localize(query: Query, *_: object) -> PoseEstimate | Rejection:
 
 @pytest.fixture
 def localizer(monkeypatch: pytest.MonkeyPatch) -> Localizer:
-    monkeypatch.setattr("vloc_ros.localizer.localize", fake_localize)
+    monkeypatch.setattr("vloc_ros.map_localizer.localize", fake_localize)
     ids = np.zeros(1, np.int32)
     spec = GridSpec(16, 12, 4, VSNetMethod.outputs)
     manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
@@ -237,7 +237,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
         images.append(query.views[0].image.rgb)
         return Rejection(RejectionReason.NO_POSE, "x", timings_ms={"total": 1.0})
 
-    monkeypatch.setattr("vloc_ros.localizer.localize", record)
+    monkeypatch.setattr("vloc_ros.map_localizer.localize", record)
     monkeypatch.setattr(Localizer, "warm_up", lambda _: None)
     for _ in range(2):
         evaluate(localizer, Corrupted(Poses(), partial(noise_block, ratio=0.5)))  # type: ignore[arg-type]
@@ -248,7 +248,7 @@ def test_occlusion_is_repeatable_and_the_frame_of_an_error_is_named(
     def refuse(image: CameraImage, *_: object) -> Rejection:
         raise ConfigError("image: too blue")
 
-    monkeypatch.setattr("vloc_ros.localizer.localize", refuse)
+    monkeypatch.setattr("vloc_ros.map_localizer.localize", refuse)
     with pytest.raises(ConfigError, match=r"^a: image: too blue$"):
         evaluate(localizer, Poses())  # type: ignore[arg-type]
 

@@ -131,7 +131,7 @@ def knowing(monkeypatch: Any, pose_at: Callable[[int], Matrix] = place, rejected
         pose = pose_at(query.stamp_ns)
         return PoseEstimate(pose, np.eye(6) * 1e-4, points, np.ones(4, dtype=bool), 0.5, 0.9, {"total": 1.0})
 
-    monkeypatch.setattr("vloc_ros.localizer.localize", localize)
+    monkeypatch.setattr("vloc_ros.map_localizer.localize", localize)
     ids = np.zeros(1, np.int32)
     spec = GridSpec(16, 12, 4, VSNetMethod.outputs)
     manifest = Manifest("vsnet", "map", "now", spec.image_size, spec.models)
