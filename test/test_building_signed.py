@@ -10,7 +10,7 @@ from test_signature import refusal, write_keys
 from vloc_ros.cli import main
 from vloc_ros.errors import MapError
 from vloc_ros.localizer import load_localizer
-from vloc_ros.maps import StoredBuilding, read_map, read_stored, require_signature, sign_map
+from vloc_ros.maps import StoredBuilding, read_stored, require_signature, sign_map
 from vloc_ros.training.building import put_together
 
 
@@ -93,8 +93,3 @@ def test_the_commands(house: Path, keys: tuple[Path, Path], capsys: pytest.Captu
     flipped(house / "places" / NAMES[1] / "points.npz")
     assert main(["sign", str(house), "--key", str(keys[0])]) == 1
     assert "points.npz: damaged" in capsys.readouterr().err
-    for command in (["upgrade", str(house)], ["align", str(house / "places"), "--to", "tf", "--bag", "none"]):
-        assert main(command) == 1
-        assert len(capsys.readouterr().err.splitlines()) == 1
-    with pytest.raises(MapError, match=r"is a building, not a map; the maps of its places are in .*/places"):
-        read_map(house)

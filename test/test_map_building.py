@@ -18,6 +18,7 @@ from vloc_ros.training import building
 from vloc_ros.training.building import MappedPlace, map_building
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.stages.stage_records import content_of
 
 
 class Here(Engine):
@@ -61,6 +62,25 @@ def mapping(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[MapOption
 
     monkeypatch.setattr(building, "map_place", mapped)
     return told
+
+
+def test_a_map_that_was_changed_or_is_of_another_run_stays(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, said = mapping(monkeypatch), Told()
+    map_building(options_of(house), Here(), said)
+    assert [each.out.name for each in told] == ["hall", "attic"]
+    map_building(options_of(house), Here(), said)  # as if each had been aligned: no work directory knows them
+    assert [each.out.name for each in told] == ["hall", "attic"]
+    assert any(
+        "attic: its map was not made by this run, or was changed since, and stays" in line for line in said.lines
+    )
+    with pytest.raises(ConfigError, match="--fresh: place hall has a map already; --overwrite replaces it"):
+        map_building(options_of(house, fresh=True), Here())
+    map_building(options_of(house), Here(), overwrite=True)
+    assert [each.out.name for each in told] == ["hall", "attic", "hall", "attic"]
+    maps = house.parent / "house" / PLACES
+    monkeypatch.setattr(building, "written_map", lambda workdir: content_of(maps / workdir.name / "map.yaml"))
+    map_building(options_of(house), Here())  # their own run looks after them
+    assert len(told) == 6
 
 
 def test_every_place_is_mapped_as_if_it_were_alone(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:

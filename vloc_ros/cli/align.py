@@ -23,7 +23,8 @@ from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
-from vloc_ros.localizer import Localizer, load_localizer
+from vloc_ros.localizer import Localizer, open_localizer
+from vloc_ros.maps import read_map
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("give the images of the place that POSES are of: --bag BAG or --dataset KIND --root PATH")
     if options.frame_id:
         require_frame_id(options.frame_id)
-    localizer = load_localizer(options.map, session_options(options), note)
+    localizer = open_localizer(read_map(options.map), str(options.map), session_options(options), note)
     manifest = localizer.landmark_map.manifest
     manifest.require_index(options.place)
     if manifest.unknown_scale:

@@ -1,4 +1,4 @@
-"""`vloc inspect`: verify a map directory and say what is in it."""
+"""`vloc inspect`: verify a map directory, or that of a building, and say what is in it."""
 
 import argparse
 import math
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.cli.command import Command
+from vloc_ros.cli.inspect_building import inspect_building
 from vloc_ros.cli.options import add_report, add_signature, checked_map
 from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.lens import LensCorrection
@@ -19,16 +20,19 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.inference import open_sessions
 from vloc_ros.maps import StoredMap
+from vloc_ros.maps.building import is_building
 from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it")
+    parser.add_argument("map", type=Path, metavar="MAP", help="a map, or a building, as `vloc map` writes it")
     add_signature(parser)
     add_report(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    if is_building(options.map):
+        return inspect_building(options)
     stored = checked_map(options)
     open_sessions(stored.networks, stored.landmark_map.manifest.models)  # verifies the network too
     manifest = stored.landmark_map.manifest

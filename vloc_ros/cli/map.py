@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a map of another run in --out, once the new one is made",
+        help="replace a map of another run, or one that was changed, in --out, once the new one is made",
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
         from vloc_ros.training.stages.build_map import build_map
         from vloc_ros.training.update_map import update_map
     if engine is not None:
-        map_building(map_options, engine, TerminalProgress())
+        map_building(map_options, engine, TerminalProgress(), options.overwrite)
         return 0
     make = build_map if map_options.update is None else update_map
     make(map_options, TerminalProgress())

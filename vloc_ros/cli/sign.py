@@ -9,9 +9,7 @@ from vloc_ros.maps import sign_map
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "map", type=Path, metavar="MAP", help="directory of a map or a building, as `vloc map` writes it"
-    )
+    parser.add_argument("map", type=Path, metavar="MAP", help="a map, or a building, as `vloc map` writes it")
     parser.add_argument(
         "--key", required=True, type=Path, metavar="PRIVATE_KEY",
         help="PEM file: `openssl genpkey -algorithm ed25519 -out PRIVATE_KEY` makes one",

@@ -18,11 +18,12 @@ from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.mapping.vlad import visual_words
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.maps.building import is_building, joined_overview, read_building, write_building
-from vloc_ros.maps.names import BUILDING_FILE, PLACES
+from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.tasks import Done, Engine
 from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.stages.build_map import build_map
+from vloc_ros.training.stages.stage_records import content_of, written_map
 
 WORDS = 1024  # visual words that points are sorted by
 MOST_POINTS = 8000  # of a place, that recognise it
@@ -36,12 +37,21 @@ class MappedPlace:
     changed: bool
 
 
-def map_building(options: MapOptions, engine: Engine, progress: Progress | None = None) -> None:
-    """Make the building `options.out` of the places that `options.root` lists. Raises ConfigError for places that could
-    not be mapped, once all others are; MapError for what cannot be put together."""
+def map_building(
+    options: MapOptions, engine: Engine, progress: Progress | None = None, overwrite: bool = False
+) -> None:
+    """Make the building `options.out` of the places that `options.root` lists. A map of a place that this run has not
+    made, or that was changed since, as `vloc align` does, stays as it is, unless it may be overwritten. Raises
+    ConfigError for places that could not be mapped, once all others are; MapError for what cannot be put together."""
     progress = progress or Silent()
     places = require_places(options)
     tasks = {place.name: place_options(options, place) for place in places}
+    kept = [] if overwrite else [name for name, each in tasks.items() if _is_of_others(each)]
+    if kept and options.fresh:
+        raise ConfigError(f"--fresh: place {kept[0]} has a map already; --overwrite replaces it")
+    for name in kept:
+        del tasks[name]
+        progress.say(f"{name}: its map was not made by this run, or was changed since, and stays; --overwrite maps it")
     failed: list[Done[MappedPlace]] = []
     with engine.opened() as opened, progress.bar("places") as advance:
         advance(0, len(tasks))
@@ -128,6 +138,13 @@ def _learned_words(out: Path) -> np.ndarray | None:
         return read_building(out).index.words if is_building(out) else None
     except MapError:  # one whose places have changed, or that is damaged: made anew
         return None
+
+
+def _is_of_others(options: MapOptions) -> bool:
+    """Whether there is a map that is not the one that was written from the work directory last."""
+    if _map_id(options.out) is None:
+        return False
+    return options.fresh or written_map(options.workdir) != content_of(options.out / MANIFEST_FILE)
 
 
 def _map_id(directory: Path) -> str | None:

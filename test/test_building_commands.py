@@ -1,0 +1,96 @@
+"""What commands say of a building: `vloc inspect`, and those that take one map."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from support.building_scenes import WALL_PLACES, seen_map, wall_frame, write_seen_rooms, write_wall_places
+from support.map_files import PREVIEW
+
+from vloc_ros.cli import main
+from vloc_ros.errors import MapError
+from vloc_ros.maps import read_map, write_map
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    house = tmp_path_factory.mktemp("built") / "house"
+    write_wall_places(house)
+    return house
+
+
+@pytest.fixture
+def house(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "house"))
+
+
+def inspected(house: Path, capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[str, str]:
+    assert main(["inspect", str(house)]) == code
+    said = capsys.readouterr()
+    return said.out, said.err
+
+
+def test_every_place_has_a_row(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = inspected(house, capsys)
+    for name, other in zip(WALL_PLACES, reversed(WALL_PLACES), strict=True):
+        stored = read_map(house / "places" / name)
+        points = stored.landmark_map.points
+        assert points is not None
+        (row,) = (line for line in out.splitlines() if line.startswith(f"{name} "))
+        assert row.split()[1] == stored.map_id
+        assert f" {len(points)} " in row
+        assert re.search(rf"{other} 0\.\d\d$|none$", row), "what it looks most like"
+    assert "signature        none" in out
+    assert out.splitlines()[-1] == "verified: hashes, the maps of 2 places, 1 kinds of networks"
+
+
+def test_rooms_that_look_alike_are_told(house: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    frames = {name: wall_frame(pose) for name, pose in WALL_PLACES.items()}
+    write_seen_rooms(tmp_path / "alike", {**frames, "twin": frames["hall"]})
+    out, _ = inspected(tmp_path / "alike", capsys)
+    assert re.search(r"^hall .* twin 1\.00$", out, re.MULTILINE)
+
+
+def test_what_is_damaged_is_named_and_the_rest_is_shown(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first place, too, which every other command would stop at."""
+    first, second = WALL_PLACES
+    points = house / "places" / first / "points.npz"
+    points.write_bytes(points.read_bytes()[:-1])
+    out, err = inspected(house, capsys, code=1)
+    assert re.search(rf"^{first} +damaged", out, re.MULTILINE)
+    assert re.search(rf"^{second} +[0-9a-f]{{12}} ", out, re.MULTILINE)
+    assert len(err.splitlines()) == 1
+    assert f"places/{first}/points.npz" in err
+    write_map(house / "places" / second, seen_map(second, wall_frame(WALL_PLACES[first])), {}, PREVIEW)
+    _, err = inspected(house, capsys, code=1)
+    assert "and 1 more" in err
+
+
+def test_what_tells_places_apart_may_be_damaged(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (index,) = house.glob("recognition-*/words.npy")
+    index.unlink()
+    out, err = inspected(house, capsys, code=1)
+    assert all(name in out for name in WALL_PLACES)
+    assert "words.npy" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["upgrade"],
+        ["inspect", "--report", "r.html"],
+        ["align", "--to", "tf", "--bag", "none"],
+        ["engine", "build"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_that_take_one_map_say_so_in_one_line(
+    house: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    command = [*words, str(house)] if words[0] == "engine" else [words[0], str(house), *words[1:]]
+    assert main(command) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "building" in line
+    with pytest.raises(MapError, match=r"is a building, not a map; the maps of its places are in .*places"):
+        read_map(house)
