@@ -1,5 +1,6 @@
 """Several cameras in a bag: views of one moment, each where its camera was; what one of them lacks stops nothing."""
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.alignment import Correction
+from vloc_ros.evaluation.camera_summary import camera_rows
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
+from vloc_ros.evaluation.records import FrameRecord
 from vloc_ros.geometry.transforms import Matrix, from_quaternion, invert
 
 STEPS, APART_NS = 8, 12_000_000
@@ -108,6 +111,13 @@ def test_an_evaluation_is_of_the_first_camera(tmp_path: Path, monkeypatch: pytes
     path = write_rig(tmp_path / "bag", APART_NS)
     localizer = knowing(monkeypatch, lambda stamp_ns: map_from("front", stamp_ns))
     evaluation = evaluate_bag(localizer, path, RIG, Correction())
+    told = {"frames": STEPS, "poses": STEPS, "without": 0}
+    of_front, of_left = {**told, "inliers": 4.0}, {**told, "inliers": 0.0, "without": STEPS}  # as `knowing` has it
+    assert evaluation.summary()["cameras"] == {"/front": of_front, "/left": of_left}
+    again = json.loads(evaluation.to_text())["per_frame"][0]
+    assert FrameRecord.from_json(again).cameras == {"/front": 4, "/left": 0}
+    rows = camera_rows(evaluation.summary()["cameras"], STEPS)
+    assert rows[1] == ("camera /left", "an image in 8 of 8 frames, 0 inliers of a pose (median), none in 8 of 8 poses")
     assert max(record.error.translation_m for record in evaluation.records if record.error) < 1e-6
     assert [camera["image_topic"] for camera in evaluation.source["cameras_of_rig"]] == [
         "/front/image_raw", "/left/image_raw"

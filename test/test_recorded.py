@@ -27,6 +27,7 @@ from vloc_ros.evaluation.recorded import (
     read_recording,
 )
 from vloc_ros.evaluation.records import Estimated, Rejected
+from vloc_ros.evaluation.track_summary import track_rows
 from vloc_ros.geometry.interpolation import trajectory_of
 from vloc_ros.geometry.stamps import format_stamp
 from vloc_ros.geometry.trajectory import HEADER, StampedPose, to_tum_line, write_tum
@@ -147,6 +148,31 @@ def test_filtered_poses_become_those_of_the_camera_at_the_images(run: Path) -> N
         np.testing.assert_allclose(record.tracked.map_from_camera, camera, atol=1e-7)
         lever = camera[:3, 3] - (camera @ invert(BASE_FROM_CAMERA))[:3, 3]
         np.testing.assert_allclose(record.tracked.covariance, moved_covariance(COVARIANCE, lever), atol=1e-9)
+
+
+def test_a_live_run_says_how_images_were_searched_and_what_that_cost(run: Path) -> None:
+    """And what each of several cameras gave, where it had an image."""
+    poses = [to_tum_line(StampedPose(stamp_ns, camera_at(stamp_ns) @ invert(BASE_FROM_CAMERA))) for stamp_ns in STAMPS]
+    covariance = " ".join(map(repr, COVARIANCE.ravel().tolist()))
+    (run / FILTERED_FILE).write_text("".join(f"{line}\n" for line in poses))
+    (run / FILTERED_COVARIANCE_FILE).write_text("".join(f"{line.split()[0]} {covariance}\n" for line in poses))
+    rig = {"front/inliers": "9", "front/problem": "", "left/inliers": "3", "left/problem": ""}
+    alone = {**rig, "left/inliers": "", "left/problem": "no camera_info yet"}
+    lines = [
+        status(STAMPS[0], search="global", cpu_ms="40.0", **rig),
+        status(STAMPS[1], search="flow", cpu_ms="4.0", **alone),
+        status(STAMPS[2], "jump: of 2 m", search="prior", cpu_ms="25.0", **rig),
+    ]
+    (run / STATUS_FILE).write_text("".join(f"{line}\n" for line in lines))
+    summary = evaluate_recording(read_recording(run), truth, NO_VIEWS).summary()
+    track = summary["track"]
+    assert track["searched"] == {"global": 1, "flow": 1, "prior": 1}
+    assert track["cpu_ms"] == {"global": 40.0, "flow": 4.0, "prior": 25.0}
+    assert track["cpu_share"] == pytest.approx(44 / 200)
+    assert track["jumps"] == 1
+    assert ("processor time", "22% of a core") in track_rows(track)
+    assert summary["cameras"]["front"] == {"frames": 3, "poses": 2, "inliers": 9.0, "without": 0}
+    assert summary["cameras"]["left"] == {"frames": 2, "poses": 1, "inliers": 3.0, "without": 0}
 
 
 def truth_of_all(stamps_ns: np.ndarray, offset_s: float | None = None) -> tuple[Matrix, np.ndarray]:

@@ -15,7 +15,8 @@ FIGURES = FixFigures(inliers=12, inlier_ratio=0.75, reprojection_rmse_px=0.5, co
 FIX = ImageReport(STAMP_NS, 51.5, 31.2, FIGURES, "hall")
 KEYS = [
     *("state", "map_id", "map_frame", "stamp", "inliers", "inlier_ratio", "reprojection_rmse_px", "confidence"),
-    *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place", "search", "sigma_m", "sigma_deg"),
+    *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place", "search", "cpu_ms", "sigma_m"),
+    "sigma_deg",
 ]
 
 
@@ -28,7 +29,7 @@ REPORTS = [
     FIX,
     replace(FIX, place=None, localize_ms=0.0, stamp_ns=1),
     replace(FIX, search="prior"),
-    replace(FIX, search="flow"),
+    replace(FIX, search="flow", cpu_ms=7.5),
     *(refused(reason) for reason in RejectionReason),
     refused(RejectionReason.JUMP, "jump of 2.00 m; 1 of 3 fixes agree on that", FIGURES),
     refused(RejectionReason.NO_MAP, ""),
@@ -64,6 +65,7 @@ def test_the_texts() -> None:
         "dropped": "3",
         "place": "hall",
         "search": "global",
+        "cpu_ms": "",
         "sigma_m": "0.0120",
         "sigma_deg": "0.300",
     }
@@ -75,8 +77,9 @@ def test_the_texts() -> None:
 
 def test_what_older_relocalizers_did_not_say_is_not_needed() -> None:
     values = Status(State.LOCALIZED, image=FIX).to_values()
-    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place", "search", "sigma_m", "sigma_deg"):
+    for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place", "search", "cpu_ms", "sigma_m"):
         del values[name]
+    del values["sigma_deg"]
     assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place=None, latency_ms=0.0))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vloc_ros.cli import main
 from vloc_ros.datasets import open_dataset
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.rerun_viewer import show_in_rerun
@@ -29,6 +30,17 @@ def test_a_recording_holds_map_cameras_and_errors(localizer: Localizer, tmp_path
         b"world/estimate/camera",
         b"image",
     ):
+        assert entity in content
+
+
+@pytest.mark.needs("rerun")
+def test_all_cameras_of_a_rig_are_shown(localizer: Localizer, tmp_path: Path) -> None:
+    names, out = tmp_path / "names.txt", tmp_path / "rig.rrd"
+    names.write_text("drive/000000\n")
+    words = ["view", "--map", str(shipped("maps/demo_room")), "--dataset", "synthetic_room", "--split", str(names)]
+    assert main([*words, "--cameras", "front", "left", "--save", str(out)]) == 0
+    content = out.read_bytes()
+    for entity in (b"world/truth/camera", b"world/truth/others/1", b"world/estimate/others/1"):
         assert entity in content
 
 

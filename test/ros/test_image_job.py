@@ -142,6 +142,8 @@ def reason_of(report: ImageReport) -> RejectionReason | None:
 
 def test_an_image_becomes_a_fix(bench: Bench) -> None:
     report = bench.run()
+    assert report.cpu_ms is not None
+    assert report.cpu_ms > 0
     assert report.refusal is None
     assert report.figures is not None
     ((fix, parameters),) = bench.published

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vloc_ros.cli.options import add_report
+from vloc_ros.evaluation.camera_summary import camera_rows
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import PLACE_ACCURACY, RECALL_LIMITS, comparison_table, median_text
 from vloc_ros.evaluation.requirements import figures, junit_xml, parse_requirements
@@ -77,6 +78,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         (f"latency, {stage}", "  ".join(f"{name} {ms:.1f} ms" for name, ms in percentiles.items()))
         for stage, percentiles in summary["latency_ms"].items()
     ]
+    rows += camera_rows(summary.get("cameras", {}), summary["frames"])
     if "track" in summary:
         rows += track_rows(summary["track"])
     return "\n".join(f"{name:<25}{value}" for name, value in rows)

@@ -11,6 +11,7 @@ from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_map, add_split, opened_map
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame, open_dataset
+from vloc_ros.datasets.rigs import seen_by
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.rerun_viewer import show_in_rerun
 from vloc_ros.localizer import Localizer
@@ -40,7 +41,7 @@ def _frames(options: argparse.Namespace, localizer: Localizer, scope: ExitStack)
     if options.bag:
         frames = evaluate_bag.posed_frames(options, localizer, scope)
         return frames, len(frames)
-    dataset = open_dataset(options.dataset, options.root, options.split, options.poses)
+    dataset = seen_by(open_dataset(options.dataset, options.root, options.split, options.poses), options.cameras)
     return (dataset.frame(index) for index in range(len(dataset))), len(dataset)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vloc_ros.core.types import CameraImage, Float
+from vloc_ros.core.types import CameraImage, Float, PoseEstimate
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.rig import ALONE, RigCamera
 from vloc_ros.geometry.transforms import rigid_fault
@@ -102,6 +102,13 @@ class Query:
         if all(view.part_count == 1 for view in self.views):
             return self
         return replace(self, views=tuple(part for view in self.views for part in view.in_pinhole_views()))
+
+
+def inliers_by_view(query: Query, estimate: PoseEstimate) -> list[int]:
+    """How many correspondences of each of a query's views are inliers of its pose."""
+    counts = np.bincount(estimate.correspondences.views[estimate.inliers], minlength=1)
+    ends = np.cumsum([view.part_count for view in query.views])
+    return [int(counts[end - view.part_count : end].sum()) for view, end in zip(query.views, ends, strict=True)]
 
 
 def as_query(asked: Query | CameraImage) -> Query:

@@ -190,6 +190,7 @@ class BagFrames:
         moment, pose = item
         (name, leading), *others = moment.images.items()
         views: list[View] = []
+        seen_by = [name]
         if self._rig is not None:
             for other, message in others:
                 placed = self._rig.between((name, leading.stamp_ns), (other, message.stamp_ns))
@@ -197,8 +198,10 @@ class BagFrames:
                     self._rig.without_transform += 1
                 else:
                     views.append(View(self._image(other, message.item), placed))
-        image = self._image(name, leading.item)
-        return Frame(format_stamp(moment.stamp_ns), image, pose, place=self._options.place or "", others=tuple(views))
+                    seen_by.append(other)
+        image, cameras = self._image(name, leading.item), tuple(seen_by) if self._rig else ()
+        place = self._options.place or ""
+        return Frame(format_stamp(moment.stamp_ns), image, pose, place=place, others=tuple(views), cameras=cameras)
 
     def _image(self, name: str, message: Message) -> CameraImage:
         """Raises DatasetError."""

@@ -42,6 +42,7 @@ class PinholeViews(Subset):
             map_from_camera=np.asarray(frame.map_from_camera @ view.wide_from_view),
             depth=None if frame.depth is None else view.depth(frame.depth),
             others=(),
+            cameras=(),
         )
 
     def _view(self, index: int) -> PinholeView | None:

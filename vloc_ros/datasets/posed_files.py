@@ -73,7 +73,8 @@ class PosedFiles:
 
     `read_camera_depth(path, camera)` gives the depth (H, W) in that camera, metres, 0 = unknown. `depth_camera`: what
     recorded the depth, where that is another camera. `rig`: what reads other cameras, by name, which `with_cameras`
-    adds to that of the frames, the `leading` one. Raises DatasetError for images that are missing.
+    adds to that of the frames, the `leading` one; frames are then `seen_by` all of these. Raises DatasetError for
+    images that are missing.
     """
 
     names: tuple[str, ...]
@@ -86,6 +87,7 @@ class PosedFiles:
     leading: str = ""
     rig: Mapping[str, Callable[[], RigFiles]] = field(default_factory=dict)
     others: tuple[RigFiles, ...] = ()
+    seen_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if missing := [path for path in self.images if not path.is_file()]:
@@ -112,7 +114,7 @@ class PosedFiles:
         others = tuple(self.rig[name]() for name in names[1:])
         if missing := [path for other in others for path in other.images if not path.is_file()]:
             raise DatasetError(f"{some_of(missing, len(self), 'images')}: no such file")
-        return replace(self, others=others)
+        return replace(self, others=others, seen_by=tuple(names) if others else ())
 
     def place(self, index: int) -> str:
         return ""
@@ -140,6 +142,7 @@ class PosedFiles:
             map_from_camera=self.poses[index],
             depth=self.read_camera_depth(self.depths[index], camera) if depth else None,
             others=tuple(others),
+            cameras=self.seen_by,
         )
 
 

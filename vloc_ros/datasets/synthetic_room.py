@@ -123,7 +123,10 @@ class RoomFrames:
         taken = [self._taken(index, camera, each.map_from_camera(pose)) for camera, each in others]
         views = (View(seen, each.rig_from_camera) for (seen, _), each in zip(taken, self.others, strict=True))
         depths = tuple(depth_there for _, depth_there in taken) if depth else ()
-        return Frame(name, image, pose, exact_depth if depth else None, others=tuple(views), other_depths=depths)
+        return Frame(
+            name, image, pose, exact_depth if depth else None,
+            others=tuple(views), other_depths=depths, cameras=self.cameras if taken else (),
+        )  # fmt: skip
 
     def _taken(self, index: int, camera: str, pose: Float) -> tuple[CameraImage, NDArray[np.float32]]:
         """The image of one camera of the rig, and its exact depth."""

@@ -21,7 +21,8 @@ class Frame:
     when not asked for or not there. Where the camera is distorted, so are image and depth. `place`: which of several
     places with a map frame each it was taken in, "" where there is one place only. `others`: what the other cameras of
     a rig saw in the same moment, on a rig whose frame is the image's camera; `other_depths`: the depth of each of
-    these, where it was asked for and is known. Raises DatasetError for a frame that is inconsistent.
+    these, where it was asked for and is known; `cameras`: the names of all of them, the image's first. Raises
+    DatasetError for a frame that is inconsistent.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Frame:
     place: str = ""
     others: tuple[View, ...] = ()
     other_depths: tuple[NDArray[np.float32], ...] = ()
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_camera):

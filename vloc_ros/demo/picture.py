@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.demo.answers import Answer, odometry_in_map
+from vloc_ros.evaluation.track_summary import WAYS
 from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -17,7 +19,8 @@ Colour = tuple[int, int, int]
 WIDTH, HEIGHT, LEGEND_WIDTH, MARGIN = 1400, 1000, 330, 50
 SUPERSAMPLING = 2  # drawn larger and shrunk, for lines finer than OpenCV's
 BACKGROUND, PANEL, INK, GREY, GRID = (252, 252, 250), (243, 244, 242), (45, 50, 55), (172, 176, 180), (232, 233, 231)
-TRUTH, ODOMETRY, CORRECTED, FIX = (60, 170, 90), (225, 120, 50), (35, 75, 205), (90, 135, 240)
+TRUTH, ODOMETRY, CORRECTED = (60, 170, 90), (225, 120, 50), (35, 75, 205)
+FIXES = {GLOBAL: (90, 135, 240), PRIOR: (240, 150, 30), FLOW: (20, 150, 150)}
 COVERED = (245, 205, 90)
 FILTERED, UNCERTAIN, SIGMAS = (130, 60, 160), (236, 226, 242), 2.0
 LANDMARKS_SHARE = 0.98  # of the landmarks is inside the picture; a few may be far out of a window
@@ -29,7 +32,8 @@ SCALE_BARS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 class Plan:
     """What is drawn, all in the map frame, metres: positions (N, 3), any of them empty, and the direction upwards;
     `covered`: those of the truth where a camera was covered; `sigmas` (N,): standard deviations of the filtered
-    positions in their worst direction."""
+    positions in their worst direction; `searches`: how the image of each fix was, of SEARCHES (`tracking/status.py`).
+    """
 
     landmarks: Matrix
     truth: Matrix
@@ -40,6 +44,13 @@ class Plan:
     covered: Matrix
     filtered: Matrix = field(default_factory=lambda: np.empty((0, 3)))
     sigmas: Matrix = field(default_factory=lambda: np.empty(0))
+    searches: tuple[str, ...] = ()
+
+    @property
+    def fixes_by_search(self) -> dict[str, Matrix]:
+        """Positions (N, 3) of the fixes that there are of each."""
+        found = {how: self.fixes[[each == how for each in self.searches]] for how in FIXES if self.searches}
+        return {how: points for how, points in found.items() if len(points)} or {GLOBAL: self.fixes}
 
 
 def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
@@ -65,6 +76,7 @@ def plan_of(answers: Sequence[Answer], landmarks: Matrix) -> Plan:
         ),
         filtered=_positions([each.map_from_base for each in filtered]),
         sigmas=np.array([worst_sigma(each.covariance[:3, :3]) for each in filtered]),
+        searches=tuple(answer.search or GLOBAL for answer in answers if answer.pose is not None),
     )
 
 
@@ -79,7 +91,8 @@ def draw_plan(plan: Plan, title: str, notes: Sequence[str]) -> Picture:
     canvas.path(plan.truth, TRUTH, 8.0)
     canvas.path(plan.corrected, CORRECTED, 2.5)
     canvas.path(plan.filtered, FILTERED, 2.0)
-    canvas.dots(plan.fixes, FIX, 3.2)
+    for how, fixes in plan.fixes_by_search.items():
+        canvas.dots(fixes, FIXES[how], 3.2)
     canvas.start(plan.truth if len(plan.truth) else plan.fixes)
     canvas.end(plan.odometry, ODOMETRY)
     canvas.end(plan.truth, TRUTH)
@@ -154,7 +167,7 @@ class _Canvas:
                 self._text(name, (92, y + 6), 0.58, INK)
                 y += 38
         for name, points, colour, radius in (
-            ("fixes", plan.fixes, FIX, 3.2),
+            *((f"fixes, {WAYS[how]}", fixes, FIXES[how], 3.2) for how, fixes in plan.fixes_by_search.items()),
             ("landmarks of the map", plan.landmarks, GREY, 3),
         ):
             if len(points):

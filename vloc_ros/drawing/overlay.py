@@ -100,12 +100,13 @@ def _with_result(pictures: list[Picture], views: Sequence[View], result: PoseEst
             camera_from_map = invert(view.rig_camera.map_from_camera(result.map_from_camera))
             _draw_correspondences(picture, seen, inliers, _scale(views))
             _draw_reprojection(picture, view.image.camera, seen[inliers], camera_from_map, _scale(views))
-    picture = _side_by_side(pictures)
+    picture = side_by_side(pictures)
     write_caption(picture, result)
     return picture
 
 
-def _side_by_side(pictures: list[Picture]) -> Picture:
+def side_by_side(pictures: Sequence[Picture]) -> Picture:
+    """Pictures (H, W, 3) of any heights, black below the lower ones."""
     height = max(len(picture) for picture in pictures)
     filled = [np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in pictures]
     return np.concatenate(filled, axis=1) if len(filled) > 1 else pictures[0]

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.nearest_view import nearest_view
 from vloc_ros.core.prefetch import prefetch
-from vloc_ros.core.query import Query
+from vloc_ros.core.query import Query, inliers_by_view
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.cores import core_count
 from vloc_ros.datasets.types import Dataset, Frame
 from vloc_ros.errors import ConfigError, VlocError, reason_of
+from vloc_ros.evaluation.camera_summary import camera_summary
 from vloc_ros.evaluation.json_parsing import parse_json
 from vloc_ros.evaluation.metrics import PLACE_ACCURACY, summarize
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, Tracked, outcome_of
@@ -57,7 +58,7 @@ class Evaluation:
         the rejected frames had no pose that the gate could have judged. Of the accepted poses, None without any:
         `nees`, the average over its 6 dimensions, and `coverage_95`, the share of errors in the 95 % ellipsoid. Of
         a map of several places, `scene_accuracy`: the share of all frames whose likeliest place is the true one. Of a
-        drive with odometry, `track`: `track_summary`."""
+        drive with odometry, `track`: `track_summary`; of several cameras, `cameras`: `camera_summary`."""
         reasons = [record.outcome.reason for record in self.records if isinstance(record.outcome, Rejected)]
         squares = nees(self.records)
         return {
@@ -68,6 +69,7 @@ class Evaluation:
             "rejection_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
             **self._place_accuracy(),
             **self._track(),
+            **({"cameras": cameras} if (cameras := camera_summary(self.records)) else {}),
         }
 
     def _place_accuracy(self) -> dict[str, float]:
@@ -216,7 +218,13 @@ def _record(localizer: Localizer, frame: Frame, result: PoseEstimate | Rejection
         nearest_view=nearest_view(landmark_map.views_of(true_place), frame.map_from_camera),
         place=result.place,
         true_place=true_place,
+        cameras=_inliers_by_camera(frame, result),
     )
+
+
+def _inliers_by_camera(frame: Frame, result: PoseEstimate | Rejection) -> dict[str, int]:
+    counts = inliers_by_view(frame.query, result) if isinstance(result, PoseEstimate) else [0] * len(frame.cameras)
+    return dict(zip(frame.cameras, counts, strict=False))  # a camera alone has no name
 
 
 def require_place(frame: Frame, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from vloc_ros.core.nearest_view import nearest_view
-from vloc_ros.core.types import worst_sigma
+from vloc_ros.core.types import RejectionReason, worst_sigma
 from vloc_ros.errors import DatasetError, reason_of
 from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected, Tracked
@@ -19,7 +19,7 @@ from vloc_ros.geometry.pose_error import WRONG_PLACE, pose_error
 from vloc_ros.geometry.stamps import NS_PER_S, format_stamp, parse_stamp
 from vloc_ros.geometry.trajectory import from_tum_line
 from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, pose_vector, turned_covariance
-from vloc_ros.tracking.status import GLOBAL, Status
+from vloc_ros.tracking.status import GLOBAL, ImageReport, Status
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.alignment import GroundTruthAt  # needs scipy, which the recording robot may lack
@@ -131,8 +131,15 @@ def _filtered_at(recording: Recording, stamps: Sequence[int]) -> dict[int, Track
             lever = map_from_camera[:3, 3] - map_from_base[:3, 3]
             covariance = moved_covariance(recording.filtered_covariances[nearest], lever)
             image = recording.statuses[stamp_ns].image
-            found[stamp_ns] = Tracked(map_from_camera, covariance, image.search if image else GLOBAL)
+            search, cpu_ms = (image.search, image.cpu_ms) if image else (GLOBAL, None)
+            found[stamp_ns] = Tracked(map_from_camera, covariance, search, _jump(image), cpu_ms)
     return found
+
+
+def _jump(image: ImageReport | None) -> str:
+    """Why a pose was not believed; "" where it was, or there was none."""
+    refusal = image.refusal if image else None
+    return refusal.detail if refusal and refusal.reason is RejectionReason.JUMP else ""
 
 
 def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mapping_views: Matrix) -> FrameRecord:
@@ -147,6 +154,7 @@ def _record(status: Status, truth: Matrix, outcome: Estimated | Rejected, mappin
         nearest_view=nearest_view(mapping_views, truth),
         state=status.state,
         place=image.place,
+        cameras={name: each.inliers for name, each in image.cameras.items() if each.inliers is not None},
     )
 
 

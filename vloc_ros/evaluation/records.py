@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,8 @@ class FrameRecord:
     """One frame of an evaluation. `nearest_view`: None for a map that does not say what it was made from. `state`: of a
     live run, what the robot believed once the frame was done; None for images localized one by one. `true_place`: which
     of the map's places the frame is of, `place`: the likeliest, of a rejected frame too, None where nothing speaks
-    for any; both None for a map of one place. `tracked`: None where there is no track."""
+    for any; both None for a map of one place. `tracked`: None where there is no track. `cameras`: of a rig, how many
+    inliers each one that had an image gave to the pose."""
 
     name: str
     stamp_ns: int
@@ -129,6 +130,7 @@ class FrameRecord:
     place: str | None = None
     true_place: str | None = None
     tracked: Tracked | None = None
+    cameras: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def error(self) -> PoseError | None:
@@ -155,6 +157,7 @@ class FrameRecord:
             "scene": self.place or "",
             "true_scene": self.true_place or "",
             "tracked": self.tracked.to_json() if self.tracked else None,
+            "cameras": dict(self.cameras),
         }
         if isinstance(self.outcome, Estimated):
             return {**common, **self.outcome.to_json()}
@@ -186,6 +189,7 @@ class FrameRecord:
                 place=str(node.get("scene", "")) or None,
                 true_place=str(node.get("true_scene", "")) or None,
                 tracked=None if node.get("tracked") is None else Tracked.from_json(node["tracked"]),
+                cameras={str(name): int(count) for name, count in node.get("cameras", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"frame record: {type(error).__name__} at {error}") from error

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vloc_ros.core.query import Query
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.caption import GREEN, RED
+from vloc_ros.drawing.overlay import side_by_side
 from vloc_ros.errors import ConfigError
 from vloc_ros.evaluation.evaluate import require_place
 from vloc_ros.geometry.pose_error import pose_error
@@ -58,7 +58,7 @@ def show_in_rerun(localizer: Localizer, frames: Iterable[Frame], save: Path | No
             for name in (TRUTH, ESTIMATE):
                 stream.log(f"{_world(before)}/{name}", rr.Clear(recursive=True))
             before = of_frame
-        result = localizer.localize(frame.image)
+        result = localizer.localize(frame.query)
         _log_image(rr, stream, frame, result)
         paths[f"{world}/path/{TRUTH}"].append(frame.map_from_camera)
         _log_camera(rr, stream, f"{world}/{TRUTH}", frame, frame.map_from_camera, TRUTH_COLOUR)
@@ -113,9 +113,10 @@ def _log_map(rr: Any, stream: Any, world: str, landmark_map: LandmarkMap) -> Non
 
 
 def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Rejection) -> None:
-    """The undistorted image, or the views that it was worked on as, with the landmarks that were voted for."""
-    views = Query.of(frame.image).in_pinhole_views().views
-    undistorted = np.hstack([view.image.camera.undistort(view.image.rgb) for view in views])
+    """The undistorted images of all cameras, or the views that they were worked on as, side by side, with the landmarks
+    that were voted for."""
+    views = frame.query.in_pinhole_views().views
+    undistorted = side_by_side([view.image.camera.undistort(view.image.rgb) for view in views])
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(undistorted, cv2.COLOR_RGB2BGR), settings)
     stream.log("image", rr.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
@@ -125,24 +126,29 @@ def _log_image(rr: Any, stream: Any, frame: Frame, result: PoseEstimate | Reject
         return
     colours = np.where(solved.inliers[:, np.newaxis], GREEN, RED)
     pixels = solved.correspondences.pixels + 0.5  # rerun counts from the corner of the first pixel, not its centre
-    pixels[:, 0] += solved.correspondences.views * views[0].image.camera.width
+    left_edges = np.cumsum([0, *(view.image.camera.width for view in views)])
+    pixels[:, 0] += left_edges[solved.correspondences.views]
     stream.log("image/landmarks", rr.Points2D(pixels, colors=colours, radii=-3.0))
 
 
 def _log_camera(
     rr: Any, stream: Any, parent: str, frame: Frame, map_from_camera: Matrix, colour: tuple[int, int, int]
 ) -> None:
-    camera, entity = frame.image.camera, f"{parent}/camera"
-    quaternion = rr.Quaternion(xyzw=to_quaternion(map_from_camera[:3, :3]))
-    stream.log(entity, rr.Transform3D(translation=map_from_camera[:3, 3], quaternion=quaternion))
-    pinhole = rr.Pinhole(
-        image_from_camera=camera.matrix,
-        resolution=(camera.width, camera.height),
-        camera_xyz=rr.ViewCoordinates.RDF,
-        image_plane_distance=CAMERA_SIZE_M,
-        color=colour,
-    )
-    stream.log(entity, pinhole)
+    """All cameras; `map_from_camera`: of the first."""
+    stream.log(f"{parent}/others", rr.Clear(recursive=True))  # of a frame with more cameras
+    for number, view in enumerate(frame.query.views):
+        camera, entity = view.image.camera, f"{parent}/others/{number}" if number else f"{parent}/camera"
+        map_from_this = map_from_camera @ view.rig_from_camera
+        quaternion = rr.Quaternion(xyzw=to_quaternion(map_from_this[:3, :3]))
+        stream.log(entity, rr.Transform3D(translation=map_from_this[:3, 3], quaternion=quaternion))
+        pinhole = rr.Pinhole(
+            image_from_camera=camera.matrix,
+            resolution=(camera.width, camera.height),
+            camera_xyz=rr.ViewCoordinates.RDF,
+            image_plane_distance=CAMERA_SIZE_M,
+            color=colour,
+        )
+        stream.log(entity, pinhole)
 
 
 def _log_estimate(rr: Any, stream: Any, parent: str, frame: Frame, result: PoseEstimate) -> None:

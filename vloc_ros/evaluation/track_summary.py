@@ -21,7 +21,8 @@ def tracked_frames(records: Sequence[FrameRecord]) -> list[tuple[FrameRecord, Tr
 def track_summary(records: Sequence[FrameRecord]) -> dict[str, Any] | None:
     """In JSON's types, None where no frame has a filtered pose. `filtered_*`: of all frames that have one; `fix_*`: of
     those among them that have a fix; `nees` over its 6 dimensions. `searched`: how many frames, in which way; `cpu_ms`:
-    the processor time of one of each, where it is known."""
+    the processor time of one of each, `cpu_share`: that of all frames by the time from the first to the last, of one
+    core, where it is known."""
     found = tracked_frames(records)
     if not found:
         return None
@@ -40,7 +41,16 @@ def track_summary(records: Sequence[FrameRecord]) -> dict[str, Any] | None:
         "cpu_ms": {
             how: _percentile([t.cpu_ms for _, t in found if t.search == how and t.cpu_ms], 50) for how in SEARCHES
         },
+        "cpu_share": _cpu_share(found),
     }
+
+
+def _cpu_share(found: Sequence[tuple[FrameRecord, Tracked]]) -> float | None:
+    """What is done for the last frame comes after the time that is counted."""
+    stamps = [record.stamp_ns for record, _ in found]
+    passed_ms = (max(stamps) - min(stamps)) * 1e-6
+    told = [track.cpu_ms for _, track in found[:-1] if track.cpu_ms is not None]
+    return sum(told) / passed_ms if told and passed_ms else None
 
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:
@@ -58,6 +68,7 @@ def track_rows(track: dict[str, Any]) -> list[tuple[str, str]]:
         ("filtered NEES / 6", f"{track['filtered_nees']:.2f}"),
         ("searched", searched),
         ("jumps", f"{track['jumps']}"),
+        *([] if track["cpu_share"] is None else [("processor time", f"{track['cpu_share']:.0%} of a core")]),
     ]
 
 

@@ -1,5 +1,6 @@
 """What one image goes through: its camera, its pose, the robot's frames, the track, and what is published of it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -69,7 +70,7 @@ class ImageJob:
 
     def run(self, moment: Moment[ImageMessage]) -> ImageReport:
         """Localize the images of a moment and publish what follows from it; whatever goes wrong is in the report."""
-        stamp_ns = moment.stamp_ns
+        stamp_ns, begun_s = moment.stamp_ns, time.process_time()
         try:
             report = self._run(moment, stamp_ns)
         except Exception as error:
@@ -77,7 +78,7 @@ class ImageJob:
             report = ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
         if report.refusal:
             self._keyframes.drop()
-        return report
+        return replace(report, cpu_ms=(time.process_time() - begun_s) * 1e3)
 
     def _run(self, moment: Moment[ImageMessage], stamp_ns: int) -> ImageReport:
         parameters = self._node.parameters  # of the whole image, should they change meanwhile

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer
 
-from vloc_ros.core.query import Query, View
+from vloc_ros.core.query import Query, View, inliers_by_view
 from vloc_ros.core.synchronizer import Moment, Stamped
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import VlocError
@@ -35,11 +34,7 @@ class RigImages:
         """What each camera of the `rig` has done for a result; nothing where there is only one, which has no name."""
         inliers = dict.fromkeys(self.cameras, 0)
         if isinstance(result, PoseEstimate):
-            views = result.correspondences.views[result.inliers]
-            parts = zip(self.cameras, self.query.views, strict=True)
-            of_part = [camera for camera, view in parts for _ in range(view.part_count)]
-            for camera, count in zip(of_part, np.bincount(views, minlength=len(of_part)), strict=True):
-                inliers[camera] += int(count)
+            inliers = dict(zip(self.cameras, inliers_by_view(self.query, result), strict=True))
         problems = {camera: str(why) for camera, why in self.refusals.items()}
         return {camera: CameraReport(inliers.get(camera), problems.get(camera, "")) for camera in rig}
 

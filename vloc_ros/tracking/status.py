@@ -76,8 +76,9 @@ class ImageReport:
     `figures`: of its pose, of one that contradicts the track, too; None where there is none. `place`: the likeliest,
     None where nothing speaks for any, or the map is of one place. `search`: GLOBAL, PRIOR where the track said where to
     look first, FLOW where the points of an earlier image were followed and no network ran.
-    `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line for people,
-    which is not among a status's values."""
+    `cpu_ms`: processor time of the relocalizer's process from when it took the image until it was done, None where that
+    is not known. `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line
+    for people, which is not among a status's values."""
 
     stamp_ns: int
     latency_ms: float
@@ -86,6 +87,7 @@ class ImageReport:
     place: str | None = None
     refusal: Refusal | None = None
     search: str = GLOBAL
+    cpu_ms: float | None = None
     cameras: Mapping[str, CameraReport] = field(default_factory=lambda: MappingProxyType({}))
     summary: str = field(default="", compare=False)
 
@@ -156,6 +158,7 @@ class Status:
             "dropped": str(self.dropped),
             "place": self.place,
             "search": "" if image.localize_ms is None else image.search,
+            "cpu_ms": "" if image.cpu_ms is None else f"{image.cpu_ms:.1f}",
             "sigma_m": "" if self.sigma_m is None else f"{self.sigma_m:.4f}",
             "sigma_deg": "" if self.sigma_deg is None else f"{self.sigma_deg:.3f}",
             **_camera_values(image.cameras),
@@ -192,6 +195,7 @@ def _image(values: Mapping[str, str]) -> ImageReport:
         place=values.get("scene") or None,
         refusal=Refusal.parse(values["rejection"]) if values["rejection"] else None,
         search=values.get("search") or GLOBAL,
+        cpu_ms=_number(values.get("cpu_ms")),
         cameras=_cameras(values),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.types import Frame
 from vloc_ros.drawing.overlay import draw_overlay
+from vloc_ros.evaluation.camera_summary import camera_rows
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
 from vloc_ros.evaluation.metrics import PERCENTILES, PLACE_ACCURACY, RIGHT_RECALL, comparison_rows, median_text
 from vloc_ros.evaluation.point_use import point_use
@@ -43,6 +44,7 @@ def report_of(title: str, evaluation: Evaluation, localizer: Localizer, load: Lo
             _accuracy({title: evaluation}),
             *(_track(place, part.records, localizer) for place, part in evaluation.by_place().items()),
             _places(evaluation),
+            _cameras(summary),
             _uncertainty(records),
             _latency({title: evaluation}),
             *_shown(records, localizer, load),
@@ -107,6 +109,12 @@ def _places(evaluation: Evaluation) -> str:
     ]
     titles = ("frames of, taken for", *(other or "none" for other in taken_for))
     return section("Place by place", table(head, rows), table(titles, counts))
+
+
+def _cameras(summary: Mapping[str, Any]) -> str:
+    """Nothing for one camera."""
+    rows = camera_rows(summary.get("cameras", {}), summary["frames"])
+    return section("Camera by camera", table((), rows)) if rows else ""
 
 
 def _accuracy(evaluations: Mapping[str, Evaluation]) -> str:
