@@ -152,16 +152,20 @@ def accuracy(plan: Plan, add: Callable[..., None]) -> None:
 
 
 def training(plan: Plan, add: Callable[..., None]) -> None:
-    """Images a second of the maps that learn."""
+    """Images a second of the maps that learn; what was measured until an interruption is kept."""
     for name in ("vsnet", "hscnet"):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "speed.json"
             workdir = plan.bundle / "maps" / f"{name}.work"
             words = ["--workdir", str(workdir), "--json", str(file), "--steps", str(plan.steps)]
-            subprocess.run([sys.executable, str(ROOT / "benchmark/training_speed.py"), *words], check=True)
-            said = json.loads(file.read_text())
-        for row in said["rows"]:
-            add(map=name, runner=row["what"], images_per_s=row["images_per_s"], note=said["data"])
+            try:
+                done = subprocess.run([sys.executable, str(ROOT / "benchmark/training_speed.py"), *words])
+            finally:
+                said = json.loads(file.read_text()) if file.exists() else {"rows": []}
+                for row in said["rows"]:
+                    add(map=name, runner=row["what"], images_per_s=row["images_per_s"], note=said["data"])
+        if done.returncode:
+            add(map=name, note=f"training_speed.py ended with code {done.returncode}")
 
 
 PARTS: Mapping[str, Callable[[Plan, Callable[..., None]], None]] = {

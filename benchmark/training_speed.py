@@ -123,7 +123,7 @@ def main() -> None:
     results = Results(f"Data: {what}, {len(regions.positions)} landmarks; on {name}", columns)
     for row, step in rows.items():
         results.add(what=row, images_per_s=images_per_second(step, batch_size, steps))
-    results.write(options.json)
+        results.write(options.json)
     for batches in (made, used):
         batches.close()  # type: ignore[attr-defined]
 
