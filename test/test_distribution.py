@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from support import ROOT
+from support.documented_tables import code_in, table_below
 
 MUST_BE_BELOW_BYTES = 10_000_000
 SHARED = ("launch", "config", "maps", "ros_overlay")
@@ -129,8 +130,10 @@ def test_programs_are_those_that_ros2_run_knows(built: Built) -> None:
 
 def test_extras_and_licence_are_in_the_metadata(built: Built) -> None:
     metadata = built.metadata
-    assert {"offline", "bags", "ros", "tensorrt"} <= set(metadata.get_all("Provides-Extra", []))
+    documented = table_below("Install it", ROOT / "docs/howto/install.md")
+    assert set(metadata.get_all("Provides-Extra", [])) == {code_in(row["extra"])[0] for row in documented}
     assert metadata["Requires-Python"] == ">=3.10"
+    assert any(re.search(r"\.dist-info/.*\bLICENSE$", name) for name in built.in_wheel)
     assert "Apache-2.0" in (metadata["License"] or metadata["License-Expression"])
     plain = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert not any(re.match(r"(ros-|torch|rosbags|scipy)", line) for line in plain)  # a robot does without
