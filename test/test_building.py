@@ -19,8 +19,9 @@ from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, NoMapError
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map
-from vloc_ros.maps.building import is_building, read_building
+from vloc_ros.maps.building import read_building
 from vloc_ros.maps.names import PLACES
+from vloc_ros.maps.reader import is_building
 from vloc_ros.training.building import put_together
 
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -16,9 +15,6 @@ from support.tensorrt_scenes import Said
 from vloc_ros.errors import ModelError
 from vloc_ros.inference import engine_cache
 from vloc_ros.inference.engine_cache import LOCK_FILE, CacheEntry, EngineCache, EngineKey, cache_directory
-
-if TYPE_CHECKING:
-    pass
 
 KEY = EngineKey("a" * 64, "10.3.0", "Some GPU", "8.7", (480, 640, 3), 1, "float16")
 ENGINE = bytes(range(256)) * 20

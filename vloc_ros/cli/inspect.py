@@ -20,8 +20,8 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.geometry.transforms import POSE_COLUMNS
 from vloc_ros.inference import open_sessions
 from vloc_ros.maps import StoredMap
-from vloc_ros.maps.building import is_building
 from vloc_ros.maps.manifest_yaml import FORMAT_VERSION
+from vloc_ros.maps.reader import is_building
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

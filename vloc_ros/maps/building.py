@@ -25,7 +25,7 @@ from vloc_ros.errors import ConfigError, ManifestError, MapError, NoFileError, N
 from vloc_ros.files import atomic_path, write_errors, write_text
 from vloc_ros.maps.files import opened_directory, read_file
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
-from vloc_ros.maps.reader import StoredMap, read_map, read_signature
+from vloc_ros.maps.reader import StoredMap, is_building, read_map, read_signature
 from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 
 FORMAT_VERSION = 1
@@ -71,10 +71,6 @@ Stored: TypeAlias = StoredMap | StoredBuilding
 def read_stored(directory: Path | str) -> Stored:
     """A map or a building, whichever a directory holds. Raises MapError, as `read_map` and `read_building`."""
     return read_building(directory) if is_building(directory) else read_map(directory)
-
-
-def is_building(directory: Path | str) -> bool:
-    return (Path(directory) / BUILDING_FILE).is_file()
 
 
 def digest(content: bytes) -> str:

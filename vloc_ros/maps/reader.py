@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -89,10 +90,15 @@ def read_map(directory: Path | str) -> StoredMap:
     Its files may be links to somewhere else: what the checksums cover is the same wherever it lies.
     """
     root = str(directory)
-    if (Path(directory) / BUILDING_FILE).is_file():
+    if is_building(directory):
         raise MapError(f"{root}: is a building, not a map; the maps of its places are in {root}/{PLACES}")
     with opened_directory(root) as descriptor:
         return _checked(root, partial(read_file, root, descriptor), MAX_MAP_BYTES)
+
+
+def is_building(directory: Path | str) -> bool:
+    """Whether a directory has the maps of a building. False for a path that no directory can have, too."""
+    return os.path.isfile(os.path.join(directory, BUILDING_FILE))  # Path.is_file raises for some of these
 
 
 def pack_map(stored: StoredMap) -> bytes:

@@ -17,8 +17,9 @@ from vloc_ros.datasets.joined_places import KIND, ListedPlace, listed_places
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.mapping.vlad import visual_words
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.maps.building import is_building, joined_overview, read_building, write_building
+from vloc_ros.maps.building import joined_overview, read_building, write_building
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
+from vloc_ros.maps.reader import is_building
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.tasks import Done, Engine
 from vloc_ros.training.map_options import MapOptions
