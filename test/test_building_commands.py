@@ -4,12 +4,15 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.building_scenes import WALL_PLACES, seen_map, wall_frame, write_seen_rooms, write_wall_places
+from support.building_scenes import WALL_CAMERA, WALL_PLACES, seen_map, wall_frame, write_seen_rooms, write_wall_places
 from support.map_files import PREVIEW
 
 from vloc_ros.cli import main
+from vloc_ros.drawing.overlay import write_picture
 from vloc_ros.errors import MapError
+from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.maps import read_map, write_map
 
 
@@ -73,6 +76,21 @@ def test_what_tells_places_apart_may_be_damaged(house: Path, capsys: pytest.Capt
     out, err = inspected(house, capsys, code=1)
     assert all(name in out for name in WALL_PLACES)
     assert "words.npy" in err
+
+
+@pytest.mark.parametrize("name", [*WALL_PLACES, "nowhere", "darkness"])
+def test_an_overlay_shows_what_was_found_in_the_place(
+    house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    frame = wall_frame(WALL_PLACES.get(name, from_quaternion([0.0, 0.0, 1.0, 1.0], [0.0, 4.0, -3.0])))
+    rgb = frame.image.rgb if name != "darkness" else np.zeros_like(frame.image.rgb)
+    write_picture(tmp_path / "image.png", rgb)
+    camera, overlay = WALL_CAMERA, tmp_path / "overlay.png"
+    given = ["--camera", f"{camera.fx},{camera.fy},{camera.cx},{camera.cy}", "--overlay", str(overlay)]
+    code = main(["localize", str(tmp_path / "image.png"), "--map", str(house), *given])
+    assert code == (0 if name in WALL_PLACES else 3)
+    assert overlay.stat().st_size > 1000
+    assert (f"place       {name}" in capsys.readouterr().out) == (name in WALL_PLACES)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,10 @@ class BuildingLocalizer(Localizer):
         """The same of each, one after the other."""
         return map(self.localize, asked)
 
+    def of_place(self, place: str | None) -> Localizer:
+        """That of the place; the first where none was recognised."""
+        return self.places.first if place is None else self.places.of(place)
+
     @property
     def max_batch(self) -> int:
         return 1

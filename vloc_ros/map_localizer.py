@@ -59,6 +59,10 @@ class Localizer:
         query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
         return Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
 
+    def of_place(self, place: str | None) -> "Localizer":
+        """Who knows the points of a result's place: itself."""
+        return self
+
     @property
     def max_batch(self) -> int:
         """How many images the sessions take at once."""

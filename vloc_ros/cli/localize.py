@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
     localizer.localize(image)  # compiles what is compiled at the first call, so that the times below are true
     result = localizer.localize(image)
     manifest = localizer.landmark_map.manifest
-    frame_id = manifest.frame_to_publish(result.place)
-    told = result if isinstance(result, Rejection) else in_map_frame(result, manifest)  # as nodes publish it
+    told, frame_id = result, ""
+    if isinstance(result, PoseEstimate):
+        told, frame_id = in_map_frame(result, manifest), manifest.frame_to_publish(result.place)  # as nodes publish it
     if options.json:
         print(json.dumps(_to_json(told, frame_id), indent=1, allow_nan=False))
     else:

@@ -40,6 +40,7 @@ def draw_overlay(localizer: Localizer, asked: Query | CameraImage, result: PoseE
     correspondences, green for inliers of the pose and red for the others; white crosses, tied to the discs: where the
     pose projects their points. Runs the networks again.
     """
+    localizer = localizer.of_place(result.place)
     observation = localizer.observe(asked)
     views, pictures = observation.query.views, _pictures(observation.query)
     scale = _scale(views)
