@@ -150,6 +150,12 @@ def test_filtered_poses_become_those_of_the_camera_at_the_images(run: Path) -> N
         np.testing.assert_allclose(record.tracked.covariance, moved_covariance(COVARIANCE, lever), atol=1e-9)
 
 
+def test_a_part_of_a_run_has_its_images_alone(run: Path) -> None:
+    recording = read_recording(run).part(lambda stamp_ns: stamp_ns == STAMPS[1])
+    (record,) = evaluate_recording(recording, truth, NO_VIEWS).records
+    assert record.stamp_ns == STAMPS[1]
+
+
 def test_a_live_run_says_how_images_were_searched_and_what_that_cost(run: Path) -> None:
     """And what each of several cameras gave, where it had an image."""
     poses = [to_tum_line(StampedPose(stamp_ns, camera_at(stamp_ns) @ invert(BASE_FROM_CAMERA))) for stamp_ns in STAMPS]

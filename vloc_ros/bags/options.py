@@ -1,5 +1,6 @@
 """What to take from a bag."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vloc_ros.errors import ConfigError
@@ -41,7 +42,7 @@ class BagOptions:
     truth is of the first. `camera_frames`: one each, or none, as `camera_frame`. Images are of one moment if their
     stamps are no farther apart than `tolerance_s`; how the robot moved in between is known from the frame `odom_frame`,
     where TF has it. A track takes the odometry between `odom_frame` and `base_frame` from TF, or from `odometry_topic`
-    if that is named. Raises ConfigError.
+    if that is named. `only_at`: images of other stamps are not of interest. Raises ConfigError.
     """
 
     image_topic: str = ""
@@ -57,6 +58,7 @@ class BagOptions:
     odom_frame: str = "odom"
     base_frame: str = "base_link"
     odometry_topic: str = ""
+    only_at: Callable[[int], bool] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance_s <= 1:

@@ -7,10 +7,12 @@ from vloc_ros.bags.writer import COMPRESSIONS, STORAGES
 from vloc_ros.cli.command import Command
 from vloc_ros.cli.options import add_dataset, add_split
 from vloc_ros.cli.progress_bar import frame_bar
-from vloc_ros.datasets import open_dataset
+from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.bag_export import RAW as RAW_DEPTH
-from vloc_ros.datasets.bag_export import REGISTERED, WriteOptions, write_dataset
+from vloc_ros.datasets.bag_export import REGISTERED, WriteOptions, stamp_of, write_dataset
 from vloc_ros.datasets.drive import MAP_FRAME, OdometryDrift, extrinsics_of
+from vloc_ros.datasets.floors import open_floors
+from vloc_ros.datasets.place_times import place_changes, write_place_times
 from vloc_ros.datasets.rigs import seen_by
 from vloc_ros.errors import ConfigError
 
@@ -18,7 +20,11 @@ RAW = "raw"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_dataset(parser)
+    add_dataset(parser, required=False)
+    parser.add_argument(
+        "--floors", action="store_true",
+        help="in place of --dataset, the drive of `vloc demo --floors`; OUT.places says when it was on which floor",
+    )  # fmt: skip
     add_split(parser, default="test")
     parser.add_argument("--out", required=True, type=Path, metavar="BAG", help="bag directory to write")
     parser.add_argument("--jpeg", default=RAW, metavar=f"QUALITY|{RAW}", help="1 to 100, or %(default)s, the default")
@@ -55,12 +61,26 @@ def run(options: argparse.Namespace) -> int:
         depth=options.depth,
         cameras=tuple(options.cameras),
     )
-    dataset = seen_by(open_dataset(options.dataset, options.root, options.split, options.poses), options.cameras)
+    dataset = _dataset(options)
     with frame_bar() as advance:
         mounting = extrinsics_of(dataset)
         write_dataset(options.out, dataset, mounting, wanted, advance)
+    if options.floors:
+        stamped = ((stamp_of(step, wanted), dataset.place(step)) for step in range(len(dataset)))
+        write_place_times(options.out.with_name(f"{options.out.name}.places"), place_changes(stamped))
     print(f"{options.out}: {len(dataset)} images")
     return 0
+
+
+def _dataset(options: argparse.Namespace) -> Dataset:
+    """Raises VlocError."""
+    if options.floors == bool(options.dataset):
+        raise ConfigError("give one of --dataset KIND and --floors")
+    if options.floors:
+        if options.cameras or options.depth:
+            raise ConfigError("--floors: goes without --cameras and --depth")
+        return open_floors()
+    return seen_by(open_dataset(options.dataset, options.root, options.split, options.poses), options.cameras)
 
 
 def _quality(text: str) -> int | None:

@@ -1,7 +1,7 @@
 """Bags and live runs on the command line: their options, and what they say about images and ground truth."""
 
 import argparse
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -13,8 +13,10 @@ from vloc_ros.bags.reader import bag_packages
 from vloc_ros.cli.options import SEARCH, add_bag_camera, add_cameras, add_old_name, time_offset, warn_of_cameras
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
+from vloc_ros.datasets.place_times import PlaceTimes, read_place_times
 from vloc_ros.errors import ConfigError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames
+from vloc_ros.evaluation.several_places import evaluate_places, require_places
 from vloc_ros.geometry.transforms import POSE_COLUMNS, invert
 from vloc_ros.localizer import Localizer
 
@@ -35,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a live run that `vloc record` wrote; its truth is a TUM file, or in the --bag that was played",
     )
+    group.add_argument(
+        "--place-times", type=Path, metavar="FILE",
+        help="of a drive through several places of the map, in place of --place: a file of 'stamp place' a line, where "
+        "it was from that stamp on",
+    )  # fmt: skip
     group.add_argument(
         "--priors",
         action="store_true",
@@ -117,12 +124,25 @@ def _map_frame(options: argparse.Namespace, localizer: Localizer) -> str:
     """The frame of the ground truth, if nothing says another: that which nodes publish in. Raises ConfigError for a
     place that the map does not have."""
     manifest = localizer.landmark_map.manifest
+    if times := _place_times(options, localizer):
+        return manifest.frame_to_publish(times.places[0])
     if manifest.index_of(options.place) is None:
         names = ", ".join(manifest.place_names)
         if options.place is None:
             raise ConfigError(f"--place: the map is of several places, {names}; say in which the bag was recorded")
         raise ConfigError(f"--place '{options.place}': the map has no such place, it has {names}")
     return manifest.frame_to_publish(options.place)
+
+
+def _place_times(options: argparse.Namespace, localizer: Localizer) -> PlaceTimes | None:
+    """Raises VlocError."""
+    if getattr(options, "place_times", None) is None:  # `vloc view` has no such option
+        return None
+    if options.place or options.align or options.time_offset == SEARCH or options.priors:
+        raise ConfigError("--place-times: goes without --place, --align, --priors and a search of the time offset")
+    times = read_place_times(options.place_times)
+    require_places(times, localizer.landmark_map.manifest)
+    return times
 
 
 def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evaluation, LoadFrames]:
@@ -135,9 +155,13 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     if options.priors and (options.recorded or options.batch > 1):
         other = "a live run was searched" if options.recorded else "with --batch, images are searched"
         raise ConfigError(f"--priors: {other} otherwise")
-    map_frame = _map_frame(options, localizer)
+    map_frame, times = _map_frame(options, localizer), _place_times(options, localizer)
+    evaluate_part = _recording if options.recorded else _bag
     with bag_packages():
-        evaluation = _recording(localizer, options) if options.recorded else _bag(localizer, options)
+        if times is None:
+            evaluation = evaluate_part(localizer, options, options.place, None)
+        else:
+            evaluation = evaluate_places(times, partial(evaluate_part, localizer, options))
     print(description(evaluation.source, map_frame))
 
     def load(names: Collection[str]) -> Iterable[Frame]:
@@ -149,17 +173,23 @@ def evaluated(localizer: Localizer, options: argparse.Namespace) -> tuple[Evalua
     return evaluation, load
 
 
-def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+def _bag(
+    localizer: Localizer, options: argparse.Namespace, place: str | None, is_there: Callable[[int], bool] | None
+) -> Evaluation:
+    """In a place; `is_there`: at which stamps, None for all."""
     from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 
     correction = correction_of(options)
-    wanted = bag_options(options, correction.offset_s)
+    wanted = replace(bag_options(options, correction.offset_s), place=place, only_at=is_there)
     with frame_bar() as advance:
         look_at = partial(warn_of_cameras, localizer)
         return evaluate_bag(localizer, options.bag, wanted, correction, advance, look_at, options.priors)
 
 
-def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+def _recording(
+    localizer: Localizer, options: argparse.Namespace, place: str | None, is_there: Callable[[int], bool] | None
+) -> Evaluation:
+    """As `_bag`, of a live run."""
     from vloc_ros.bags.ground_truth import read_tum_ground_truth
     from vloc_ros.bags.reader import open_bag
     from vloc_ros.core.places import map_from_place
@@ -169,19 +199,19 @@ def _recording(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
     from vloc_ros.evaluation.recorded import evaluate_recording, read_recording
 
     recording, wanted = read_recording(options.recorded), bag_options(options, correction_of(options).offset_s)
-    views, manifest = localizer.landmark_map.views_of(options.place), localizer.landmark_map.manifest
+    recording = recording.part(is_there) if is_there else recording
+    views, manifest = localizer.landmark_map.views_of(place), localizer.landmark_map.manifest
     if options.bag:
         with open_bag(options.bag) as bag:
-            truth = bag_frames(bag, wanted, _map_frame(options, localizer)).truth
+            truth = bag_frames(bag, wanted, manifest.frame_to_publish(place)).truth
     elif options.truth:
         truth = read_tum_ground_truth(Path(options.truth), wanted.truth)
     else:
         raise ConfigError("--recorded needs its truth: --truth FILE, or --bag BAG")
-    place = options.place if len(manifest.places) > 1 else None
-    truth = in_place(truth, manifest, options.place)
-    if (map_from_this := map_from_place(manifest, options.place)) is not None:
+    truth = in_place(truth, manifest, place)
+    if (map_from_this := map_from_place(manifest, place)) is not None:
         recording = recording.moved(invert(map_from_this))  # from the frame that the node published in
-    evaluation = evaluate_recording(recording, truth.at, views, place)
+    evaluation = evaluate_recording(recording, truth.at, views, place if len(manifest.places) > 1 else None)
     evaluation = replace(evaluation, source={**evaluation.source, "truth": truth.to_json()})
     return corrected(evaluation, truth.at, correction_of(options), views)
 
@@ -226,6 +256,8 @@ def description(source: Mapping[str, Any], map_frame: str) -> str:
         ("ground truth", f"{truth['source']}{tree}{frame}, {poses}"),
         ("skipped without truth", f"{source['skipped_without_truth']}"),
     ]
+    if "places" in source:
+        rows.append(("places", ", ".join(source["places"])))
     rows += [(name.replace("_", " "), f"{source[name]}") for name in SKIPPED if source.get(name)]
     if unpaired := source.get("skipped_without_pose"):
         rows.append(("skipped without pose", f"{unpaired}: announced, but not recorded"))

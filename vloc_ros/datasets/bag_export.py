@@ -88,12 +88,17 @@ def write_dataset(
             mountings.append(messages.transform(START_NS, CAMERA_FRAME, DEPTH_FRAME, raw.camera.color_from_depth))
         bag.write(STATIC_TF_TOPIC, TF, START_NS, messages.transforms(*mountings))
         for step in range(len(drive)):
-            stamp_ns = START_NS + round(step * NS_PER_S / options.rate_hz)
+            stamp_ns = stamp_of(step, options)
             _write_motion(bag, stamp_ns, drive.odom_from_base[step])
             _write_view(bag, stamp_ns, dataset, step, options)
             if raw is not None:
                 _write_raw_depth(bag, stamp_ns, raw, step)
             progress(step + 1, len(drive))
+
+
+def stamp_of(step: int, options: WriteOptions) -> int:
+    """Of the images of a step, nanoseconds."""
+    return START_NS + round(step * NS_PER_S / options.rate_hz)
 
 
 def _write_motion(bag: BagWriter, stamp_ns: int, odom_from_base: Matrix) -> None:

@@ -149,6 +149,8 @@ class BagFrames:
         stamps_ns: dict[int, bool] = {}  # and whether there is truth
         for moment in self._moments():
             stamp_ns = moment.stamp_ns
+            if stamp_ns and self._options.only_at and not self._options.only_at(stamp_ns):
+                continue
             if stamp_ns == 0:
                 self.unstamped += 1
             elif stamp_ns in stamps_ns:

@@ -35,7 +35,8 @@ def evaluate_bag(
 ) -> Evaluation:
     """Localize every image that has ground truth; `progress(done, total)` with the skipped ones among the done, and
     before that, `look_at` the cameras. All poses of the result are in the place's own frame. Where the bag has
-    odometry, a tracker follows; with `priors`, most images are searched near its track first, as on a robot.
+    odometry, a tracker follows; with `priors`, most images are searched near its track first, as on a robot. Of images
+    at some stamps only, there is no track.
 
     `source` of the result says where images and truth came from, how many images were skipped, and what was done to the
     truth. Raises VlocError.
@@ -64,6 +65,8 @@ def _tracker(
 ) -> tuple[FrameTracker | None, dict[str, Any]]:
     """A tracker where there is odometry, and what there is to say of it. Raises DatasetError where it was asked for and
     is not there."""
+    if options.only_at is not None:
+        return None, {}
     try:
         odometry = find_odometry(bag, frames.topics.image.name, frames.frame_id, options)
     except DatasetError as error:

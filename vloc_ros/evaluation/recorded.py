@@ -48,6 +48,10 @@ class Recording:
     filtered: Mapping[int, Matrix] = field(default_factory=dict)
     filtered_covariances: Mapping[int, Matrix] = field(default_factory=dict)
 
+    def part(self, is_there: Callable[[int], bool]) -> "Recording":
+        """Only the images of some stamps."""
+        return replace(self, statuses={stamp: each for stamp, each in self.statuses.items() if is_there(stamp)})
+
     def moved(self, other_from_map: Matrix) -> "Recording":
         """The same with poses in another frame."""
         return replace(
