@@ -141,3 +141,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("place")
     write_place(root)
     return root
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Path:
+    """A small bag: `support.bag_scenes.write_drive`."""
+    from support.bag_scenes import write_drive
+
+    return write_drive(tmp_path / "drive")

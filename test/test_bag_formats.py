@@ -32,11 +32,6 @@ from vloc_ros.errors import DatasetError
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 
 
-@pytest.fixture
-def drive(tmp_path: Path) -> Path:
-    return write_drive(tmp_path / "drive")
-
-
 def assert_whole(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = evaluated(knowing(monkeypatch), bag)
     assert [record.stamp_ns for record in evaluation.records] == [stamp(index) for index in range(IMAGES)]

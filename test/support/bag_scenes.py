@@ -22,7 +22,7 @@ from vloc_ros.evaluation.evaluate import Evaluation
 from vloc_ros.evaluation.evaluate_bag import evaluate_bag
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.stamps import NS_PER_S
-from vloc_ros.geometry.transforms import Matrix
+from vloc_ros.geometry.transforms import Matrix, from_quaternion
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
@@ -31,6 +31,8 @@ START_NS = 1_000 * NS_PER_S
 PERIOD_NS = NS_PER_S // 10
 IMAGES = 30
 CAMERA_FRAME = "camera"
+ELSEWHERE = from_quaternion((0.1, 0.2, -0.3, 0.9), (5.0, -3.0, 1.0))  # map_from_truth of a truth in another frame
+COARSE_M = 5e-3  # by which a straight line between poses 10 ms apart may be off
 MESSAGES = {"/pose": POSE, "/cam/image_raw": RAW_IMAGE, "/cam/camera_info": CAMERA_INFO}
 
 
