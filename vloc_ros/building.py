@@ -4,7 +4,7 @@ Maps of places are read when the first image names them, and the ones that were 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -24,11 +24,14 @@ from vloc_ros.inference.backend import silent
 from vloc_ros.map_localizer import Localizer, open_map
 from vloc_ros.maps import StoredBuilding, StoredMap
 from vloc_ros.maps.names import PLACES
+from vloc_ros.methods.expected_points import found_share
 
 OPEN_PLACES = 8  # whose maps are kept in memory
-MOST_PLACES = 3  # that an image is looked for in
-RIVAL = 0.7  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
-KEY_POINTS = 512  # of an image, the best ones, that vote
+MOST_PLACES = 5  # that an image is looked for in
+RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
+KEY_POINTS = 256  # of an image, the best ones, that vote
+SURE = 0.3  # of the points that should be seen: where a pose finds so many, the places with fewer votes are not tried
+ALIKE = 0.002  # where these shares of two places differ by less, the better one is the right one every other time
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
 
 
@@ -152,37 +155,70 @@ class BuildingLocalizer(Localizer):
         """The pose in the place of the prior, if there is one and the pose can be believed."""
         if seen.query.prior is None or seen.query.prior.place not in self.building.places:
             return None
-        result = self._located(seen.query.prior.place, seen, stopwatch)
-        return result if isinstance(result, PoseEstimate) else None
+        name = seen.query.prior.place
+        result = self._located(*self._asked(name, seen, stopwatch), stopwatch)
+        return replace(result, place=name) if isinstance(result, PoseEstimate) else None
 
     def _recognised(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
-        """The pose in the likeliest place, and in its rivals that with the most inliers; where there is none, in the
-        next places."""
+        """What `best_explained` says of the likeliest place and its rivals; as long as no pose explains enough, of the
+        next places too."""
         with stopwatch.stage("recognition"):
             votes = self.votes(seen)
             names = list(votes)[:MOST_PLACES]
             rivals = [name for name in names if votes[name] >= RIVAL * votes[names[0]]]
-        refused: list[Rejection] = []
+        tried: list[Tried] = []
         for group in (rivals, *([name] for name in names[len(rivals) :])):
-            results = [self._located(name, seen, stopwatch) for name in group]
-            if poses := [result for result in results if isinstance(result, PoseEstimate)]:
-                return max(poses, key=lambda pose: pose.inlier_count)
-            refused += [result for result in results if isinstance(result, Rejection)]
-        return refused[0] if refused else NOT_RECOGNISED
+            tried += [self._tried(name, seen, stopwatch) for name in group]
+            if any(each.found >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
+                break
+        return best_explained(tried) if tried else NOT_RECOGNISED
 
-    def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
-        """In the map of one place; what was seen is seen anew where that has other networks."""
+    def _tried(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Tried":
+        place, observation = self._asked(name, seen, stopwatch)
+        result = self._located(place, observation, stopwatch)
+        solved = result if isinstance(result, PoseEstimate) else result.refused
+        with stopwatch.stage("verification"):
+            found = found_share(solved, observation, place.landmark_map) if solved else 0.0
+        return Tried(replace(result, place=name), found)
+
+    def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
+        """The map of one place, and what was seen, which is seen anew where that has other networks."""
         with stopwatch.stage("recognition"):
             place = self.places.of(name)
         query, prior = seen.query, seen.query.prior
         if prior is not None:  # a place of its own map has no name
             query = replace(query, prior=replace(prior, place="") if prior.place == name else None)
-        tensors = seen.tensors
-        if place.sessions is not self.sessions:
-            with stopwatch.stage("network"):
-                tensors = place.observe(query).tensors
-        result = locate(Observation(query, tensors), place.landmark_map, place.method, self._gate_of(place), stopwatch)
-        return replace(result, place=name)
+        if place.sessions is self.sessions:
+            return place, Observation(query, seen.tensors)
+        with stopwatch.stage("network"):
+            return place, Observation(query, place.observe(query).tensors)
+
+    def _located(self, place: Localizer, observation: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+        return locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What the map of one place says of an image. `found`: the `found_share` of its pose, believed or not, 0 where
+    there is none."""
+
+    result: PoseEstimate | Rejection
+    found: float
+
+
+def best_explained(tried: Sequence[Tried]) -> PoseEstimate | Rejection:
+    """Of one or more places, likelier ones first, what that says whose pose finds most of what should be seen; a
+    rejection where another pose that is believed finds as much: an image that shows nothing which tells two rooms apart
+    would be in the wrong one every other time."""
+    best, *others = sorted(tried, key=lambda each: -each.found)
+    if isinstance(best.result, Rejection):
+        return best.result
+    for other in others:
+        if isinstance(other.result, PoseEstimate) and best.found - other.found < ALIKE:
+            shares = f"{100 * best.found:.1f} and {100 * other.found:.1f} %"
+            detail = f"{best.result.place} and {other.result.place}: {shares} of what should be in view is found"
+            return Rejection(RejectionReason.AMBIGUOUS_PLACE, detail, best.result, place=best.result.place)
+    return best.result
 
 
 def open_building(

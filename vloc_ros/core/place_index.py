@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 INT8_SCALE = 127  # descriptors of the index stand for this times the float
-PROBES = 3  # words whose points a key point is compared with
+PROBES = 2  # words whose points a key point is compared with
 MIN_SIMILARITY = 0.8  # the least cosine of a key point with a point that it speaks for
 
 

@@ -261,6 +261,7 @@ class RejectionReason(Enum):
     HIGH_REPROJECTION_ERROR = "high_reprojection_error"
     LOW_CONFIDENCE = "low_confidence"
     OUTSIDE_MAP = "outside_map"
+    AMBIGUOUS_PLACE = "ambiguous_place"
 
     NO_MAP = "no_map"
     NO_CAMERA_INFO = "no_camera_info"

@@ -11,7 +11,7 @@ from vloc_ros.core.types import LandmarkMap, PoseEstimate
 from vloc_ros.core.visibility import visible_points
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply, invert
-from vloc_ros.methods.query_key_points import query_key_points
+from vloc_ros.methods.query_key_points import ViewKeyPoints, query_key_points
 
 MIN_DEPTH_M = 0.05
 
@@ -26,9 +26,7 @@ def guided_correspondences(
         return None
     window, found = settings.wide_px if estimate.unguided is None else settings.window_px, []
     for seen in query_key_points(observation, landmark_map):
-        visible = visible_points(points, place, seen.camera, estimate.map_from_camera)
-        camera_from_map = invert(seen.camera.map_from_camera(estimate.map_from_camera))
-        expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
+        visible, expected, camera_from_map = points_in_view(seen, points, place, estimate.map_from_camera)
         window_px, pixels = window * seen.scale, seen.pixels_in(place)
         key_points, rows, similarities = guided_matches(
             pixels, seen.descriptors, points, visible, expected, window_px, settings.min_similarity
@@ -36,6 +34,17 @@ def guided_correspondences(
         shifts = point_shifts(points, rows, seen.camera.camera, camera_from_map)
         found.append(seen.correspondences(key_points, rows, similarities, landmark_map, shifts))
     return Correspondences.joined(found)
+
+
+def points_in_view(
+    seen: ViewKeyPoints, points: Points, place: int, map_from_rig: Float
+) -> tuple[NDArray[np.intp], Float, Float]:
+    """Rows (V,) of the points of a place that a view may see, its pixels (V, 2) where they are expected, and where the
+    view is, `camera_from_map`, if the rig is at this pose."""
+    visible = visible_points(points, place, seen.camera, map_from_rig)
+    camera_from_map = invert(seen.camera.map_from_camera(map_from_rig))
+    expected, _ = seen.camera.camera.project(apply(camera_from_map, points.positions[visible]))
+    return visible, expected, camera_from_map
 
 
 def point_shifts(points: Points, rows: NDArray[np.intp], camera: Camera, camera_from_map: Float) -> Float:

@@ -1,0 +1,161 @@
+"""Places that look alike: the one is taken whose map explains most of the image, and none where nothing tells them
+apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.building_scenes import look_alike, observation_of, place_map, seeing, write_place
+from support.sparse_scenes import POSE, SeenSession, Sight, blank
+
+from vloc_ros.building import ALIKE, BuildingLocalizer, Tried, best_explained
+from vloc_ros.core.query import Prior, Query
+from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.map_localizer import Localizer
+from vloc_ros.methods.expected_points import FEW, found_share
+from vloc_ros.methods.pram.method import PRAMMethod
+from vloc_ros.training.building import put_together
+
+REFUSED = Rejection(RejectionReason.LOW_CONFIDENCE, "", place="attic")
+
+
+@dataclass(frozen=True)
+class House:
+    directory: Path
+    maps: Mapping[str, LandmarkMap]
+
+
+@pytest.fixture(scope="module")
+def hall() -> LandmarkMap:
+    return place_map("hall", 0)
+
+
+@pytest.fixture(scope="module")
+def pose(hall: LandmarkMap) -> PoseEstimate:
+    session = SeenSession([Sight(seed=101).tensors(hall, POSE)])
+    found = Localizer(hall, PRAMMethod(), {"extractor": session}).localize(blank())
+    assert isinstance(found, PoseEstimate)
+    return replace(found, place="hall")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Rooms, one that has most of the hall's points, and a copy of the attic."""
+    directory = tmp_path_factory.mktemp("rivals") / "house"
+    maps = {name: place_map(name, seed) for seed, name in enumerate(("hall", "attic", "cellar", "kitchen"))}
+    maps["twin"] = look_alike(maps["hall"], place_map("twin", 9), share=0.7)
+    maps["copy"] = look_alike(maps["attic"], place_map("copy", 9), share=1.0)
+    for name, landmark_map in maps.items():
+        write_place(directory, name, landmark_map)
+    put_together(directory, list(maps), "map")
+    return House(directory, maps)
+
+
+def with_votes(monkeypatch: pytest.MonkeyPatch, votes: Mapping[str, float]) -> list[str]:
+    """Key points vote so, whatever the image shows; the places whose maps are asked, in order."""
+    asked: list[str] = []
+    tried = BuildingLocalizer._tried
+
+    def noted(self: BuildingLocalizer, name: str, *rest: object) -> Tried:
+        asked.append(name)
+        return tried(self, name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BuildingLocalizer, "votes", lambda *_: dict(votes))
+    monkeypatch.setattr(BuildingLocalizer, "_tried", noted)
+    return asked
+
+
+def test_most_of_what_should_be_seen_is_found_in_the_right_place_alone(hall: LandmarkMap, pose: PoseEstimate) -> None:
+    twin, other = look_alike(hall, place_map("twin", 9), share=0.5), place_map("other", 5)
+    solved = replace(pose, place=None)
+    shares = [found_share(solved, observation_of(hall), each) for each in (hall, twin, other)]
+    assert shares[0] > 0.6
+    assert 0.35 * shares[0] < shares[1] < 0.65 * shares[0]
+    assert shares[2] < 0.02
+    away = POSE.copy()
+    away[0, 3] += 0.3
+    assert found_share(replace(solved, map_from_camera=away), observation_of(hall), hall) < 0.02
+
+
+def test_few_points_that_should_be_seen_say_little(hall: LandmarkMap, pose: PoseEstimate) -> None:
+    assert hall.points is not None
+    solved, observation = replace(pose, place=None), observation_of(hall)
+    rows = np.array([row for row in range(len(hall.points)) if found_share(solved, observation, only(hall, [row]))])
+    assert found_share(solved, observation, only(hall, rows[:3])) == pytest.approx(3 / FEW)
+    assert found_share(solved, observation, replace(hall, points=None)) == 0
+
+
+def only(landmark_map: LandmarkMap, rows: list[int] | np.ndarray) -> LandmarkMap:
+    assert landmark_map.points is not None
+    return replace(landmark_map, points=landmark_map.points[np.asarray(rows, dtype=np.intp)])
+
+
+def test_the_share_that_is_found_decides_and_not_the_order(pose: PoseEstimate) -> None:
+    twin = replace(pose, place="twin")
+    for shares in ((0.5, 0.4), (0.4, 0.5)):
+        result = best_explained([Tried(pose, shares[0]), Tried(twin, shares[1])])
+        assert isinstance(result, PoseEstimate)
+        assert result.place == ("hall" if shares[0] > shares[1] else "twin")
+
+
+def test_a_pose_is_not_taken_where_one_that_is_refused_explains_more(pose: PoseEstimate) -> None:
+    assert best_explained([Tried(pose, 0.1), Tried(REFUSED, 0.3)]) is REFUSED
+    assert best_explained([Tried(pose, 0.3), Tried(REFUSED, 0.3)]) is pose
+
+
+def test_where_nothing_tells_two_places_apart_neither_is_taken(pose: PoseEstimate) -> None:
+    twin = replace(pose, place="twin")
+    result = best_explained([Tried(REFUSED, 0.5), Tried(twin, 0.5 + ALIKE), Tried(pose, 0.5 + 1.5 * ALIKE)])
+    assert isinstance(result, Rejection)
+    assert (result.reason, result.place, result.refused) == (RejectionReason.AMBIGUOUS_PLACE, "hall", pose)
+    assert "hall and twin: 50.3 and 50.2 % of what should be in view is found" in result.detail
+
+
+@pytest.mark.parametrize(("name", "other"), [("twin", "hall"), ("hall", "twin")])
+def test_the_room_is_taken_that_the_image_shows_although_its_twin_has_more_votes(
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str, other: str
+) -> None:
+    localizer = seeing(monkeypatch, house.directory, house.maps[name])
+    asked = with_votes(monkeypatch, {other: 3.0, name: 2.0, "attic": 1.0})
+    result = localizer.localize(blank())
+    assert isinstance(result, PoseEstimate)
+    assert (result.place, asked) == (name, [other, name])  # whose pose explains enough to ask no more
+    assert result.timings_ms["verification"] > 0
+
+
+def test_of_a_room_that_is_there_twice_no_pose_is_given_but_near_a_prior(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = seeing(monkeypatch, house.directory, house.maps["attic"])
+    result = localizer.localize(blank())
+    assert isinstance(result, Rejection)
+    assert result.reason is RejectionReason.AMBIGUOUS_PLACE
+    for name in ("attic", "copy"):
+        localizer = seeing(monkeypatch, house.directory, house.maps["attic"])
+        prior = Prior(POSE, np.diag([0.01] * 3 + [0.001] * 3), name)
+        result = localizer.localize(Query.of(blank(), prior))
+        assert isinstance(result, PoseEstimate)
+        assert result.place == name
+
+
+def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = seeing(monkeypatch, house.directory, house.maps["kitchen"])
+    asked = with_votes(monkeypatch, {"hall": 9.0, "attic": 3.0, "kitchen": 2.0, "cellar": 1.0})
+    result = localizer.localize(blank())
+    assert isinstance(result, PoseEstimate)
+    assert (result.place, asked) == ("kitchen", ["hall", "attic", "kitchen"])
+    monkeypatch.setattr("vloc_ros.building.found_share", lambda *_: 0.1)
+    assert localizer.localize(blank()).place == "kitchen"
+    assert asked[3:] == ["hall", "attic", "kitchen", "cellar"]
+
+
+def test_an_image_without_votes_is_of_no_place(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    localizer = seeing(monkeypatch, house.directory, house.maps["hall"])
+    with_votes(monkeypatch, {})
+    result = localizer.localize(blank())
+    assert isinstance(result, Rejection)
+    assert result.place is None
