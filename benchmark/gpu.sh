@@ -24,13 +24,16 @@ export PYTHONPATH=$root VLOC_CACHE_DIR=$bundle/cache OMP_NUM_THREADS=${OMP_NUM_T
 trap : INT  # the part that runs gets it, not this script
 rm -rf "$json" "$VLOC_CACHE_DIR"  # rows and engines of another GPU, or of another commit
 
-python=${PYTHON:-python3}
-if ! "$python" -c 'import onnxruntime, numba, poselib, torch' 2> "$bundle/python.log"; then
-    echo "== environment: $bundle/wheels"
-    timeout 120 "$python" -m venv "$bundle/venv" &&
-        timeout 120 "$bundle/venv/bin/pip" install --quiet --no-index --no-deps --no-compile "$bundle"/wheels/*.whl ||
-        { echo "gpu.sh: $python has no packages ($bundle/python.log), and no environment can be made of $bundle/wheels" >&2; exit 1; }
-    python=$bundle/venv/bin/python
+has_packages() { "$1" -c 'import onnxruntime, numba, poselib, torch' 2> "$bundle/python.log"; }
+python=${PYTHON:-python3} own=$bundle/venv/bin/python
+if ! has_packages "$python"; then
+    if ! has_packages "$own"; then
+        echo "== environment: $bundle/wheels"
+        timeout 120 "$python" -m venv "$bundle/venv" &&
+            timeout 120 "$own" -m pip install --quiet --no-index --no-deps --no-compile "$bundle"/wheels/*.whl ||
+            { echo "gpu.sh: $python has no packages ($bundle/python.log), and no environment can be made of $bundle/wheels" >&2; exit 1; }
+    fi
+    python=$own
 fi
 
 failed=0
