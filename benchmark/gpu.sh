@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-export PYTHONPATH=$root VLOC_CACHE_DIR=$bundle/cache OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
+export PYTHONPATH=$root VLOC_CACHE_DIR=$bundle/cache OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(($(nproc) < 4 ? $(nproc) : 4))}
 trap : INT  # the part that runs gets it, not this script
 rm -rf "$json" "$VLOC_CACHE_DIR"  # rows and engines of another GPU, or of another commit
 
