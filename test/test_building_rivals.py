@@ -11,10 +11,11 @@ from support.building_scenes import look_alike, observation_of, place_map, seein
 from support.sparse_scenes import POSE, SeenSession, Sight, blank
 
 from vloc_ros.building import ALIKE, BuildingLocalizer, Tried, best_explained
+from vloc_ros.core.method import Observation
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.map_localizer import Localizer
-from vloc_ros.methods.expected_points import FEW, found_share
+from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.pram.method import PRAMMethod
 from vloc_ros.training.building import put_together
 
@@ -67,37 +68,40 @@ def with_votes(monkeypatch: pytest.MonkeyPatch, votes: Mapping[str, float]) -> l
     return asked
 
 
-def test_most_of_what_should_be_seen_is_found_in_the_right_place_alone(hall: LandmarkMap, pose: PoseEstimate) -> None:
+def test_the_right_place_explains_most_of_an_image(hall: LandmarkMap, pose: PoseEstimate) -> None:
     twin, other = look_alike(hall, place_map("twin", 9), share=0.5), place_map("other", 5)
     solved = replace(pose, place=None)
-    shares = [found_share(solved, observation_of(hall), each) for each in (hall, twin, other)]
-    assert shares[0] > 0.6
-    assert 0.35 * shares[0] < shares[1] < 0.65 * shares[0]
-    assert shares[2] < 0.02
+    parts = [explained(solved, observation_of(hall), each) for each in (hall, twin, other)]
+    assert parts[0] > 0.6
+    assert 0.35 * parts[0] < parts[1] < 0.65 * parts[0]
+    assert parts[2] < 0.02
     away = POSE.copy()
     away[0, 3] += 0.3
-    assert found_share(replace(solved, map_from_camera=away), observation_of(hall), hall) < 0.02
+    assert explained(replace(solved, map_from_camera=away), observation_of(hall), hall) < 0.02
 
 
-def test_few_points_that_should_be_seen_say_little(hall: LandmarkMap, pose: PoseEstimate) -> None:
+def test_what_a_map_has_too_much_or_too_little_explains_less(hall: LandmarkMap, pose: PoseEstimate) -> None:
     assert hall.points is not None
-    solved, observation = replace(pose, place=None), observation_of(hall)
-    rows = np.array([row for row in range(len(hall.points)) if found_share(solved, observation, only(hall, [row]))])
-    assert found_share(solved, observation, only(hall, rows[:3])) == pytest.approx(3 / FEW)
-    assert found_share(solved, observation, replace(hall, points=None)) == 0
+    solved, observation, count = replace(pose, place=None), observation_of(hall), len(hall.points)
+    whole = explained(solved, observation, hall)
+    assert explained(solved, observation, only(hall, range(0, count, 2))) < 0.8 * whole
+    cluttered = Observation(observation.query, (Sight(seed=101, shown=125).tensors(hall, POSE),))
+    assert explained(solved, cluttered, hall) < 0.8 * whole
+    assert explained(solved, observation, only(hall, range(3))) < 0.1
+    assert explained(solved, observation, replace(hall, points=None)) == 0
 
 
-def only(landmark_map: LandmarkMap, rows: list[int] | np.ndarray) -> LandmarkMap:
+def only(landmark_map: LandmarkMap, rows: range) -> LandmarkMap:
     assert landmark_map.points is not None
-    return replace(landmark_map, points=landmark_map.points[np.asarray(rows, dtype=np.intp)])
+    return replace(landmark_map, points=landmark_map.points[np.array(rows)])
 
 
-def test_the_share_that_is_found_decides_and_not_the_order(pose: PoseEstimate) -> None:
+def test_what_explains_most_decides_and_not_the_order(pose: PoseEstimate) -> None:
     twin = replace(pose, place="twin")
-    for shares in ((0.5, 0.4), (0.4, 0.5)):
-        result = best_explained([Tried(pose, shares[0]), Tried(twin, shares[1])])
+    for parts in ((0.5, 0.4), (0.4, 0.5)):
+        result = best_explained([Tried(pose, parts[0]), Tried(twin, parts[1])])
         assert isinstance(result, PoseEstimate)
-        assert result.place == ("hall" if shares[0] > shares[1] else "twin")
+        assert result.place == ("hall" if parts[0] > parts[1] else "twin")
 
 
 def test_a_pose_is_not_taken_where_one_that_is_refused_explains_more(pose: PoseEstimate) -> None:
@@ -107,10 +111,10 @@ def test_a_pose_is_not_taken_where_one_that_is_refused_explains_more(pose: PoseE
 
 def test_where_nothing_tells_two_places_apart_neither_is_taken(pose: PoseEstimate) -> None:
     twin = replace(pose, place="twin")
-    result = best_explained([Tried(REFUSED, 0.5), Tried(twin, 0.5 + ALIKE), Tried(pose, 0.5 + 1.5 * ALIKE)])
+    result = best_explained([Tried(REFUSED, 0.4), Tried(twin, 0.5), Tried(pose, 0.5 + 0.4 * ALIKE)])
     assert isinstance(result, Rejection)
     assert (result.reason, result.place, result.refused) == (RejectionReason.AMBIGUOUS_PLACE, "hall", pose)
-    assert "hall and twin: 50.3 and 50.2 % of what should be in view is found" in result.detail
+    assert "hall and twin explain 50.12 and 50.00 % of the image" in result.detail
 
 
 @pytest.mark.parametrize(("name", "other"), [("twin", "hall"), ("hall", "twin")])
@@ -148,7 +152,7 @@ def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(
     result = localizer.localize(blank())
     assert isinstance(result, PoseEstimate)
     assert (result.place, asked) == ("kitchen", ["hall", "attic", "kitchen"])
-    monkeypatch.setattr("vloc_ros.building.found_share", lambda *_: 0.1)
+    monkeypatch.setattr("vloc_ros.building.explained", lambda *_: 0.05)
     assert localizer.localize(blank()).place == "kitchen"
     assert asked[3:] == ["hall", "attic", "kitchen", "cellar"]
 

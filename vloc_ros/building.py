@@ -24,14 +24,14 @@ from vloc_ros.inference.backend import silent
 from vloc_ros.map_localizer import Localizer, open_map
 from vloc_ros.maps import StoredBuilding, StoredMap
 from vloc_ros.maps.names import PLACES
-from vloc_ros.methods.expected_points import found_share
+from vloc_ros.methods.expected_points import explained
 
 OPEN_PLACES = 8  # whose maps are kept in memory
 MOST_PLACES = 5  # that an image is looked for in
 RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
 KEY_POINTS = 256  # of an image, the best ones, that vote
-SURE = 0.3  # of the points that should be seen: where a pose finds so many, the places with fewer votes are not tried
-ALIKE = 0.002  # where these shares of two places differ by less, the better one is the right one every other time
+SURE = 0.1  # `explained`: where a pose explains so much, the places with fewer votes are not tried
+ALIKE = 0.003  # where a place explains this part less than the best one, it is the right one nearly as often
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
 
 
@@ -169,7 +169,7 @@ class BuildingLocalizer(Localizer):
         tried: list[Tried] = []
         for group in (rivals, *([name] for name in names[len(rivals) :])):
             tried += [self._tried(name, seen, stopwatch) for name in group]
-            if any(each.found >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
+            if any(each.explained >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
                 break
         return best_explained(tried) if tried else NOT_RECOGNISED
 
@@ -178,8 +178,8 @@ class BuildingLocalizer(Localizer):
         result = self._located(place, observation, stopwatch)
         solved = result if isinstance(result, PoseEstimate) else result.refused
         with stopwatch.stage("verification"):
-            found = found_share(solved, observation, place.landmark_map) if solved else 0.0
-        return Tried(replace(result, place=name), found)
+            part = explained(solved, observation, place.landmark_map) if solved else 0.0
+        return Tried(replace(result, place=name), part)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
         """The map of one place, and what was seen, which is seen anew where that has other networks."""
@@ -199,24 +199,24 @@ class BuildingLocalizer(Localizer):
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """What the map of one place says of an image. `found`: the `found_share` of its pose, believed or not, 0 where
-    there is none."""
+    """What the map of one place says of an image. `explained`: how well its pose explains that, believed or not, 0
+    where there is none."""
 
     result: PoseEstimate | Rejection
-    found: float
+    explained: float
 
 
 def best_explained(tried: Sequence[Tried]) -> PoseEstimate | Rejection:
-    """Of one or more places, likelier ones first, what that says whose pose finds most of what should be seen; a
-    rejection where another pose that is believed finds as much: an image that shows nothing which tells two rooms apart
-    would be in the wrong one every other time."""
-    best, *others = sorted(tried, key=lambda each: -each.found)
+    """Of one or more places, likelier ones first, what that says whose pose explains the image best; a rejection where
+    another pose that is believed explains as much: an image that shows nothing which tells two rooms apart would be in
+    the wrong one every other time."""
+    best, *others = sorted(tried, key=lambda each: -each.explained)
     if isinstance(best.result, Rejection):
         return best.result
     for other in others:
-        if isinstance(other.result, PoseEstimate) and best.found - other.found < ALIKE:
-            shares = f"{100 * best.found:.1f} and {100 * other.found:.1f} %"
-            detail = f"{best.result.place} and {other.result.place}: {shares} of what should be in view is found"
+        if isinstance(other.result, PoseEstimate) and other.explained > (1 - ALIKE) * best.explained:
+            parts = f"{100 * best.explained:.2f} and {100 * other.explained:.2f} %"
+            detail = f"{best.result.place} and {other.result.place} explain {parts} of the image"
             return Rejection(RejectionReason.AMBIGUOUS_PLACE, detail, best.result, place=best.result.place)
     return best.result
 
