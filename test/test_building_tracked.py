@@ -16,7 +16,8 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pose_error import RIGHT_POSE, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import load_localizer
-from vloc_ros.tracking.keyframes import Keyframes
+from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.search_planner import SearchPlanner
 
 CERTAIN = 1e-4 * np.eye(6)
 
@@ -34,9 +35,9 @@ def test_points_are_followed_in_the_place_that_they_are_of(house: BuildingLocali
     before, there = wall_frame(WALL_PLACES[name]), perturb(WALL_PLACES[name], STEP)
     found = house.localize(before.image)
     assert isinstance(found, PoseEstimate)
-    keyframes = Keyframes()
-    keyframes.add(Query.of(before.image), found, house.landmark_map, is_news=False)
-    prior = Prior(before.map_from_camera, CERTAIN, name, keyframes.of(house.landmark_map, name))
+    planner = SearchPlanner(PoseTracker())
+    planner.add(Query.of(before.image), found, house.landmark_map, is_news=False)
+    prior = Prior(before.map_from_camera, CERTAIN, name, planner.keyframe_of(house.landmark_map, name))
     followed = house.localize(Query.of(wall_frame(there).image, prior))
     assert isinstance(followed, PoseEstimate)
     assert (followed.place, followed.is_followed) == (name, True)

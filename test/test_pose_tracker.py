@@ -1,6 +1,7 @@
 """The track that several threads change: whoever replaces it makes the image that is worked on meanwhile outdated."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,3 +120,58 @@ def test_an_image_begins_with_the_track_as_it_is() -> None:
     assert tracker.begin(5) == tracker.begin(6)
     assert isinstance(tracker.begin(7), Track)
     assert tracker.nanoseconds_back(7 - NS_PER_S) == NS_PER_S
+
+
+def test_a_check_goes_on_with_the_track_or_contradicts_it_but_never_places_the_robot_anew() -> None:
+    at_once = replace(OPTIONS, agreeing_fixes=1, map_switch=1)
+
+    def tracked() -> tuple[PoseTracker, Track]:
+        """The second of four images is to be checked."""
+        tracker = PoseTracker()
+        for x, second in ((0.0, 0), (0.1, 1)):
+            followed(tracker, x, second)
+        before = tracker.track
+        for x, second in ((0.2, 2), (0.3, 3)):
+            followed(tracker, x, second)
+        return tracker, before
+
+    tracker, before = tracked()
+    newest = tracker.fix
+    tracker.check(before, fix_at(0.12, 1), 3 * NS_PER_S, at_once)
+    assert tracker.fix is newest
+    with pytest.raises(RefusedError, match=r"^jump: jump of \d.\d\d m"):
+        tracker.check(before, fix_at(9, 1), 3 * NS_PER_S, at_once)
+    assert tracker.placements == 1
+    assert tracker.is_contradicted
+    for name in ("another map", "a restart", "a hint"):
+        tracker, before = tracked()
+        REPLACEMENTS[name](tracker)
+        with pytest.raises(RefusedError, match=r"^outdated: "):
+            tracker.check(before, fix_at(0.1, 1), 3 * NS_PER_S, at_once)
+    tracker, before = tracked()
+    with pytest.raises(RefusedError, match=r"^jump: "):
+        followed(tracker, 9, 4)
+    with pytest.raises(RefusedError, match=r"^outdated: "):
+        tracker.check(before, fix_at(0.1, 1), 3 * NS_PER_S, at_once)
+    assert tracker.is_contradicted, "by what later images show"
+
+
+def test_a_second_fix_of_an_image_takes_the_place_of_the_first() -> None:
+    """One image is one measurement, whoever localized it: seen twice it makes nobody surer."""
+
+    def seen(tracker: PoseTracker, second: int, *xs: float) -> None:
+        for x in xs:
+            fix = replace(fix_at(x, second), covariance=1e-4 * np.eye(6))
+            tracker.follow(tracker.begin(fix.stamp_ns), fix, fix.stamp_ns, OPTIONS)
+
+    once, twice = PoseTracker(), PoseTracker()
+    for tracker, images in ((once, ((1, 0.0), (2, 0.02), (3, 0.01))), (twice, ((1, 0.0), (2, -0.01, 0.02), (3, 0.01)))):
+        for second, *xs in images:
+            seen(tracker, int(second), *xs)
+    seen(twice, 2, 0.02)
+    for stamp_ns in (2 * NS_PER_S, 4 * NS_PER_S):
+        expected, found = (each.estimate(stamp_ns, np.eye(4), OPTIONS) for each in (once, twice))
+        assert expected is not None
+        assert found is not None
+        np.testing.assert_allclose(found.map_from_base, expected.map_from_base, atol=1e-12)
+        np.testing.assert_allclose(found.whole_covariance, expected.whole_covariance, atol=1e-12)

@@ -172,8 +172,8 @@ def test_a_live_run_says_how_images_were_searched_and_what_that_cost(run: Path) 
     (run / STATUS_FILE).write_text("".join(f"{line}\n" for line in lines))
     summary = evaluate_recording(read_recording(run), truth, NO_VIEWS).summary()
     track = summary["track"]
-    assert track["searched"] == {"global": 1, "flow": 1, "prior": 1}
-    assert track["cpu_ms"] == {"global": 40.0, "flow": 4.0, "prior": 25.0}
+    assert track["searched"] == {"global": 1, "flow": 1, "prior": 1, "checked": 0}
+    assert track["cpu_ms"] == {"global": 40.0, "flow": 4.0, "prior": 25.0, "checked": None}
     assert track["cpu_share"] == pytest.approx(44 / 200)
     assert track["jumps"] == 1
     assert ("processor time", "22% of a core") in track_rows(track)

@@ -16,7 +16,7 @@ FIX = ImageReport(STAMP_NS, 51.5, 31.2, FIGURES, "hall")
 KEYS = [
     *("state", "map_id", "map_frame", "stamp", "inliers", "inlier_ratio", "reprojection_rmse_px", "confidence"),
     *("scene", "latency_ms", "localize_ms", "rejection", "dropped", "place", "search", "cpu_ms", "sigma_m"),
-    "sigma_deg",
+    *("sigma_deg", "check"),
 ]
 
 
@@ -30,6 +30,7 @@ REPORTS = [
     replace(FIX, place=None, localize_ms=0.0, stamp_ns=1),
     replace(FIX, search="prior"),
     replace(FIX, search="flow", cpu_ms=7.5),
+    replace(FIX, search="checked"),
     *(refused(reason) for reason in RejectionReason),
     refused(RejectionReason.JUMP, "jump of 2.00 m; 1 of 3 fixes agree on that", FIGURES),
     refused(RejectionReason.NO_MAP, ""),
@@ -42,6 +43,7 @@ REPORTS = [
 @pytest.mark.parametrize("image", REPORTS)
 def test_a_status_survives_its_values(state: State, image: ImageReport | None) -> None:
     status = Status(state, "f6ad628cb93c", "map_hall", image, dropped=7, place="hall", sigma_m=0.0125, sigma_deg=0.25)
+    status = replace(status, check="jump: of 2 m" if image else "")
     values = status.to_values()
     assert list(values) == KEYS
     assert Status.from_values(values) == status
@@ -68,6 +70,7 @@ def test_the_texts() -> None:
         "cpu_ms": "",
         "sigma_m": "0.0120",
         "sigma_deg": "0.300",
+        "check": "",
     }
     nothing = Status(State.UNINITIALIZED).to_values()
     assert (nothing["stamp"], nothing["rejection"], nothing["latency_ms"]) == ("0.000000000", "no image yet", "0.0")
@@ -79,7 +82,7 @@ def test_what_older_relocalizers_did_not_say_is_not_needed() -> None:
     values = Status(State.LOCALIZED, image=FIX).to_values()
     for name in ("map_id", "map_frame", "scene", "latency_ms", "dropped", "place", "search", "cpu_ms", "sigma_m"):
         del values[name]
-    del values["sigma_deg"]
+    del values["sigma_deg"], values["check"]
     assert Status.from_values(values) == Status(State.LOCALIZED, image=replace(FIX, place=None, latency_ms=0.0))
 
 

@@ -18,9 +18,10 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.methods.pram.method import PRAMMethod
 from vloc_ros.tracking.pose_filter import FilterOptions, Measurement, begin
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.prior import MOST_SIGMA_M, GlobalTurns, prior_of
+from vloc_ros.tracking.prior import MOST_SIGMA_M, prior_of
+from vloc_ros.tracking.search_planner import SearchPlanner
 from vloc_ros.tracking.status import RefusedError
-from vloc_ros.tracking.track import Fix, TrackingOptions
+from vloc_ros.tracking.track import Fix, FramesAtStamp, TrackingOptions
 
 COVARIANCE = np.diag([0.01**2] * 3 + [0.005**2] * 3)
 BASE_FROM_RIG = from_quaternion([0.5, -0.5, 0.5, -0.5], [0.2, 0.1, 0.6])
@@ -58,35 +59,29 @@ def test_a_track_that_knows_little_is_no_prior() -> None:
     assert prior_of(unsure, BASE_FROM_RIG, None, manifest_of(Place("hall", "map")), None) is None
 
 
-@pytest.mark.parametrize(("every", "told"), [(1, [True] * 6), (3, [False, False, True] * 2)])
-def test_every_so_many_th_image_is_global(every: int, told: list[bool]) -> None:
-    turns = GlobalTurns(every)
-    assert [turns.is_next() for _ in range(6)] == told
-
-
 def test_a_wrong_track_is_right_again_within_five_images() -> None:
     """One metre and 30 degrees off, and as sure of that as after a good fix; images that are searched near it first."""
     landmark_map = room()
     sessions = {"extractor": SeenSession([Sight().tensors(landmark_map, POSE)])}
     localizer = Localizer(landmark_map, PRAMMethod(), sessions)  # type: ignore[arg-type]
-    tracker, turns, count = PoseTracker(), GlobalTurns(5), 0
+    tracker, count = PoseTracker(), 0
+    planner, frames = SearchPlanner(tracker, 5), FramesAtStamp(np.eye(4), np.eye(4))
     wrong = perturb(POSE, np.array([1.0, 0, 0, 0, np.radians(30), 0]))
     tracker.follow(tracker.begin(1), Fix(1, wrong, np.eye(4), covariance=COVARIANCE), 1, OPTIONS)
     is_right = False
     while not is_right and count < 5:
         count += 1
         stamp_ns = count * NS_PER_S
-        estimate = tracker.estimate(stamp_ns, np.eye(4), OPTIONS)
-        assert estimate is not None
-        is_told = not turns.is_next() and not tracker.is_contradicted
-        prior = prior_of(estimate, np.eye(4), None, landmark_map.manifest, None) if is_told else None
-        result = localizer.localize(Query.of(blank(), prior))
+        query = planner.planned(replace(Query.of(blank()), stamp_ns=stamp_ns), landmark_map, lambda: frames, OPTIONS)
+        result = localizer.localize(query)
+        planner.answered(query, result)
         assert isinstance(result, PoseEstimate)
         assert pose_error(result.map_from_camera, POSE).within(RIGHT_POSE), "nothing wrong is found near a wrong prior"
         fix = Fix(stamp_ns, result.map_from_camera, np.eye(4), covariance=result.covariance)
         try:
-            tracker.follow(tracker.begin(stamp_ns), fix, stamp_ns, OPTIONS)
+            planner.add(query, result, landmark_map, tracker.follow(tracker.begin(stamp_ns), fix, stamp_ns, OPTIONS))
         except RefusedError:
+            planner.drop()
             continue
         believed = tracker.believed()
         assert believed is not None

@@ -106,7 +106,7 @@ class BuildingLocalizer(Localizer):
             result = self._followed(as_query(asked), stopwatch)
             if not isinstance(result, PoseEstimate):
                 with stopwatch.stage("preprocess"):
-                    query, inputs = prepare_all(as_query(asked), self.method, self.landmark_map.manifest)
+                    query, inputs = prepare_all(as_query(asked).searched, self.method, self.landmark_map.manifest)
                 with stopwatch.stage("network"):
                     seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
                 result = self._expected(seen, stopwatch) or self._recognised(seen, stopwatch)

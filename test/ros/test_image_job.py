@@ -15,6 +15,7 @@ from support.robot import camera_info, raw_image
 
 from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import Manifest, places_apart
+from vloc_ros.core.query import Query
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError
@@ -33,7 +34,7 @@ WAIT_S = 30.0
 NOW_NS = 1_700_000_000 * NS_PER_S
 CAMERA = Camera(64, 48, 50.0, 50.0, 32.0, 24.0)
 RGB = np.zeros((48, 64, 3), np.uint8)
-ALONE = RelocalizerParameters(tf_mode="none", base_frame="")  # no TF is needed
+ALONE = RelocalizerParameters(tf_mode="none", base_frame="", global_every=1)  # no TF is needed
 SEEN = Correspondences(np.zeros((4, 2)), np.zeros((4, 3)), np.ones(4), np.arange(4, dtype=np.int32))
 
 
@@ -44,6 +45,7 @@ class Network:
         self.map_id = map_id
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
+        self.asked: list[Query] = []
         self.error: Exception | None = None
         self.rejection: Rejection | None = None
         self.x = 0.0
@@ -57,7 +59,11 @@ class Network:
     def gated(self, **thresholds: Any) -> "Network":
         return self
 
-    def localize(self, image: Any) -> PoseEstimate | Rejection:
+    def localize(self, query: Query) -> PoseEstimate | Rejection:
+        """Follows what there is to follow, without the network."""
+        self.asked.append(query)
+        if query.prior and query.prior.keyframe:
+            return replace(query.prior.keyframe.estimate, is_followed=True)
         self.begun.set()
         assert self.go_on.wait(WAIT_S)
         if self.error:
@@ -82,7 +88,8 @@ class Bench:
         self.slot = MapSlot(lambda stored, where: networks[stored.map_id], lambda *_: self.tracker.leave_map())  # type: ignore[arg-type, return-value]
         self.faults = Faults(lambda line, origin: self.log.append(line), lambda line: None)
         node: Any = self  # what the job needs of one is below
-        outputs: Any = SimpleNamespace(publish_fix=self.publish, publish_views=self.view)
+        drift = SimpleNamespace(send=lambda: None)
+        outputs: Any = SimpleNamespace(publish_fix=self.publish, publish_views=self.view, drift=drift)
         buffer: Any = None
         odometry: Any = SimpleNamespace(update=lambda: None)
         self.job = ImageJob(node, self.slot, self.tracker, buffer, odometry, outputs, self.restart)
@@ -134,6 +141,15 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+@pytest.fixture
+def following() -> Bench:
+    """About to follow the next image, and to check it."""
+    made = Bench()
+    made.parameters = replace(ALONE, global_every=3)
+    assert [made.run().search for _ in range(3)] == ["global", "prior", "flow"]
+    return made
 
 
 def reason_of(report: ImageReport) -> RejectionReason | None:
@@ -250,7 +266,7 @@ def test_a_network_that_fails_is_let_go_of(bench: Bench) -> None:
     assert reason_of(bench.run()) is RejectionReason.NETWORK_FAILED
     assert bench.slot.failure == "network_failed: the GPU is lost"
     assert bench.log == ["network_failed: the GPU is lost"]
-    assert reason_of(bench.run()) is RejectionReason.NO_MAP
+    assert reason_of(bench.run()) is RejectionReason.NETWORK_FAILED, "there is nothing to localize with any more"
 
 
 def test_a_network_that_fails_after_another_map_has_come_fails_alone(bench: Bench) -> None:
@@ -292,3 +308,99 @@ def test_without_camera_info_or_with_an_odd_stamp(bench: Bench) -> None:
         assert reason_of(bench.run(stamp_ns)) is RejectionReason.BAD_STAMP
     sepia = Moment.of("", NOW_NS, raw_image(RGB, NOW_NS, encoding="sepia7"))
     assert reason_of(bench.job.run(sepia)) is RejectionReason.BAD_INPUT
+
+
+def test_a_followed_image_is_published_once_and_checked_meanwhile(following: Bench) -> None:
+    bench = following
+    bench.job.settle()
+    assert bench.job.last_check == "", "it was not its turn"
+    bench.hall.x, asked = 0.02, len(bench.hall.asked)
+    bench.hall.go_on.clear()
+    report = bench.run()
+    assert (report.search, report.refusal) == ("checked", None)
+    assert bench.run().search == "flow", "the next image does not wait for the networks"
+    assert [fix.map_from_base[0, 3] for fix, _ in bench.published] == [0.0] * 5
+    bench.hall.go_on.set()
+    bench.job.settle()
+    assert bench.job.last_check == "agrees"
+    assert sorted(query.prior is None for query in bench.hall.asked[asked:]) == [False, False, True]
+    assert bench.tracker.fix is not None
+    assert bench.tracker.fix.stamp_ns == bench.reports[-1].stamp_ns, "the newest image's"
+    assert bench.run().search == "flow"
+    assert bench.published[-1][0].map_from_base[0, 3] == 0.02, "from what the networks have seen"
+    stamps = [fix.stamp_ns for fix, _ in bench.published]
+    assert stamps == [each.stamp_ns for each in bench.reports], "each image once"
+
+
+def test_while_the_networks_check_nothing_else_is_checked(following: Bench) -> None:
+    bench = following
+    bench.hall.go_on.clear()
+    searched = [bench.run().search for _ in range(5)]
+    bench.hall.go_on.set()
+    assert searched == ["checked"] + ["flow"] * 4
+    bench.job.settle()
+    assert bench.run().search == "checked", "it was its turn all the time"
+
+
+def test_a_check_that_contradicts_the_track_puts_it_in_doubt(following: Bench) -> None:
+    bench = following
+    bench.hall.x = 50.0
+    assert bench.run().search == "checked"
+    bench.job.settle()
+    assert bench.job.last_check.startswith("jump: jump of 50.00 m")
+    reports = [bench.run() for _ in range(2)]
+    assert [report.search for report in reports] == ["global"] * 2
+    assert [reason_of(report) for report in reports] == [RejectionReason.JUMP, None]
+    assert [fix.map_from_base[0, 3] for fix, _ in bench.published] == [0.0] * 4 + [50.0]
+
+
+def test_after_a_check_that_sees_nothing_the_networks_see_the_next_image(following: Bench) -> None:
+    bench = following
+    bench.hall.rejection = Rejection(RejectionReason.NO_POSE, "no pose", timings_ms={"total": 3.0})
+    assert bench.run().refusal is None
+    bench.job.settle()
+    assert bench.job.last_check == "no_pose: no pose"
+    bench.hall.rejection = None
+    assert bench.run().search == "prior"
+    assert bench.run().search == "flow"
+
+
+REPLACED: dict[str, Callable[[Bench], object]] = {
+    "another map": lambda bench: bench.use("attic"),
+    "a hint": lambda bench: bench.tracker.expect(
+        Hint(Fix(0, from_quaternion((0, 0, 0, 1), (50.0, 0, 0)), None, "hall"), 0.5, 10.0)
+    ),
+    "a restart": lambda bench: bench.tracker.restart(),
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+def test_who_replaces_the_track_during_a_check_makes_it_outdated(following: Bench, what: str) -> None:
+    bench = following
+    bench.hall.go_on.clear()
+    assert bench.run().search == "checked"
+    REPLACED[what](bench)
+    bench.hall.go_on.set()
+    placements = bench.tracker.placements
+    bench.job.settle()
+    assert bench.job.last_check.startswith("outdated: ")
+    assert bench.tracker.placements == placements
+    assert len(bench.published) == 4
+
+
+def test_a_network_that_fails_in_a_check_is_let_go_of(following: Bench) -> None:
+    bench = following
+    bench.hall.error = ModelError("the GPU is lost")
+    assert bench.run().search == "checked"
+    bench.job.settle()
+    assert bench.job.last_check == bench.slot.failure == "network_failed: the GPU is lost"
+    assert str(bench.run().refusal) == bench.slot.failure
+
+
+def test_in_simulated_time_a_check_is_waited_for(following: Bench) -> None:
+    bench = following
+    bench.is_simulated, bench.hall.x = True, 0.02
+    assert bench.run().search == "checked"
+    assert bench.job.last_check == "agrees"
+    assert bench.tracker.fix is not None
+    assert bench.tracker.fix.map_from_base[0, 3] == 0.02

@@ -1,7 +1,8 @@
 """An image that the networks localized: its points are followed into later images, which needs no network.
 
 By optical flow in pyramids (Lucas and Kanade, 1981; Bouguet, 2000), always from the keyframe itself: so errors do not
-add up from image to image. A point counts where the later image looks as the keyframe does around it.
+add up from image to image. Flow takes brightness for constant, and a camera's exposure is not: the later image is made
+as bright as the keyframe first. A point counts where the later image looks as the keyframe does around it.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +22,13 @@ POINTS, CELL_PX = 300, 40  # so many are followed, of parts of this size; more m
 WIDTH_PX = 640  # larger images are made so wide
 WINDOW_PX, LEVELS = 15, 2  # of the flow: half a window at the highest level is 28 pixels
 STEPS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 15, 0.03)
+COARSE_PX = 32  # of squares whose mean grey value is their brightness
 REACH_PX = 5  # from the middle of a patch that is compared to its border
 # The least correlation of two patches. Of right poses some 95 % of the points have more, of other views some 5 %; where
 # a point comes to lie if it is followed back tells less, for 20 to 40 % of the points come back from other views, too.
 MIN_CORRELATION = 0.8
 MIN_CONTRAST = 5.0  # grey levels: there is nothing to be followed on a blank wall
-MIN_SHARE = 0.65  # of a keyframe's points: with fewer, the view has changed so much that flow costs accuracy
+MIN_SHARE = 0.55  # of a keyframe's points: with fewer, the view has changed so much that flow costs accuracy
 
 Float32 = NDArray[np.float32]
 Grey = NDArray[np.uint8]
@@ -35,12 +37,15 @@ Grey = NDArray[np.uint8]
 @dataclass(frozen=True, eq=False)
 class _Template:
     """The keyframe's points in one view: `rows` (N,) of them, the `pixels` (N, 2) of its `grey` image that show them,
-    and the `patches` (N, P) around these."""
+    the `patches` (N, P) around these, and their brightness, `coarse` and
+    `fine` (N,)."""
 
     rows: NDArray[np.intp]
     grey: Grey
     pixels: Float32
     patches: Float32
+    coarse: Float32
+    fine: Float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,11 @@ class Keyframe:
     def _greys(self) -> list[tuple[Grey, float]]:
         return [_grey(view) for view in self.query.views]
 
+    def prepare(self) -> None:
+        """Do now what `followed` would otherwise do the first time."""
+        if len(self.points):
+            _ = self._templates, self._projections
+
     def followed(self, query: Query, map_from_rig: Float) -> Correspondences:
         """Its points in the views of a later query; none where the cameras are others. `map_from_rig` (4, 4): about
         where that is, in the frame of the keyframe's place; what is seen farther than some 30 pixels from where this
@@ -82,7 +92,8 @@ class Keyframe:
         for index, (grey, scale) in enumerate(self._greys):
             rows = np.flatnonzero(self.points.views == index)
             pixels = _scaled(self.points.pixels[rows], scale)
-            found.append(_Template(rows, grey, pixels, _patches(grey, pixels)))
+            brightness = _coarse_brightness(grey, pixels), _fine_brightness(grey, pixels)
+            found.append(_Template(rows, grey, pixels, _patches(grey, pixels), *brightness))
         return found
 
     def _expected(self, query: Query, map_from_rig: Float) -> list[Float]:
@@ -102,9 +113,14 @@ class Keyframe:
         inside = np.flatnonzero(((guess >= 0) & (guess < (grey.shape[1], grey.shape[0]))).all(axis=1))
         if not len(inside):
             return Correspondences.empty()
-        pixels, is_found = _flow(template.grey, grey, template.pixels[inside], guess[inside])
+        before, guess = template.pixels[inside], guess[inside]
+        bright = _brightened(grey, template.coarse[inside], _coarse_brightness(grey, guess))
+        pixels, is_found = _flow(template.grey, bright, before, guess, LEVELS)
+        # One percent of brightness moves a point by a sixth of a pixel. By now it is known where to compare that.
+        bright = _brightened(grey, template.fine[inside], _fine_brightness(grey, pixels))
+        pixels, is_near = _flow(template.grey, bright, before, pixels, 0)
         correlations = (template.patches[inside] * _patches(grey, pixels)).sum(axis=1)
-        kept = is_found & (correlations >= MIN_CORRELATION)
+        kept = is_found & is_near & (correlations >= MIN_CORRELATION)
         moved = (pixels[kept].astype(np.float64) + 0.5) / scale - 0.5
         return replace(self.points[template.rows[inside[kept]]], pixels=moved)
 
@@ -144,32 +160,51 @@ def _scaled(pixels: Float, scale: float) -> Float32:
     return ((pixels + 0.5) * scale - 0.5).astype(np.float32)
 
 
-def _flow(before: Grey, after: Grey, pixels: Float32, guess: Float32) -> tuple[Float32, NDArray[np.bool_]]:
-    """Where pixels (N, 2) of an image have gone, near a guess (N, 2), and whether they were found (N,)."""
+def _flow(before: Grey, after: Grey, pixels: Float32, guess: Float32, levels: int) -> tuple[Float32, NDArray[np.bool_]]:
+    """Where pixels (N, 2) of an image have gone, near a guess (N, 2), and whether they were found (N,), in so many
+    levels above the image itself."""
     found, status, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, pixels, guess.copy(), winSize=(WINDOW_PX, WINDOW_PX), maxLevel=LEVELS, criteria=STEPS,
+        before, after, pixels, guess.copy(), winSize=(WINDOW_PX, WINDOW_PX), maxLevel=levels, criteria=STEPS,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     return np.asarray(found, dtype=np.float32), np.asarray(status[:, 0] > 0)
 
 
+def _brightened(grey: Grey, before: Float32, now: Float32) -> Grey:
+    """An image as bright as another one, by the brightness of what both show (N,)."""
+    return np.asarray(cv2.convertScaleAbs(grey, alpha=float(np.median(before / now))), dtype=np.uint8)
+
+
+def _coarse_brightness(grey: Grey, pixels: Float32) -> Float32:
+    """The mean grey value (N,), 1 or more, of the squares of COARSE_PX that pixels (N, 2) are in."""
+    size = max(1, grey.shape[1] // COARSE_PX), max(1, grey.shape[0] // COARSE_PX)
+    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    column, row = (pixels / (grey.shape[1], grey.shape[0]) * size).astype(np.intp).clip(0, np.subtract(size, 1)).T
+    return np.asarray(coarse[row, column].clip(min=1), dtype=np.float32)
+
+
+def _fine_brightness(grey: Grey, pixels: Float32) -> Float32:
+    """The mean grey value (N,), 1 or more, around pixels (N, 2)."""
+    return np.asarray(_around(grey, pixels).mean(axis=1).clip(min=1), dtype=np.float32)
+
+
 def _patches(grey: Grey, pixels: Float32) -> Float32:
     """What an image shows around pixels (N, 2), (N, P): of mean 0 and length 1, so that products are correlations."""
     patches = _around(grey, pixels)
+    patches -= patches.mean(axis=1, keepdims=True)
     return np.asarray(patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), 1e-3), dtype=np.float32)
 
 
 def _contrasts(grey: Grey, pixels: Float32) -> Float32:
     """Standard deviation (N,) of the grey values around pixels (N, 2)."""
-    return np.asarray(np.sqrt(np.mean(_around(grey, pixels) ** 2, axis=1)), dtype=np.float32)
+    return np.asarray(_around(grey, pixels).std(axis=1), dtype=np.float32)
 
 
 def _around(grey: Grey, pixels: Float32) -> Float32:
-    """Grey values (N, P) around pixels (N, 2), less their mean."""
+    """Grey values (N, P) around pixels (N, 2)."""
     reach = np.arange(-REACH_PX, REACH_PX + 1, dtype=np.float32)
     x, y = (grid.ravel() for grid in np.meshgrid(reach, reach))
     if not len(pixels):  # of a covered camera, say, which OpenCV refuses
         return np.empty((0, len(x)), dtype=np.float32)
     maps: tuple[Any, Any] = (pixels[:, :1] + x, pixels[:, 1:] + y)
-    patches = cv2.remap(grey, *maps, cv2.INTER_LINEAR).astype(np.float32)
-    return np.asarray(patches - patches.mean(axis=1, keepdims=True), dtype=np.float32)
+    return np.asarray(cv2.remap(grey, *maps, cv2.INTER_LINEAR), dtype=np.float32)

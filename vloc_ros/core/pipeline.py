@@ -43,7 +43,7 @@ def localize(
         result = followed(query, landmark_map, method, thresholds, stopwatch)
         if not isinstance(result, PoseEstimate):
             with stopwatch.stage("preprocess"):
-                query, inputs = prepare_all(query, method, landmark_map.manifest)
+                query, inputs = prepare_all(query.searched, method, landmark_map.manifest)
             with stopwatch.stage("network"):
                 tensors = observe_all(inputs, method, sessions)
             result = locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)

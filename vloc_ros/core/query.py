@@ -57,14 +57,16 @@ class Prior:
 
     `map_from_rig` (4, 4) in the frame of `place`, metres; `covariance` (6, 6) in ROS order, as that of a PoseEstimate.
     A method may narrow its search by it, or ignore it: it never makes a wrong pose acceptable. `keyframe`: an image of
-    that place whose points may be followed into the query's views before any network runs. Raises ConfigError for what
-    is no pose or no covariance.
+    that place whose points may be followed into the query's views before any network runs. `narrows`: the networks,
+    where they run, look there first; otherwise they search as if nothing were known. Raises ConfigError for what is no
+    pose or no covariance.
     """
 
     map_from_rig: Float
     covariance: Float
     place: str = ""
     keyframe: "Keyframe | None" = None
+    narrows: bool = True
 
     def __post_init__(self) -> None:
         if fault := rigid_fault(self.map_from_rig):
@@ -95,6 +97,11 @@ class Query:
     def cameras(self) -> tuple[RigCamera, ...]:
         """Those of the views' undistorted images, in which all key points and correspondences are."""
         return tuple(view.rig_camera for view in self.views)
+
+    @property
+    def searched(self) -> "Query":
+        """As the networks search it: without a prior that is for following only."""
+        return self if self.prior is None or self.prior.narrows else replace(self, prior=None)
 
     def in_pinhole_views(self) -> "Query":
         """The same with several views in place of each image of a wide lens, as it is worked on: correspondences are in

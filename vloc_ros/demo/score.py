@@ -10,7 +10,7 @@ import numpy as np
 from vloc_ros.demo.answers import Answer, Played, odometry_in_map, with_odometry
 from vloc_ros.geometry.pose_error import NOT_WRONG_POSE, RIGHT_POSE, PoseError, pose_error
 from vloc_ros.geometry.transforms import Matrix
-from vloc_ros.tracking.status import FLOW, PRIOR
+from vloc_ros.tracking.status import CHECKED, FLOW, PRIOR
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class PlaceScore:
 @dataclass(frozen=True)
 class Score:
     """The figures of a drive, None for what is not known. `priors`: images that were first searched where the track
-    expected them; `cpu_percent`: processor time of the relocalizer, of one core's. `recoveries`: one per time the robot
+    expected them, `followed`: that were followed from an earlier one, `checked`: of these, that the networks localized
+    afterwards; `cpu_percent`: processor time of the relocalizer, of one core's. `recoveries`: one per time the robot
     was carried, None for a time that it never found itself again. `inliers`: the median by camera, of several."""
 
     images: int
@@ -81,6 +82,7 @@ class Score:
     filtered: Accuracy | None = None
     priors: int = 0
     followed: int = 0
+    checked: int = 0
     cpu_percent: float | None = None
 
 
@@ -106,7 +108,8 @@ def score(answers: Sequence[Answer], first_fix_s: float | None, cpu_percent: flo
         added_ms=_percentiles(added),
         filtered=_accuracy([error for error in filtered if error is not None]),
         priors=sum(answer.search == PRIOR for answer in answers),
-        followed=sum(answer.search == FLOW for answer in answers),
+        followed=sum(answer.search in (FLOW, CHECKED) for answer in answers),
+        checked=sum(answer.search == CHECKED for answer in answers),
         cpu_percent=cpu_percent,
         recoveries=tuple(_recovery(answers[k:], errors[k:]) for k, a in enumerate(answers) if a.played.kidnapped),
         covered=_covered(answers, errors),

@@ -16,7 +16,7 @@ def table(result: Score) -> str:
         ("latency, image stamp to pose", _milliseconds(result.latency_ms)),
         ("of that added by ROS", _milliseconds(result.added_ms)),
         ("begun near the track", f"{result.priors} images"),
-        ("followed without a network", f"{result.followed} images, the others begun in the whole map"),
+        ("followed from an earlier image", f"{result.followed}, {result.checked} of them then checked by the networks"),
         ("processor time of the relocalizer", _or_none(result.cpu_percent, "{:.0f} % of a core")),
     ]
     if result.has_truth:
@@ -47,7 +47,7 @@ def notes(result: Score) -> list[str]:
     lines = [f"{result.fixes} fixes of {result.images} images"]
     if result.latency_ms:
         lines.append(f"latency {result.latency_ms.p50:.0f} ms")
-    lines += [f"{result.priors} begun near the track", f"{result.followed} followed, no network"]
+    lines += [f"{result.priors} begun near the track", f"{result.followed} followed, {result.checked} of them checked"]
     if result.cpu_percent is not None:
         lines.append(f"processor: {result.cpu_percent:.0f} % of a core")
     if result.map_to_base:

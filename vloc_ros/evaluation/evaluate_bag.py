@@ -10,7 +10,6 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, open_bag
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import map_from_place
-from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets.bag_frames import BagFrames, bag_frames
 from vloc_ros.datasets.types import Frame
 from vloc_ros.errors import DatasetError
@@ -51,7 +50,7 @@ def evaluate_bag(
         def count(done: int) -> None:
             progress(min(done + frames.left_out, len(frames)), len(frames))
 
-        tracker, track = _tracker(bag, frames, options, localizer.landmark_map, priors)
+        tracker, track = _tracker(bag, frames, options, localizer, priors)
         evaluation = evaluate_frames(localizer, frames, count, tracker=tracker)
     if tracker is not None:
         track["noise_of_odometry"] = tracker.noise
@@ -61,7 +60,7 @@ def evaluate_bag(
 
 
 def _tracker(
-    bag: Bag, frames: BagFrames, options: BagOptions, landmark_map: LandmarkMap, priors: bool
+    bag: Bag, frames: BagFrames, options: BagOptions, localizer: Localizer, priors: bool
 ) -> tuple[FrameTracker | None, dict[str, Any]]:
     """A tracker where there is odometry, and what there is to say of it. Raises DatasetError where it was asked for and
     is not there."""
@@ -73,7 +72,7 @@ def _tracker(
         if priors or options.odometry_topic:
             raise
         return None, {"odometry": None, "why": str(error)}
-    return FrameTracker(odometry, landmark_map, options.place, priors), {"odometry": odometry.source, "priors": priors}
+    return FrameTracker(odometry, localizer, options.place, priors), {"odometry": odometry.source, "priors": priors}
 
 
 def in_place(truth: GroundTruth, manifest: Manifest, place: str | None) -> GroundTruth:

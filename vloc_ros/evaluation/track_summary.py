@@ -8,9 +8,14 @@ import numpy as np
 from vloc_ros.evaluation.records import FrameRecord, Tracked
 from vloc_ros.evaluation.uncertainty import DIMENSIONS, squared_error
 from vloc_ros.geometry.pose_error import pose_error
-from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR, SEARCHES
+from vloc_ros.tracking.status import CHECKED, FLOW, GLOBAL, PRIOR, SEARCHES
 
-WAYS = {GLOBAL: "in the whole map", PRIOR: "near the track", FLOW: "followed without a network"}
+WAYS = {
+    GLOBAL: "in the whole map",
+    PRIOR: "near the track",
+    FLOW: "followed without a network",
+    CHECKED: "followed, then in the whole map",
+}
 
 
 def tracked_frames(records: Sequence[FrameRecord]) -> list[tuple[FrameRecord, Tracked]]:

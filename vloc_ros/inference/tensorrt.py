@@ -1,5 +1,6 @@
 """Inference with TensorRT 10 and 11 on an NVIDIA GPU."""
 
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +33,9 @@ class _Tensor:
 class TensorRtSession:
     """A `Session` over the ONNX file in `network`, checked against `spec` and warmed up when made.
 
-    The first time on a machine, making it takes minutes: TensorRT builds an engine, which is kept in a cache. May be
-    used by any thread, by one at a time. Raises BackendUnavailableError where TensorRT cannot run, ModelError for a
-    network that TensorRT refuses or that is not what `spec` says, and when the GPU fails.
+    The first time on a machine, making it takes minutes: TensorRT builds an engine, which is kept in a cache. Any
+    thread may use it; one waits for the other. Raises BackendUnavailableError where TensorRT cannot run,
+    ModelError for a network that TensorRT refuses or that is not what `spec` says, and when the GPU fails.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class TensorRtSession:
     ) -> None:
         self.spec = spec
         self._say = settings.say
+        self._lock = threading.Lock()  # of the tensors and the graph
         self._library = TensorRt()
         self._cuda = Cuda()
         self.backend = f"TensorRT {self._library.version} on {self._cuda.gpu.name}, {settings.precision}"
@@ -69,6 +71,10 @@ class TensorRtSession:
         Raises ModelError for inputs that do not fit, and when the GPU fails; then only a new session may help.
         """
         batch = check_inputs(inputs, self.spec, self.max_batch)
+        with self._lock:
+            return self._run(inputs, batch)
+
+    def _run(self, inputs: Tensors, batch: int) -> Tensors:
         if self._context is None:
             raise ModelError("network: the session is closed")
         self._cuda.use()

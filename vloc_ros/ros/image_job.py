@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from tf2_ros import Buffer
 
 from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
 from vloc_ros.core.places import in_map_frame
-from vloc_ros.core.query import Prior, Query
+from vloc_ros.core.query import Query
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ModelError, VlocError
@@ -24,25 +25,39 @@ from vloc_ros.ros.map_search import MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.odometry_feed import OdometryFeed
-from vloc_ros.ros.outputs import Outputs, locate_base
+from vloc_ros.ros.outputs import LocatedBase, Outputs, locate_base
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
-from vloc_ros.ros.tf_frames import FramesAtStamp, TransformMissingError, broadcast_frame, frames_at, frames_now
+from vloc_ros.ros.tf_frames import TransformMissingError, broadcast_frame, frames_at, frames_now
 from vloc_ros.ros.throttle import Throttle
-from vloc_ros.tracking.keyframes import Keyframes
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.prior import GlobalTurns, prior_of, without_odometry
-from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR, ImageReport, Refusal, RefusedError
-from vloc_ros.tracking.track import FixPlace, Track
+from vloc_ros.tracking.search_planner import SearchPlanner
+from vloc_ros.tracking.status import AGREES, CHECKED, GLOBAL, ImageReport, Refusal, RefusedError
+from vloc_ros.tracking.track import FixPlace, FramesAtStamp, Track
 
 WARN_AGAIN_S = 10.0  # about the same thing
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """What the networks are asked of an image whose followed pose is published, the track that went on with that, and
+    the answer, once there is one."""
+
+    images: RigImages
+    query: Query
+    localizer: Localizer
+    track: Track
+    parameters: RelocalizerParameters
+    answer: "Future[tuple[Localizer, PoseEstimate | Rejection]]"
 
 
 class ImageJob:
     """Done for one image after the other, by one thread; `add_camera_info` is called by another.
 
-    It has no lock of its own and holds none while the network runs: the map and the track that an image began with
-    stay the image's until its end, and a fix is refused if somebody has replaced the track meanwhile.
+    An image that is followed is published at once. When the networks are to see it, too, they do so in a thread of
+    their own, and what they say is taken up with the next image that comes then. It has no lock of its own and
+    holds none while the network runs: the map and the track that an image began with stay the image's until its
+    end, and a fix is refused if somebody has replaced the track meanwhile.
     """
 
     def __init__(
@@ -61,7 +76,11 @@ class ImageJob:
         self._reader = RigReader(buffer)
         self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
-        self._turns, self._keyframes = GlobalTurns(node.parameters.global_every), Keyframes()
+        self._planner = SearchPlanner(tracker)
+        self._checker = ThreadPoolExecutor(1, "checker")
+        self._check: _Check | None = None
+        self.last_check = ""  # AGREES, or why not; "" before there was one
+        self._counted_s: float | None = None  # processor time when the last image was done
         self._looked_at: tuple[tuple[Camera, ...], str] | None = None  # the cameras and the map of the last image
 
     def add_camera_info(self, camera: str, info: CameraInfo) -> None:
@@ -70,15 +89,60 @@ class ImageJob:
 
     def run(self, moment: Moment[ImageMessage]) -> ImageReport:
         """Localize the images of a moment and publish what follows from it; whatever goes wrong is in the report."""
-        stamp_ns, begun_s = moment.stamp_ns, time.process_time()
+        stamp_ns, begun_s = moment.stamp_ns, self._counted_s or time.process_time()
         try:
+            self.settle(wait=False)
             report = self._run(moment, stamp_ns)
         except Exception as error:
-            refusal = Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
+            refusal = self._refusal_of(error, None)
             report = ImageReport.of(stamp_ns, self._milliseconds_since(stamp_ns), None, refusal)
         if report.refusal:
-            self._keyframes.drop()
-        return replace(report, cpu_ms=(time.process_time() - begun_s) * 1e3)
+            self._planner.drop()
+        # In simulated time, and in a bag, the same images give the same poses; on a robot, nobody waits.
+        self.settle(wait=self._node.is_simulated)
+        self._counted_s = time.process_time()
+        return replace(report, cpu_ms=(self._counted_s - begun_s) * 1e3)
+
+    def close(self) -> None:
+        """Let a check that runs come to its end; nobody asks for its answer."""
+        self._checker.shutdown(cancel_futures=True)
+
+    def settle(self, wait: bool = True) -> None:
+        """Go on with what the networks say of an image that was followed, if they have said it or it is waited for: the
+        points of the next images are followed from there, and the filter takes that pose in place of the published one.
+        """
+        check = self._check
+        if check is None or not (wait or check.answer.done()):
+            return
+        self._check = None
+        try:
+            localizer, result = check.answer.result()
+            if isinstance(result, Rejection):
+                raise RefusedError(result.reason, result.detail)
+            base = self._base(check.images, result, localizer, check.parameters)
+            self._tracker.check(check.track, base.fix, self._node.now_ns(), check.parameters.tracking)
+            self._planner.add(check.query, result, localizer.landmark_map, is_news=False)
+            self.last_check = AGREES
+        except Exception as error:
+            self._planner.drop()
+            self.last_check = str(self._refusal_of(error, check.localizer))
+
+    def _is_to_be_checked(
+        self, images: RigImages, result: PoseEstimate, localizer: Localizer, parameters: RelocalizerParameters
+    ) -> bool:
+        """Have the networks look at an image that was followed, in another thread, if that is due and they have nothing
+        else to check."""
+        track = self._tracker.track
+        # A hint, or another map, that came just now: the next image is searched in the whole map.
+        if self._check is not None or track.fix is None or track.is_contradicted:
+            return False
+        query = self._planner.check_of(images.query, result)
+        if query is None:
+            return False
+        gated = partial(with_thresholds, parameters=parameters)
+        answer = self._checker.submit(self._search.localize, query, localizer, gated, in_doubt=False)
+        self._check = _Check(images, query, localizer, track, parameters, answer)
+        return True
 
     def _run(self, moment: Moment[ImageMessage], stamp_ns: int) -> ImageReport:
         parameters = self._node.parameters  # of the whole image, should they change meanwhile
@@ -90,25 +154,18 @@ class ImageJob:
             track, localizer = self._begin(stamp_ns)
             images = self._reader.read(moment, parameters)
             self._look_at(images.query, localizer)
-            query = replace(images.query, prior=self._prior(images, localizer, parameters))
-            search = GLOBAL if query.prior is None else PRIOR
+            query = self._planned(images, localizer, parameters)
             gated = partial(with_thresholds, parameters=parameters)
             localizer, result = self._search.localize(query, localizer, gated, track.in_doubt)
-            search = FLOW if isinstance(result, PoseEstimate) and result.is_followed else search
+            search = self._planner.answered(query, result)
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
-            manifest = localizer.landmark_map.manifest
-            place = fix_place(localizer, result.place, self._slot.name_of(localizer))
-            where = manifest.frame_to_publish(result.place), place
-            is_news = self._accept(track, images, in_map_frame(result, manifest), where, parameters)
-            self._keyframes.add(images.query, result, localizer.landmark_map, is_news)
+            is_news = self._accept(track, images, result, localizer, parameters)
             self._slot.use(localizer)
-        except RefusedError as refused:
-            refusal = self._warn(refused.refusal)
-        except ModelError as error:
-            refusal = self._fail(localizer, error)
-        except VlocError as error:
-            refusal = self._warn(Refusal(RejectionReason.BAD_INPUT, str(error)))
+            self._planner.add(query, result, localizer.landmark_map, is_news)
+            search = CHECKED if self._is_to_be_checked(images, result, localizer, parameters) else search
+        except (VlocError, RefusedError) as error:
+            refusal = self._refusal_of(error, localizer)
         latency_ms = self._milliseconds_since(stamp_ns)
         if localizer is not None and result is not None:
             self._outputs.publish_views(images, result, localizer.landmark_map)
@@ -125,36 +182,25 @@ class ImageJob:
         # a fix in the map before could begin the track in the new one.
         track, localizer = self._tracker.begin(stamp_ns), self._slot.localizer
         if localizer is None:
+            if failure := self._slot.failure:  # in an image before this one, or in its check
+                raise RefusedError(RejectionReason.NETWORK_FAILED, Refusal.parse(failure).detail)
             raise RefusedError(RejectionReason.NO_MAP, "is the map server running?")
         return track, localizer
 
-    def _prior(self, images: RigImages, localizer: Localizer, parameters: RelocalizerParameters) -> Prior | None:
-        """Where the track puts the images, and what was seen there; None for every so-many-th, and where the track is
-        in doubt."""
-        self._turns.every = parameters.global_every
-        believed = self._tracker.believed()
-        if self._turns.is_next() or believed is None or self._tracker.is_contradicted:
-            return None
-        # A prior that is a little off may find a little other points. In simulated time, and in a bag, the same images
-        # give the same poses; on a robot, nobody waits.
-        wait, stamp_ns = self._node.is_simulated, images.query.stamp_ns
-        frames = frames_now(self._buffer, images.frame_id, stamp_ns, parameters, wait)
-        self._odometry.update()
-        options, fix = parameters.tracking, believed.fix
-        if frames is None or stamp_ns - fix.stamp_ns > options.lost_after_s * NS_PER_S:
-            return None
-        if (odom_from_base := frames.odom_from_base) is None:
-            estimate = without_odometry(fix, stamp_ns, options)
-        else:
-            odom_from_base = planar(odom_from_base) if parameters.two_d_mode else odom_from_base
-            estimate = self._tracker.estimate(stamp_ns, odom_from_base, options)
-        landmark_map, place = localizer.landmark_map, None
-        if fix.place:
-            place = fix.place.in_map or fix.place.name
-        if estimate is None or (place is not None and landmark_map.manifest.index_of(place) is None):
-            return None
-        prior = prior_of(estimate, frames.base_from_camera, fix.floor_from_base, landmark_map.manifest, place)
-        return prior and replace(prior, keyframe=self._keyframes.of(landmark_map, place))
+    def _planned(self, images: RigImages, localizer: Localizer, parameters: RelocalizerParameters) -> Query:
+        """The images' query with what the track tells it."""
+        self._planner.every = parameters.global_every
+        stamp_ns = images.query.stamp_ns
+
+        def frames() -> FramesAtStamp | None:
+            # A prior that is a little off may find a little other points: that would be another pose.
+            found = frames_now(self._buffer, images.frame_id, stamp_ns, parameters, wait=self._node.is_simulated)
+            self._odometry.update()
+            if found is None or found.odom_from_base is None or not parameters.two_d_mode:
+                return found
+            return replace(found, odom_from_base=planar(found.odom_from_base))
+
+        return self._planner.planned(images.query, localizer.landmark_map, frames, parameters.tracking)
 
     def _look_at(self, query: Query, localizer: Localizer) -> None:
         """Warn of a lens or a focal length unlike the map's, when a calibration or the map is a new one."""
@@ -171,19 +217,30 @@ class ImageJob:
         self,
         before: Track,
         images: RigImages,
-        estimate: PoseEstimate,
-        where: tuple[str, FixPlace],
+        result: PoseEstimate,
+        localizer: Localizer,
         parameters: RelocalizerParameters,
     ) -> bool:
         """Publish a fix that goes with the track; whether it places the robot anew. Raises RefusedError for one that
         does not go with it, or if TF is missing."""
-        map_frame, place = where
-        frames = self._frames(map_frame, images, parameters)
-        base = locate_base(estimate, frames, map_frame, images.query.stamp_ns, parameters.two_d_mode, place)
-        self._odometry.update()
+        base = self._base(images, result, localizer, parameters)
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
+        estimate = in_map_frame(result, localizer.landmark_map.manifest)
         self._outputs.publish_fix(base, estimate, images.frame_id, parameters, is_news)
         return is_news
+
+    def _base(
+        self, images: RigImages, result: PoseEstimate, localizer: Localizer, parameters: RelocalizerParameters
+    ) -> LocatedBase:
+        """The robot's own pose, when the tracker knows all odometry. Raises RefusedError if TF is missing."""
+        manifest = localizer.landmark_map.manifest
+        map_frame = manifest.frame_to_publish(result.place)
+        place = fix_place(localizer, result.place, self._slot.name_of(localizer))
+        frames = self._frames(map_frame, images, parameters)
+        estimate, stamp_ns = in_map_frame(result, manifest), images.query.stamp_ns
+        base = locate_base(estimate, frames, map_frame, stamp_ns, parameters.two_d_mode, place)
+        self._odometry.update()
+        return base
 
     def _frames(self, map_frame: str, images: RigImages, parameters: RelocalizerParameters) -> FramesAtStamp:
         """Of the robot at the images' stamp. Raises RefusedError."""
@@ -194,6 +251,16 @@ class ImageJob:
             return frames_at(self._buffer, images.frame_id, images.query.stamp_ns, parameters)
         except TransformMissingError as error:
             raise RefusedError(RejectionReason.NO_TRANSFORM, str(error)) from error
+
+    def _refusal_of(self, error: Exception, localizer: Localizer | None) -> Refusal:
+        """Of what was raised while an image was worked on; logged."""
+        if isinstance(error, RefusedError):
+            return self._warn(error.refusal)
+        if isinstance(error, ModelError):
+            return self._fail(localizer, error)
+        if isinstance(error, VlocError):
+            return self._warn(Refusal(RejectionReason.BAD_INPUT, str(error)))
+        return Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
 
     def _fail(self, localizer: Localizer | None, error: ModelError) -> Refusal:
         refusal = Refusal(RejectionReason.NETWORK_FAILED, str(error))

@@ -1,6 +1,7 @@
 """Where images are localized when several maps are open: in the one in use, and, where that may be the wrong one, in
 another."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,11 +15,13 @@ EVERY = 10  # moments that fit the map in use are tried in another one, too: pla
 
 
 class MapSearch:
-    """One thread calls. What another map says is evidence only: the track decides where the robot is."""
+    """Any thread calls; one at a time asks other maps. What another map says is evidence only: the track decides where
+    the robot is."""
 
     def __init__(self, slot: MapSlot, log: Callable[[str], object]) -> None:
         self._slot, self._log = slot, log
-        self._moments = self._turn = 0
+        self._lock = threading.Lock()
+        self._since = self._turn = 0
 
     def localize(
         self, query: Query, localizer: Localizer, gated: Callable[[Localizer], Localizer], in_doubt: bool
@@ -26,10 +29,27 @@ class MapSearch:
         """The result and the localizer of its map: `localizer`, or another one that is open and finds more inliers.
         `in_doubt`: the robot may be in the map that was tried last. Raises as `Localizer.localize`."""
         result = gated(localizer).localize(query)
-        self._moments += 1
+        if isinstance(result, PoseEstimate) and result.is_followed:
+            self._since += 1
+            return localizer, result  # to be published at once
+        with self._lock:
+            return self._compared(query, localizer, result, gated, in_doubt)
+
+    def _compared(
+        self,
+        query: Query,
+        localizer: Localizer,
+        result: PoseEstimate | Rejection,
+        gated: Callable[[Localizer], Localizer],
+        in_doubt: bool,
+    ) -> tuple[Localizer, PoseEstimate | Rejection]:
+        """With what another map says, where that is to be asked."""
+        self._since += 1
         others = [other for other in self._slot.others if other is not localizer]
-        if not others or not (isinstance(result, Rejection) or in_doubt or self._moments % EVERY == 0):
+        is_due = self._since >= EVERY
+        if not others or not (isinstance(result, Rejection) or in_doubt or is_due):
             return localizer, result
+        self._since = 0 if is_due else self._since
         self._turn += not in_doubt
         other = others[self._turn % len(others)]
         try:

@@ -24,9 +24,8 @@ from vloc_ros.ros.node import LATCHED, VlocNode
 from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.rig_images import RigImages
-from vloc_ros.ros.tf_frames import FramesAtStamp
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.track import Fix, FixPlace
+from vloc_ros.tracking.track import Fix, FixPlace, FramesAtStamp
 
 RELIABLE = QoSProfile(depth=10)
 FRUSTUM_LENGTH_M = 0.15

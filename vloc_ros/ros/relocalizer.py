@@ -92,6 +92,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         job = ImageJob(self, slot, tracker, buffer, odometry, outputs, restart)
         scope.callback(tracker.restart)  # an image that is not done by then is outdated
         scope.callback(slot.close)
+        scope.callback(job.close)
         maps = MapInput(self, scope, slot, self._hand_over)
         HintInput(self, scope, slot, tracker, buffer, outputs.initialpose.is_own)
         OdometryInput(self, scope, tracker.odometry)
@@ -177,7 +178,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
         self._triggers.answer_taken(Answer(image.refusal is None, image.summary))
         if parts.slot.is_closed:
             return  # the node was cleaned up meanwhile: there is nowhere to report it any more
-        parts.reports.add(image)
+        parts.reports.add(image, parts.job.last_check)
         parts.maps.follow_track(parts.tracker.fix, parts.reports.state() is not State.LOCALIZED)
         if parts.slot.failure and self.executor:
             self.executor.create_task(self._stop_after_failure, parts.slot)

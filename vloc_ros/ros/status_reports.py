@@ -36,6 +36,7 @@ class StatusReports:
         self.cameras = CameraStatistics(node.parameters.cameras)
         self._cpu_at = time.monotonic(), time.process_time()
         self._image: ImageReport | None = None  # of the last one
+        self._check = ""  # what the last one said
         # No lifecycle publisher: an inactive node has a status, too.
         self._publisher = node.create_publisher(DiagnosticStatus, "~/status", LATCHED)
         scope.callback(node.destroy_publisher, self._publisher)
@@ -61,13 +62,14 @@ class StatusReports:
             map_id=localizer.map_id if localizer else "",
             map_frame=fix.map_frame if localizer and fix else own_frame,
             image=self._image,
+            check=self._check,
             dropped=self._dropped(),
             place=fix.place.name if localizer and fix and fix.place else "",
         )
 
-    def add(self, image: ImageReport) -> None:
-        """Count an image that was just worked on, and say what became of it."""
-        self._image = image
+    def add(self, image: ImageReport, last_check: str) -> None:
+        """Count an image that was just worked on, and say what became of it; `last_check` as in `Status`."""
+        self._image, self._check = image, last_check
         self._statistics.add(self._node.now_ns(), image)
         self.cameras.add(image.cameras)
         self.publish()

@@ -24,6 +24,7 @@ from vloc_ros.ros.conversions import to_matrix, to_stamp_ns
 from vloc_ros.ros.faults import QuietExecutor, spin
 from vloc_ros.ros.guarded_node import GuardedNode
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, MAP_TO_ODOM, RelocalizerParameters
+from vloc_ros.tracking.track import FramesAtStamp
 
 MAX_FUTURE_NS = 1_000_000_000  # of the simulation: /clock and /tf do not come in step
 MAX_DISTANCE_M = 1e8  # between two frames; coordinates of surveyors are below 1e7
@@ -31,14 +32,6 @@ MAX_DISTANCE_M = 1e8  # between two frames; coordinates of surveyors are below 1
 
 class TransformMissingError(VlocError):
     """TF does not connect two frames at the stamp of an image."""
-
-
-@dataclass(frozen=True, eq=False)
-class FramesAtStamp:
-    """`base_from_camera` 4x4; `odom_from_base` 4x4 where odometry is used."""
-
-    base_from_camera: Matrix
-    odom_from_base: Matrix | None
 
 
 class TransformReceiver:

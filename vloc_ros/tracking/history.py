@@ -66,8 +66,8 @@ class History:
         return replace(self._with(stamp_ns, odom_from_base, None, options), until_ns=stamp_ns)
 
     def with_fix(self, fix: Measurement, options: FilterOptions) -> "History":
-        """Corrected by a fix at its stamp, and all that came after it done again; itself if the stamp lies before all
-        that is kept."""
+        """Corrected by a fix at its stamp, in place of an earlier one of that stamp, and all that came after it done
+        again; itself if the stamp lies before all that is kept."""
         if not self.moments:
             return History.begun(fix, options)
         if fix.stamp_ns < self.moments[0].estimate.stamp_ns:
@@ -78,14 +78,22 @@ class History:
         self, stamp_ns: int, odom_from_base: Matrix, fix: Measurement | None, options: FilterOptions
     ) -> "History":
         """With one more moment, and all that came after it done again."""
-        index = self._index(stamp_ns)
-        here = predicted(self.moments[index].estimate, stamp_ns, odom_from_base, options)
-        moments = [*self.moments[: index + 1], Moment(corrected(here, fix, options) if fix else here, fix)]
-        for later in self.moments[index + 1 :]:
+        before, after = self._around(stamp_ns, fix is not None)
+        here = predicted(before[-1].estimate, stamp_ns, odom_from_base, options)
+        moments = [*before, Moment(corrected(here, fix, options) if fix else here, fix)]
+        for later in after:
             told = later.estimate
             estimate = predicted(moments[-1].estimate, told.stamp_ns, told.odom_from_base, options)
             moments.append(replace(later, estimate=corrected(estimate, later.fix, options) if later.fix else estimate))
         return self._trimmed(tuple(moments))
+
+    def _around(self, stamp_ns: int, is_fix: bool) -> "tuple[tuple[Moment, ...], tuple[Moment, ...]]":
+        """The moments before and after a new one of a stamp, without one that a fix replaces."""
+        for index, moment in enumerate(self.moments[1:], start=1):
+            if is_fix and moment.fix is not None and moment.fix.stamp_ns == stamp_ns:
+                return self.moments[:index], self.moments[index + 1 :]
+        index = self._index(stamp_ns) + 1
+        return self.moments[:index], self.moments[index:]
 
     def _index(self, stamp_ns: int) -> int:
         """Of the last moment not after a stamp; of the first one if there is none."""

@@ -51,6 +51,11 @@ class PoseTracker:
         return self._track.fix
 
     @property
+    def track(self) -> Track:
+        """As the last fix, or somebody else, has left it."""
+        return self._track
+
+    @property
     def placements(self) -> int:
         """How often the robot was placed anew."""
         return self._track.placements
@@ -58,7 +63,7 @@ class PoseTracker:
     @property
     def is_contradicted(self) -> bool:
         """Whether the last fixes say that the robot is elsewhere, or somebody has said so."""
-        return bool(self._track.contradicting or self._track.hint)
+        return self._track.is_contradicted
 
     def has_moved(self) -> bool:
         """Whether odometry has moved since the last two fixes, so far that another one says something new; True before
@@ -77,8 +82,9 @@ class PoseTracker:
             return self._track
 
     def follow(self, before: Track, fix: Fix, now_ns: int, options: TrackingOptions) -> bool:
-        """Go on with one more fix; whether it places the robot anew. Raises RefusedError: outdated if `before` is not
-        the track any more, jump for a fix that contradicts it."""
+        """Go on with one more fix; whether it places the robot anew. A second one of the same image takes the place of
+        the first. Raises RefusedError: outdated if `before` is not the track any more, jump for a fix that contradicts
+        it."""
         measurement, options = fix.measurement, replace(options, filter=self._filter(options))
         with self._lock:
             if self._track is not before:
@@ -90,7 +96,8 @@ class PoseTracker:
             track, contradiction = follow(before, fix, options, expected)
             self._track = track
             if not contradiction:
-                self._fixed_at_ns, self._fix_before = now_ns, before.fix
+                self._fixed_at_ns = now_ns
+                self._fix_before = before.fix if track.fix is fix else self._fix_before
                 if measurement is None:
                     self._history = History()
                 elif track.placements > before.placements:
@@ -100,6 +107,16 @@ class PoseTracker:
         if contradiction:
             raise RefusedError(RejectionReason.JUMP, contradiction)
         return track.placements > before.placements
+
+    def check(self, before: Track, fix: Fix, now_ns: int, options: TrackingOptions) -> None:
+        """Go on with a second fix of an image whose first one was followed, `before` having gone on with that, and may
+        have gone on since. It never places the robot anew, for what it contradicts was published: the next image may.
+        Raises as `follow`; outdated too if other fixes contradict the track by now."""
+        now = self._track
+        goes_on = now.line is before.line and not now.is_contradicted
+        fixes, switch = (max(2, count) for count in (options.agreeing_fixes, options.map_switch))
+        careful = replace(options, agreeing_fixes=fixes, map_switch=switch)
+        self.follow(now if goes_on else Track(), fix, now_ns, careful)  # nobody's track is outdated
 
     def due(self, newest_ns: int) -> range:
         """The stamps whose odometry is to be told by `move`, one after the other, where it is known up to the

@@ -1,7 +1,5 @@
 """What the track tells a query before anything is looked at."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from vloc_ros.core.manifest import Manifest
@@ -12,22 +10,8 @@ from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, turne
 from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin
 from vloc_ros.tracking.track import Fix, TrackingOptions
 
-GLOBAL_EVERY = 10  # images, of which one is searched without the track
 # A prior that knows less than this narrows no search.
 MOST_SIGMA_M, MOST_SIGMA_RAD = 0.5, 0.25
-
-
-@dataclass
-class GlobalTurns:
-    """Counts images, so that every so-many-th is localized without the track: a wrong one cannot feed itself."""
-
-    every: int
-    _since: int = field(default=0, init=False)
-
-    def is_next(self) -> bool:
-        """Whether the next image is to be localized without the track."""
-        self._since = (self._since + 1) % max(1, self.every)
-        return self._since == 0
 
 
 def without_odometry(fix: Fix, stamp_ns: int, options: TrackingOptions) -> Estimate | None:

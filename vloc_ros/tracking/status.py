@@ -13,7 +13,8 @@ from vloc_ros.tracking.state import State
 
 NO_IMAGE_YET = "no image yet"
 FIGURES = ("inliers", "inlier_ratio", "reprojection_rmse_px", "confidence")
-GLOBAL, PRIOR, FLOW = SEARCHES = ("global", "prior", "flow")  # how an image was searched
+GLOBAL, PRIOR, FLOW, CHECKED = SEARCHES = ("global", "prior", "flow", "checked")  # how an image was searched
+AGREES = "agrees"  # of a check: the networks' pose of an image that was followed goes with the track
 INLIERS, PROBLEM = "/inliers", "/problem"  # of one of several cameras, behind its name
 NEEDED = ("stamp", "rejection", "localize_ms", *FIGURES, "state")  # by `Status.from_values`
 
@@ -75,10 +76,11 @@ class ImageReport:
     from the stamp to the publication; `localize_ms`: what `localize()` took, None for an image that did not get so far.
     `figures`: of its pose, of one that contradicts the track, too; None where there is none. `place`: the likeliest,
     None where nothing speaks for any, or the map is of one place. `search`: GLOBAL, PRIOR where the track said where to
-    look first, FLOW where the points of an earlier image were followed and no network ran.
-    `cpu_ms`: processor time of the relocalizer's process from when it took the image until it was done, None where that
-    is not known. `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line
-    for people, which is not among a status's values."""
+    look first, FLOW where the points of an earlier image were followed and no network ran, CHECKED where so they were,
+    and the networks localize the image globally afterwards.
+    `cpu_ms`: processor time of the relocalizer's process since the image before was done, None where that is not known.
+    `cameras`: all those of a rig, by name; none where the image did not get so far. `summary`: one line for people,
+    which is not among a status's values."""
 
     stamp_ns: int
     latency_ms: float
@@ -119,7 +121,8 @@ class ImageReport:
 class Status:
     """`map_id` and `map_frame`: of the map in use, "" without one; `image`: the last one, None before the first;
     `dropped`: images that newer ones replaced before they were looked at; `place`: of the last fix, "" before it;
-    `sigma_m` and `sigma_deg`: standard deviations of the filtered pose in its worst direction, None without one."""
+    `sigma_m` and `sigma_deg`: standard deviations of the filtered pose in its worst direction, None without one;
+    `check`: of the last image that was CHECKED, AGREES or why not, "" before it."""
 
     state: State
     map_id: str = ""
@@ -129,6 +132,7 @@ class Status:
     place: str = ""
     sigma_m: float | None = None
     sigma_deg: float | None = None
+    check: str = ""
 
     @property
     def message(self) -> str:
@@ -161,6 +165,7 @@ class Status:
             "cpu_ms": "" if image.cpu_ms is None else f"{image.cpu_ms:.1f}",
             "sigma_m": "" if self.sigma_m is None else f"{self.sigma_m:.4f}",
             "sigma_deg": "" if self.sigma_deg is None else f"{self.sigma_deg:.3f}",
+            "check": self.check,
             **_camera_values(image.cameras),
         }
 
@@ -179,6 +184,7 @@ class Status:
             place=values.get("place", ""),
             sigma_m=_number(values.get("sigma_m")),
             sigma_deg=_number(values.get("sigma_deg")),
+            check=values.get("check", ""),
         )
 
 

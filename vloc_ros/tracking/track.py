@@ -86,6 +86,14 @@ class Fix:
 
 
 @dataclass(frozen=True, eq=False)
+class FramesAtStamp:
+    """Of the robot: `base_from_camera` 4x4; `odom_from_base` 4x4 where odometry is used."""
+
+    base_from_camera: Matrix
+    odom_from_base: Matrix | None
+
+
+@dataclass(frozen=True, eq=False)
 class Hint:
     """Where somebody says that the robot is, seen from above: `fix` is flat, and `within_m` and `within_deg` say how
     far off that may be."""
@@ -101,7 +109,8 @@ class Track:
     accepted one that contradict it but agree with each other, and a hint that came after the last accepted one.
 
     `in_doubt`: one of the fixes since the last accepted one was in another place, so that none is believed, wherever it
-    is, until enough in a row agree.
+    is, until enough in a row agree. `line`: the same in tracks that go on from each other, another one where the robot
+    was placed anew, or somebody has forgotten or hinted where it is.
     """
 
     fix: Fix | None = None
@@ -109,6 +118,12 @@ class Track:
     contradicting: tuple[Fix, ...] = ()
     hint: Hint | None = None
     in_doubt: bool = False
+    line: object = field(default_factory=object)
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the last fixes say that the robot is elsewhere, or somebody has said so."""
+        return bool(self.contradicting or self.hint)
 
     def hinted(self, hint: Hint) -> "Track":
         """The next fix is to be near `hint`; nothing is known from the hint itself, and the last fix stands."""
@@ -131,7 +146,7 @@ def follow(track: Track, fix: Fix, options: TrackingOptions, estimate: Estimate 
         contradiction = _contradiction(track.fix, fix, options, estimate)
         in_doubt = in_doubt or _changes_place(track.fix, fix, options)
         newest = fix if fix.stamp_ns >= track.fix.stamp_ns else track.fix
-        accepted = accepted if contradiction else Track(newest, track.placements)
+        accepted = accepted if contradiction else Track(newest, track.placements, line=track.line)
     if not contradiction and not in_doubt:
         return accepted, ""
     agrees = track.contradicting and not _contradiction(track.contradicting[-1], fix, options)

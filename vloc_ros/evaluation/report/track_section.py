@@ -13,18 +13,30 @@ from vloc_ros.evaluation.records import FrameRecord, Tracked
 from vloc_ros.evaluation.report.floor_plan import ABOVE, SIDES, finish
 from vloc_ros.evaluation.report.page import plot, section, table
 from vloc_ros.evaluation.report.plots import LEAST_CM, when_of
-from vloc_ros.evaluation.report.svg import BLUE, GREY, INK, ORANGE, PURPLE, RED, TEAL, axes_of, logarithmic, thinned
+from vloc_ros.evaluation.report.svg import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    TEAL,
+    axes_of,
+    logarithmic,
+    thinned,
+)
 from vloc_ros.evaluation.track_summary import WAYS, track_rows, track_summary, tracked_frames
 from vloc_ros.evaluation.upright import upright_axes
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.transforms import Matrix
-from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR
+from vloc_ros.tracking.status import CHECKED, FLOW, GLOBAL, PRIOR
 
 Float = NDArray[np.float64]
 
 SIGMAS = 2.0
 MOST_ELLIPSES = 150
-COLOURS = {GLOBAL: BLUE, PRIOR: ORANGE, FLOW: TEAL}
+COLOURS = {GLOBAL: BLUE, PRIOR: ORANGE, FLOW: TEAL, CHECKED: GREEN}
 
 
 def track_section(records: Sequence[FrameRecord], landmark_map: LandmarkMap | None) -> str:

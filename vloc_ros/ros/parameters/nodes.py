@@ -8,7 +8,7 @@ from vloc_ros.ros.parameters.field import parameter
 from vloc_ros.ros.parameters.frames import FrameParameters
 from vloc_ros.ros.parameters.map import ACCEPT_UNKNOWN_SCALE, REQUIRE_SIGNATURE, MapParameters
 from vloc_ros.ros.parameters.tracking import TrackingParameters
-from vloc_ros.tracking.prior import GLOBAL_EVERY
+from vloc_ros.tracking.search_planner import GLOBAL_EVERY
 
 FIXED, ADAPTIVE = RATES = ("fixed", "adaptive")
 
@@ -71,8 +71,9 @@ class RateParameters(NodeParameters):
         GLOBAL_EVERY,
         "Every so-many-th image is localized by the networks, as if nothing were known of the track, so that a wrong "
         "track cannot feed itself. In the others, the points of the last such image are followed, which takes an "
-        "eighth of the processor time; where that fails, they are localized by the networks near the track. 1: all "
-        "are.",
+        "eighth of the processor time; where that fails, they are localized by the networks near the track. Where "
+        "following works, the pose does not wait for the networks: they check it afterwards. 1: all images are "
+        "localized by the networks.",
         low=1,
         high=1000,
     )
