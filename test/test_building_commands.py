@@ -2,18 +2,22 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import building_scenes
 from support.building_scenes import WALL_CAMERA, WALL_PLACES, seen_map, wall_frame, write_seen_rooms, write_wall_places
 from support.map_files import PREVIEW
 
 from vloc_ros.cli import main
+from vloc_ros.core.camera_warnings import field_of_view_warnings, lens_model_warnings
+from vloc_ros.core.types import LandmarkMap
 from vloc_ros.drawing.overlay import write_picture
 from vloc_ros.errors import MapError
 from vloc_ros.geometry.transforms import from_quaternion
-from vloc_ros.maps import read_map, write_map
+from vloc_ros.maps import read_map, read_stored, write_map
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,39 @@ def test_what_tells_places_apart_may_be_damaged(house: Path, capsys: pytest.Capt
     out, err = inspected(house, capsys, code=1)
     assert all(name in out for name in WALL_PLACES)
     assert "words.npy" in err
+
+
+def trained(landmark_map: LandmarkMap, **training: object) -> LandmarkMap:
+    return replace(landmark_map, manifest=replace(landmark_map.manifest, training=training))
+
+
+def test_a_camera_is_warned_of_that_is_unlike_those_of_all_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = WALL_CAMERA.field_of_view_deg
+    kinds = iter([{"field_of_view_deg": [own, own], "lens_models": ["pinhole"]},
+                  {"field_of_view_deg": [110.0, 112.0], "lens_models": ["fisheye"]}])  # fmt: skip
+    monkeypatch.setattr(building_scenes, "seen_map", lambda *seen: trained(seen_map(*seen), **next(kinds)))
+    write_wall_places(tmp_path / "house")
+    manifest = read_stored(tmp_path / "house").landmark_map.manifest
+    assert (manifest.field_of_view_deg, manifest.lens_models) == ((own, 112.0), ("fisheye", "pinhole"))
+    assert not lens_model_warnings([WALL_CAMERA], manifest)
+    assert not field_of_view_warnings([WALL_CAMERA, WALL_CAMERA.resized(640, 480)], manifest)
+    assert field_of_view_warnings([replace(WALL_CAMERA, fx=900.0, fy=900.0)], manifest)
+    kinds = iter([{"field_of_view_deg": [own, own], "lens_models": ["pinhole"]}, {}])
+    write_wall_places(tmp_path / "older")
+    older = read_stored(tmp_path / "older").landmark_map.manifest
+    assert (older.field_of_view_deg, older.lens_models) == (None, ())
+
+
+def test_a_map_in_no_unit_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scaled(*seen):  # type: ignore[no-untyped-def]
+        made = seen_map(*seen)
+        return replace(made, manifest=replace(made.manifest, unknown_scale=True))
+
+    monkeypatch.setattr(building_scenes, "seen_map", scaled)
+    with pytest.raises(MapError, match="place hall: "):
+        write_wall_places(tmp_path / "house")
 
 
 @pytest.mark.parametrize("name", [*WALL_PLACES, "nowhere", "darkness"])

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vloc_ros.core.manifest import PLACE_NAME, Manifest, Place
+from vloc_ros.core.manifest import FIELD_OF_VIEW, LENSES, NO_SCALE, PLACE_NAME, Manifest, Place
 from vloc_ros.core.place_index import PlaceIndex
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
 from vloc_ros.errors import ConfigError, ManifestError, MapError, NoFileError, NoMapError, reason_of
@@ -93,7 +93,7 @@ def joined_overview(frame_id: str, maps: Mapping[str, StoredMap]) -> LandmarkMap
     return LandmarkMap(
         ids=np.arange(len(arrays["positions"]), dtype=np.int32),
         **arrays,
-        manifest=_overall(parts[0].manifest, frame_id, places),
+        manifest=_overall(parts[0].manifest, frame_id, places, _cameras([part.manifest for part in parts])),
         mapping_views=np.concatenate([part.mapping_views for part in parts]),
         places=np.repeat(numbers, [len(part) for part in parts]),
         view_places=np.repeat(numbers, [len(part.mapping_views) for part in parts]),
@@ -113,6 +113,7 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
     said = {
         "format_version": FORMAT_VERSION,
         "frame_id": overview.manifest.frame_id,
+        "cameras": overview.manifest.training,
         "places": {
             place.name: {**vars(place), "map": digest(maps[place.name].files[MANIFEST_FILE])}
             for place in overview.manifest.places
@@ -147,7 +148,7 @@ def read_building(directory: Path | str) -> StoredBuilding:
     first = _read_place(root, *next(iter(maps.items())))
     try:
         places = [_decoded(node) for node in said["places"].values()]
-        manifest = _overall(first.landmark_map.manifest, said["frame_id"], places)
+        manifest = _overall(first.landmark_map.manifest, said["frame_id"], places, said.get("cameras", {}))
         overview = decode_regions((folder / OVERVIEW).read_bytes(), manifest)
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
         for name, dtype in ARRAYS.items():
@@ -199,6 +200,7 @@ def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
             and RECOGNITION.fullmatch(said["recognition"])
             and set(said["files"]) == {OVERVIEW, *names}
             and isinstance(said["frame_id"], str)
+            and isinstance(said.get("cameras", {}), dict)
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(f"{path}: not a building ({type(error).__name__}: {reason_of(error)})") from error
@@ -224,9 +226,21 @@ def _require_recorded(path: Path, record: Any) -> None:
         raise MapError(f"{path}: damaged, it is not what {BUILDING_FILE} says")
 
 
-def _overall(first: Manifest, frame_id: str, places: Sequence[Place]) -> Manifest:
+def _overall(first: Manifest, frame_id: str, places: Sequence[Place], cameras: Mapping[str, Any]) -> Manifest:
     """That of all places, whose images are made as those of the first: what is calibrated is each place's own."""
-    return replace(first, frame_id=frame_id, places=tuple(places), lenses={}, accuracy={})
+    return replace(first, frame_id=frame_id, places=tuple(places), lenses={}, accuracy={}, training=cameras)
+
+
+def _cameras(manifests: Sequence[Manifest]) -> dict[str, list[Any]]:
+    """What `Manifest.training` says of the cameras of all places, as far as each place's does: who localizes with a
+    camera that is unlike all of them is warned."""
+    found: dict[str, list[Any]] = {}
+    fields = [field for manifest in manifests if (field := manifest.field_of_view_deg) is not None]
+    if len(fields) == len(manifests):
+        found[FIELD_OF_VIEW] = [min(low for low, _ in fields), max(high for _, high in fields)]
+    if all(manifest.lens_models for manifest in manifests):
+        found[LENSES] = sorted({model for manifest in manifests for model in manifest.lens_models})
+    return found
 
 
 def _place(name: str, manifest: Manifest, frame_id: str) -> Place:
@@ -245,6 +259,8 @@ def _require_place(name: str, landmark_map: LandmarkMap, first: Manifest, frame_
     manifest, points = landmark_map.manifest, landmark_map.points
     if points is None or manifest.features is None:
         raise MapError(f"place {name}: its map has no points, by which places are told apart; they are of maps of pram")
+    if manifest.unknown_scale:
+        raise MapError(f"place {name}: {NO_SCALE}")
     if len(manifest.places) != 1:
         raise MapError(f"place {name}: its map is of {len(manifest.places)} places")
     features = first.features
