@@ -7,10 +7,10 @@ import numpy as np
 from rclpy.qos import DurabilityPolicy
 
 from vloc_ros.bags import messages
-from vloc_ros.bags.camera_topics import choose_camera, choose_rig
+from vloc_ros.bags.camera_topics import choose_camera, choose_rig, name_of
 from vloc_ros.bags.reader import CAMERA_INFO, RAW_IMAGE, TF, open_bag
 from vloc_ros.bags.writer import open_writer
-from vloc_ros.demo.bag import BagPlayer, name_of
+from vloc_ros.demo.bag import BagPlayer
 from vloc_ros.geometry.camera import Camera
 
 

@@ -52,6 +52,11 @@ def choose_rig(bag: Bag, names: Sequence[str]) -> dict[str, CameraTopics]:
     return {name: choose_camera(bag, _images_of(bag, name)) for name in names}
 
 
+def name_of(topic: str) -> str:
+    """What a camera is called whose images are on a topic, or below it, where that has to be one word."""
+    return topic.strip("/").replace("/", "_")
+
+
 def _images_of(bag: Bag, name: str) -> str:
     """Of raw and compressed images of one topic, the raw ones."""
     topics = {topic.name for topic in bag.of_type(*IMAGES)}

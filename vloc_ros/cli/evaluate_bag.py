@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
 from vloc_ros.bags.reader import bag_packages
-from vloc_ros.cli.options import SEARCH, add_bag_camera, add_cameras, add_old_name, time_offset, warn_of_cameras
+from vloc_ros.cli.options import (
+    SEARCH,
+    add_bag_camera,
+    add_camera_frames,
+    add_cameras,
+    add_old_name,
+    time_offset,
+    warn_of_cameras,
+)
 from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.place_times import PlaceTimes, read_place_times
@@ -63,10 +71,7 @@ def add_bag(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     group.add_argument("--bag", type=Path, metavar="BAG", help="ROS 2 bag: a directory, an .mcap or a .db3 file")
     add_bag_camera(group)
     add_cameras(group, "the topic of its images or the namespace of that; of a data set by its own names")
-    group.add_argument(
-        "--camera-frames", nargs="+", default=[], metavar="FRAME",
-        help="the frames of the optical centres of --cameras (default: as in the images' headers)",
-    )  # fmt: skip
+    add_camera_frames(group)
     group.add_argument(
         "--camera-tolerance", type=float, default=BagOptions.tolerance_s, metavar="SECONDS",
         help="images of --cameras are of one moment if their stamps are no farther apart (default: %(default)g)",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vloc_ros.bags.depth_topics import NO_DEPTH, DepthOptions
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
-from vloc_ros.cli.options import SEARCH, add_bag_camera, time_offset
+from vloc_ros.cli.options import SEARCH, add_bag_camera, add_camera_frames, time_offset
 from vloc_ros.datasets.bag_recording import KEYFRAMES, RecordingOptions
 from vloc_ros.datasets.dataset_files import read_matrix
 from vloc_ros.errors import ConfigError
@@ -19,10 +19,7 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
         help="make the map from the images of several cameras, each named by the topic of its images or the namespace "
         "of that; --poses are of the first, TF says where the others are",
     )  # fmt: skip
-    group.add_argument(
-        "--camera-frames", nargs="+", default=[], metavar="FRAME",
-        help="the frames of the optical centres of --cameras (default: as in the images' headers)",
-    )  # fmt: skip
+    add_camera_frames(group)
     group.add_argument(
         "--depth-topic", nargs="+", default=[], metavar=f"TOPIC|{NO_DEPTH}",
         help="the camera's depth, or that of each of --cameras (default: the only one that can be meant)",

@@ -175,6 +175,14 @@ def add_cameras(parser: "argparse._ActionsContainer", what: str) -> None:
     )  # fmt: skip
 
 
+def add_camera_frames(parser: "argparse._ActionsContainer") -> None:
+    """Of several cameras of a bag."""
+    parser.add_argument(
+        "--camera-frames", nargs="+", default=[], metavar="FRAME",
+        help="the frames of the optical centres of --cameras (default: as in the images' headers)",
+    )  # fmt: skip
+
+
 def time_offset(options: argparse.Namespace) -> tuple[float, bool]:
     """Seconds, and whether they are to be searched, of --time-offset SECONDS|search. Raises ConfigError."""
     text = options.time_offset

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vloc_ros.bags.camera_topics import name_of
 from vloc_ros.bags.depth_topics import DepthOptions, choose_depth
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import Bag, open_bag
@@ -113,14 +114,9 @@ def _cameras_of(bag: Bag, options: RecordingOptions, map_frame: str, without_dep
     cameras = []
     for (name, frames), topic in zip(found.items(), topics, strict=True):
         own = replace(options, depth=replace(options.depth, topic=topic))
-        cameras.append(_Camera(folder_of(name), frames, _depth_of(bag, frames, own, without_depth)))
+        cameras.append(_Camera(name_of(name), frames, _depth_of(bag, frames, own, without_depth)))
     _require_own_depth(bag, cameras)
     return cameras
-
-
-def folder_of(camera: str) -> str:
-    """The name of a camera, which may be a topic, as that of a folder."""
-    return camera.strip("/").replace("/", "_")
 
 
 def _require_own_depth(bag: Bag, cameras: list[_Camera]) -> None:

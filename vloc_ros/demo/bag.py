@@ -115,11 +115,6 @@ class BagPlayer:
         self._clock.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
 
 
-def name_of(topic: str) -> str:
-    """What a camera is called whose images are on a topic, or below it."""
-    return topic.strip("/").replace("/", "_")
-
-
 def _message_type(name: str) -> Any:
     package, _, kind = name.split("/")
     return resolve_name(f"{package}.msg:{kind}")

@@ -15,13 +15,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from vloc_ros.bags.camera_topics import choose_camera, choose_rig
+from vloc_ros.bags.camera_topics import choose_camera, choose_rig, name_of
 from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import open_bag
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.drive import plan_drive
 from vloc_ros.demo.answers import Answer, Played
-from vloc_ros.demo.bag import BagPlayer, name_of
+from vloc_ros.demo.bag import BagPlayer
 from vloc_ros.demo.console import LiveLine
 from vloc_ros.demo.listener import Listener
 from vloc_ros.demo.picture import draw_plan, plan_of
