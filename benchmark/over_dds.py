@@ -56,12 +56,17 @@ class Asker(Node):
         for _ in range(ATTEMPTS):
             stamp_ns = self._send(image)
             deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-            while stamp_ns not in self._reports and time.monotonic() < deadline_s:
+            while not self._is_answered(stamp_ns) and time.monotonic() < deadline_s:
                 rclpy.spin_once(self, timeout_sec=0.1)
             if stamp_ns in self._reports:
                 return *self._poses.get(stamp_ns, (None, 0.0)), self._reports[stamp_ns]
             self.lost += 1
         raise TimeoutError("the relocalizer does not answer")
+
+    def _is_answered(self, stamp_ns: int) -> bool:
+        """A pose is published before its report, and may come after it."""
+        report = self._reports.get(stamp_ns)
+        return report is not None and (report.refusal is not None or stamp_ns in self._poses)
 
     def _send(self, image: CameraImage) -> int:
         stamp_ns = int(self.get_clock().now().nanoseconds)

@@ -33,6 +33,7 @@ from vloc_ros.demo.verdict import SHIPPED_MAP, faults
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import Matrix, invert, rotation_angle
 from vloc_ros.ros.programs import as_arguments
+from vloc_ros.tracking.status import SEARCHES
 
 NO_DRIFT = OdometryDrift(distance=0, turn=0, pull_deg_per_m=0)
 FRAME_NS = 100_000_000
@@ -237,6 +238,13 @@ def test_the_picture_shows_every_path(room: Dataset) -> None:
     assert picture.dtype == np.uint8
     assert (picture != without).any()
     np.testing.assert_allclose(plan.up, [0, 0, 1], atol=1e-9)
+
+
+def test_the_picture_has_every_fix_in_the_colour_of_its_search(room: Dataset) -> None:
+    answers = [replace(answer, search=how) for answer in answers_of(room)[:3] for how in SEARCHES]
+    plan = plan_of(answers, np.zeros((0, 3)))
+    assert list(plan.fixes_by_search) == list(SEARCHES)
+    assert sum(map(len, plan.fixes_by_search.values())) == len(plan.fixes) == len(answers)
 
 
 def test_nobody_home_is_still_a_picture() -> None:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.types import worst_sigma
 from vloc_ros.demo.answers import Answer, odometry_in_map
-from vloc_ros.evaluation.track_summary import WAYS
 from vloc_ros.geometry.transforms import Matrix
-from vloc_ros.tracking.status import FLOW, GLOBAL, PRIOR
+from vloc_ros.tracking.status import CHECKED, FLOW, GLOBAL, PRIOR
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -20,7 +19,7 @@ WIDTH, HEIGHT, LEGEND_WIDTH, MARGIN = 1400, 1000, 330, 50
 SUPERSAMPLING = 2  # drawn larger and shrunk, for lines finer than OpenCV's
 BACKGROUND, PANEL, INK, GREY, GRID = (252, 252, 250), (243, 244, 242), (45, 50, 55), (172, 176, 180), (232, 233, 231)
 TRUTH, ODOMETRY, CORRECTED = (60, 170, 90), (225, 120, 50), (35, 75, 205)
-FIXES = {GLOBAL: (90, 135, 240), PRIOR: (240, 150, 30), FLOW: (20, 150, 150)}
+FIXES = {GLOBAL: (90, 135, 240), PRIOR: (240, 150, 30), FLOW: (20, 150, 150), CHECKED: (110, 175, 60)}
 COVERED = (245, 205, 90)
 FILTERED, UNCERTAIN, SIGMAS = (130, 60, 160), (236, 226, 242), 2.0
 LANDMARKS_SHARE = 0.98  # of the landmarks is inside the picture; a few may be far out of a window
@@ -167,7 +166,7 @@ class _Canvas:
                 self._text(name, (92, y + 6), 0.58, INK)
                 y += 38
         for name, points, colour, radius in (
-            *((f"fixes, {WAYS[how]}", fixes, FIXES[how], 3.2) for how, fixes in plan.fixes_by_search.items()),
+            *((f"fixes: {how}", fixes, FIXES[how], 3.2) for how, fixes in plan.fixes_by_search.items()),
             ("landmarks of the map", plan.landmarks, GREY, 3),
         ):
             if len(points):
