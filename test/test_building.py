@@ -1,6 +1,9 @@
 """Buildings: which place an image shows, poses in its map alone, what is read and when, and what is refused."""
 
 import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, NoMapError
 from vloc_ros.localizer import load_localizer
-from vloc_ros.maps import read_map
+from vloc_ros.maps import StoredBuilding, StoredMap, read_map
 from vloc_ros.maps.building import read_building
 from vloc_ros.maps.names import PLACES
 from vloc_ros.maps.reader import is_building
@@ -128,6 +131,30 @@ def test_only_so_many_places_stay_in_memory(tmp_path: Path, monkeypatch: pytest.
     assert places.of("attic") is not attic
 
 
+def test_who_is_in_a_place_that_is_open_does_not_wait_for_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = write_rooms(tmp_path / "house")
+    places = seeing(monkeypatch, tmp_path / "house", maps["hall"]).places
+    begun, go_on, read = threading.Event(), threading.Event(), type(places._building).read_place
+    reads = []
+
+    def slowly(building: StoredBuilding, name: str) -> StoredMap:
+        reads.append(name)
+        begun.set()
+        assert go_on.wait(30)
+        return read(building, name)
+
+    monkeypatch.setattr(StoredBuilding, "read_place", slowly)
+    with ThreadPoolExecutor(2) as others:
+        asked = [others.submit(places.of, "attic") for _ in range(2)]
+        assert begun.wait(30)
+        assert places.of("hall") is places.first
+        go_on.set()
+        assert asked[0].result(30) is asked[1].result(30)
+    assert reads == ["attic"], "once"
+
+
 def test_a_building_is_read_as_it_was_written(tmp_path: Path) -> None:
     house = tmp_path / "house"
     maps = write_rooms(house)
@@ -181,7 +208,9 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest
     said = house / "building.json"
     good = json.loads(said.read_text())
     for broken in ("[]", "{", json.dumps({**good, "places": {}}), json.dumps({**good, "recognition": "../.."}),
-                   json.dumps({**good, "format_version": 9})):  # fmt: skip
+                   json.dumps({**good, "format_version": 9}),
+                   said.read_text().replace('"name": "attic"', '"name": "loft"'),
+                   re.sub(r'"bytes": \d+', '"bytes": 1e400', said.read_text())):  # fmt: skip
         said.write_text(broken)
         with pytest.raises(MapError, match=r"building\.json"):
             read_building(house)

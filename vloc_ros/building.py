@@ -46,20 +46,29 @@ class OpenPlaces:
         self.first = open_map(building.first, self._where(first), options, say)
         self._kinds = [(_kind(building.first), self.first)]
         self._opened = OrderedDict({first: self.first})
-        self._lock = Lock()
+        self._lock, self._opening = Lock(), Lock()  # of `_opened`, and of `_kinds`
 
     def __len__(self) -> int:
         return len(self._opened)
 
     def of(self, name: str) -> Localizer:
-        """That of a place. Raises VlocError for a map that cannot be read."""
+        """That of a place; who asks for one that is open does not wait for others to be read. Raises VlocError for a
+        map that cannot be read."""
+        if found := self._kept(name):
+            return found
+        with self._opening:
+            opened = self._kept(name) or self._open(name, self._building.read_place(name))
+            with self._lock:
+                self._opened[name] = opened
+                while len(self._opened) > self._most:
+                    self._opened.popitem(last=False)
+            return opened
+
+    def _kept(self, name: str) -> Localizer | None:
         with self._lock:
-            if name not in self._opened:
-                self._opened[name] = self._open(name, self._building.read_place(name))
-            self._opened.move_to_end(name)
-            while len(self._opened) > self._most:
-                self._opened.popitem(last=False)
-            return self._opened[name]
+            if name in self._opened:
+                self._opened.move_to_end(name)
+            return self._opened.get(name)
 
     def _where(self, name: str) -> str:
         return str(self._building.directory / PLACES / name)

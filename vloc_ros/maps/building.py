@@ -195,7 +195,7 @@ def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
             raise ManifestError(f"{path}: is of format {said['format_version']}, this version knows {FORMAT_VERSION}")
         names = [f"{name}.npy" for name in ARRAYS]
         is_complete = (
-            all(PLACE_NAME.fullmatch(name) and isinstance(node["map"], str) for name, node in said["places"].items())
+            all(_is_place(name, node) for name, node in said["places"].items())
             and len(said["places"]) > 0
             and RECOGNITION.fullmatch(said["recognition"])
             and set(said["files"]) == {OVERVIEW, *names}
@@ -209,6 +209,11 @@ def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
     return content, signature, said
 
 
+def _is_place(name: str, node: Mapping[str, Any]) -> bool:
+    """Whether a place is called as its key, by which poses name it, and has a map."""
+    return bool(PLACE_NAME.fullmatch(name)) and node["name"] == name and isinstance(node["map"], str)
+
+
 def _require_recorded(path: Path, record: Any) -> None:
     """Raise MapError for a file that is another than building.json says."""
     found = hashlib.sha256()
@@ -220,7 +225,7 @@ def _require_recorded(path: Path, record: Any) -> None:
             read = file.tell()
     except OSError as error:
         raise MapError(f"{path}: {reason_of(error)}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ManifestError(f"{path}: {BUILDING_FILE} does not say its size and hash") from error
     if (read, found.hexdigest()) != (size, expected):
         raise MapError(f"{path}: damaged, it is not what {BUILDING_FILE} says")
