@@ -137,22 +137,22 @@ def test_a_check_goes_on_with_the_track_or_contradicts_it_but_never_places_the_r
 
     tracker, before = tracked()
     newest = tracker.fix
-    tracker.check(before, fix_at(0.12, 1), 3 * NS_PER_S, at_once)
+    tracker.check(before, fix_at(0.12, 1), at_once)
     assert tracker.fix is newest
     with pytest.raises(RefusedError, match=r"^jump: jump of \d.\d\d m"):
-        tracker.check(before, fix_at(9, 1), 3 * NS_PER_S, at_once)
+        tracker.check(before, fix_at(9, 1), at_once)
     assert tracker.placements == 1
     assert tracker.is_contradicted
     for name in ("another map", "a restart", "a hint"):
         tracker, before = tracked()
         REPLACEMENTS[name](tracker)
         with pytest.raises(RefusedError, match=r"^outdated: "):
-            tracker.check(before, fix_at(0.1, 1), 3 * NS_PER_S, at_once)
+            tracker.check(before, fix_at(0.1, 1), at_once)
     tracker, before = tracked()
     with pytest.raises(RefusedError, match=r"^jump: "):
         followed(tracker, 9, 4)
     with pytest.raises(RefusedError, match=r"^outdated: "):
-        tracker.check(before, fix_at(0.1, 1), 3 * NS_PER_S, at_once)
+        tracker.check(before, fix_at(0.1, 1), at_once)
     assert tracker.is_contradicted, "by what later images show"
 
 
@@ -175,3 +175,14 @@ def test_a_second_fix_of_an_image_takes_the_place_of_the_first() -> None:
         assert found is not None
         np.testing.assert_allclose(found.map_from_base, expected.map_from_base, atol=1e-12)
         np.testing.assert_allclose(found.whole_covariance, expected.whole_covariance, atol=1e-12)
+
+
+def test_who_begins_to_move_has_moved_though_the_last_image_was_checked() -> None:
+    tracker = PoseTracker()
+    for second, x in ((0, 0.0), (1, 0.1)):
+        moved = from_quaternion([0, 0, 0, 1], [x, 0, 0])
+        fix = replace(fix_at(x, second), odom_from_base=moved, covariance=1e-4 * np.eye(6))
+        tracker.follow(tracker.begin(fix.stamp_ns), fix, fix.stamp_ns, OPTIONS)
+    assert tracker.has_moved(), "since the fix before the last one"
+    tracker.check(tracker.track, replace(fix), OPTIONS)
+    assert tracker.has_moved()

@@ -122,7 +122,7 @@ def test_a_track_in_doubt_or_long_without_a_fix_tells_nothing(monkeypatch: pytes
     elsewhere[0, 3] += 3.0
     fix = Fix(drive.count * NS_PER_S // 30 + 1, elsewhere, np.eye(4), covariance=COVARIANCE)
     with pytest.raises(RefusedError):
-        drive.tracker.check(drive.tracker.begin(fix.stamp_ns), fix, fix.stamp_ns, OPTIONS)
+        drive.tracker.check(drive.tracker.begin(fix.stamp_ns), fix, OPTIONS)
     drive.planner.drop()
     assert [drive.image() for _ in range(2)] == ["global", "flow"]
     drive.count += 30 * int(OPTIONS.lost_after_s + 1)

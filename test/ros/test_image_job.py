@@ -27,6 +27,7 @@ from vloc_ros.ros.image_job import ImageJob
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.tracking.pose_tracker import PoseTracker
+from vloc_ros.tracking.state import State
 from vloc_ros.tracking.status import ImageReport
 from vloc_ros.tracking.track import Fix, Hint
 
@@ -404,3 +405,24 @@ def test_in_simulated_time_a_check_is_waited_for(following: Bench) -> None:
     assert bench.job.last_check == "agrees"
     assert bench.tracker.fix is not None
     assert bench.tracker.fix.map_from_base[0, 3] == 0.02
+
+
+def test_an_image_that_a_node_is_closed_during_is_not_checked(following: Bench) -> None:
+    bench = following
+    bench.job.close()
+    report = bench.run()
+    assert (report.search, report.refusal) == ("flow", None)
+    assert bench.faults.count == 0
+
+
+def test_a_check_that_comes_late_makes_nobody_less_lost(following: Bench) -> None:
+    """Images stopped while the networks looked at the last one."""
+    bench = following
+    bench.hall.go_on.clear()
+    assert bench.run().search == "checked"
+    bench.hall.go_on.set()
+    later_ns, options = NOW_NS + 60 * NS_PER_S, bench.parameters.tracking
+    bench.now_ns = lambda: later_ns  # type: ignore[method-assign]
+    bench.job.settle()
+    assert bench.job.last_check == "agrees"
+    assert bench.tracker.state(True, later_ns, options) is State.LOST

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vloc_ros.ros.worker import NewestWins
+from vloc_ros.ros.worker import Aside, NewestWins
 
 WAIT_S = 10.0
 
@@ -104,3 +104,21 @@ def test_an_item_put_after_closing_is_never_worked_on(worker: NewestWins[int], g
     worker.put(1)
     assert not worker._thread.is_alive()
     assert gate.seen == []
+
+
+def test_what_is_done_aside_answers_or_raises_and_nobody_waits_for_what_hangs() -> None:
+    aside, go_on = Aside[int]("test"), threading.Event()
+    answer = aside.start(lambda: 7)
+    assert answer is not None
+    assert answer.result(WAIT_S) == 7
+    answer = aside.start(lambda: [][7])
+    assert answer is not None
+    with pytest.raises(IndexError):
+        answer.result(WAIT_S)
+    hung = aside.start(lambda: int(go_on.wait(WAIT_S)))
+    assert hung is not None
+    aside.close(0.01)
+    assert not hung.done()
+    assert aside.start(lambda: 7) is None, "it is closed"
+    go_on.set()
+    assert hung.result(WAIT_S) == 1

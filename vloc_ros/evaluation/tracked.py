@@ -74,10 +74,10 @@ class FrameTracker:
         query = self._query or frame.query
         search = self._planner.answered(query, result)
         begun_s = time.process_time()
-        jump = self._add(query, result, frames, self._tracker.follow)
+        jump = self._add(query, result, frames, self._follow)
         if not jump and isinstance(result, PoseEstimate) and (check := self._planner.check_of(query, result)):
             search, result = CHECKED, self._localizer.localize(check)
-            jump = self._add(check, result, frames, self._tracker.check)
+            jump = self._add(check, result, frames, self._check)
         cpu_s = None if cpu_s is None else cpu_s + time.process_time() - begun_s
         estimate = self._tracker.estimate(stamp_ns, frames.odom_from_base, self._options)
         if estimate is None:
@@ -93,22 +93,28 @@ class FrameTracker:
         query: Query,
         result: PoseEstimate | Rejection,
         frames: FramesAtStamp,
-        follow: Callable[[Track, Fix, int, TrackingOptions], bool | None],
+        follow: Callable[[Track, Fix], bool],
     ) -> str:
-        """Why the pose of a frame is not believed; "" where it is, or there is none. `follow`: of the tracker, or its
-        `check`."""
+        """Why the pose of a frame is not believed; "" where it is, or there is none. `follow`: or `check`."""
         stamp_ns = query.stamp_ns
         before = self._tracker.begin(stamp_ns)
         if not isinstance(result, PoseEstimate) or result.place != self._place:
             self._planner.drop()
             return ""
         try:
-            is_news = bool(follow(before, self._fix(stamp_ns, result, frames), stamp_ns, self._options))
+            is_news = follow(before, self._fix(stamp_ns, result, frames))
         except RefusedError as refused:
             self._planner.drop()
             return refused.refusal.detail
         self._planner.add(query, result, self._landmark_map, is_news)
         return ""
+
+    def _follow(self, before: Track, fix: Fix) -> bool:
+        return self._tracker.follow(before, fix, fix.stamp_ns, self._options)
+
+    def _check(self, before: Track, fix: Fix) -> bool:
+        self._tracker.check(before, fix, self._options)
+        return False
 
     def _frames(self, frame: Frame) -> FramesAtStamp | None:
         """At a frame; None where they are not known."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
 from vloc_ros.ros.tf_frames import TransformMissingError, broadcast_frame, frames_at, frames_now
 from vloc_ros.ros.throttle import Throttle
+from vloc_ros.ros.worker import Aside
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.search_planner import SearchPlanner
 from vloc_ros.tracking.status import AGREES, CHECKED, GLOBAL, ImageReport, Refusal, RefusedError
@@ -77,7 +78,7 @@ class ImageJob:
         self._search = MapSearch(slot, node.get_logger().error)
         self._warned = Throttle(WARN_AGAIN_S)
         self._planner = SearchPlanner(tracker)
-        self._checker = ThreadPoolExecutor(1, "checker")
+        self._checker = Aside[tuple[Localizer, PoseEstimate | Rejection]]("checker")
         self._check: _Check | None = None
         self.last_check = ""  # AGREES, or why not; "" before there was one
         self._counted_s: float | None = None  # processor time when the last image was done
@@ -105,7 +106,7 @@ class ImageJob:
 
     def close(self) -> None:
         """Let a check that runs come to its end; nobody asks for its answer."""
-        self._checker.shutdown(cancel_futures=True)
+        self._checker.close()
 
     def settle(self, wait: bool = True) -> None:
         """Go on with what the networks say of an image that was followed, if they have said it or it is waited for: the
@@ -120,7 +121,7 @@ class ImageJob:
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
             base = self._base(check.images, result, localizer, check.parameters)
-            self._tracker.check(check.track, base.fix, self._node.now_ns(), check.parameters.tracking)
+            self._tracker.check(check.track, base.fix, check.parameters.tracking)
             self._planner.add(check.query, result, localizer.landmark_map, is_news=False)
             self.last_check = AGREES
         except Exception as error:
@@ -140,9 +141,9 @@ class ImageJob:
         if query is None:
             return False
         gated = partial(with_thresholds, parameters=parameters)
-        answer = self._checker.submit(self._search.localize, query, localizer, gated, in_doubt=False)
-        self._check = _Check(images, query, localizer, track, parameters, answer)
-        return True
+        answer = self._checker.start(partial(self._search.localize, query, localizer, gated, in_doubt=False))
+        self._check = _Check(images, query, localizer, track, parameters, answer) if answer else None
+        return answer is not None
 
     def _run(self, moment: Moment[ImageMessage], stamp_ns: int) -> ImageReport:
         parameters = self._node.parameters  # of the whole image, should they change meanwhile

@@ -1,10 +1,12 @@
-"""A thread that works on the newest item and drops the ones it had no time for."""
+"""Threads that work on something: on the newest item of many, and on what somebody wants an answer of."""
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+CLOSE_S = 2.0  # for what runs to come to its end: a GPU may hang
 
 
 class NewestWins(Generic[T]):
@@ -34,7 +36,7 @@ class NewestWins(Generic[T]):
             self._waiting[:] = [item]
             self._changed.notify()
 
-    def close(self, timeout_s: float = 2.0) -> None:
+    def close(self, timeout_s: float = CLOSE_S) -> None:
         """Forget what waits, and let what runs come to its end, for at most this time."""
         with self._changed:
             self._closed = True
@@ -55,3 +57,25 @@ class NewestWins(Generic[T]):
             except Exception as error:
                 self._on_error(error)
             del item  # it may be large, and the next one may never come
+
+
+class Aside(Generic[T]):
+    """Does one thing after the other in a thread of its own; whoever asks for the answer gets what was raised, too."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, name)
+        self._newest: Future[T] | None = None
+
+    def start(self, do: Callable[[], T]) -> Future[T] | None:
+        """None once it is closed. One thread calls."""
+        try:
+            self._newest = self._executor.submit(do)
+        except RuntimeError:  # which says that
+            return None
+        return self._newest
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Let what was started come to its end, for at most this time. Any thread may call."""
+        self._executor.shutdown(wait=False)
+        if self._newest is not None:
+            wait([self._newest], timeout_s)

@@ -97,7 +97,8 @@ class PoseTracker:
             self._track = track
             if not contradiction:
                 self._fixed_at_ns = now_ns
-                self._fix_before = before.fix if track.fix is fix else self._fix_before
+                is_later = before.fix is None or fix.stamp_ns > before.fix.stamp_ns
+                self._fix_before = before.fix if track.fix is fix and is_later else self._fix_before
                 if measurement is None:
                     self._history = History()
                 elif track.placements > before.placements:
@@ -108,15 +109,17 @@ class PoseTracker:
             raise RefusedError(RejectionReason.JUMP, contradiction)
         return track.placements > before.placements
 
-    def check(self, before: Track, fix: Fix, now_ns: int, options: TrackingOptions) -> None:
+    def check(self, before: Track, fix: Fix, options: TrackingOptions) -> None:
         """Go on with a second fix of an image whose first one was followed, `before` having gone on with that, and may
         have gone on since. It never places the robot anew, for what it contradicts was published: the next image may.
-        Raises as `follow`; outdated too if other fixes contradict the track by now."""
+        Nor is the robot any less lost by it, which may come long after its image. Raises as `follow`; outdated too if
+        other fixes contradict the track by now."""
         now = self._track
         goes_on = now.line is before.line and not now.is_contradicted
         fixes, switch = (max(2, count) for count in (options.agreeing_fixes, options.map_switch))
         careful = replace(options, agreeing_fixes=fixes, map_switch=switch)
-        self.follow(now if goes_on else Track(), fix, now_ns, careful)  # nobody's track is outdated
+        # Nobody's track is outdated.
+        self.follow(now if goes_on else Track(), fix, self._fixed_at_ns, careful)
 
     def due(self, newest_ns: int) -> range:
         """The stamps whose odometry is to be told by `move`, one after the other, where it is known up to the
