@@ -1,7 +1,9 @@
 """A bag of two cameras with depth becomes one folder of keyframes of both; what one of them lacks is said in a line."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -49,8 +51,10 @@ def write_rig(
     lost: dict[str, Collection[int]] | None = None,
     depths: dict[str, str] | None = None,
     mounted: Collection[str] = tuple(BASE_FROM),
+    spaces: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Both cameras drive by a wall; `lost` images of each; `depths`: the topic of each one's depth."""
+    """Both cameras drive by a wall; `lost` images of each; `depths`: the topic of each one's depth; `spaces`: their
+    namespaces, where these are not called as they are."""
     depths = {"front": "/front/depth/image_raw", "left": "/left/depth/image_raw"} if depths is None else depths
     with open_writer(path) as bag:
         static = [messages.transform(stamp(0), "base", f"{name}_optical", BASE_FROM[name]) for name in mounted]
@@ -65,8 +69,9 @@ def write_rig(
                     continue
                 tiles = np.random.default_rng(2 * index + number).integers(0, 255, (12, 16, 3), dtype=np.uint8)
                 rgb = np.resize(tiles, (camera.height, camera.width, 3))
-                bag.write(f"/{name}/camera_info", CAMERA_INFO, at, messages.camera_info(at, frame, camera))
-                bag.write(f"/{name}/image_raw", RAW_IMAGE, at, messages.image(at, frame, rgb))
+                space = spaces.get(name, name)
+                bag.write(f"/{space}/camera_info", CAMERA_INFO, at, messages.camera_info(at, frame, camera))
+                bag.write(f"/{space}/image_raw", RAW_IMAGE, at, messages.image(at, frame, rgb))
                 if topic := depths.get(name):
                     info = f"{topic.rpartition('/')[0]}/camera_info"
                     depth = depth_of_wall(camera, map_from(name, at))
@@ -155,6 +160,17 @@ def test_depth_is_of_one_camera(tmp_path: Path, depths: dict[str, str], words: s
     assert words in fault(write_rig(tmp_path / "bag", depths=depths), RecordingOptions(RIG))
 
 
+def test_two_names_are_of_two_cameras_and_of_two_folders(tmp_path: Path) -> None:
+    """Who sees everything twice would be twice as sure of it."""
+    with open_bag(write_rig(tmp_path / "bag", depths={})) as bag:
+        with pytest.raises(DatasetError, match="front and /front/image_raw: both are the camera of /front/image_raw"):
+            choose_rig(bag, ("front", "left", "/front/image_raw"))
+        assert list(choose_rig(bag, ("front", "left"))) == ["front", "left"]
+    named = replace(RIG, cameras=("/top/left", "top_left"))
+    path = write_rig(tmp_path / "two" / "bag", depths={}, spaces={"front": "top/left", "left": "top_left"})
+    assert "both cameras would be called top_left" in fault(path, RecordingOptions(named))
+
+
 def test_depth_topics_are_named_one_for_each(tmp_path: Path) -> None:
     path = write_rig(tmp_path / "bag", depths={"front": "/d1/depth", "left": "/d2/depth"})
     assert "--depth-topic" in fault(path, RecordingOptions(RIG))
@@ -177,6 +193,7 @@ def test_a_camera_that_tf_does_not_know_is_refused(tmp_path: Path) -> None:
     [
         ({"depth": DepthOptions(stereo_topic="/right")}, "--stereo-topics: depth of a stereo pair does not go with"),
         ({"depth": DepthOptions(info_topic="/info")}, "--depth-info-topic and --depth-to-color are of one camera"),
+        ({"keyframes": 19}, "--keyframes 19: at least 20 are needed"),
         ({"depth_topics": ("/a",)}, "--depth-topic names 1, must be as many as --cameras: 2"),
     ],
 )

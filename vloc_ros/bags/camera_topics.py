@@ -48,8 +48,13 @@ def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
 
 def choose_rig(bag: Bag, names: Sequence[str]) -> dict[str, CameraTopics]:
     """The topics of several cameras, each named by the topic of its images or by the namespace that this is in. Raises
-    DatasetError with the candidates where there is none, or more than one."""
-    return {name: choose_camera(bag, _images_of(bag, name)) for name in names}
+    DatasetError with the candidates where there is none, or more than one, and for two names of one camera."""
+    found = {name: choose_camera(bag, _images_of(bag, name)) for name in names}
+    called: dict[str, str] = {}
+    for name, camera in found.items():
+        if (other := called.setdefault(camera.image.name, name)) != name:
+            raise DatasetError(f"{bag.path}: {other} and {name}: both are the camera of {camera.image.name}")
+    return found
 
 
 def name_of(topic: str) -> str:

@@ -56,8 +56,8 @@ class RecordingOptions:
             raise ConfigError(f"--stereo-topics: depth of a stereo pair does not go with --cameras {' '.join(cameras)}")
         if cameras and (self.depth.info_topic or self.depth.color_from_depth is not None):
             raise ConfigError("--depth-info-topic and --depth-to-color are of one camera, --cameras names several")
-        if self.keyframes < FEWEST_KEYFRAMES:
-            raise ConfigError(f"--keyframes {self.keyframes}: at least {FEWEST_KEYFRAMES} are needed")
+        if self.keyframes < (needed := FEWEST_KEYFRAMES * max(1, len(cameras))):
+            raise ConfigError(f"--keyframes {self.keyframes}: at least {needed} are needed")
 
 
 def unpack_recording(
@@ -115,8 +115,18 @@ def _cameras_of(bag: Bag, options: RecordingOptions, map_frame: str, without_dep
     for (name, frames), topic in zip(found.items(), topics, strict=True):
         own = replace(options, depth=replace(options.depth, topic=topic))
         cameras.append(_Camera(name_of(name), frames, _depth_of(bag, frames, own, without_depth)))
+    _require_own_names(bag, cameras)
     _require_own_depth(bag, cameras)
     return cameras
+
+
+def _require_own_names(bag: Bag, cameras: list[_Camera]) -> None:
+    """Raise DatasetError where cameras would have the same folders."""
+    images: dict[str, str] = {}
+    for camera in cameras:
+        image = camera.frames.topics.image.name
+        if (other := images.setdefault(camera.name, image)) != image:
+            raise DatasetError(f"{bag.path}: {other} and {image}: both cameras would be called {camera.name}")
 
 
 def _require_own_depth(bag: Bag, cameras: list[_Camera]) -> None:
