@@ -4,7 +4,7 @@ import posixpath
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from vloc_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, RAW_IMAGE, Bag, Topic, listed
 from vloc_ros.errors import ConfigError, DatasetError
@@ -48,12 +48,14 @@ def choose_camera(bag: Bag, image: str = "", info: str = "") -> CameraTopics:
 
 def choose_rig(bag: Bag, names: Sequence[str]) -> dict[str, CameraTopics]:
     """The topics of several cameras, each named by the topic of its images or by the namespace that this is in. Raises
-    DatasetError with the candidates where there is none, or more than one, and for two names of one camera."""
+    DatasetError with the candidates where there is none, or more than one, for two names of one camera, and for two
+    cameras of one name."""
     found = {name: choose_camera(bag, _images_of(bag, name)) for name in names}
-    called: dict[str, str] = {}
-    for name, camera in found.items():
-        if (other := called.setdefault(camera.image.name, name)) != name:
-            raise DatasetError(f"{bag.path}: {other} and {name}: both are the camera of {camera.image.name}")
+    for one, other in combinations(found, 2):
+        if (topic := found[one].image.name) == found[other].image.name:
+            raise DatasetError(f"{bag.path}: {one} and {other}: both are the camera of {topic}")
+        if name_of(one) == name_of(other):
+            raise DatasetError(f"{bag.path}: {one} and {other}: both cameras would be called {name_of(one)}")
     return found
 
 

@@ -115,18 +115,8 @@ def _cameras_of(bag: Bag, options: RecordingOptions, map_frame: str, without_dep
     for (name, frames), topic in zip(found.items(), topics, strict=True):
         own = replace(options, depth=replace(options.depth, topic=topic))
         cameras.append(_Camera(name_of(name), frames, _depth_of(bag, frames, own, without_depth)))
-    _require_own_names(bag, cameras)
     _require_own_depth(bag, cameras)
     return cameras
-
-
-def _require_own_names(bag: Bag, cameras: list[_Camera]) -> None:
-    """Raise DatasetError where cameras would have the same folders."""
-    images: dict[str, str] = {}
-    for camera in cameras:
-        image = camera.frames.topics.image.name
-        if (other := images.setdefault(camera.name, image)) != image:
-            raise DatasetError(f"{bag.path}: {other} and {image}: both cameras would be called {camera.name}")
 
 
 def _require_own_depth(bag: Bag, cameras: list[_Camera]) -> None:
