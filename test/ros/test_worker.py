@@ -4,6 +4,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partialmethod
 
 import pytest
 
@@ -106,19 +107,36 @@ def test_an_item_put_after_closing_is_never_worked_on(worker: NewestWins[int], g
     assert gate.seen == []
 
 
-def test_what_is_done_aside_answers_or_raises_and_nobody_waits_for_what_hangs() -> None:
-    aside, go_on = Aside[int]("test"), threading.Event()
-    answer = aside.start(lambda: 7)
-    assert answer is not None
-    assert answer.result(WAIT_S) == 7
+def test_what_is_done_aside_answers_or_raises() -> None:
+    aside = Aside[int]("test")
+    for expected, do in ((7, lambda: 7), (8, lambda: 8)):
+        answer = aside.start(do)
+        assert answer is not None
+        assert answer.result(WAIT_S) == expected
     answer = aside.start(lambda: [][7])
     assert answer is not None
     with pytest.raises(IndexError):
         answer.result(WAIT_S)
-    hung = aside.start(lambda: int(go_on.wait(WAIT_S)))
+    aside.close(answer)
+    assert aside.start(lambda: 7) is None
+
+
+def test_nobody_waits_for_what_hangs_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NewestWins, "close", partialmethod(NewestWins.close, timeout_s=0.01))
+    aside, begun, go_on = Aside[int]("test"), threading.Event(), threading.Event()
+
+    def hang() -> int:
+        begun.set()
+        return int(go_on.wait(WAIT_S))
+
+    hung = aside.start(hang)
+    assert begun.wait(WAIT_S)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "test"), "nor at Python's end"
+    waits = aside.start(hang)
+    aside.close(waits)
     assert hung is not None
-    aside.close(0.01)
+    assert waits is not None
+    assert waits.cancelled()
     assert not hung.done()
-    assert aside.start(lambda: 7) is None, "it is closed"
     go_on.set()
     assert hung.result(WAIT_S) == 1

@@ -106,7 +106,7 @@ class ImageJob:
 
     def close(self) -> None:
         """Let a check that runs come to its end; nobody asks for its answer."""
-        self._checker.close()
+        self._checker.close(self._check.answer if self._check else None)
 
     def settle(self, wait: bool = True) -> None:
         """Go on with what the networks say of an image that was followed, if they have said it or it is waited for: the

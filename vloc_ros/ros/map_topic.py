@@ -28,7 +28,7 @@ class MapTopic:
         self,
         node: VlocNode[RelocalizerParameters],
         scope: ExitStack,
-        take: Callable[[UInt8MultiArray], None],
+        take: Callable[[UInt8MultiArray], object],
         refuse: Callable[[MapError], None],
     ) -> None:
         self._node, self._take, self._refuse = node, take, refuse

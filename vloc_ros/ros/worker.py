@@ -2,11 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-CLOSE_S = 2.0  # for what runs to come to its end: a GPU may hang
 
 
 class NewestWins(Generic[T]):
@@ -29,14 +28,15 @@ class NewestWins(Generic[T]):
         """Items that newer ones replaced."""
         return self._dropped
 
-    def put(self, item: T) -> None:
-        """Never blocks."""
+    def put(self, item: T) -> bool:
+        """Whether it may be worked on; not once this is closed. Never blocks."""
         with self._changed:
             self._dropped += len(self._waiting)
             self._waiting[:] = [item]
             self._changed.notify()
+            return not self._closed
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
+    def close(self, timeout_s: float = 2.0) -> None:
         """Forget what waits, and let what runs come to its end, for at most this time."""
         with self._changed:
             self._closed = True
@@ -60,22 +60,27 @@ class NewestWins(Generic[T]):
 
 
 class Aside(Generic[T]):
-    """Does one thing after the other in a thread of its own; whoever asks for the answer gets what was raised, too."""
+    """Does one thing at a time in a thread of its own; whoever asks for the answer gets what was raised, too."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, name)
-        self._newest: Future[T] | None = None
+        self._worker = NewestWins(name, _answer, lambda _: None)
 
     def start(self, do: Callable[[], T]) -> Future[T] | None:
-        """None once it is closed. One thread calls."""
-        try:
-            self._newest = self._executor.submit(do)
-        except RuntimeError:  # which says that
-            return None
-        return self._newest
+        """When what was started before is done; None once it is closed."""
+        answer: Future[T] = Future()
+        return answer if self._worker.put((do, answer)) else None
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Let what was started come to its end, for at most this time. Any thread may call."""
-        self._executor.shutdown(wait=False)
-        if self._newest is not None:
-            wait([self._newest], timeout_s)
+    def close(self, newest: Future[T] | None) -> None:
+        """As that of NewestWins; `newest`: what was started last, for which nobody waits if it has not begun."""
+        self._worker.close()
+        if newest is not None:
+            newest.cancel()
+
+
+def _answer(asked: tuple[Callable[[], Any], Future[Any]]) -> None:
+    do, answer = asked
+    if answer.set_running_or_notify_cancel():
+        try:
+            answer.set_result(do())
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            answer.set_exception(error)
