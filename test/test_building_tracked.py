@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.building_scenes import STEP, WALL_PLACES, seeing, wall_frame, write_rooms, write_wall_places
+from support.building_scenes import (
+    STEP,
+    WALL_PLACES,
+    seeing,
+    wall_frame,
+    write_rooms,
+    write_seen_rooms,
+    write_wall_places,
+)
 from support.sparse_scenes import blank
 
 from vloc_ros.building import BuildingLocalizer
@@ -48,6 +56,33 @@ def test_points_are_followed_in_the_place_that_they_are_of(house: BuildingLocali
     carried = house.localize(Query.of(wall_frame(WALL_PLACES[other]).image, prior))
     assert isinstance(carried, PoseEstimate)
     assert (carried.place, carried.is_followed) == (other, False)
+
+
+@pytest.mark.parametrize("said", ["", "hall"])
+def test_in_a_building_of_one_place_that_need_not_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """As of every map of one place, the place of its results is None."""
+    pose = WALL_PLACES["hall"]
+    write_seen_rooms(tmp_path / "hut", {"hall": wall_frame(pose)})
+    hut = load_localizer(tmp_path / "hut")
+    before = wall_frame(pose)
+    found = hut.localize(before.image)
+    assert isinstance(found, PoseEstimate)
+    assert found.place is None
+    planner = SearchPlanner(PoseTracker())
+    planner.add(Query.of(before.image), found, hut.landmark_map, is_news=False)
+    prior = Prior(pose, CERTAIN, said, planner.keyframe_of(hut.landmark_map, None))
+    followed = hut.localize(Query.of(wall_frame(perturb(pose, STEP)).image, prior))
+    assert isinstance(followed, PoseEstimate)
+    assert (followed.place, followed.is_followed) == (None, True)
+    dark = hut.localize(replace(before.image, rgb=np.zeros_like(before.image.rgb)))
+    assert isinstance(dark, Rejection)
+    assert dark.place is None
+    monkeypatch.setattr(BuildingLocalizer, "votes", None)  # nobody asks which place it is
+    near = hut.localize(Query.of(before.image, replace(prior, keyframe=None)))
+    assert isinstance(near, PoseEstimate)
+    assert near.place is None
 
 
 def test_thresholds_that_are_given_change_nothing_else_of_a_place(house: BuildingLocalizer) -> None:

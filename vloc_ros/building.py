@@ -15,7 +15,7 @@ from vloc_ros.core.feature_spec import DESCRIPTORS, SCORES
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
 from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
-from vloc_ros.core.query import Query, as_query
+from vloc_ros.core.query import Prior, Query, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, MapError
@@ -150,23 +150,34 @@ class BuildingLocalizer(Localizer):
 
     def _followed(self, query: Query, stopwatch: Stopwatch) -> PoseEstimate | Rejection | None:
         """`followed` in the place of the prior."""
-        if query.prior is None or query.prior.keyframe is None or query.prior.place not in self.building.places:
+        name = self._place_of(query.prior)
+        if name is None or query.prior is None or query.prior.keyframe is None:
             return None
-        name = query.prior.place
         place = self.places.of(name)
         result = followed(query, place.landmark_map, place.method, self._gate_of(place), stopwatch)
-        return result and replace(result, place=name)
+        return result and replace(result, place=self._said(name))
+
+    def _place_of(self, prior: Prior | None) -> str | None:
+        """Where the robot is expected, which need not be said of the only place; None where that is not known."""
+        names = list(self.building.places)
+        if prior is None:
+            return None
+        place = names[0] if not prior.place and len(names) == 1 else prior.place
+        return place if place in names else None
+
+    def _said(self, name: str) -> str | None:
+        """What the `place` of results in a place is."""
+        return name if len(self.building.places) > 1 else None
 
     def _gate_of(self, place: Localizer) -> GateThresholds:
         return place.gated(**self.changes).gate
 
     def _expected(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | None:
         """The pose in the place of the prior, if there is one and the pose can be believed."""
-        if seen.query.prior is None or seen.query.prior.place not in self.building.places:
+        if (name := self._place_of(seen.query.prior)) is None:
             return None
-        name = seen.query.prior.place
         result = self._located(*self._asked(name, seen, stopwatch), stopwatch)
-        return replace(result, place=name) if isinstance(result, PoseEstimate) else None
+        return replace(result, place=self._said(name)) if isinstance(result, PoseEstimate) else None
 
     def _recognised(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
         """What `best_explained` says of the likeliest place and its rivals; as long as no pose explains enough, of the
@@ -188,7 +199,7 @@ class BuildingLocalizer(Localizer):
         solved = result if isinstance(result, PoseEstimate) else result.refused
         with stopwatch.stage("verification"):
             part = explained(solved, observation, place.landmark_map) if solved else 0.0
-        return Tried(replace(result, place=name), part)
+        return Tried(replace(result, place=self._said(name)), part)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
         """The map of one place, and what was seen, which is seen anew where that has other networks."""
@@ -196,7 +207,7 @@ class BuildingLocalizer(Localizer):
             place = self.places.of(name)
         query, prior = seen.query, seen.query.prior
         if prior is not None:  # a place of its own map has no name
-            query = replace(query, prior=replace(prior, place="") if prior.place == name else None)
+            query = replace(query, prior=replace(prior, place="") if self._place_of(prior) == name else None)
         if place.sessions is self.sessions:
             return place, Observation(query, seen.tensors)
         with stopwatch.stage("network"):
