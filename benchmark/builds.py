@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from inputs import plain_parser
-from raw_images import PARAMETERS, Camera, spin_until
+from raw_images import PARAMETERS, Camera, listening
 from results import ROOT, Results
 
 from vloc_ros.demo.player import ticks
@@ -54,6 +54,7 @@ def main() -> None:
         rclpy.init()
         scope.callback(rclpy.try_shutdown)
         camera = Camera()
+        scope.enter_context(listening(camera))
         for map_dir in options.map:
             found: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in builds}
             for number in range(options.rounds):
@@ -78,13 +79,13 @@ def once(
         while not camera.latencies_ms:
             program.check()
             camera.publish()
-            spin_until(camera, time.monotonic() + 0.5)
+            time.sleep(0.5)
         played(camera, SETTLED_S, options.rate)
         camera.latencies_ms.clear()
         before = camera.published
         played(camera, options.seconds, options.rate)
         published = camera.published - before
-        spin_until(camera, time.monotonic() + 1.0)
+        time.sleep(1.0)
         return published, np.array(camera.latencies_ms)
     finally:
         program.stop()
@@ -96,7 +97,6 @@ def played(camera: Camera, seconds: float, rate_hz: float) -> None:
         if time.monotonic() > end_s:
             return
         camera.publish()
-        spin_until(camera, min(end_s, time.monotonic() + 0.8 / rate_hz))
 
 
 def figures(rounds: list[tuple[int, np.ndarray]]) -> dict[str, float]:

@@ -11,16 +11,19 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from inputs import plain_parser
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from results import Results
@@ -43,8 +46,7 @@ COLUMNS = {
     "left out for a newer one": "{dropped:,}",
     "localized": "{localized:,}",
     "stamp to pose, p50 / p95": "{p50_ms:.0f} / {p95_ms:.0f} ms",
-    "resident memory after a minute": "{first_mb:.1f} MB",
-    "at the end": "{last_mb:.1f} MB",
+    "resident memory after each minute": "{by_minute}",
     "growth": "{growth_percent:.2f} %",
 }
 
@@ -96,17 +98,26 @@ def resident_mb(program: Program) -> float:
     return float(found[1]) / 1e3
 
 
-def spin_until(camera: Camera, end_s: float) -> None:
-    while time.monotonic() < end_s:
-        rclpy.spin_once(camera, timeout_sec=min(0.01, max(0.0, end_s - time.monotonic())))
+@contextmanager
+def listening(camera: Camera) -> Iterator[None]:
+    """Answers are heard when they come, and not between two images: in a thread of their own."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(camera)
+    thread = Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
 
 
-def measured(camera: Camera, relocalizer: Program, options: argparse.Namespace) -> dict[str, float]:
+def measured(camera: Camera, relocalizer: Program, options: argparse.Namespace) -> dict[str, float | str]:
     """Publish for `minutes` and count."""
     while not camera.latencies_ms:  # until the first pose
         camera.publish()
-        spin_until(camera, time.monotonic() + 0.5)
-    spin_until(camera, time.monotonic() + 2.0)
+        time.sleep(0.5)
+    time.sleep(2.0)
     begun = {name: camera.count(name) for name in ("images", "dropped")}
     camera.latencies_ms.clear()
     camera.published, started_s, samples = 0, time.monotonic(), list[tuple[float, float]]()
@@ -116,12 +127,11 @@ def measured(camera: Camera, relocalizer: Program, options: argparse.Namespace) 
         camera.publish()
         if not samples or elapsed_s - samples[-1][0] > SAMPLE_S:
             samples.append((elapsed_s, resident_mb(relocalizer)))
-        rclpy.spin_once(camera, timeout_sec=0.0)
-        rclpy.spin_once(camera, timeout_sec=0.0)
-    spin_until(camera, time.monotonic() + 3.0)
+    time.sleep(3.0)
     counted = {name: camera.count(name) - begun[name] for name in begun}
     settled = [mb for at_s, mb in samples if at_s > WARM_UP_S] or [mb for _, mb in samples]
     first, last = float(np.mean(settled[:6])), float(np.mean(settled[-6:]))
+    minutes = [mb for (at_s, mb), (later_s, _) in pairwise(samples) if at_s // 60 < later_s // 60]
     p50, p95 = np.percentile(camera.latencies_ms, (50, 95))
     return {
         "published": camera.published,
@@ -130,8 +140,7 @@ def measured(camera: Camera, relocalizer: Program, options: argparse.Namespace) 
         "localized": counted["images"],
         "p50_ms": float(p50),
         "p95_ms": float(p95),
-        "first_mb": first,
-        "last_mb": last,
+        "by_minute": ", ".join(f"{mb:.0f}" for mb in [*minutes, last]) + " MB",
         "growth_percent": 100 * (last / first - 1),
     }
 
@@ -153,6 +162,7 @@ def main() -> None:
         rclpy.init()
         scope.callback(rclpy.try_shutdown)
         camera = Camera()
+        scope.enter_context(listening(camera))
         results.add(**measured(camera, relocalizer, options))
         results.write(options.json)
 
