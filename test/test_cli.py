@@ -62,9 +62,17 @@ def test_a_wrong_command_line_gets_one_line(capsys: pytest.CaptureFixture[str], 
     assert "--help" in refusal(capsys, *arguments)
 
 
-def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("in_compiled_code", [False, True])
+def test_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_compiled_code: bool
+) -> None:
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            if not in_compiled_code:
+                raise
+            raise SystemError("returned a result with an exception set") from error
 
     monkeypatch.setattr("vloc_ros.cli.inspect.checked_map", interrupt)
     assert main(["inspect", "anything"]) == 130

@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not _is_interruption(error):
+            raise
         # A library's log handler may have been half made. At the end, logging would complain of it.
         logging.raiseExceptions = False
         print("vloc: interrupted", file=sys.stderr)
@@ -95,6 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vloc: error: {lack}", file=sys.stderr)
         return EXIT_ERROR
     return code
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Compiled code that is interrupted has "returned a result with an exception set", which that was the cause of."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interruption(error.__cause__))
 
 
 def _lack_of(error: Exception) -> str | None:
