@@ -112,3 +112,13 @@ def test_what_does_not_go_with_it(
     told = [str(shipped(word)) if word.startswith("maps/") else word for word in words]
     assert main(["evaluate", *told, "--bag", "none", "--place-times", str(tmp_path / "places")]) == 1
     assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--dataset", "synthetic_room"], ["--bags", "none"], ["--dataset", "synthetic_room", "--align"]]
+)
+def test_options_that_would_be_of_no_use_are_refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    given = words if "--align" in words else [*words, "--place-times", "none"]
+    assert main(["evaluate", "--map", "none", *given]) == 1
+    option = "--align" if "--align" in words else "--place-times none"
+    assert f"error: {option}: " in capsys.readouterr().err

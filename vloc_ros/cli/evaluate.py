@@ -14,6 +14,7 @@ from vloc_ros.cli.options import (
     add_split,
     note,
     opened_map,
+    refuse_options,
     session_options,
     warn_of_cameras,
 )
@@ -26,6 +27,11 @@ from vloc_ros.evaluation.corruptions import Corrupted, noise_block
 from vloc_ros.evaluation.evaluate import Evaluation, LoadFrames, evaluate
 from vloc_ros.evaluation.records import Rejected
 from vloc_ros.localizer import Localizer
+
+OF_RECORDINGS = (  # options that data sets have no use for
+    "image_topic", "camera_info_topic", "tf_topic", "rectified", "camera_frame", "camera_frames", "odometry_topic",
+    "truth", "truth_frame", "place", "place_times", "priors", "align",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     from_bag = bool(options.bag or options.recorded)
     if from_bag == bool(options.dataset):
         raise ConfigError("give one of --dataset KIND, --bag BAG, --bags LIST and --recorded DIR")
+    if not from_bag:
+        refuse_options(options, OF_RECORDINGS, "is for --bag, --bags and --recorded")
     dataset = None if from_bag else _dataset(options)  # what is wrong with it is said before the network is loaded
     localizer = opened_map(options, session_options(options, options.batch), note)
     if dataset is None:

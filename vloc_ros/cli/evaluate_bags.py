@@ -11,11 +11,12 @@ from vloc_ros.bags.options import BagOptions
 from vloc_ros.bags.reader import bag_packages
 from vloc_ros.cli import evaluate_bag
 from vloc_ros.cli.evaluate_outputs import EXIT_NOT_GOOD_ENOUGH
-from vloc_ros.cli.options import add_engine, engine_options, session_options
+from vloc_ros.cli.options import add_engine, engine_options, refuse_options, session_options
 from vloc_ros.cli.progress_bar import TerminalProgress
 from vloc_ros.datasets.bag_list import ListedBag, read_bag_list
-from vloc_ros.errors import ConfigError
 from vloc_ros.tasks import HERE
+
+NOT_OF_MANY = ("dataset", "bag", "recorded", "place_times", "priors", "occlude", "trajectory", "junit")
 
 if TYPE_CHECKING:
     from vloc_ros.evaluation.bag_runs import BagRun, BagTask
@@ -33,9 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate the bags, and give the exit code: 2 if one failed, got worse or misses a condition of --require."""
-    for name in ("dataset", "bag", "recorded", "occlude", "trajectory", "junit"):
-        if getattr(options, name):
-            raise ConfigError(f"--{name} {getattr(options, name)}: does not go with --bags")
+    refuse_options(options, NOT_OF_MANY, "does not go with --bags")
     with bag_packages():
         from vloc_ros.evaluation.bag_runs import BagRun, evaluate_task, missed, read_runs, regressions, write_runs
     before = {} if options.baseline is None else read_runs(options.baseline)

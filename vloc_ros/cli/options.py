@@ -126,6 +126,14 @@ def warn_of_cameras(localizer: Localizer, cameras: Iterable[Camera]) -> None:
         note(f"warning: {doubt}")
 
 
+def refuse_options(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Raise ConfigError for one of these options that is given: whoever gives it expects something of it."""
+    for name in names:
+        if value := getattr(options, name):
+            words = value if isinstance(value, list) else [] if value is True else [value]
+            raise ConfigError(f"{' '.join(map(str, (f'--{name}'.replace('_', '-'), *words)))}: {why}")
+
+
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True, more: Sequence[str] = ()) -> None:
     """A data set, of a kind of DATASETS or of those `more`."""
     parser.add_argument("--dataset", required=required, choices=(*DATASETS, *more), help="kind of posed images")
