@@ -19,9 +19,9 @@ from vloc_ros.datasets import Frame
 from vloc_ros.errors import ModelError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.maps import read_map, write_map
-from vloc_ros.ros.image_job import fix_place
 from vloc_ros.ros.map_search import EVERY, MapSearch
 from vloc_ros.ros.map_slot import MapSlot
+from vloc_ros.ros.outputs import fix_place
 
 ALONE = {"threads": 1, "tf_mode": "none", "base_frame": ""}
 QUERY = Query.of(CameraImage(np.zeros((48, 64, 3), np.uint8), Camera(64, 48, 50.0, 50.0, 32.0, 24.0)))
@@ -132,8 +132,7 @@ def test_what_a_place_is_called_among_several_maps(
     places: tuple[str, ...], place: str | None, map_name: str, name: str
 ) -> None:
     manifest = Manifest("vsnet", "map", "2025-06-01T12:00:00Z", (64, 48), {}, places=places_apart(places, "map"))
-    localizer: Any = SimpleNamespace(landmark_map=SimpleNamespace(manifest=manifest))
-    found = fix_place(localizer, place, map_name)
+    found = fix_place(manifest, place, map_name)
     assert (found.name, found.is_aligned) == (name, False)
     assert manifest.index_of(found.in_map) == manifest.index_of(place), "its map knows it"
 

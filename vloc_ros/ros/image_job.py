@@ -25,7 +25,7 @@ from vloc_ros.ros.map_search import MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.odometry_feed import OdometryFeed
-from vloc_ros.ros.outputs import LocatedBase, Outputs, locate_base
+from vloc_ros.ros.outputs import LocatedBase, Outputs, fix_place, locate_base
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
 from vloc_ros.ros.tf_frames import TransformMissingError, broadcast_frame, frames_at, frames_now
@@ -34,7 +34,7 @@ from vloc_ros.ros.worker import Aside
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.search_planner import SearchPlanner
 from vloc_ros.tracking.status import AGREES, CHECKED, GLOBAL, ImageReport, Refusal, RefusedError
-from vloc_ros.tracking.track import FixPlace, FramesAtStamp, Track
+from vloc_ros.tracking.track import FramesAtStamp, Track
 
 WARN_AGAIN_S = 10.0  # about the same thing
 
@@ -120,6 +120,7 @@ class ImageJob:
             localizer, result = check.answer.result()
             if isinstance(result, Rejection):
                 raise RefusedError(result.reason, result.detail)
+            self._tracker.require(check.track)  # or else its transforms may be gone, too
             base = self._base(check.images, result, localizer, check.parameters)
             self._tracker.check(check.track, base.fix, check.parameters.tracking)
             self._planner.add(check.query, result, localizer.landmark_map, is_news=False)
@@ -236,7 +237,7 @@ class ImageJob:
         """The robot's own pose, when the tracker knows all odometry. Raises RefusedError if TF is missing."""
         manifest = localizer.landmark_map.manifest
         map_frame = manifest.frame_to_publish(result.place)
-        place = fix_place(localizer, result.place, self._slot.name_of(localizer))
+        place = fix_place(manifest, result.place, self._slot.name_of(localizer))
         frames = self._frames(map_frame, images, parameters)
         estimate, stamp_ns = in_map_frame(result, manifest), images.query.stamp_ns
         base = locate_base(estimate, frames, map_frame, stamp_ns, parameters.two_d_mode, place)
@@ -280,14 +281,6 @@ class ImageJob:
 
     def _milliseconds_since(self, stamp_ns: int) -> float:
         return (self._node.now_ns() - stamp_ns) * 1e-6
-
-
-def fix_place(localizer: Localizer, place: str | None, map_name: str) -> FixPlace:
-    """The place of a pose: PLACE, or MAP or MAP/PLACE where the map is one of several. None stands for the only place
-    of its map."""
-    found = localizer.landmark_map.manifest.place_of(place)
-    name = "/".join(filter(None, (map_name, found.name if place or not map_name else "")))
-    return FixPlace(name, is_aligned=found.map_from_place is not None, in_map=found.name)
 
 
 def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> Localizer:

@@ -12,6 +12,7 @@ from std_msgs.msg import ColorRGBA, String
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker
 
+from vloc_ros.core.manifest import Manifest
 from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.drawing.overlay import draw_result
@@ -59,6 +60,14 @@ def locate_base(
     covariance = moved_covariance(estimate.covariance, lever)
     fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place, covariance=covariance)
     return LocatedBase(fix.flattened() if two_d_mode else fix, covariance)
+
+
+def fix_place(manifest: Manifest, place: str | None, map_name: str) -> FixPlace:
+    """The place of a pose: PLACE, or MAP or MAP/PLACE where the map is one of several. None stands for the only place
+    of its map."""
+    found = manifest.place_of(place)
+    name = "/".join(filter(None, (map_name, found.name if place or not map_name else "")))
+    return FixPlace(name, is_aligned=found.map_from_place is not None, in_map=found.name)
 
 
 class Outputs:

@@ -14,6 +14,7 @@ from vloc_ros.tracking.state import State, state_of
 from vloc_ros.tracking.status import RefusedError
 from vloc_ros.tracking.track import Fix, Hint, Track, TrackingOptions, follow
 
+REPLACED = "the map or the track was replaced while this image was worked on"
 STANDING_M, STANDING_RAD = 0.02, 0.02  # who has moved less since the last fix stands
 
 
@@ -88,8 +89,7 @@ class PoseTracker:
         measurement, options = fix.measurement, replace(options, filter=self._filter(options))
         with self._lock:
             if self._track is not before:
-                replaced = "the map or the track was replaced while this image was worked on"
-                raise RefusedError(RejectionReason.OUTDATED, replaced)
+                raise RefusedError(RejectionReason.OUTDATED, REPLACED)
             expected = None
             if measurement is not None:
                 expected = self._history.at(fix.stamp_ns, measurement.odom_from_base, options.filter)
@@ -114,12 +114,18 @@ class PoseTracker:
         have gone on since. It never places the robot anew, for what it contradicts was published: the next image may.
         Nor is the robot any less lost by it, which may come long after its image. Raises as `follow`; outdated too if
         other fixes contradict the track by now."""
-        now = self._track
-        goes_on = now.line is before.line and not now.is_contradicted
+        now = self.require(before)
         fixes, switch = (max(2, count) for count in (options.agreeing_fixes, options.map_switch))
         careful = replace(options, agreeing_fixes=fixes, map_switch=switch)
-        # Nobody's track is outdated.
-        self.follow(now if goes_on else Track(), fix, self._fixed_at_ns, careful)
+        self.follow(now, fix, self._fixed_at_ns, careful)
+
+    def require(self, before: Track) -> Track:
+        """The track as it is now. Raises RefusedError: outdated if it does not go on from `before`, or fixes contradict
+        it."""
+        now = self._track
+        if now.line is not before.line or now.is_contradicted:
+            raise RefusedError(RejectionReason.OUTDATED, REPLACED)
+        return now
 
     def due(self, newest_ns: int) -> range:
         """The stamps whose odometry is to be told by `move`, one after the other, where it is known up to the
