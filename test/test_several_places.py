@@ -14,6 +14,7 @@ from vloc_ros.datasets.floors import FIRST, GROUND, MAP_FROM_FLOOR, FloorsDrive,
 from vloc_ros.datasets.place_times import PlaceTimes, place_changes, read_place_times, write_place_times
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
+from vloc_ros.evaluation.several_places import evaluate_places
 from vloc_ros.geometry.transforms import invert
 from vloc_ros.shipped import shipped
 
@@ -63,6 +64,14 @@ def test_who_says_the_wrong_floor_gets_wrong_poses(bag: Path, tmp_path: Path) ->
     write_place_times(tmp_path / "swapped", PlaceTimes(times.stamps_ns, tuple(swapped[name] for name in times.names)))
     summary = evaluated(bag, tmp_path / "swapped").summary()
     assert (summary["scene_accuracy"], summary["recall_25cm_2deg"]) == (0.0, 0.0)
+
+
+def test_a_place_without_images_is_no_fault_of_the_bag(bag: Path) -> None:
+    with open_bag(bag) as read:
+        assert not list(bag_frames(read, BagOptions(place=FIRST, only_at=lambda _: False), "map"))
+    times = PlaceTimes((0, 1), (GROUND, FIRST))
+    with pytest.raises(DatasetError, match="no image with ground truth in ground, first"):
+        evaluate_places(times, lambda place, is_there: Evaluation(()))
 
 
 def test_only_the_images_of_a_place_are_read(bag: Path, drive: FloorsDrive) -> None:

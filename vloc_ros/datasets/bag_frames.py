@@ -176,7 +176,10 @@ class BagFrames:
         return map_from_first @ first_from_leading
 
     def _check(self, stamps_ns: Mapping[int, bool]) -> None:
-        """Raise DatasetError if there was no image to be localized, or none whose time can be believed."""
+        """Raise DatasetError if there was no image to be localized, or none whose time can be believed. That none is of
+        interest is no fault."""
+        if self._options.only_at and not stamps_ns and not self.unstamped:
+            return
         where = f"{self._bag.path}: {self.topics.image.name}"
         first_s, last_s = (end(stamps_ns, default=0) / NS_PER_S for end in (min, max))
         if not stamps_ns or (len(stamps_ns) == 1 and self.repeated):

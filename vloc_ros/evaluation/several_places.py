@@ -5,7 +5,7 @@ from typing import Any
 
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.datasets.place_times import PlaceTimes
-from vloc_ros.errors import ConfigError
+from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.evaluation.evaluate import Evaluation
 
 SKIPPED = "skipped_"  # counts of a source
@@ -21,13 +21,15 @@ def require_places(times: PlaceTimes, manifest: Manifest) -> None:
 
 def evaluate_places(times: PlaceTimes, evaluate: Callable[[str, Callable[[int], bool]], Evaluation]) -> Evaluation:
     """All frames in the order of their stamps; `evaluate(place, is_there)` those of one place, whose stamps
-    `is_there`."""
+    `is_there`, which may be none. Raises DatasetError where there is none in any place."""
 
     def part(place: str) -> Evaluation:
         return evaluate(place, lambda stamp_ns: times.at(stamp_ns) == place)
 
     parts = [part(place) for place in times.places]
     records = sorted((record for each in parts for record in each.records), key=lambda record: record.stamp_ns)
+    if not records:
+        raise DatasetError(f"--place-times: no image with ground truth in {', '.join(times.places)}")
     return Evaluation(tuple(records), _joined([dict(each.source) for each in parts], times))
 
 
