@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from inputs import plain_parser
-from raw_images import PARAMETERS, Camera, listening
+from raw_images import PARAMETERS, Camera
 from results import ROOT, Results
+from tf_now import spinning
 
 from vloc_ros.demo.player import ticks
 from vloc_ros.demo.processes import Program, isolate
@@ -54,7 +55,7 @@ def main() -> None:
         rclpy.init()
         scope.callback(rclpy.try_shutdown)
         camera = Camera()
-        scope.enter_context(listening(camera))
+        scope.enter_context(spinning(camera))
         for map_dir in options.map:
             found: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in builds}
             for number in range(options.rounds):

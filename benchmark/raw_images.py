@@ -11,23 +11,22 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from inputs import plain_parser
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from results import Results
 from sensor_msgs.msg import CameraInfo, Image
+from tf_now import spinning
 
 from vloc_ros.datasets.synthetic_room import open_synthetic_room
 from vloc_ros.demo.player import ticks, to_camera_info
@@ -98,20 +97,6 @@ def resident_mb(program: Program) -> float:
     return float(found[1]) / 1e3
 
 
-@contextmanager
-def listening(camera: Camera) -> Iterator[None]:
-    """Answers are heard when they come, and not between two images: in a thread of their own."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(camera)
-    thread = Thread(target=executor.spin, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        executor.shutdown()
-        thread.join()
-
-
 def measured(camera: Camera, relocalizer: Program, options: argparse.Namespace) -> dict[str, float | str]:
     """Publish for `minutes` and count."""
     while not camera.latencies_ms:  # until the first pose
@@ -162,7 +147,7 @@ def main() -> None:
         rclpy.init()
         scope.callback(rclpy.try_shutdown)
         camera = Camera()
-        scope.enter_context(listening(camera))
+        scope.enter_context(spinning(camera))  # answers are heard when they come, and not between two images
         results.add(**measured(camera, relocalizer, options))
         results.write(options.json)
 
