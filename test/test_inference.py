@@ -1,6 +1,8 @@
 """Inference sessions: outputs as they are, and networks that do not do what the map says refused when loaded."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -53,6 +55,27 @@ def test_outputs_by_name(backend: str, threads: int) -> None:
     for name in REALS:
         np.testing.assert_allclose(outputs[name], shown[:, ::4, ::4, 0] / 255, rtol=1e-6)
     assert outputs["votes"].shape == (1, H, W, 2)
+
+
+def test_threads_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once would take the memory of two, for good."""
+    session = opened(ONE)
+    inside, counts = list[object](), list[int]()
+
+    class Slow:
+        """Counts how many run."""
+
+        def run(self, names: list[str], _: object) -> list[None]:
+            inside.append(self)
+            counts.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+            return [None] * len(names)
+
+    monkeypatch.setattr(session, "_session", Slow())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(session.run, [given(images(1))] * 6))
+    assert counts == [1] * 6
 
 
 def test_a_network_with_a_free_batch_axis_takes_as_many_images_as_were_asked_for() -> None:

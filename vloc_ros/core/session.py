@@ -12,7 +12,7 @@ Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 class Session(Protocol):
-    """A network that is ready to run."""
+    """A network that is ready to run, for any thread; one waits for the other."""
 
     @property
     def spec(self) -> ModelSpec: ...

@@ -1,5 +1,6 @@
 """Inference with ONNX Runtime: on the CPU, and through its CUDA provider where there is one."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,13 +22,15 @@ class OnnxSession:
     """A `Session` over the content of an ONNX file, checked against `spec` and warmed up when made.
 
     Raises ModelError for a file that is damaged, is not self-contained, or has another input or other outputs than
-    `spec` says. A network whose batch axis is fixed takes one image at once, whatever the settings allow.
+    `spec` says. A network whose batch axis is fixed takes one image at once, whatever the settings allow. Any thread
+    may use it; one waits for the other, for two at once would take the memory of two.
     """
 
     providers: Sequence[str] = (CPU,)
 
     def __init__(self, network: bytes, spec: ModelSpec, settings: SessionSettings) -> None:
         self.spec = spec
+        self._lock = threading.Lock()
         self.backend = f"onnxruntime on the CPU, {settings.precision}"
         self._output_names = list(spec.outputs)
         self._session = _load(network, settings.threads, self.providers)
@@ -40,7 +43,8 @@ class OnnxSession:
         """As `Session.run`. Raises ModelError for inputs that do not fit, and where inference fails."""
         check_inputs(inputs, self.spec, self.max_batch)
         try:
-            outputs = self._session.run(self._output_names, dict(inputs))
+            with self._lock:
+                outputs = self._session.run(self._output_names, dict(inputs))
         except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
             raise ModelError(f"network: inference failed: {reason_of(error)}") from error
         return dict(zip(self._output_names, outputs, strict=True))
