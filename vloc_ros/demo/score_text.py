@@ -47,7 +47,7 @@ def notes(result: Score) -> list[str]:
     lines = [f"{result.fixes} fixes of {result.images} images"]
     if result.latency_ms:
         lines.append(f"latency {result.latency_ms.p50:.0f} ms")
-    lines += [f"{result.priors} begun near the track", f"{result.followed} followed, {result.checked} of them checked"]
+    lines += [f"{result.priors} begun near the track", f"{result.followed} followed, {result.checked} checked"]
     if result.cpu_percent is not None:
         lines.append(f"processor: {result.cpu_percent:.0f} % of a core")
     if result.map_to_base:
