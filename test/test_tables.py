@@ -25,8 +25,9 @@ def test_a_table_that_was_changed_by_hand_is_noticed(tmp_path: Path) -> None:
 
 
 def test_all_results_are_shown() -> None:
-    shown = {name for page in tables.PAGES for name in re.findall(r"<!-- table: (\w+) -->", page.read_text())}
-    measured = {path.stem for path in FILES}
+    named = [name for page in tables.PAGES for name in re.findall(r"<!-- table: (\w+) -->", page.read_text())]
+    shown, measured = set(named), {path.stem for path in FILES}
+    assert len(shown) == len(named), "two tables of one name: the results of one have replaced the other's"
     assert measured <= shown
     assert shown - measured <= {"gpu"}, "whoever has no GPU cannot measure it"
 
