@@ -106,7 +106,7 @@ class Bench:
     def now_ns(self) -> int:
         return NOW_NS
 
-    def publish(self, base: Any, estimate: Any, camera_frame: str, parameters: Any, is_news: bool) -> None:
+    def publish(self, base: Any, camera_frame: str, parameters: Any, is_news: bool) -> None:
         self.published.append((base.fix, parameters))
 
     def view(self, image: Any, result: Any, landmark_map: Any) -> None:

@@ -17,7 +17,7 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.search_planner import GLOBAL_EVERY, SearchPlanner
 from vloc_ros.tracking.status import CHECKED, RefusedError
-from vloc_ros.tracking.track import Fix, FixPlace, FramesAtStamp, Track, TrackingOptions
+from vloc_ros.tracking.track import Fix, FixPlace, FramesAtStamp, Track, TrackingOptions, located_base
 
 
 class FrameTracker:
@@ -132,14 +132,5 @@ class FrameTracker:
             self._tracker.move(known_ns, odom_from_base, self._options)
 
     def _fix(self, stamp_ns: int, result: PoseEstimate, frames: FramesAtStamp) -> Fix:
-        estimate = in_map_frame(result, self._landmark_map.manifest)
-        map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
-        lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
-        return Fix(
-            stamp_ns,
-            map_from_base,
-            frames.odom_from_base,
-            self._landmark_map.manifest.frame_id,
-            self._fix_place,
-            covariance=moved_covariance(estimate.covariance, lever),
-        )
+        manifest = self._landmark_map.manifest
+        return located_base(in_map_frame(result, manifest), frames, manifest.frame_id, stamp_ns, self._fix_place)

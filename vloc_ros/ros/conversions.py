@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseWithCovariance,
+    PoseWithCovarianceStamped,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Vector3,
+)
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
@@ -54,6 +63,12 @@ def to_transform(matrix: Matrix) -> Transform:
 def to_pose(matrix: Matrix) -> Pose:
     x, y, z = matrix[:3, 3].tolist()
     return Pose(position=Point(x=x, y=y, z=z), orientation=_quaternion(matrix))
+
+
+def to_stamped_pose(matrix: Matrix, covariance: Matrix, where: Header) -> PoseWithCovarianceStamped:
+    """With its covariance (6, 6), in ROS order."""
+    pose = PoseWithCovariance(pose=to_pose(matrix), covariance=covariance.ravel())
+    return PoseWithCovarianceStamped(header=where, pose=pose)
 
 
 def _quaternion(matrix: Matrix) -> Quaternion:

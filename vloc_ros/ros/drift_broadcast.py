@@ -3,12 +3,12 @@
 import threading
 from contextlib import ExitStack
 
-from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import QoSProfile
 from tf2_ros import TransformBroadcaster
 
 from vloc_ros.geometry.stamps import RESTARTED_NS
-from vloc_ros.ros.conversions import header, to_pose, to_transform_stamped
+from vloc_ros.ros.conversions import header, to_stamped_pose, to_transform_stamped
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.parameters import MAP_TO_ODOM, RelocalizerParameters
@@ -75,6 +75,5 @@ class DriftBroadcast:
     def _publish_pose(self, believed: Believed) -> None:
         estimate = believed.estimate
         assert estimate is not None
-        pose = PoseWithCovariance(pose=to_pose(estimate.map_from_base), covariance=estimate.covariance.ravel())
         where = header(estimate.stamp_ns, believed.fix.map_frame)
-        self._filtered_pose.publish(PoseWithCovarianceStamped(header=where, pose=pose))
+        self._filtered_pose.publish(to_stamped_pose(estimate.map_from_base, estimate.covariance, where))

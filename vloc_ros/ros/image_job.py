@@ -25,7 +25,7 @@ from vloc_ros.ros.map_search import MapSearch
 from vloc_ros.ros.map_slot import MapSlot
 from vloc_ros.ros.node import VlocNode
 from vloc_ros.ros.odometry_feed import OdometryFeed
-from vloc_ros.ros.outputs import LocatedBase, Outputs, fix_place, locate_base
+from vloc_ros.ros.outputs import LocatedBase, Outputs, fix_place
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.rig_images import ImageMessage, RigImages, RigReader
 from vloc_ros.ros.tf_frames import TransformMissingError, broadcast_frame, frames_at, frames_now
@@ -34,7 +34,7 @@ from vloc_ros.ros.worker import Aside
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.search_planner import SearchPlanner
 from vloc_ros.tracking.status import AGREES, CHECKED, GLOBAL, ImageReport, Refusal, RefusedError
-from vloc_ros.tracking.track import FramesAtStamp, Track
+from vloc_ros.tracking.track import FramesAtStamp, Track, located_base
 
 WARN_AGAIN_S = 10.0  # about the same thing
 
@@ -227,8 +227,7 @@ class ImageJob:
         does not go with it, or if TF is missing."""
         base = self._base(images, result, localizer, parameters)
         is_news = self._tracker.follow(before, base.fix, self._node.now_ns(), parameters.tracking)
-        estimate = in_map_frame(result, localizer.landmark_map.manifest)
-        self._outputs.publish_fix(base, estimate, images.frame_id, parameters, is_news)
+        self._outputs.publish_fix(base, images.frame_id, parameters, is_news)
         return is_news
 
     def _base(
@@ -239,10 +238,10 @@ class ImageJob:
         map_frame = manifest.frame_to_publish(result.place)
         place = fix_place(manifest, result.place, self._slot.name_of(localizer))
         frames = self._frames(map_frame, images, parameters)
-        estimate, stamp_ns = in_map_frame(result, manifest), images.query.stamp_ns
-        base = locate_base(estimate, frames, map_frame, stamp_ns, parameters.two_d_mode, place)
+        estimate = in_map_frame(result, manifest)
+        fix = located_base(estimate, frames, map_frame, images.query.stamp_ns, place)
         self._odometry.update()
-        return base
+        return LocatedBase(fix.flattened() if parameters.two_d_mode else fix, estimate)
 
     def _frames(self, map_frame: str, images: RigImages, parameters: RelocalizerParameters) -> FramesAtStamp:
         """Of the robot at the images' stamp. Raises RefusedError."""

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
-from geometry_msgs.msg import Point, PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped, Vector3
+from geometry_msgs.msg import Point, PoseStamped, PoseWithCovarianceStamped, Vector3
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import ColorRGBA, String
@@ -17,8 +17,8 @@ from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection
 from vloc_ros.drawing.overlay import draw_result
 from vloc_ros.geometry.rig import RigCamera
-from vloc_ros.geometry.transforms import Matrix, apply, invert, moved_covariance
-from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_transform_stamped
+from vloc_ros.geometry.transforms import Matrix, apply
+from vloc_ros.ros.conversions import header, to_cloud, to_image, to_pose, to_stamped_pose, to_transform_stamped
 from vloc_ros.ros.drift_broadcast import DriftBroadcast
 from vloc_ros.ros.initialpose import InitialPose
 from vloc_ros.ros.node import LATCHED, VlocNode
@@ -26,7 +26,7 @@ from vloc_ros.ros.odometry_feed import OdometryFeed
 from vloc_ros.ros.parameters import MAP_TO_BASE, MAP_TO_CAMERA, RelocalizerParameters
 from vloc_ros.ros.rig_images import RigImages
 from vloc_ros.tracking.pose_tracker import PoseTracker
-from vloc_ros.tracking.track import Fix, FixPlace, FramesAtStamp
+from vloc_ros.tracking.track import Fix, FixPlace
 
 RELIABLE = QoSProfile(depth=10)
 FRUSTUM_LENGTH_M = 0.15
@@ -35,31 +35,16 @@ FRUSTUMS_SHOWN = 200
 
 @dataclass(frozen=True, eq=False)
 class LocatedBase:
-    """Where the robot's base was, with its 6x6 covariance in the frame `fix.map_frame`."""
+    """Where the robot's base was, and the pose of the camera that says so, in the frame `fix.map_frame`."""
 
     fix: Fix
-    covariance: Matrix
+    estimate: PoseEstimate
 
     @property
     def message(self) -> PoseWithCovarianceStamped:
-        pose = PoseWithCovariance(pose=to_pose(self.fix.map_from_base), covariance=self.covariance.ravel())
-        return PoseWithCovarianceStamped(header=header(self.fix.stamp_ns, self.fix.map_frame), pose=pose)
-
-
-def locate_base(
-    estimate: PoseEstimate,
-    frames: FramesAtStamp,
-    map_frame: str,
-    stamp_ns: int,
-    two_d_mode: bool,
-    place: FixPlace | None = None,
-) -> LocatedBase:
-    """From the pose of the camera to that of the base; in two_d_mode flattened onto the floor."""
-    map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
-    lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
-    covariance = moved_covariance(estimate.covariance, lever)
-    fix = Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place, covariance=covariance)
-    return LocatedBase(fix.flattened() if two_d_mode else fix, covariance)
+        fix = self.fix
+        assert fix.covariance is not None
+        return to_stamped_pose(fix.map_from_base, fix.covariance, header(fix.stamp_ns, fix.map_frame))
 
 
 def fix_place(manifest: Manifest, place: str | None, map_name: str) -> FixPlace:
@@ -97,15 +82,14 @@ class Outputs:
     def publish_fix(
         self,
         base: LocatedBase,
-        estimate: PoseEstimate,
         camera_frame: str,
         parameters: RelocalizerParameters,
         is_news: bool,
     ) -> None:
         """All that an accepted fix means to others; `is_news`: it places the robot anew."""
         self._publish_place(base.fix.place)
-        self._publish_pose(base, estimate)
-        self._broadcast_fix(base, estimate, camera_frame, parameters)
+        self._publish_pose(base)
+        self._broadcast_fix(base, camera_frame, parameters)
         self.drift.send()
         self.initialpose.offer(base.message, is_news)
 
@@ -115,9 +99,9 @@ class Outputs:
             self._last_place = place.name
             self._place.publish(String(data=place.name))
 
-    def _publish_pose(self, base: LocatedBase, estimate: PoseEstimate) -> None:
+    def _publish_pose(self, base: LocatedBase) -> None:
         """`~/pose` of the base, `~/camera_pose`; inliers if somebody listens."""
-        where = header(base.fix.stamp_ns, base.fix.map_frame)
+        estimate, where = base.estimate, header(base.fix.stamp_ns, base.fix.map_frame)
         self._pose.publish(base.message)
         self._camera_pose.publish(PoseStamped(header=where, pose=to_pose(estimate.map_from_camera)))
         if self._inliers.get_subscription_count():
@@ -146,14 +130,12 @@ class Outputs:
             picture = draw_result(query, result, landmark_map)
             self._debug_image.publish(to_image(header(query.stamp_ns, images.frame_id), picture))
 
-    def _broadcast_fix(
-        self, base: LocatedBase, estimate: PoseEstimate, camera_frame: str, parameters: RelocalizerParameters
-    ) -> None:
+    def _broadcast_fix(self, base: LocatedBase, camera_frame: str, parameters: RelocalizerParameters) -> None:
         """map -> base or map -> camera at the stamp of the image, where that is the mode."""
         if parameters.tf_mode == MAP_TO_BASE:
             child, pose = parameters.base_frame or camera_frame, base.fix.map_from_base
         elif parameters.tf_mode == MAP_TO_CAMERA:
-            child, pose = camera_frame, estimate.map_from_camera
+            child, pose = camera_frame, base.estimate.map_from_camera
         else:
             return
         self._broadcaster.sendTransform(to_transform_stamped(pose, base.fix.map_frame, child, base.fix.stamp_ns))

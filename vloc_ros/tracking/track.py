@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from vloc_ros.geometry.transforms import Matrix, invert, planar, rotation_angle
+from vloc_ros.core.types import PoseEstimate
+from vloc_ros.geometry.transforms import Matrix, invert, moved_covariance, planar, rotation_angle
 from vloc_ros.tracking.pose_filter import Estimate, FilterOptions, Measurement, begin, chi_square, predicted
 
 CHI_SQUARE, DISTANCE = JUMP_TESTS = ("chi_square", "distance")
@@ -91,6 +92,16 @@ class FramesAtStamp:
 
     base_from_camera: Matrix
     odom_from_base: Matrix | None
+
+
+def located_base(
+    estimate: PoseEstimate, frames: FramesAtStamp, map_frame: str, stamp_ns: int, place: FixPlace | None = None
+) -> Fix:
+    """The fix of the base that a pose of the camera in `map_frame` gives, with its covariance."""
+    map_from_base = estimate.map_from_camera @ invert(frames.base_from_camera)
+    lever = map_from_base[:3, 3] - estimate.map_from_camera[:3, 3]
+    covariance = moved_covariance(estimate.covariance, lever)
+    return Fix(stamp_ns, map_from_base, frames.odom_from_base, map_frame, place, covariance=covariance)
 
 
 @dataclass(frozen=True, eq=False)
