@@ -132,6 +132,9 @@ def test_the_message_is_of_the_image_if_that_is_news() -> None:
     no_map = replace(refused(RejectionReason.NO_MAP), summary="no_map: why")
     assert Status(State.LOCALIZED, image=fix).message == "localized: 12 inliers"
     assert Status(State.LOST, image=fix).message == "lost: no image since the last fix"
+    failed, jumped = (str(Refusal(reason, "why")) for reason in (RejectionReason.NETWORK_FAILED, RejectionReason.JUMP))
+    assert Status(State.LOST, image=fix, check=failed).message == "lost: network_failed: why"
+    assert Status(State.LOST, image=fix, check=jumped).message == "lost: no image since the last fix"
     assert Status(State.UNINITIALIZED, image=no_map).message == "uninitialized: no_map: why"
     assert Status(State.LOCALIZING).message == "localizing: no image yet"
 

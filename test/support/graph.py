@@ -35,6 +35,8 @@ LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+GOALS = {CONFIGURE: "inactive", CLEANUP: "unconfigured", ACTIVATE: "active", DEACTIVATE: "inactive"}
+SHUT_DOWN = "finalized"
 SHUTDOWN = {
     "unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
     "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
@@ -190,10 +192,22 @@ class Graph:
         return end.topic_type, is_reliable, qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
     def call(self, kind: type[Any], name: str, request: Any = None) -> Any:
-        """The response of a service."""
-        future = self.call_async(kind, name, request)
-        self.wait_for(future.done, f"the answer of {name}")
-        return future.result()
+        """The response of a service that may be asked twice, and is when no answer comes: the first request is lost
+        where a server that was killed still counts as there, and the first answer where a busy server has not heard of
+        this client 0.1 s after its request."""
+        futures: list[Any] = []
+        for _ in range(TRIES):
+            futures.append(self.call_async(kind, name, request))
+            self._wait_a_try(lambda: any(f.done() for f in futures))
+            for future in futures:
+                if future.done():
+                    return future.result()
+        raise AssertionError(f"asked {name} {TRIES} times in vain")
+
+    def _wait_a_try(self, condition: Callable[[], object]) -> None:
+        """Until the condition holds, or it is time to ask again."""
+        again_s = time.monotonic() + WAIT_S / TRIES
+        self.wait_for(lambda: condition() or time.monotonic() > again_s)
 
     def call_async(self, kind: type[Any], name: str, request: Any = None) -> Any:
         if name not in self._clients:
@@ -202,37 +216,29 @@ class Graph:
         self.wait_for(client.service_is_ready, f"service {name}")
         return client.call_async(kind.Request() if request is None else request)
 
-    def call_parameters(self, kind: type[Any], name: str, request: Any) -> Any:
-        """The response of a parameter service. It may be asked twice, and is: the first request is lost where a server
-        that was killed still counts as there and the next one is not connected yet."""
-        futures: list[Any] = []
-        for _ in range(TRIES):
-            futures.append(self.call_async(kind, name, request))
-            again_s = time.monotonic() + WAIT_S / TRIES
-            self.wait_for(lambda: any(f.done() for f in futures) or time.monotonic() > again_s)  # noqa: B023
-            for future in futures:
-                if future.done():
-                    return future.result()
-        raise AssertionError(f"asked {name} {TRIES} times in vain")
-
     def set_parameter(self, node: str, name: str, value: object) -> SetParametersResult:
         parameter: Parameter = AnyParameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[parameter])
-        return self.call_parameters(SetParameters, f"{node}/set_parameters", request).results[0]
+        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
 
     def parameter(self, node: str, name: str) -> object:
         request = GetParameters.Request(names=[name])
-        return parameter_value_to_python(
-            self.call_parameters(GetParameters, f"{node}/get_parameters", request).values[0]
-        )
+        return parameter_value_to_python(self.call(GetParameters, f"{node}/get_parameters", request).values[0])
 
     def describe_parameters(self, node: str, names: Sequence[str]) -> list[ParameterDescriptor]:
         request = DescribeParameters.Request(names=list(names))
-        return list(self.call_parameters(DescribeParameters, f"{node}/describe_parameters", request).descriptors)
+        return list(self.call(DescribeParameters, f"{node}/describe_parameters", request).descriptors)
 
     def change_state(self, node: str, transition: int) -> bool:
+        """Whether that succeeded. Asked once; if the answer is lost, the state tells."""
         request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self.call(ChangeState, f"{node}/change_state", request).success)
+        future = self.call_async(ChangeState, f"{node}/change_state", request)
+        self._wait_a_try(future.done)
+        ends = {*GOALS.values(), SHUT_DOWN}
+        self.wait_for(lambda: future.done() or self.state(node) in ends, f"the end of a transition of {node}")
+        if future.done():
+            return bool(future.result().success)
+        return self.state(node) == GOALS.get(transition, SHUT_DOWN)
 
     def state(self, node: str) -> str:
         return str(self.call(GetState, f"{node}/get_state").current_state.label)

@@ -140,6 +140,8 @@ class Status:
         image, says = self.image, "no image since the last fix"
         if image is None or image.refusal or self.state is State.LOCALIZED:
             says = image.summary if image else NO_IMAGE_YET
+        elif self.check.startswith(RejectionReason.NETWORK_FAILED.value):
+            says = self.check  # after the image's own fix
         return f"{self.state.value}: {says}"
 
     def to_values(self) -> dict[str, str]:
