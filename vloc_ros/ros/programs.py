@@ -1,14 +1,19 @@
 """The nodes as programs. Everything is imported inside, so that an interruption while that lasts is a clean end."""
 
 import math
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
 from vloc_ros.blas import use_one_thread
 from vloc_ros.ros.memory import use_few_heaps
+
+END_S = 5.0  # for threads to come to their end; `ros2 launch` sends SIGTERM after as long
 
 
 def map_server(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +57,23 @@ def _run(made_by: str, arguments: Sequence[str] | None) -> int:
     make, run = resolve_name(made_by), resolve_name("vloc_ros.ros.node:run")
     try:
         code: int = run(make, arguments, lambda: bool(interruptions))
-        return code
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the interpreter's end
+    end_threads(code)
+    return code
+
+
+def end_threads(code: int) -> None:
+    """Wait until no other thread works: Python ends daemons wherever they are, and aborts the whole process if that is
+    in a destructor of C++. Ends the process with `code` at once if one still works after `END_S`."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    deadline_s = time.monotonic() + END_S
+    for thread in others:
+        thread.join(max(deadline_s - time.monotonic(), 0.0))
+    if any(thread.is_alive() for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
