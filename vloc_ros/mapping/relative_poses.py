@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.mutual_best import mutual_best
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.geometry.pnp import Matches, PnpSettings, ransac, settle
 from vloc_ros.geometry.rig import RigCamera
@@ -120,11 +121,9 @@ def _mutual(features: FrameFeatures, a: int, b: int) -> NDArray[np.int64]:
     )
     if not len(own) or not len(other):
         return np.zeros((0, 2), np.int64)
-    dots = own @ other.T
-    best = dots.argmax(axis=1)
-    each = np.arange(len(own))
-    mutual = (dots.argmax(axis=0)[best] == each) & (dots[each, best] >= MIN_COSINE * 127 * 127)
-    return np.column_stack([first_a + each[mutual], first_b + best[mutual]])
+    rows, best, dots = mutual_best(own @ other.T)
+    alike = dots >= MIN_COSINE * 127 * 127
+    return np.column_stack([first_a + rows[alike], first_b + best[alike]])
 
 
 def _solved(features: FrameFeatures, rows: NDArray[np.int64]) -> tuple[Float, NDArray[np.bool_]] | None:

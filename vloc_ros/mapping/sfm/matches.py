@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.feature_spec import SIFT
+from vloc_ros.core.mutual_best import mutual_best
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.files import atomic_file, write_errors
 from vloc_ros.progress import Advance, no_advance
@@ -78,11 +79,9 @@ def mutual_matches(
     if not len(descriptors) or not len(others):
         return np.zeros((0, 2), np.uint32)
     similar = descriptors @ others.T
-    there, back = similar.argmax(axis=1), similar.argmax(axis=0)
-    rows = np.arange(len(descriptors))
-    best = similar[rows, there]
-    mutual = (back[there] == rows) & (best >= min_cosine)
+    rows, there, best = mutual_best(similar)
+    kept = best >= min_cosine
     if max_ratio is not None:
         similar[rows, there] = -1.0
-        mutual &= 1 - best <= max_ratio**2 * (1 - similar.max(axis=1))  # half the squares of the distances
-    return np.column_stack([rows[mutual], there[mutual]]).astype(np.uint32)
+        kept &= 1 - best <= max_ratio**2 * (1 - similar[rows].max(axis=1))  # half the squares of the distances
+    return np.column_stack([rows[kept], there[kept]]).astype(np.uint32)

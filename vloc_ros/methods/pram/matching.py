@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vloc_ros.core.descriptor_index import DescriptorIndex
+from vloc_ros.core.mutual_best import first_of_each
 
 Float32 = NDArray[np.float32]
 Rows = NDArray[np.intp]
@@ -60,15 +61,13 @@ def mutual_nearest_within(
     """As `mutual_nearest`, but only within groups: rows of `descriptors` and those rows of `references` that they may
     be. A reference is in one group at most, a descriptor may be in several."""
     nearest, best = np.zeros(len(descriptors), dtype=np.intp), np.full(len(descriptors), -np.inf, dtype=np.float32)
-    back = np.full(len(references), -1, dtype=np.intp)
+    most = np.zeros(len(references), dtype=np.float32)  # of each reference's similarities
     for asked, among in groups:
         similarities = descriptors[asked] @ references[among].T
-        back[among] = asked[similarities.argmax(axis=0)]
+        most[among] = similarities.max(axis=0, initial=-np.inf)
         within = similarities.argmax(axis=1)
         similar = similarities[np.arange(len(asked)), within]
         better = similar > best[asked]
         nearest[asked[better]], best[asked[better]] = among[within[better]], similar[better]
-    rows = np.flatnonzero(best >= min_similarity)
-    mutual = back[nearest[rows]] == rows
-    rows = rows[mutual]
+    rows = first_of_each(nearest, (best >= min_similarity) & (best >= most[nearest]))
     return rows, nearest[rows], best[rows]
