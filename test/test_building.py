@@ -120,15 +120,20 @@ def test_an_image_of_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_only_so_many_places_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rooms(tmp_path / "house")
-    monkeypatch.setattr("vloc_ros.building.OPEN_PLACES", 2)
     localizer = seeing(monkeypatch, tmp_path / "house", place_map("hall", 0))
-    places = type(localizer.places)(localizer.building, localizer.places._options, print, most=2)
+    places = localizer.places
+    localizer.keep_open(2)
     attic = places.of("attic")
     assert places.of("attic") is attic
     for name in NAMES:
         assert places.of(name).landmark_map.manifest.frame_id == f"map_{name}"
         assert len(places) <= 2
     assert places.of("attic") is not attic
+    localizer.keep_open(None)
+    assert len({id(places.of(name)) for _ in range(2) for name in NAMES}) == len(NAMES)
+    assert len(places) == len(NAMES)
+    localizer.keep_open(2)
+    assert len(places) == 2
 
 
 def test_who_is_in_a_place_that_is_open_does_not_wait_for_another_one(

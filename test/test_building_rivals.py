@@ -10,7 +10,7 @@ import pytest
 from support.building_scenes import look_alike, observation_of, place_map, seeing, write_place
 from support.sparse_scenes import POSE, SeenSession, Sight, blank
 
-from vloc_ros.building import ALIKE, BuildingLocalizer, Tried, best_explained
+from vloc_ros.building import ALIKE, BuildingLocalizer, Located, Tried, best_explained
 from vloc_ros.core.method import Observation
 from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -57,14 +57,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 def with_votes(monkeypatch: pytest.MonkeyPatch, votes: Mapping[str, float]) -> list[str]:
     """Key points vote so, whatever the image shows; the places whose maps are asked, in order."""
     asked: list[str] = []
-    tried = BuildingLocalizer._tried
+    located = BuildingLocalizer._located
 
-    def noted(self: BuildingLocalizer, name: str, *rest: object) -> Tried:
+    def noted(self: BuildingLocalizer, name: str, *rest: object) -> Located:
         asked.append(name)
-        return tried(self, name, *rest)  # type: ignore[arg-type]
+        return located(self, name, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(BuildingLocalizer, "votes", lambda *_: dict(votes))
-    monkeypatch.setattr(BuildingLocalizer, "_tried", noted)
+    monkeypatch.setattr(BuildingLocalizer, "_located", noted)
     return asked
 
 
@@ -155,6 +155,22 @@ def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(
     monkeypatch.setattr("vloc_ros.building.explained", lambda *_: 0.05)
     assert localizer.localize(blank()).place == "kitchen"
     assert asked[3:] == ["hall", "attic", "kitchen", "cellar"]
+
+
+def test_a_place_that_refuses_the_pose_near_the_prior_is_asked_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = seeing(monkeypatch, house.directory, house.maps["kitchen"])
+    asked = with_votes(monkeypatch, {"hall": 9.0, "attic": 8.0, "kitchen": 2.0})
+    prior = Prior(POSE, np.diag([0.01] * 3 + [0.001] * 3), "hall")
+    result = localizer.localize(Query.of(blank(), prior))
+    assert isinstance(result, PoseEstimate)
+    assert (result.place, asked) == ("kitchen", ["hall", "attic", "kitchen"])
+    # What it said counts as if it were asked for the first time.
+    strict = localizer.gated(min_inliers=5000)
+    refused = strict.localize(Query.of(blank(), replace(prior, place="kitchen")))
+    assert isinstance(refused, Rejection)
+    assert (refused.place, asked[3:]) == ("kitchen", ["kitchen", "hall", "attic"])
 
 
 def test_an_image_without_votes_is_of_no_place(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

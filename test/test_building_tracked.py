@@ -1,6 +1,8 @@
 """A building that a robot tracks in: points are followed in the place of the prior, each place keeps its own gate, and
 places with the same networks share sessions."""
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.pose_error import RIGHT_POSE, pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import load_localizer
+from vloc_ros.maps import StoredBuilding, StoredMap
 from vloc_ros.tracking.pose_tracker import PoseTracker
 from vloc_ros.tracking.search_planner import SearchPlanner
 
@@ -98,6 +101,26 @@ def test_thresholds_that_are_given_change_nothing_else_of_a_place(house: Buildin
     assert isinstance(house.gated(min_inliers=20).localize(image), Rejection), "its own confidence still counts"
     with pytest.raises(ConfigError, match="min_inliers"):
         house.gated(min_inliers=-1)
+
+
+def test_what_places_share_keeps_none_of_their_maps_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = write_rooms(tmp_path / "house")
+    places = seeing(monkeypatch, tmp_path / "house", maps["attic"]).places
+    read = StoredBuilding.read_place
+
+    def of_another_kind(building: StoredBuilding, name: str) -> StoredMap:
+        stored = read(building, name)
+        return replace(stored, files={**stored.files, "extractor.onnx": b"another one"})
+
+    monkeypatch.setattr(StoredBuilding, "read_place", of_another_kind)
+    places.keep(2)
+    first = places.of("attic")
+    forgotten, sessions = weakref.ref(first.landmark_map), first.sessions
+    del first
+    others = [places.of(name) for name in ("cellar", "kitchen")]
+    gc.collect()
+    assert forgotten() is None
+    assert all(other.sessions is sessions for other in others)
 
 
 def test_places_with_the_same_networks_share_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

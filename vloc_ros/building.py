@@ -3,6 +3,7 @@
 Maps of places are read when the first image names them, and the ones that were asked least recently are forgotten.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,12 @@ import numpy as np
 
 from vloc_ros.core.feature_spec import DESCRIPTORS, SCORES
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.method import Observation
+from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
 from vloc_ros.core.query import Prior, Query, as_query
+from vloc_ros.core.session import Sessions
 from vloc_ros.core.stopwatch import Stopwatch
-from vloc_ros.core.types import CameraImage, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.inference import DEFAULTS, SessionOptions
 from vloc_ros.inference.backend import silent
@@ -38,31 +40,42 @@ NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point look
 class OpenPlaces:
     """The localizers of the places that were asked last. Any thread may ask."""
 
-    def __init__(
-        self, building: StoredBuilding, options: SessionOptions, say: Callable[[str], None], most: int = OPEN_PLACES
-    ) -> None:
-        self._building, self._options, self._most = building, options, most
-        first = next(iter(building.places))
-        self.first = open_map(building.first, self._where(first), options, say)
-        self._kinds = [(_kind(building.first), self.first)]
-        self._opened = OrderedDict({first: self.first})
-        self._lock, self._opening = Lock(), Lock()  # of `_opened`, and of `_kinds`
+    def __init__(self, building: StoredBuilding, options: SessionOptions, say: Callable[[str], None]) -> None:
+        self._building, self._options, self._say = building, options, say
+        self._most = OPEN_PLACES
+        self._kinds: list[_Kind] = []
+        self._opened: OrderedDict[str, Localizer] = OrderedDict()
+        self._lock, self._opening = Lock(), Lock()  # of `_opened` and `_most`, and of `_kinds`
 
     def __len__(self) -> int:
         return len(self._opened)
 
+    @property
+    def first(self) -> Localizer:
+        """That of the first place, as `of`."""
+        return self.of(next(iter(self._building.places)))
+
     def of(self, name: str) -> Localizer:
-        """That of a place; who asks for one that is open does not wait for others to be read. Raises VlocError for a
-        map that cannot be read."""
+        """That of a place; who asks for one that is open does not wait for others to be read. Raises as `open_map` for
+        a map that cannot be read or opened."""
         if found := self._kept(name):
             return found
         with self._opening:
             opened = self._kept(name) or self._open(name, self._building.read_place(name))
             with self._lock:
                 self._opened[name] = opened
-                while len(self._opened) > self._most:
-                    self._opened.popitem(last=False)
+                self._forget()
             return opened
+
+    def keep(self, most: int | None) -> None:
+        """Keep the maps of at most so many places in memory from now on; None: OPEN_PLACES."""
+        with self._lock:
+            self._most = OPEN_PLACES if most is None else most
+            self._forget()
+
+    def _forget(self) -> None:
+        while len(self._opened) > self._most:
+            self._opened.popitem(last=False)
 
     def _kept(self, name: str) -> Localizer | None:
         with self._lock:
@@ -75,23 +88,41 @@ class OpenPlaces:
 
     def _open(self, name: str, stored: StoredMap) -> Localizer:
         """With the sessions of a place that has the same networks, if one was open before."""
-        kind, where = _kind(stored), self._where(name)
-        alike = next((localizer for known, localizer in self._kinds if known == kind), None)
+        identity, where = _identity(stored), self._where(name)
+        alike = next((kind for kind in self._kinds if kind.identity == identity), None)
         if alike is None:
-            opened = open_map(stored, where, self._options)
-            self._kinds.append((kind, opened))
+            opened = open_map(stored, where, self._options, self._say)
+            self._kinds.append(_Kind.of(stored, opened))
             return opened
         try:
             alike.method.check(stored.landmark_map)
         except ConfigError as error:
             raise MapError(f"{where}: {error}") from error
-        return replace(alike, landmark_map=stored.landmark_map, map_id=stored.map_id)
+        return Localizer(stored.landmark_map, alike.method, alike.sessions, stored.map_id)
 
 
-def _kind(stored: StoredMap) -> tuple[object, ...]:
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """What places with the same networks share, and nothing of the map of any of them: that may be forgotten."""
+
+    identity: tuple[object, ...]
+    method: Method
+    sessions: Sessions
+
+    @classmethod
+    def of(cls, stored: StoredMap, opened: Localizer) -> "_Kind":
+        return cls(_identity(stored), opened.method, opened.sessions)
+
+
+def _identity(stored: StoredMap) -> tuple[object, ...]:
     """What sessions are opened of."""
     manifest = stored.landmark_map.manifest
-    return stored.networks, manifest.models, manifest.method
+    hashes = {
+        (role, precision): hashlib.sha256(content).digest()
+        for role, networks in stored.networks.items()
+        for precision, content in networks.items()
+    }
+    return hashes, manifest.models, manifest.method
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,21 +135,21 @@ class BuildingLocalizer(Localizer):
 
     def gated(self, **thresholds: Any) -> "BuildingLocalizer":
         """As `Localizer.gated`: each place keeps its own thresholds but for these."""
-        self.places.first.gated(**thresholds)  # which checks them
+        super().gated(**thresholds)  # which checks them
         return replace(self, changes=thresholds) if thresholds else self
 
     def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
         """As `Localizer.localize`, in the frame of the place that the result names. `timings_ms` has `recognition` too:
         of places, and the reading of a map that was not in memory."""
-        stopwatch = Stopwatch()
+        stopwatch, query = Stopwatch(), as_query(asked)
         with stopwatch.stage("total"):
-            result = self._followed(as_query(asked), stopwatch)
+            result = self._followed(query, stopwatch)
             if not isinstance(result, PoseEstimate):
                 with stopwatch.stage("preprocess"):
-                    query, inputs = prepare_all(as_query(asked).searched, self.method, self.landmark_map.manifest)
+                    query, inputs = prepare_all(query.searched, self.method, self.landmark_map.manifest)
                 with stopwatch.stage("network"):
                     seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
-                result = self._expected(seen, stopwatch) or self._recognised(seen, stopwatch)
+                result = self._searched(seen, stopwatch)
         return timed(result, stopwatch)
 
     def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
@@ -132,6 +163,10 @@ class BuildingLocalizer(Localizer):
     @property
     def max_batch(self) -> int:
         return 1
+
+    def keep_open(self, most: int | None) -> None:
+        """Keep the maps of at most so many places in memory; None: as many as without being told."""
+        self.places.keep(most)
 
     def warm_up(self) -> None:
         """As `Localizer.warm_up`, in the first place; and recognition."""
@@ -172,34 +207,44 @@ class BuildingLocalizer(Localizer):
     def _gate_of(self, place: Localizer) -> GateThresholds:
         return place.gated(**self.changes).gate
 
-    def _expected(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | None:
-        """The pose in the place of the prior, if there is one and the pose can be believed."""
-        if (name := self._place_of(seen.query.prior)) is None:
-            return None
-        result = self._located(*self._asked(name, seen, stopwatch), stopwatch)
-        return replace(result, place=self._said(name)) if isinstance(result, PoseEstimate) else None
+    def _searched(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+        """The pose in the place of the prior, if there is one and the pose can be believed; else that of the place
+        which is recognised."""
+        name = self._place_of(seen.query.prior)
+        expected = None if name is None else self._located(name, seen, stopwatch)
+        if expected is not None and isinstance(expected.result, PoseEstimate):
+            return replace(expected.result, place=self._said(expected.name))
+        return self._recognised(seen, expected, stopwatch)
 
-    def _recognised(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+    def _recognised(
+        self, seen: Observation, expected: "Located | None", stopwatch: Stopwatch
+    ) -> PoseEstimate | Rejection:
         """What `best_explained` says of the likeliest place and its rivals; as long as no pose explains enough, of the
-        next places too."""
+        next places too. `expected`: what the place of the prior said, which is not asked again."""
         with stopwatch.stage("recognition"):
             votes = self.votes(seen)
             names = list(votes)[:MOST_PLACES]
             rivals = [name for name in names if votes[name] >= RIVAL * votes[names[0]]]
         tried: list[Tried] = []
         for group in (rivals, *([name] for name in names[len(rivals) :])):
-            tried += [self._tried(name, seen, stopwatch) for name in group]
+            for name in group:
+                known = expected if expected is not None and expected.name == name else None
+                tried.append(self._tried(known or self._located(name, seen, stopwatch), stopwatch))
             if any(each.explained >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
                 break
         return best_explained(tried) if tried else NOT_RECOGNISED
 
-    def _tried(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Tried":
-        place, observation = self._asked(name, seen, stopwatch)
-        result = self._located(place, observation, stopwatch)
+    def _tried(self, located: "Located", stopwatch: Stopwatch) -> "Tried":
+        result = located.result
         solved = result if isinstance(result, PoseEstimate) else result.refused
         with stopwatch.stage("verification"):
-            part = explained(solved, observation, place.landmark_map) if solved else 0.0
-        return Tried(replace(result, place=self._said(name)), part)
+            part = explained(solved, located.observation, located.landmark_map) if solved else 0.0
+        return Tried(replace(result, place=self._said(located.name)), part)
+
+    def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Located":
+        place, observation = self._asked(name, seen, stopwatch)
+        result = locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
+        return Located(name, place.landmark_map, observation, result)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
         """The map of one place, and what was seen, which is seen anew where that has other networks."""
@@ -213,8 +258,15 @@ class BuildingLocalizer(Localizer):
         with stopwatch.stage("network"):
             return place, Observation(query, place.observe(query).tensors)
 
-    def _located(self, place: Localizer, observation: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
-        return locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """What the map of one place, which names no place, says of what was seen."""
+
+    name: str
+    landmark_map: LandmarkMap
+    observation: Observation
+    result: PoseEstimate | Rejection
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,6 +63,9 @@ class Localizer:
         """Who knows the points of a result's place: itself."""
         return self
 
+    def keep_open(self, most: int | None) -> None:
+        """Of a building: the maps of how many places stay in memory. This is one map."""
+
     @property
     def max_batch(self) -> int:
         """How many images the sessions take at once."""

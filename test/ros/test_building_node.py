@@ -8,13 +8,15 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.srv import LoadMap
 from std_msgs.msg import String
-from support.building_scenes import STEP, WALL_PLACES, wall_frame, write_wall_places
+from support.building_scenes import STEP, WALL_PLACES, wall_frame, write_seen_rooms, write_wall_places
 from support.graph import LATCHED, Graph
-from support.robot import Robot, matrix_of
+from support.robot import Answer, Robot, matrix_of
 
 from vloc_ros.geometry.pose_refinement import perturb
+from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.maps import read_stored
 
+CELLAR = from_quaternion([0.01, 0.02, -0.02, 1.0], [0.0, 3.0, 0.1])  # a part of the wall that no other place has
 ALONE = {"threads": 1, "tf_mode": "none", "base_frame": ""}
 
 
@@ -46,6 +48,33 @@ def test_the_place_is_found_and_changes_on_evidence(graph: Graph, house: Path) -
     assert [message.header.frame_id for message in robot.poses].count("map_attic") == 1
     graph.wait_for(lambda: len(places) == 2 and any("attic" in str(message) for message in told))
     assert [message.data for message in places] == ["hall", "attic"]
+    program.stop()
+
+
+def test_so_many_places_stay_in_memory(graph: Graph, tmp_path: Path) -> None:
+    """A place that is in memory is found although its map is gone from the disk."""
+    house, gone = tmp_path / "house", tmp_path / "gone"
+    frames = {**{name: wall_frame(pose) for name, pose in WALL_PLACES.items()}, "cellar": wall_frame(CELLAR)}
+    write_seen_rooms(house, frames)
+    program = graph.start("relocalizer", map=house, max_open_maps=2, **ALONE)
+    robot = Robot(graph, list(frames.values()))
+    robot.wait_to_be_heard()
+    robot.localize_until(lambda: robot.status().is_fix)
+
+    def looked_for(number: int) -> Answer:
+        robot.restart_track()
+        return robot.localize(number)
+
+    assert [looked_for(number)["scene"] for number in range(3)] == list(frames)
+    (house / "places" / "hall").rename(gone)
+    assert "places/hall: there is no such map directory" in looked_for(0)["rejection"]
+    gone.rename(house / "places" / "hall")
+    robot.configure(max_open_maps=3)
+    assert [looked_for(number)["scene"] for number in range(3)] == list(frames)
+    (house / "places" / "hall").rename(gone)
+    assert looked_for(0).is_fix
+    refused = graph.set_parameter("/relocalizer", "max_open_maps", 1)
+    assert "must be 0 or from 2 to 1000" in refused.reason
     program.stop()
 
 

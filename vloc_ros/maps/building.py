@@ -39,13 +39,12 @@ MAX_JSON_BYTES = 1 << 22
 @dataclass(frozen=True, eq=False)
 class StoredBuilding:
     """A building as it was when it was checked. `landmark_map`: landmarks and mapping views of all places, no points;
-    `first`: the map of the first place; `places`: the SHA-256 of each place's map.yaml by its name; `content` and
+    `places`: the SHA-256 of each place's map.yaml by its name; `content` and
     `signature`: of building.json, as those of a StoredMap's map.yaml."""
 
     directory: Path
     landmark_map: LandmarkMap
     index: PlaceIndex
-    first: StoredMap
     places: Mapping[str, str]
     content: bytes
     signature: bytes | None
@@ -158,7 +157,7 @@ def read_building(directory: Path | str) -> StoredBuilding:
         index = PlaceIndex(**{**arrays, **small}, count=len(places))
     except (OSError, ValueError, TypeError, KeyError, EOFError, ConfigError, MapError) as error:
         raise MapError(f"{folder}: {reason_of(error)}") from error
-    return StoredBuilding(root, overview, index, first, maps, content, signature)
+    return StoredBuilding(root, overview, index, maps, content, signature)
 
 
 def read_places(directory: Path | str) -> Iterator[tuple[str, StoredMap | MapError]]:

@@ -19,7 +19,7 @@ from vloc_ros.ros.map_topic import MapTopic
 from vloc_ros.ros.node import VlocNode, read_signed, resolve_map
 from vloc_ros.ros.parameters import RelocalizerParameters
 from vloc_ros.ros.worker import NewestWins
-from vloc_ros.tracking.nearby_maps import KnownMap, MapTurns, names_of
+from vloc_ros.tracking.nearby_maps import OPEN_MAPS, KnownMap, MapTurns, names_of
 from vloc_ros.tracking.track import Fix
 
 Handed: TypeAlias = tuple[Stored, str]  # a map that needs no check, and where it came from
@@ -56,7 +56,7 @@ class MapInput:
         self._known = [
             known(name, uri, node.parameters.require_signature) for name, uri in zip(names_of(uris), uris, strict=True)
         ]
-        self._turns = MapTurns(self._known, node.parameters.max_open_maps)
+        self._turns = MapTurns(self._known, node.parameters.max_open_maps or OPEN_MAPS)
         self._wanted: tuple[str, ...] = ()
         if path := node.parameters.map or next(iter(uris), ""):
             slot.open(read_stored(resolve_map(path)), path, self._name_of(path))
@@ -76,7 +76,9 @@ class MapInput:
         elif old.map or old.max_map_mb != now.max_map_mb:
             self._topic.listen()
         if old.max_open_maps != now.max_open_maps:
-            self._turns = MapTurns(self._known, now.max_open_maps)
+            self._turns = MapTurns(self._known, now.max_open_maps or OPEN_MAPS)
+            if (localizer := self._slot.localizer) is not None:
+                localizer.keep_open(now.max_open_maps or None)
         if self._hand_over is not None and old.map and not now.map and (handed := self._hand_over()):
             self.take(handed)
 

@@ -154,6 +154,7 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
     def _on_map(self, tracker: PoseTracker, localizer: Localizer, where: str) -> None:
         """A map has just taken the place of the one before."""
         tracker.leave_map()
+        localizer.keep_open(self.parameters.max_open_maps or None)
         trim_heap()
         frame = localizer.landmark_map.manifest.frame_id
         self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")

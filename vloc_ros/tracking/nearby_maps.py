@@ -14,6 +14,7 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.tracking.track import Fix
 
+OPEN_MAPS = 3  # at a time, where nothing else is asked for: each has networks of its own
 NEAR_M = 10.0  # from the landmarks of a map
 # While the robot is lost, the maps that are open are tried with so many moments before the next ones have their turn;
 # those that do not open get so many.

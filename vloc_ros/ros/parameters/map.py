@@ -38,10 +38,11 @@ class MapParameters(NodeParameters):
         live=False,
     )
     max_open_maps: int = parameter(
-        3,
-        "Of `maps`, so many are in memory at most: the one in use, those near the robot, and, while it is lost, the "
-        "others in turn.",
-        low=2,
+        0,
+        "So many maps are in memory at most, 2 or more. Of `maps`: the one in use, those near the robot, and, while it "
+        "is lost, the others in turn; of a building: those of the places that were asked last. 0: 3 of `maps`, 8 of a "
+        "building.",
+        low=0,
         high=1000,
     )
     max_map_mb: float = parameter(
@@ -85,5 +86,7 @@ class MapParameters(NodeParameters):
         super().__post_init__()
         if self.maps and self.map and self.map not in self.maps:
             raise ConfigError(f"parameter map is {self.map!r}, must be one of the parameter maps: {list(self.maps)}")
+        if self.max_open_maps == 1:
+            raise ConfigError("parameter max_open_maps is 1, must be 0 or from 2 to 1000")
         if odd := [text for text in self.allowed_map_ids if not MAP_ID.fullmatch(text)]:
             raise ConfigError(f"parameter allowed_map_ids has {odd[0]!r}, an id is 12 to 64 of 0123456789abcdef")
