@@ -44,6 +44,7 @@ def make_points(kind: str = "float16", offset: float = 0.0) -> Points:
         directions=directions / np.linalg.norm(directions, axis=1, keepdims=True),
         distances=np.sort(rng.uniform(0.5, 9.0, (COUNT, 2)), axis=1),
         sigmas=rng.uniform(0.0, 0.2, COUNT),
+        colors=rng.integers(0, 256, (COUNT, 3), dtype=np.uint8),
     )
 
 
@@ -66,7 +67,7 @@ def test_points_come_back(tmp_path: Path, kind: str) -> None:
         found = read.landmark_map.points
         assert found is not None
         assert len(found) == COUNT
-        for name in ("descriptors", "regions", "places"):
+        for name in ("descriptors", "regions", "places", "colors"):
             np.testing.assert_array_equal(getattr(found, name), getattr(points, name))
             assert getattr(found, name).dtype == getattr(points, name).dtype
         for name in ("positions", "directions", "distances", "sigmas"):
@@ -80,12 +81,13 @@ def test_positions_far_from_the_origin_are_kept_to_a_tenth_of_a_millimetre() -> 
     assert np.abs(decode_points(encode_points(points)).positions - points.positions).max() < 1e-4
 
 
-def test_points_of_older_maps_count_as_certain() -> None:
-    arrays = arrays_of(make_points())
-    del arrays["sigmas"]
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    assert not decode_points(buffer.getvalue()).sigmas.any()
+def test_points_of_older_maps_count_as_certain_and_have_no_colors() -> None:
+    arrays = {name: array for name, array in arrays_of(make_points()).items() if name not in OPTIONAL}
+    read = decode_points(npz(**arrays))
+    assert not read.sigmas.any()
+    assert not read.colors.any()
+    assert read.colors.shape == (COUNT, 3)
+    assert "colors" not in arrays_of(read), "they are written as they were"
 
 
 def test_a_map_need_not_have_points(office: Path) -> None:
@@ -110,6 +112,8 @@ def test_a_map_need_not_have_points(office: Path) -> None:
         ({"distances": np.tile([-1.0, 1.0], (COUNT, 1))}, "row 0 has the distances"),
         ({"sigmas": np.zeros(3)}, "sigmas: shape"),
         ({"sigmas": np.full(COUNT, -0.01)}, "row 0 has the sigma"),
+        ({"colors": np.zeros((3, 3), np.uint8)}, "colors: shape"),
+        ({"colors": np.zeros((COUNT, 3))}, "colors are float64, expected uint8"),
     ],
 )
 def test_points_that_cannot_be_are_refused(change: dict[str, Any], words: str) -> None:

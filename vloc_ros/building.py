@@ -11,8 +11,10 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vloc_ros.core.feature_spec import DESCRIPTORS, SCORES
+from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
+from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Method, Observation
 from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
@@ -27,11 +29,12 @@ from vloc_ros.map_localizer import Localizer, open_map
 from vloc_ros.maps import StoredBuilding, StoredMap
 from vloc_ros.maps.names import PLACES
 from vloc_ros.methods.expected_points import explained
+from vloc_ros.methods.image_colors import blurred_input, colors_at
 
 OPEN_PLACES = 8  # whose maps are kept in memory
 MOST_PLACES = 5  # that an image is looked for in
 RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
-KEY_POINTS = 256  # of an image, the best ones, that vote
+VOTING = 256  # key points of an image, the best ones
 SURE = 0.1  # `explained`: where a pose explains so much, the places with fewer votes are not tried
 ALIKE = 0.003  # where a place explains this part less than the best one, it is the right one nearly as often
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
@@ -174,14 +177,25 @@ class BuildingLocalizer(Localizer):
         self.building.index.votes(self.building.index.words[:1])
 
     def votes(self, observation: Observation) -> dict[str, float]:
-        """How many key points of all views speak for each place, that of most first."""
-        found = np.zeros(len(self.building.places))
+        """How much key points of all views speak for each place, that of most first."""
+        found, index = np.zeros(len(self.building.places)), self.building.index
         for tensors in observation.tensors:
-            shown = tensors[DESCRIPTORS][:KEY_POINTS][tensors[SCORES][:KEY_POINTS] > 0]
+            shown = tensors[DESCRIPTORS][:VOTING][tensors[SCORES][:VOTING] > 0]
             if len(shown):
-                found += self.building.index.votes(np.ascontiguousarray(shown, dtype=np.float32))
+                found += index.votes(np.ascontiguousarray(shown, dtype=np.float32))
+        if len(index.colors) and found.any() and len(colors := self._colors(observation)):
+            found += index.color_votes(colors)
         names = list(self.building.places)
         return {names[row]: float(found[row]) for row in np.argsort(-found, kind="stable") if found[row] > 0}
+
+    def _colors(self, observation: Observation) -> NDArray[np.uint8]:
+        """Of the key points (K, 3) that vote, but for those of grey images."""
+        found = [np.empty((0, 3), dtype=np.uint8)]
+        for view, tensors in zip(observation.query.views, observation.tensors, strict=True):
+            if not is_grey(view.image.rgb):
+                pixels = tensors[KEY_POINTS][:VOTING][tensors[SCORES][:VOTING] > 0]
+                found.append(colors_at(blurred_input(view.image, self.landmark_map.manifest.image_size), pixels))
+        return np.concatenate(found)
 
     def _followed(self, query: Query, stopwatch: Stopwatch) -> PoseEstimate | Rejection | None:
         """`followed` in the place of the prior."""

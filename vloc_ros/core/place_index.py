@@ -6,12 +6,13 @@ among those of the same visual words only (an inverted file: Sivic and Zisserman
 time grows little with the number of places, and what is memory-mapped is read where it is needed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vloc_ros.core.arrays import require_indices
+from vloc_ros.core.arrays import require_finite, require_indices
+from vloc_ros.core.color_shares import BINS, color_support
 from vloc_ros.errors import ConfigError
 
 Float = NDArray[np.float64]
@@ -19,6 +20,7 @@ Float32 = NDArray[np.float32]
 
 INT8_SCALE = 127  # descriptors of the index stand for this times the float
 PROBES = 2  # words whose points a key point is compared with
+COLOR_VOTES = 1.0  # of all places together, as much as a badly recognised image has: where descriptors say little
 MIN_SIMILARITY = 0.8  # the least cosine of a key point with a point that it speaks for
 
 
@@ -27,7 +29,8 @@ class PlaceIndex:
     """N points of `places`, sorted by their visual word: word w has the rows starts[w] to starts[w + 1].
 
     words (W, D) float32; starts (W + 1,) int64; descriptors (N, D) int8, 127 times the float; point_places (N,) int32:
-    which of so many places (`count`) each is of. Raises ConfigError for arrays that do not go together.
+    which of so many places (`count`) each is of; colors (count, B) float32: the `color_shares` of each place, (0, B)
+    where not all maps know colours. Raises ConfigError for arrays that do not go together.
     """
 
     words: Float32
@@ -35,6 +38,7 @@ class PlaceIndex:
     descriptors: NDArray[np.int8]
     point_places: NDArray[np.int32]
     count: int
+    colors: Float32 = field(default_factory=lambda: np.empty((0, BINS**2), dtype=np.float32))
 
     def __post_init__(self) -> None:
         words, points = len(self.words), len(self.descriptors)
@@ -44,6 +48,7 @@ class PlaceIndex:
         if not words or self.starts[0] != 0 or self.starts[-1] != points or (np.diff(self.starts) < 0).any():
             raise ConfigError("recognition of places: its words do not divide its points")
         require_indices("recognition of places", self.point_places, self.count)
+        require_finite("recognition of places: colors", self.colors, (self.count if len(self.colors) else 0, BINS**2))
 
     def votes(self, descriptors: Float32) -> Float:
         """How much the key points of an image, with descriptors (K, D) of length 1, speak for each place (count,): of
@@ -58,6 +63,10 @@ class PlaceIndex:
         add_votes(asked, probed, self.starts, self.descriptors, self.point_places, least, votes)
         return votes / INT8_SCALE**2
 
+    def color_votes(self, colors: NDArray[np.uint8]) -> Float:
+        """How much the colours (K, 3) of the key points speak for each place (count,) besides."""
+        return COLOR_VOTES * color_support(self.colors, colors)
+
 
 def quantized(descriptors: Float32) -> NDArray[np.int8]:
     """Descriptors of length 1 as the index has them."""
@@ -70,12 +79,13 @@ def nearness(descriptors: Float32, words: Float32) -> Float32:
     return found
 
 
-def sorted_index(words: Float32, parts: list[NDArray[np.int8]]) -> PlaceIndex:
-    """The index of the points' descriptors (N, D) of each place, in the order of the places."""
+def sorted_index(words: Float32, parts: list[NDArray[np.int8]], colors: Float32 | None = None) -> PlaceIndex:
+    """The index of the points' descriptors (N, D) of each place, in the order of the places, and their `colors`."""
     places = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
     assigned = np.concatenate(
         [nearness(part.astype(np.float32) / np.float32(INT8_SCALE), words).argmax(axis=1) for part in parts]
     )
     order = np.argsort(assigned, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=len(words)))]).astype(np.int64)
-    return PlaceIndex(words, starts, np.concatenate(parts)[order], places[order], len(parts))
+    index = PlaceIndex(words, starts, np.concatenate(parts)[order], places[order], len(parts))
+    return index if colors is None else replace(index, colors=colors)

@@ -24,7 +24,8 @@ class Points:
     row of the map's landmarks that each belongs to; places (P,) int32: an index into `Manifest.places`; directions
     (P, 3): unit vectors from the point to where it was seen from, on average; distances (P, 2): the smallest and the
     largest from which it was seen; sigmas (P,): the standard deviation of where it is along its direction, in metres,
-    where an empty array stands for zeros. Raises ConfigError.
+    colors (P, 3) uint8: RGB of what is around it, zeros where that is not known. Of the last two, an empty array stands
+    for zeros. Raises ConfigError.
     """
 
     positions: Float
@@ -34,6 +35,7 @@ class Points:
     directions: Float
     distances: Float
     sigmas: Float = field(default_factory=lambda: np.empty(0))
+    colors: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 3), dtype=np.uint8))
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -46,6 +48,11 @@ class Points:
         if not len(self.sigmas):
             object.__setattr__(self, "sigmas", np.zeros(n))
         require_finite("points: sigmas", self.sigmas, (n,))
+        if not len(self.colors):
+            object.__setattr__(self, "colors", np.zeros((n, 3), dtype=np.uint8))
+        require_finite("points: colors", self.colors, (n, 3))
+        if self.colors.dtype != np.uint8:
+            raise ConfigError(f"points: colors are {self.colors.dtype}, expected uint8")
         if n == 0 or self.descriptors.dtype not in DESCRIPTORS or not self.descriptors.shape[1]:
             kind = f"{self.descriptors.dtype} {self.descriptors.shape}"
             raise ConfigError(f"points: descriptors are {kind}, expected (P, D) float16 or int8")

@@ -31,6 +31,7 @@ from vloc_ros.maps.regions_npz import decode_regions, encode_regions
 FORMAT_VERSION = 1
 OVERVIEW = "overview.npz"
 ARRAYS = {"words": np.float32, "starts": np.int64, "descriptors": np.int8, "point_places": np.int32}
+COLORS = "colors"  # is there if the maps of all places know colours
 RECOGNITION = re.compile(r"recognition-[0-9a-f]{12}")
 BLOCK = 1 << 20  # bytes that are hashed at once
 MAX_JSON_BYTES = 1 << 22
@@ -103,7 +104,7 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
     """Put a building together of maps that lie in `directory`/places: the file that says what belongs together is the
     last to be written, and what belonged together before is removed then. Raises MapError."""
     contents = {OVERVIEW: encode_regions(overview)}
-    for name in ARRAYS:
+    for name in (*ARRAYS, COLORS) if len(index.colors) else ARRAYS:
         buffer = io.BytesIO()
         np.save(buffer, getattr(index, name), allow_pickle=False)
         contents[f"{name}.npy"] = buffer.getvalue()
@@ -149,11 +150,12 @@ def read_building(directory: Path | str) -> StoredBuilding:
         places = [_decoded(node) for node in said["places"].values()]
         manifest = _overall(first.landmark_map.manifest, said["frame_id"], places, said.get("cameras", {}))
         overview = decode_regions((folder / OVERVIEW).read_bytes(), manifest)
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-        for name, dtype in ARRAYS.items():
+        kinds = {**ARRAYS, COLORS: np.float32} if f"{COLORS}.npy" in said["files"] else ARRAYS
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in kinds}
+        for name, dtype in kinds.items():
             if arrays[name].dtype != dtype:
                 raise MapError(f"array {name!r} is {arrays[name].dtype}, expected {np.dtype(dtype)}")
-        small = {name: np.array(arrays[name]) for name in ("words", "starts")}
+        small = {name: np.array(arrays[name]) for name in kinds if name in ("words", "starts", COLORS)}
         index = PlaceIndex(**{**arrays, **small}, count=len(places))
     except (OSError, ValueError, TypeError, KeyError, EOFError, ConfigError, MapError) as error:
         raise MapError(f"{folder}: {reason_of(error)}") from error
@@ -197,7 +199,7 @@ def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
             all(_is_place(name, node) for name, node in said["places"].items())
             and len(said["places"]) > 0
             and RECOGNITION.fullmatch(said["recognition"])
-            and set(said["files"]) == {OVERVIEW, *names}
+            and set(said["files"]) - {f"{COLORS}.npy"} == {OVERVIEW, *names}
             and isinstance(said["frame_id"], str)
             and isinstance(said.get("cameras", {}), dict)
         )

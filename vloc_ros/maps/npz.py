@@ -21,6 +21,7 @@ Kinds: TypeAlias = tuple[np.dtype[Any], ...]
 
 REAL: Kinds = (np.dtype(np.float32), np.dtype(np.float64))
 COUNT: Kinds = (np.dtype(np.int32),)
+BYTE: Kinds = (np.dtype(np.uint8),)
 
 
 def encode_npz(name: str, arrays: Arrays) -> bytes:

@@ -5,7 +5,7 @@ import numpy as np
 from vloc_ros.core.points import DESCRIPTORS, Points
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.maps.names import POINTS_FILE
-from vloc_ros.maps.npz import COUNT, REAL, decode_known, encode_npz, rounded
+from vloc_ros.maps.npz import BYTE, COUNT, REAL, decode_known, encode_npz, rounded
 
 KINDS = {
     "positions": REAL,
@@ -15,14 +15,17 @@ KINDS = {
     "directions": REAL,
     "distances": REAL,
     "sigmas": REAL,
+    "colors": BYTE,
 }
-OPTIONAL = ("sigmas",)  # maps of older versions have none
+OPTIONAL = ("sigmas", "colors")  # maps of older versions have none
 
 
 def encode_points(points: Points) -> bytes:
     """The arrays as a compressed npz; reals as float32 unless that moves a position by 0.1 mm."""
     short = {name: np.asarray(getattr(points, name), np.float32) for name in ("directions", "distances", "sigmas")}
     arrays = {name: getattr(points, name) for name in KINDS} | short | {"positions": rounded(points.positions)}
+    if not points.colors.any():
+        del arrays["colors"]
     return encode_npz(POINTS_FILE, arrays)
 
 

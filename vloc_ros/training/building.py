@@ -11,6 +11,7 @@ from time import process_time
 
 import numpy as np
 
+from vloc_ros.core.color_shares import color_shares
 from vloc_ros.core.place_index import INT8_SCALE, PlaceIndex, quantized, sorted_index
 from vloc_ros.core.points import Points
 from vloc_ros.datasets.joined_places import KIND, ListedPlace, listed_places
@@ -122,10 +123,12 @@ def put_together(out: Path, names: Sequence[str], frame_id: str, progress: Progr
 
 def place_index(places: Sequence[Points | None], words: np.ndarray | None = None) -> PlaceIndex:
     """The index of the points of all places, with these visual words, or with words that are learned from them."""
-    parts = [_recognised_by(points) for points in places if points is not None]
+    known = [points for points in places if points is not None]
+    parts = [_recognised_by(points) for points in known]
     if words is None or words.shape[1] != parts[0].shape[1]:
         words = visual_words(np.concatenate(parts).astype(np.float32) / np.float32(INT8_SCALE), WORDS)
-    return sorted_index(words, parts)
+    has_colors = all(points.colors.any() for points in known)
+    return sorted_index(words, parts, np.stack([color_shares(each.colors) for each in known]) if has_colors else None)
 
 
 def _recognised_by(points: Points) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How a map of PRAM is made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from vloc_ros.mapping.point_selection import chosen_points, select_points
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Progress
 from vloc_ros.training.pram.options import PRAMOptions
+from vloc_ros.training.pram.point_colors import point_colors
 from vloc_ros.training.pram.recognition_frames import (
     PosedImages,
     RecognitionFrames,
@@ -50,7 +51,8 @@ class PRAMRecipe:
         chosen = np.zeros(len(divided.reconstruction), dtype=np.bool_)
         chosen[chosen_points(divided.reconstruction, self.options.points)] = True
         kept = of_points(divided.reconstruction, chosen)
-        points = select_points(kept, place.features, len(kept))
+        colors = point_colors(kept, place.frames, place.features)
+        points = replace(select_points(kept, place.features, len(kept)), colors=colors)
         return PlaceRegions(place.name, divided.landmarks), points, divided.regions[chosen]
 
     def recognition_frames(self, places: Sequence[Place], geometry: Geometry, progress: Progress) -> RecognitionFrames:

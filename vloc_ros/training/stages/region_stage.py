@@ -14,7 +14,7 @@ from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
 REGIONS = "regions.npz"
-POINT_SIGMAS = "points.sigmas"  # work directories of older versions have points without
+ADDED = "points.sigmas", "points.colors"  # work directories of older versions have points without
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class RegionStage(Stage[Regions]):
 
     def inputs(self) -> Mapping[str, Any]:
         inputs = {"method.name": self.method.method, **options_of_stage(self.method, "regions")}
-        return {**inputs, POINT_SIGMAS: True} if "features" in self.method.stages else inputs
+        return {**inputs, **dict.fromkeys(ADDED, True)} if "features" in self.method.stages else inputs
 
     def make(self, directory: Path, progress: Progress) -> Regions:
         regions = self.recipe.make_regions(self.sources.places, self.geometry, progress)
