@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from vloc_ros.cli import main
 from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.places import in_map_frame, map_from_place, unplaced
 from vloc_ros.core.types import PoseEstimate
-from vloc_ros.datasets import Dataset, open_dataset
+from vloc_ros.datasets import Frame, open_dataset
 from vloc_ros.datasets.folder import camera_line
 from vloc_ros.errors import DatasetError, MapError
 from vloc_ros.evaluation.map_alignment import FEWEST_PAIRS, align_map
@@ -142,7 +143,8 @@ def test_poses_are_published_in_the_frame_of_the_map() -> None:
 def test_the_command_aligns_a_map_to_poses_of_another_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory, images = tmp_path / "room", tmp_path / "images"
     shutil.copytree(shipped("maps/demo_room"), directory)
-    _write_folder(images, open_dataset("synthetic_room", None, "small"))
+    drive = open_dataset("synthetic_room", None, "small")
+    write_folder(images, [drive.frame(int(index)) for index in np.linspace(0, len(drive) - 1, 12)])
     command = ["align", str(directory), "--dataset", "folder", "--root", str(images), "--to", str(images / "poses.txt")]
     assert main([*command, "--frame-id", "grid", "--threads", "1"]) == 0
     manifest = read_map(directory).landmark_map.manifest
@@ -162,14 +164,13 @@ def test_the_command_aligns_a_map_to_poses_of_another_frame(tmp_path: Path, caps
     assert "give the images of the place" in capsys.readouterr().err
 
 
-def _write_folder(root: Path, dataset: Dataset, count: int = 12) -> None:
-    """Frames of a data set as a folder, with poses in another frame."""
+def write_folder(root: Path, frames: Sequence[Frame]) -> None:
+    """Frames as a folder, with poses in another frame."""
     (root / "images").mkdir(parents=True)
     rows = []
-    for index in np.linspace(0, len(dataset) - 1, count).astype(int):
-        frame = dataset.frame(int(index))
+    for frame in frames:
         name = frame.name.replace("/", "_")
         cv2.imwrite(str(root / f"images/{name}.png"), cv2.cvtColor(frame.image.rgb, cv2.COLOR_RGB2BGR))
         rows.append(f"{name} {pose_columns(TRUE @ frame.map_from_camera)}\n")
     (root / "poses.txt").write_text("".join(rows))
-    (root / "camera.txt").write_text(camera_line(dataset.camera(0)) + "\n")
+    (root / "camera.txt").write_text(camera_line(frames[0].image.camera) + "\n")

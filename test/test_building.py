@@ -223,6 +223,27 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest
         read_building(tmp_path / "nowhere")
 
 
+def test_sorted_keys_rename_no_place(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    write_rooms(house)
+    assert sorted(NAMES) != list(NAMES)
+    said = house / "building.json"
+    whole = json.loads(said.read_text())
+    said.write_text(json.dumps(whole, sort_keys=True))
+    sorted_keys = read_building(house)
+    assert tuple(sorted_keys.places) == sorted_keys.landmark_map.manifest.place_names == NAMES
+    older = {key: value for key, value in whole.items() if key != "order"}
+    said.write_text(json.dumps(older))
+    assert tuple(read_building(house).places) == NAMES
+    for order in (None, NAMES[:2], [*NAMES, "hall"], 3 * NAMES[:1] + NAMES[3:], 7, [1, "hall"]):
+        wrong = older if order is None else {**whole, "order": order}
+        said.write_text(json.dumps(wrong, sort_keys=True))
+        with pytest.raises(MapError, match=r"building\.json: (does not say in which order|not a building)"):
+            read_building(house)
+    put_together(house, NAMES, "map")
+    assert json.loads(said.read_text()) == whole
+
+
 def test_maps_that_are_no_places_are_refused(tmp_path: Path, office: Path) -> None:
     house = tmp_path / "house"
     write_rooms(house)

@@ -1,7 +1,7 @@
 """`vloc align`: where does a map lie in another frame, such as that of a navigation map?"""
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vloc_ros.bags.options import BagOptions, GroundTruthOptions
@@ -24,11 +24,14 @@ from vloc_ros.evaluation.evaluate import Evaluation, evaluate
 from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
 from vloc_ros.localizer import Localizer, open_localizer
-from vloc_ros.maps import read_map
+from vloc_ros.maps import StoredMap, read_map, read_stored
+from vloc_ros.maps.building import enter_place, read_building
+from vloc_ros.maps.names import PLACES
+from vloc_ros.maps.reader import is_building
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, as `vloc map` writes it; it is changed")
+    parser.add_argument("map", type=Path, metavar="MAP", help="map directory, or a building; it is changed")
     parser.add_argument(
         "--to", required=True, metavar="POSES",
         help="poses of the images in the other frame: of a --bag a TUM file, tf, tf:FRAME or a topic; of a --dataset "
@@ -36,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--frame-id", default="", metavar="FRAME",
-        help="what the other frame is called (default: as the bag says, else as the map's frame)",
+        help="what the other frame is called (default: as the bag says, else as the map's frame); of a building, it is "
+        "the building's own",
     )  # fmt: skip
-    parser.add_argument("--place", metavar="NAME", help="which of the map's places, for a map of several")
+    parser.add_argument("--place", metavar="NAME", help="which place, for a map of several, or a building")
     parser.add_argument(
         "--limit-cm", type=float, default=20.0, metavar="CM", help="of the median residual (default: %(default)g)"
     )
@@ -71,34 +75,75 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("give the images of the place that POSES are of: --bag BAG or --dataset KIND --root PATH")
     if options.frame_id:
         require_frame_id(options.frame_id)
-    localizer = open_localizer(read_map(options.map), str(options.map), session_options(options), note)
+    wanted = _wanted(options)
+    localizer = open_localizer(wanted.stored, str(wanted.directory), session_options(options), note)
     manifest = localizer.landmark_map.manifest
-    manifest.require_index(options.place)
     if manifest.unknown_scale:
         raise ConfigError(f"{options.map}: {NO_SCALE}, so nothing rigid brings them into another frame")
     # An earlier alignment says nothing of this one.
     localizer = replace(localizer, landmark_map=replace(localizer.landmark_map, manifest=unplaced(manifest)))
-    evaluation = _bag(localizer, options) if options.bag else _dataset(localizer, options)
+    evaluation = _bag(localizer, options, wanted) if options.bag else _dataset(localizer, options)
     from vloc_ros.evaluation.map_alignment import align_map, pairs_of  # SciPy is optional
     from vloc_ros.maps.placement import place_map
 
     place_from_camera, map_from_camera = pairs_of(evaluation.records)
     limit = PoseTolerance(options.limit_cm / 100, options.limit_deg)
     found = align_map(place_from_camera, map_from_camera, limit)
-    frame_id = options.frame_id or evaluation.source.get("truth", {}).get("frame") or manifest.frame_id
+    frame_id = wanted.named(options.frame_id or evaluation.source.get("truth", {}).get("frame") or wanted.frame_id)
     summary = {"frame": frame_id, "poses": options.to, **found.to_summary()}
-    stored = place_map(options.map, options.place, frame_id, found.map_from_place, summary)
+    place_map(wanted.directory, wanted.place, frame_id, found.map_from_place, summary)
+    if wanted.building is not None:
+        enter_place(wanted.building, wanted.directory.name)
+    map_id = read_stored(options.map).map_id
     pose = " ".join(f"{value:.6f}" for value in pose_vector(found.map_from_place))
     rows = (
         ("map_from_place", f"{pose} ({POSE_COLUMNS}), in the frame '{frame_id}'"),
         ("fitted to", str(found)),
         (
             "map",
-            f"{options.map}, its id is {stored.map_id} now: sign it again, and update `allowed_map_ids` that name it",
+            f"{options.map}, its id is {map_id} now: sign it again, and update `allowed_map_ids` that name it",
         ),
     )
     print("\n".join(f"{name:<16}{printable(value)}" for name, value in rows))
     return 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The map that is to be aligned, where it lies and which of its places; `frame_id`: what the other frame is called
+    unless something else is said. `building`: that the map is of a place of, which keeps its frame."""
+
+    stored: StoredMap
+    directory: Path
+    place: str | None
+    frame_id: str
+    building: Path | None = None
+
+    def named(self, frame_id: str) -> str:
+        """The name of the other frame. Raises ConfigError for one that the places of a building do not lie in."""
+        if self.building is not None and frame_id != self.frame_id:
+            raise ConfigError(
+                f"{self.building}: its places lie in the frame {self.frame_id!r}, POSES are of {frame_id!r}: "
+                f"give --frame-id {self.frame_id} if that is the same frame"
+            )
+        return frame_id
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    if not is_building(options.map):
+        stored = read_map(options.map)
+        manifest = stored.landmark_map.manifest
+        manifest.require_index(options.place)
+        return Wanted(stored, options.map, options.place, manifest.frame_id)
+    building = read_building(options.map)
+    manifest = building.landmark_map.manifest
+    if options.place not in manifest.place_names:
+        names = ", ".join(manifest.place_names)
+        raise ConfigError(f"{options.map}: is a building, give one of its places as --place: {names}")
+    directory = building.directory / PLACES / options.place
+    wanted = Wanted(building.read_place(options.place), directory, None, manifest.frame_id, options.map)
+    wanted.named(options.frame_id or manifest.frame_id)
+    return wanted
 
 
 def _dataset(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
@@ -110,23 +155,23 @@ def _dataset(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
         return evaluate(localizer, dataset, advance)
 
 
-def _bag(localizer: Localizer, options: argparse.Namespace) -> Evaluation:
+def _bag(localizer: Localizer, options: argparse.Namespace, wanted: Wanted) -> Evaluation:
     # In the map's own frame, not in that of the place.
-    source = f"tf:{localizer.landmark_map.manifest.frame_id}" if options.to == "tf" else options.to
+    source = f"tf:{wanted.frame_id}" if options.to == "tf" else options.to
     poses = GroundTruthOptions(source, options.poses_frame, options.poses_gap, options.time_offset, option="--to")
     camera = options.image_topic, options.camera_info_topic
-    wanted = BagOptions(*camera, options.rectified, poses, options.place, tuple(options.tf_topic), options.camera_frame)
+    asked = BagOptions(*camera, options.rectified, poses, wanted.place, tuple(options.tf_topic), options.camera_frame)
     with bag_packages():
         from vloc_ros.evaluation.alignment import Correction
         from vloc_ros.evaluation.evaluate_bag import evaluate_bag
     with frame_bar() as advance:
-        return evaluate_bag(localizer, options.bag, wanted, Correction(), advance)
+        return evaluate_bag(localizer, options.bag, asked, Correction(), advance)
 
 
 COMMAND = Command(
     "Find where a map lies in another frame: images are localized in the map, and these poses are fitted rigidly to "
     "those that the same images have in the other frame. The map keeps the result (map_from_place), and nodes publish "
-    "poses in that frame from then on. The map is changed as a whole or not at all.",
+    "poses in that frame from then on. The map is changed as a whole or not at all; of a building, that of one place.",
     add_arguments,
     run,
 )

@@ -5,43 +5,43 @@ complete by itself; recognition-ID has the landmarks and mapping views of all pl
 their points, whose arrays are memory-mapped.
 """
 
-import hashlib
 import io
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from vloc_ros.core.manifest import FIELD_OF_VIEW, LENSES, NO_SCALE, PLACE_NAME, Manifest, Place
+from vloc_ros.core.manifest import FIELD_OF_VIEW, LENSES, NO_SCALE, Manifest, Place
 from vloc_ros.core.place_index import PlaceIndex
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
-from vloc_ros.errors import ConfigError, ManifestError, MapError, NoFileError, NoMapError, reason_of
-from vloc_ros.files import atomic_path, write_errors, write_text
-from vloc_ros.maps.files import opened_directory, read_file
+from vloc_ros.errors import ConfigError, MapError, reason_of
+from vloc_ros.files import atomic_path, write_errors
+from vloc_ros.maps.building_json import (
+    ARRAYS,
+    COLORS,
+    FOLDER,
+    OVERVIEW,
+    decoded_place,
+    digest,
+    place_node,
+    read_said,
+    require_recorded,
+    write_said,
+)
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
-from vloc_ros.maps.reader import StoredMap, is_building, read_map, read_signature
+from vloc_ros.maps.reader import StoredMap, is_building, read_map
 from vloc_ros.maps.regions_npz import decode_regions, encode_regions
-
-FORMAT_VERSION = 1
-OVERVIEW = "overview.npz"
-ARRAYS = {"words": np.float32, "starts": np.int64, "descriptors": np.int8, "point_places": np.int32}
-COLORS = "colors"  # is there if the maps of all places know colours
-RECOGNITION = re.compile(r"recognition-[0-9a-f]{12}")
-BLOCK = 1 << 20  # bytes that are hashed at once
-MAX_JSON_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
 class StoredBuilding:
     """A building as it was when it was checked. `landmark_map`: landmarks and mapping views of all places, no points;
-    `places`: the SHA-256 of each place's map.yaml by its name; `content` and
-    `signature`: of building.json, as those of a StoredMap's map.yaml."""
+    `places`: the SHA-256 of each place's map.yaml by its name; `content` and `signature`: of building.json, as those of
+    a StoredMap's map.yaml."""
 
     directory: Path
     landmark_map: LandmarkMap
@@ -71,10 +71,6 @@ Stored: TypeAlias = StoredMap | StoredBuilding
 def read_stored(directory: Path | str) -> Stored:
     """A map or a building, whichever a directory holds. Raises MapError, as `read_map` and `read_building`."""
     return read_building(directory) if is_building(directory) else read_map(directory)
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def joined_overview(frame_id: str, maps: Mapping[str, StoredMap]) -> LandmarkMap:
@@ -110,44 +106,46 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
         contents[f"{name}.npy"] = buffer.getvalue()
     records = {name: {"sha256": digest(content), "bytes": len(content)} for name, content in contents.items()}
     folder = f"recognition-{digest(json.dumps(records, sort_keys=True).encode())[:12]}"
-    said = {
-        "format_version": FORMAT_VERSION,
-        "frame_id": overview.manifest.frame_id,
-        "cameras": overview.manifest.training,
-        "places": {
-            place.name: {**vars(place), "map": digest(maps[place.name].files[MANIFEST_FILE])}
-            for place in overview.manifest.places
-        },
-        "recognition": folder,
-        "files": records,
-    }
     with write_errors(directory, MapError):
         if not (directory / folder).is_dir():
             with atomic_path(directory / folder) as new:
                 new.mkdir()
                 for name, content in contents.items():
                     (new / name).write_bytes(content)
-        text = json.dumps(said, indent=1) + "\n"
-        if not is_building(directory) or (directory / BUILDING_FILE).read_text() != text:
-            (directory / f"{BUILDING_FILE}.sig").unlink(missing_ok=True)  # it is of another building
-        write_text(directory / BUILDING_FILE, text)
+    said = {
+        "frame_id": overview.manifest.frame_id,
+        "cameras": overview.manifest.training,
+        "order": list(overview.manifest.place_names),
+        "places": {place.name: place_node(place, maps[place.name]) for place in overview.manifest.places},
+        "recognition": folder,
+        "files": records,
+    }
+    write_said(directory, said)
     for entry in directory.iterdir():
-        if RECOGNITION.fullmatch(entry.name) and entry.name != folder:
+        if FOLDER.fullmatch(entry.name) and entry.name != folder:
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def enter_place(directory: Path, name: str) -> None:
+    """Say of a place what its map says now of its frame and of where it lies, of which alone may have changed. Raises
+    MapError."""
+    said, stored = read_said(directory)[2], read_map(directory / PLACES / name)
+    said["places"][name] = place_node(_place(name, stored.landmark_map.manifest, said["frame_id"]), stored)
+    write_said(directory, said)
 
 
 def read_building(directory: Path | str) -> StoredBuilding:
     """Read and check a building, and of its places the first; the others are read when they are needed. Raises
     MapError, one line with the file and what is wrong with it."""
     root = Path(directory)
-    content, signature, said = _said(root)
+    content, signature, said = read_said(root)
     folder = root / said["recognition"]
     for name, record in said["files"].items():
-        _require_recorded(folder / name, record)
+        require_recorded(folder / name, record)
     maps = {name: node["map"] for name, node in said["places"].items()}
     first = _read_place(root, *next(iter(maps.items())))
     try:
-        places = [_decoded(node) for node in said["places"].values()]
+        places = [decoded_place(node) for node in said["places"].values()]
         manifest = _overall(first.landmark_map.manifest, said["frame_id"], places, said.get("cameras", {}))
         overview = decode_regions((folder / OVERVIEW).read_bytes(), manifest)
         kinds = {**ARRAYS, COLORS: np.float32} if f"{COLORS}.npy" in said["files"] else ARRAYS
@@ -165,7 +163,7 @@ def read_building(directory: Path | str) -> StoredBuilding:
 def read_places(directory: Path | str) -> Iterator[tuple[str, StoredMap | MapError]]:
     """The map of each place, or what is wrong with it. Raises MapError for what is no building."""
     root = Path(directory)
-    for name, node in _said(root)[2]["places"].items():
+    for name, node in read_said(root)[2]["places"].items():
         try:
             yield name, _read_place(root, name, node["map"])
         except MapError as error:
@@ -178,58 +176,6 @@ def _read_place(root: Path, name: str, sha256: str) -> StoredMap:
     if digest(stored.files[MANIFEST_FILE]) != sha256:
         raise MapError(f"{directory}: was changed after the building was put together; give its `vloc map` again")
     return stored
-
-
-def _said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
-    """building.json as it is, its signature, and what it says. Raises MapError."""
-    path = root / BUILDING_FILE
-    with opened_directory(str(root)) as descriptor:
-        read = partial(read_file, str(root), descriptor)
-        try:
-            content = read(BUILDING_FILE, MAX_JSON_BYTES)
-        except NoFileError as error:
-            raise NoMapError(str(error)) from error
-        signature = read_signature(read, f"{BUILDING_FILE}.sig")
-    try:
-        said = json.loads(content)
-        if said["format_version"] != FORMAT_VERSION:
-            raise ManifestError(f"{path}: is of format {said['format_version']}, this version knows {FORMAT_VERSION}")
-        names = [f"{name}.npy" for name in ARRAYS]
-        is_complete = (
-            all(_is_place(name, node) for name, node in said["places"].items())
-            and len(said["places"]) > 0
-            and RECOGNITION.fullmatch(said["recognition"])
-            and set(said["files"]) - {f"{COLORS}.npy"} == {OVERVIEW, *names}
-            and isinstance(said["frame_id"], str)
-            and isinstance(said.get("cameras", {}), dict)
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ManifestError(f"{path}: not a building ({type(error).__name__}: {reason_of(error)})") from error
-    if not is_complete:
-        raise ManifestError(f"{path}: names what no building has")
-    return content, signature, said
-
-
-def _is_place(name: str, node: Mapping[str, Any]) -> bool:
-    """Whether a place is called as its key, by which poses name it, and has a map."""
-    return bool(PLACE_NAME.fullmatch(name)) and node["name"] == name and isinstance(node["map"], str)
-
-
-def _require_recorded(path: Path, record: Any) -> None:
-    """Raise MapError for a file that is another than building.json says."""
-    found = hashlib.sha256()
-    try:
-        size, expected = int(record["bytes"]), str(record["sha256"])
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                found.update(block)
-            read = file.tell()
-    except OSError as error:
-        raise MapError(f"{path}: {reason_of(error)}") from error
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ManifestError(f"{path}: {BUILDING_FILE} does not say its size and hash") from error
-    if (read, found.hexdigest()) != (size, expected):
-        raise MapError(f"{path}: damaged, it is not what {BUILDING_FILE} says")
 
 
 def _overall(first: Manifest, frame_id: str, places: Sequence[Place], cameras: Mapping[str, Any]) -> Manifest:
@@ -253,11 +199,6 @@ def _place(name: str, manifest: Manifest, frame_id: str) -> Place:
     """A place as its own map has it, under its name in the building: with where it lies if that is in this frame."""
     (own,) = manifest.places
     return Place(name, own.frame_id, own.map_from_place if manifest.frame_id == frame_id else None)
-
-
-def _decoded(node: Mapping[str, Any]) -> Place:
-    pose = node["map_from_place"]
-    return Place(str(node["name"]), str(node["frame_id"]), None if pose is None else tuple(map(float, pose)))
 
 
 def _require_place(name: str, landmark_map: LandmarkMap, first: Manifest, frame_id: str) -> None:
