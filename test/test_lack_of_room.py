@@ -14,7 +14,8 @@ from support.mapping_scenes import VOXEL, WallAndBox, looking_at, views
 from vloc_ros.cli import main
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.mapping import surface as surface_module
-from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
+from vloc_ros.mapping.mesh import surface_from_mesh
+from vloc_ros.mapping.surface import fuse_depth
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

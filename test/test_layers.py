@@ -144,9 +144,30 @@ def test_the_rules_themselves(layer: str, source: str, wrong: bool) -> None:
     assert bool(list(faults(layer, source))) == wrong
 
 
-@pytest.mark.parametrize("module", ["vloc_ros.localizer", "vloc_ros.evaluation", "vloc_ros.cli"])
-def test_the_robot_never_loads_what_only_training_needs(module: str) -> None:
+def loaded_by(module: str) -> set[str]:
+    """All modules that are loaded with one."""
+    command = [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"]
+    return set(subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "vloc_ros.localizer",
+        "vloc_ros.evaluation.bag_runs",
+        "vloc_ros.cli",
+        "vloc_ros.training.building",
+    ],
+)
+def test_who_makes_no_map_never_loads_what_only_that_needs(module: str) -> None:
+    """A robot, workers that evaluate, and the process that shares the places of a building among workers."""
     # not scipy: numba loads it where it is there
-    heavy = "{'torch', 'onnx', 'sklearn', 'trimesh', 'pycolmap', 'matplotlib', 'rclpy'}"
-    check = f"import sys, {module}; loaded = {heavy} & set(sys.modules); assert not loaded, loaded"
-    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)
+    assert not {"torch", "onnx", "sklearn", "trimesh", "pycolmap", "matplotlib", "rclpy"} & loaded_by(module)
+
+
+@pytest.mark.needs("torch")
+def test_who_maps_depth_never_loads_what_other_maps_need() -> None:
+    """Every worker holds for itself what it has loaded."""
+    assert not {"sklearn", "trimesh", "pycolmap", "matplotlib", "rclpy"} & loaded_by(
+        "vloc_ros.training.stages.build_map"
+    )

@@ -1,11 +1,14 @@
 """`vloc map --workers`: places are mapped one by one, what fails is told when all others are done, and resumed."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import ROOT
 from support.building_scenes import place_map, write_place
 from support.map_scenes import Told
 
@@ -103,6 +106,23 @@ def test_what_fails_is_told_once_the_others_are_mapped(house: Path, monkeypatch:
     mapping(monkeypatch)
     map_building(options_of(house), Here())
     assert len(read_building(house.parent / "house").places) == 2
+
+
+def test_a_worker_without_a_package_says_which_in_one_line() -> None:
+    program = """
+import sys
+sys.modules["torch"] = None
+from vloc_ros.training.building import map_place
+from vloc_ros.errors import ConfigError
+try:
+    map_place(None)
+except ConfigError as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert said.startswith("making maps needs the Python package 'torch': ")
 
 
 def test_a_directory_of_something_else_stays_as_it_is(house: Path) -> None:

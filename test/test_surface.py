@@ -10,7 +10,8 @@ from support.mapping_scenes import VOXEL, WallAndBox, views
 from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.errors import ConfigError, DatasetError
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping.surface import Surface, fuse_depth, surface_from_mesh
+from vloc_ros.mapping.mesh import surface_from_mesh
+from vloc_ros.mapping.surface import Surface, fuse_depth
 from vloc_ros.mapping.voxels import build_table, cells_of, find, keys_of
 
 

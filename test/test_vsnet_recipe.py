@@ -10,7 +10,7 @@ from support.training_scenes import SMALL
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
-from vloc_ros.mapping import geometry_kinds
+from vloc_ros.mapping import geometry_kinds, mesh
 from vloc_ros.mapping.geometry_kinds import DepthSurface, MeshSurface, surface_kind
 from vloc_ros.mapping.place_geometry import Geometry, Place, PlaceGeometry, figures_of
 from vloc_ros.progress import Silent
@@ -71,7 +71,7 @@ def test_about_as_many_landmarks_as_wanted() -> None:
 
 
 def test_a_surface_is_the_mesh_or_the_depth_fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(geometry_kinds, "surface_from_mesh", lambda path: path)
+    monkeypatch.setattr(mesh, "surface_from_mesh", lambda path: path)
     monkeypatch.setattr(geometry_kinds, "fuse_depth", lambda dataset, advance: dataset)
     fused, given, frames = surface_kind(None), surface_kind(Path("hall.ply")), WallAndBox(views(3))
     assert (fused, given) == (DepthSurface(), MeshSurface(Path("hall.ply")))

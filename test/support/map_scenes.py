@@ -13,8 +13,8 @@ from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import RoomFrames
 from vloc_ros.evaluation.corruptions import CORRUPTIONS
 from vloc_ros.geometry.camera import Camera
-from vloc_ros.mapping import geometry_kinds
-from vloc_ros.mapping.surface import fuse_depth, surface_from_mesh
+from vloc_ros.mapping import geometry_kinds, mesh
+from vloc_ros.mapping.surface import fuse_depth
 from vloc_ros.progress import Bar
 from vloc_ros.training import calibrate
 from vloc_ros.training import trainer as trainer_module
@@ -68,8 +68,8 @@ def quick() -> Iterator[None]:
         patch.setattr(trainer_module, "LOG_EVERY", 1)
         patch.setattr(training_stage, "VALIDATIONS", 2)
         patch.setattr(training_stage, "QUICK_VALIDATIONS", 2)
-        for surface_maker in (fuse_depth, surface_from_mesh):
-            patch.setattr(geometry_kinds, surface_maker.__name__, partial(surface_maker, voxel_size=VOXEL))
+        patch.setattr(geometry_kinds, "fuse_depth", partial(fuse_depth, voxel_size=VOXEL))
+        patch.setattr(mesh, "surface_from_mesh", partial(mesh.surface_from_mesh, voxel_size=VOXEL))
         yield
 
 

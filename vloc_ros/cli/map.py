@@ -163,12 +163,13 @@ def run(options: argparse.Namespace) -> int:
         ),
     )
     with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
-        from vloc_ros.training.building import map_building
+        if engine is not None:
+            from vloc_ros.training.building import map_building
+
+            map_building(map_options, engine, TerminalProgress(), options.overwrite)
+            return 0
         from vloc_ros.training.stages.build_map import build_map
         from vloc_ros.training.update_map import update_map
-    if engine is not None:
-        map_building(map_options, engine, TerminalProgress(), options.overwrite)
-        return 0
     make = build_map if map_options.update is None else update_map
     make(map_options, TerminalProgress())
     return 0

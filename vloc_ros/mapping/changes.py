@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import betabinom
 
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.frame_features import FeatureSource
@@ -194,6 +193,8 @@ def _tail(hits: Ints, views: Ints, later_hits: Ints, later_views: Ints, share: f
     The rate of a point is not known but for its earlier `hits`: a beta distribution, beginning with that of all points.
     Later frames have `share` of it, and what they count is beta-binomial (Gelman et al., Bayesian Data Analysis, 2.4).
     """
+    from scipy.stats import betabinom  # some tens of MB, for updates only
+
     of_all = hits.sum() / max(1, views.sum())
     rates = share * (hits + PRIOR_VIEWS * of_all) / (views + PRIOR_VIEWS)
     total = np.minimum(views + PRIOR_VIEWS, MOST_VIEWS)

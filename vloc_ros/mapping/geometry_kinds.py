@@ -23,7 +23,7 @@ from vloc_ros.mapping.place_geometry import Place, PlaceGeometry, Shape, figures
 from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.mapping.sparse import SparsePoints, sparsified_depth
-from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth, surface_from_mesh
+from vloc_ros.mapping.surface import MAX_FRAMES, fuse_depth
 from vloc_ros.progress import Progress
 
 THREADS = min(4, core_count())
@@ -127,6 +127,8 @@ class MeshSurface:
             raise ConfigError(f"{self.path}: one mesh for {len(places)} places")
 
     def make(self, place: Place, progress: Progress) -> Shape:
+        from vloc_ros.mapping.mesh import surface_from_mesh  # loads trimesh, which maps of depth do without
+
         return surface_from_mesh(self.path)
 
 

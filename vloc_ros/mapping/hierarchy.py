@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from vloc_ros.compiled import compiled
 from vloc_ros.errors import ConfigError
@@ -169,6 +168,8 @@ def _members(points: Float, nodes: Ints, count: int) -> list[Float]:
 
 def _cluster(points: Float, count: int, rng: np.random.Generator) -> Float:
     """At most `count` centres (k, 3) of points (N, 3), each the nearest one of at least one of them."""
+    from sklearn.cluster import KMeans  # as in `vlad.py`
+
     if len(points) > FITTED_POINTS * count:
         fitted = points[rng.choice(len(points), FITTED_POINTS * count, replace=False)]
     else:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 
 Float32 = NDArray[np.float32]
 
@@ -13,6 +12,8 @@ WORDS, LEARNED_FROM = 64, 100_000  # and descriptors that they are learned from,
 
 def visual_words(descriptors: Float32, words: int, learned_from: int = LEARNED_FROM) -> Float32:
     """(W, D): what many descriptors (N, D) are like, learned from some of them; fewer words where there are fewer."""
+    from sklearn.cluster import MiniBatchKMeans  # with it comes SciPy's statistics: some tens of MB
+
     some = np.random.default_rng(0).permutation(len(descriptors))[:learned_from]
     found = MiniBatchKMeans(min(words, len(some)), random_state=0, n_init=3, batch_size=4096)
     return np.asarray(found.fit(descriptors[some]).cluster_centers_, np.float32)

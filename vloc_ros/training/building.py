@@ -21,10 +21,10 @@ from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.maps.building import joined_overview, read_building, write_building
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
 from vloc_ros.maps.reader import is_building
+from vloc_ros.optional_packages import optional_packages, pip_install
 from vloc_ros.progress import Progress, Silent
 from vloc_ros.tasks import Done, Engine
 from vloc_ros.training.map_options import MapOptions
-from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.stage_records import content_of, written_map
 
 WORDS = 1024  # visual words that points are sorted by
@@ -102,6 +102,8 @@ def place_options(options: MapOptions, place: ListedPlace) -> MapOptions:
 
 def map_place(options: MapOptions) -> MappedPlace:
     """The task of one place."""
+    with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
+        from vloc_ros.training.stages.build_map import build_map  # hundreds of MB, of which only workers have a use
     before, began = _map_id(options.out), process_time()
     build_map(options)
     return MappedPlace(process_time() - began, _map_id(options.out) != before)

@@ -18,7 +18,6 @@ from vloc_ros.progress import Progress, Silent
 from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import BAG, IMAGES, UNPOSED, MapOptions
 from vloc_ros.training.method_options import load_recipe
-from vloc_ros.training.photo_sources import posed_by_model, reconstructed
 from vloc_ros.training.recipe import DenseRecipe, Recipe, SparseRecipe
 from vloc_ros.training.stages.buffer_stage import BufferStage
 from vloc_ros.training.stages.calibration_stage import CalibrationStage
@@ -139,6 +138,8 @@ def recorded(options: MapOptions, kind: GeometryKind, workers: Workers, progress
 
 def without_poses(options: MapOptions, workers: Workers, progress: Progress) -> MapOptions:
     """The options with posed images in place of those that have no poses, or of a COLMAP model."""
+    from vloc_ros.training.photo_sources import posed_by_model, reconstructed  # loads pycolmap
+
     workers.leave()  # there is nothing that several could share
     with work_directory(options.workdir, options.fresh, Workers(), progress, None):
         make = reconstructed if options.dataset == IMAGES else posed_by_model
