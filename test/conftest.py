@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What not everybody has, and what has to be installed for it.
-OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy tensorboard threadpoolctl torch trimesh"
+OFFLINE = "jsonschema matplotlib mcap onnx pycolmap rosbags scipy sklearn tensorboard threadpoolctl torch trimesh"
 OPTIONAL = {
     **dict.fromkeys(OFFLINE.split(), "requirements/offline.txt"),
     **dict.fromkeys(
@@ -149,3 +149,20 @@ def drive(tmp_path: Path) -> Path:
     from support.bag_scenes import write_drive
 
     return write_drive(tmp_path / "drive")
+
+
+@pytest.fixture(scope="module")
+def quickly() -> Iterator[None]:
+    """Maps of rendered rooms are made as `quick` of `support/map_scenes.py` has them."""
+    from support.map_scenes import quick
+
+    with quick():
+        yield
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a split: the views that the tests' maps of PRAM are made from."""
+    from support.pram_scenes import write_split
+
+    return write_split(tmp_path_factory.mktemp("split") / "names.txt")

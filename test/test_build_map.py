@@ -1,7 +1,7 @@
 """`vloc map` end to end on a few views of the synthetic room: interrupted, continued, refused, started anew."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, Told, interrupted_at, options_in, quick
+from support.map_scenes import HEIGHT, VOXEL, VSNET, WIDTH, Told, interrupted_at, options_in
 
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import Place
@@ -39,11 +39,7 @@ from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.stage_records import load_records
 from vloc_ros.training.vsnet.recipe import VSNetRecipe
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.fixture(scope="module")

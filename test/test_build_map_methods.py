@@ -1,12 +1,11 @@
 """`vloc map` end to end with every method, of one place and of several: a map comes out that localizes."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in, quick
+from support.map_scenes import HEIGHT, VSNET, WIDTH, options_in
 
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.types import PoseEstimate, Rejection
@@ -31,10 +30,7 @@ SPARSE = HSCNetOptions("small++", branching=(3, 4), sparsify=60)
 ROOMS = "[{name: living_room, dataset: synthetic_room}, {name: office, dataset: synthetic_office}]"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def localizes(directory: Path, dataset: str, root: Path | None = None) -> None:

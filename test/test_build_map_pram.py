@@ -3,15 +3,15 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import pytest
-from support.map_scenes import Told, quick
-from support.pram_scenes import PRAM, VIEWS, Changed, StoppedAt, made_by, of_frames, pram_in, write_split
+from support.map_scenes import Told
+from support.pram_scenes import PRAM, VIEWS, Changed, StoppedAt, made_by, of_frames, pram_in
 
 from vloc_ros.cli import main
 from vloc_ros.core.feature_spec import FeatureSpec
@@ -33,16 +33,7 @@ from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.stages import feature_stage
 from vloc_ros.training.stages.build_map import build_map
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_split(tmp_path_factory.mktemp("split") / "names.txt")
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.fixture(scope="module")

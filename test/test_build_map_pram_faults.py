@@ -2,14 +2,13 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.map_scenes import Told, quick
+from support.map_scenes import Told
 from support.pram_scenes import PRAM, VIEWS, Changed, StoppedAt, made_by, of_frames, pram_in, write_split
 
 from vloc_ros.datasets import open_dataset
@@ -20,16 +19,7 @@ from vloc_ros.training.map_options import MapOptions
 from vloc_ros.training.stages import feature_stage
 from vloc_ros.training.stages.build_map import build_map
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_split(tmp_path_factory.mktemp("split") / "names.txt")
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def refusal(options: MapOptions, kind: type[VlocError]) -> str:

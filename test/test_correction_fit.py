@@ -18,7 +18,8 @@ from vloc_ros.geometry.transforms import from_quaternion, invert, pose_distances
 from vloc_ros.localizer import Localizer
 from vloc_ros.methods import get_method
 from vloc_ros.training import correction
-from vloc_ros.training.correction import CorrectionReport, PosePairs
+from vloc_ros.training.correction import CorrectionReport
+from vloc_ros.training.pose_pairs import PosePairs
 
 SIZES = np.repeat([0.01, 0.004], 3)  # metres, radians
 FRAMES, BLOCK = 250, 10

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support import ROOT
-from support.map_scenes import VSNET, Told, options_in, quick
+from support.map_scenes import VSNET, Told, options_in
 
 from vloc_ros.datasets import Dataset, open_dataset
 from vloc_ros.datasets.subset import Subset
@@ -38,10 +38,7 @@ HOLDS_IT = """
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def made_by(options: MapOptions) -> dict[str, bool]:

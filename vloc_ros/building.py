@@ -3,11 +3,8 @@
 Maps of places are read when the first image names them, and the ones that were asked least recently are forgotten.
 """
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,116 +13,25 @@ from numpy.typing import NDArray
 from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
-from vloc_ros.core.method import Method, Observation
+from vloc_ros.core.method import Observation
 from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
 from vloc_ros.core.query import Prior, Query, as_query
-from vloc_ros.core.session import Sessions
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
-from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.inference import DEFAULTS, SessionOptions
 from vloc_ros.inference.backend import silent
-from vloc_ros.map_localizer import Localizer, open_map
-from vloc_ros.maps import StoredBuilding, StoredMap
-from vloc_ros.maps.names import PLACES
+from vloc_ros.map_localizer import Localizer
+from vloc_ros.maps import StoredBuilding
 from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.image_colors import blurred_input, colors_at
+from vloc_ros.open_places import OpenPlaces
 
-OPEN_PLACES = 8  # whose maps are kept in memory
 MOST_PLACES = 5  # that an image is looked for in
 RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
 VOTING = 256  # key points of an image, the best ones
 SURE = 0.1  # `explained`: where a pose explains so much, the places with fewer votes are not tried
 ALIKE = 0.003  # where a place explains this part less than the best one, it is the right one nearly as often
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
-
-
-class OpenPlaces:
-    """The localizers of the places that were asked last. Any thread may ask."""
-
-    def __init__(self, building: StoredBuilding, options: SessionOptions, say: Callable[[str], None]) -> None:
-        self._building, self._options, self._say = building, options, say
-        self._most = OPEN_PLACES
-        self._kinds: list[_Kind] = []
-        self._opened: OrderedDict[str, Localizer] = OrderedDict()
-        self._lock, self._opening = Lock(), Lock()  # of `_opened` and `_most`, and of `_kinds`
-
-    def __len__(self) -> int:
-        return len(self._opened)
-
-    @property
-    def first(self) -> Localizer:
-        """That of the first place, as `of`."""
-        return self.of(next(iter(self._building.places)))
-
-    def of(self, name: str) -> Localizer:
-        """That of a place; who asks for one that is open does not wait for others to be read. Raises as `open_map` for
-        a map that cannot be read or opened."""
-        if found := self._kept(name):
-            return found
-        with self._opening:
-            opened = self._kept(name) or self._open(name, self._building.read_place(name))
-            with self._lock:
-                self._opened[name] = opened
-                self._forget()
-            return opened
-
-    def keep(self, most: int | None) -> None:
-        """Keep the maps of at most so many places in memory from now on; None: OPEN_PLACES."""
-        with self._lock:
-            self._most = OPEN_PLACES if most is None else most
-            self._forget()
-
-    def _forget(self) -> None:
-        while len(self._opened) > self._most:
-            self._opened.popitem(last=False)
-
-    def _kept(self, name: str) -> Localizer | None:
-        with self._lock:
-            if name in self._opened:
-                self._opened.move_to_end(name)
-            return self._opened.get(name)
-
-    def _where(self, name: str) -> str:
-        return str(self._building.directory / PLACES / name)
-
-    def _open(self, name: str, stored: StoredMap) -> Localizer:
-        """With the sessions of a place that has the same networks, if one was open before."""
-        identity, where = _identity(stored), self._where(name)
-        alike = next((kind for kind in self._kinds if kind.identity == identity), None)
-        if alike is None:
-            opened = open_map(stored, where, self._options, self._say)
-            self._kinds.append(_Kind.of(stored, opened))
-            return opened
-        try:
-            alike.method.check(stored.landmark_map)
-        except ConfigError as error:
-            raise MapError(f"{where}: {error}") from error
-        return Localizer(stored.landmark_map, alike.method, alike.sessions, stored.map_id)
-
-
-@dataclass(frozen=True, eq=False)
-class _Kind:
-    """What places with the same networks share, and nothing of the map of any of them: that may be forgotten."""
-
-    identity: tuple[object, ...]
-    method: Method
-    sessions: Sessions
-
-    @classmethod
-    def of(cls, stored: StoredMap, opened: Localizer) -> "_Kind":
-        return cls(_identity(stored), opened.method, opened.sessions)
-
-
-def _identity(stored: StoredMap) -> tuple[object, ...]:
-    """What sessions are opened of."""
-    manifest = stored.landmark_map.manifest
-    hashes = {
-        (role, precision): hashlib.sha256(content).digest()
-        for role, networks in stored.networks.items()
-        for precision, content in networks.items()
-    }
-    return hashes, manifest.models, manifest.method
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn  # noqa: F401  # which finds the visual words
 
-from vloc_ros import building as building_module
+from vloc_ros import open_places
 from vloc_ros.building import BuildingLocalizer, open_building
 from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
 from vloc_ros.core.manifest import GateThresholds, Manifest
@@ -87,7 +88,7 @@ def seeing(monkeypatch: pytest.MonkeyPatch, directory: Path, landmark_map: Landm
     def opened(stored: StoredMap, *_: object) -> Localizer:
         return Localizer(stored.landmark_map, PRAMMethod(), {"extractor": session}, stored.map_id)
 
-    monkeypatch.setattr(building_module, "open_map", opened)
+    monkeypatch.setattr(open_places, "open_map", opened)
     return open_building(read_building(directory))
 
 

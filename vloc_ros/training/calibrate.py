@@ -23,7 +23,8 @@ from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.novel_views import NovelViews
 from vloc_ros.progress import Advance, no_advance
-from vloc_ros.training.correction import FittedCorrection, PosePairs
+from vloc_ros.training.correction import FittedCorrection
+from vloc_ros.training.pose_pairs import PosePairs
 
 OPEN_GATE = GateThresholds(0, 0.0, math.inf, 0.0)
 FEWEST_INLIERS = 8

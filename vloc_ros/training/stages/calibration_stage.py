@@ -33,9 +33,10 @@ from vloc_ros.training.calibrate import (
     hopeless_samples,
     pairs_of,
 )
-from vloc_ros.training.correction import FittedCorrection, PosePairs, fitted_correction
+from vloc_ros.training.correction import FittedCorrection, fitted_correction
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.hidden_samples import HiddenViews, errors_by_distance
+from vloc_ros.training.pose_pairs import PosePairs
 from vloc_ros.training.preview import draw_preview, worst_pictures
 from vloc_ros.training.stages.export_stage import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
