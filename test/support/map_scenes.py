@@ -11,6 +11,7 @@ import pytest
 
 from vloc_ros.datasets import Frame
 from vloc_ros.datasets.synthetic_room import RoomFrames
+from vloc_ros.errors import VlocError
 from vloc_ros.evaluation.corruptions import CORRUPTIONS
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import geometry_kinds, mesh
@@ -21,6 +22,7 @@ from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import STAGES
 from vloc_ros.training.stages import training_stage
+from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.vsnet.options import VSNetOptions
 
 VOXEL = 0.06
@@ -102,3 +104,11 @@ class Told:
 def interrupted_at(iteration: int) -> Told:
     """Presses Ctrl-C."""
     return Told(iteration)
+
+
+def refusal(options: MapOptions, kind: type[VlocError]) -> str:
+    """The one line with which the options are refused."""
+    with pytest.raises(kind) as error:
+        build_map(options)
+    assert "\n" not in str(error.value)
+    return str(error.value)
