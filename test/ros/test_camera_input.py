@@ -1,18 +1,24 @@
 """Where images are looked for, how many of them, and what is said if none come."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from support.graph import Graph
-from support.robot import Robot, camera_info, compressed_image
+from support.robot import Robot, camera_info, compressed_image, raw_image
 
 from vloc_ros.datasets import Frame
-from vloc_ros.ros.camera_input import NEWEST, image_topic, silence
+from vloc_ros.ros.camera_input import NEWEST, CameraInput, image_topic, silence
+from vloc_ros.ros.node import VlocNode
+from vloc_ros.ros.parameters import RelocalizerParameters
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 WITHOUT_A_MAP = {"threads": 1, "tf_mode": "none", "base_frame": ""}
@@ -48,6 +54,31 @@ def test_silence_names_the_topic_the_type_and_the_cause() -> None:
     text = silence("/image", IMAGE, latched, [publisher(IMAGE)], ())
     assert text.startswith(f"{what}the QoS of /robot1/camera does not go with it: ")
     assert "\n" not in text
+
+
+class Listener(Node):  # type: ignore[misc]
+    """Takes images and calibrations when it is spun."""
+
+    parameters = RelocalizerParameters()
+
+
+def test_of_what_came_together_the_calibration_is_taken_first(graph: Graph, frames: list[Frame]) -> None:
+    context = graph.node.context
+    node, executor, taken = Listener("listener", context=context), SingleThreadedExecutor(context=context), list[str]()
+    executor.add_node(node)
+    with ExitStack() as scope:
+        take_image, take_info = (lambda *_, kind=kind: taken.append(kind) for kind in ("image", "info"))
+        CameraInput(cast("VlocNode[RelocalizerParameters]", node), scope, take_image, take_info)
+        robot = Robot(graph, frames)
+        robot.wait_to_be_heard()
+        robot.images.publish(raw_image(frames[0].image.rgb))
+        robot.infos.publish(camera_info(frames[0].image.camera))
+        graph.spin()
+        while len(taken) < 2:
+            executor.spin_once(1.0)
+    assert taken == ["info", "image"]
+    executor.shutdown()
+    node.destroy_node()
 
 
 def test_a_topic_without_messages_is_told_in_the_log(graph: Graph) -> None:

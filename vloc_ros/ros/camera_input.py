@@ -58,9 +58,9 @@ class CameraInput:
         transport = self._node.parameters.image_transport
         image_type = CompressedImage if transport == COMPRESSED else Image
         image = image_topic(self._node.resolve_topic_name(topic_of(camera, "image")), transport)
-        return (
-            self._subscribe(scope, image_type, image, NEWEST, take_image),
+        return (  # of what came together, an executor takes this first: an image needs its own calibration
             self._subscribe(scope, CameraInfo, topic_of(camera, "camera_info"), qos_profile_sensor_data, take_info),
+            self._subscribe(scope, image_type, image, NEWEST, take_image),
         )
 
     def _subscribe(
