@@ -135,8 +135,8 @@ def test_when_time_jumps_back_while_it_is_inactive_nothing_stale_is_left(robot: 
     robot.graph.spin()
     assert robot.graph.change_state(robot.relocalizer, ACTIVATE)
     robot.wait_to_be_heard()
-    answer = localize(robot, sim_time)
-    assert answer.is_fix, answer["rejection"]
+    # Whether an inactive node has heard of the jump is not to be seen: the first image may come before that.
+    robot.graph.wait_for(lambda: localize(robot, sim_time).is_fix, "a fix after the jump")
 
 
 def test_a_clock_before_all_times_is_said_and_ignored(robot: Robot, sim_time: SimTime, relocalizer: Program) -> None:
