@@ -72,6 +72,7 @@ def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
         places=np.zeros(50, np.int32),
         directions=np.tile([0.0, 0.0, 1.0], (50, 1)),
         distances=np.tile([0.5, 5.0], (50, 1)),
+        colors=rng.integers(0, 256, (50, 3)).astype(np.uint8),
     )
     views = stored.landmark_map.mapping_views[:20]
     correction = CorrectionField(

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from vloc_ros.core.types import CameraImage
 from vloc_ros.methods.network_input import padded_input
 
-PATCH = (
-    5  # pixels, along either side: a key point is where colours meet, and their mean hardly depends on where exactly
-)
+# Pixels, along either side: a key point is where colours meet, and their mean hardly depends on where exactly.
+PATCH = 5
 
 Colors = NDArray[np.uint8]
 
