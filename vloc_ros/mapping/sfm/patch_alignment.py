@@ -44,7 +44,7 @@ def smoothed(grey: NDArray[np.uint8]) -> Float32:
 
 def templates(image: Float32, pixels: Float) -> Templates:
     """Those around pixels (T, 2) of an image."""
-    shown = _sampled(image, pixels, np.broadcast_to(np.eye(2), (len(pixels), 2, 2)), _OUTER.reshape(-1, 2))
+    shown = _sampled(image, pixels, np.float32(_OUTER.reshape(1, -1, 2)))
     shown = shown.reshape(len(pixels), len(_SPAN), len(_SPAN))
     values, contrast = _normalised(shown[:, 1:-1, 1:-1].reshape(len(pixels), -1))
     across = (shown[:, 1:-1, 2:] - shown[:, 1:-1, :-2]).reshape(values.shape)
@@ -62,14 +62,15 @@ def align(image: Float32, sought: Templates, warps: Float, start: Float) -> tupl
     """
     found, similarity = start.astype(np.float64), np.full(len(start), -1.0)
     slopes = sought.slopes @ np.linalg.inv(warps).astype(np.float32)  # by the pixels of this image
-    normal = np.einsum("k,nki,nkj->nij", _WEIGHTS, slopes, slopes).astype(np.float64)
+    weighted = _WEIGHTS[:, None] * slopes
+    normal = (weighted.transpose(0, 2, 1) @ slopes).astype(np.float64)
     weak, strong = np.linalg.eigvalsh(normal).T
+    offsets = np.asarray(_INNER @ warps.transpose(0, 2, 1), dtype=np.float32)
     active = np.flatnonzero(sought.usable & (weak > LEAST_CORNER * strong))
     for _ in range(MAX_STEPS):
-        shown, contrast = _normalised(_sampled(image, found[active], warps[active], _INNER))
-        difference = (shown - sought.values[active]) * _WEIGHTS
-        right = np.einsum("nk,nki->ni", difference, slopes[active]).astype(np.float64)
-        step = np.linalg.solve(normal[active], right[:, :, None])[:, :, 0]
+        shown, contrast = _normalised(_sampled(image, found[active], offsets[active]))
+        right = (shown - sought.values[active])[:, None] @ weighted[active]
+        step = np.linalg.solve(normal[active], right.transpose(0, 2, 1).astype(np.float64))[:, :, 0]
         length = np.linalg.norm(step, axis=1, keepdims=True)
         found[active] -= step * np.minimum(1.0, MAX_STEP_PX / np.maximum(length, 1e-9))
         similarity[active] = np.where(contrast >= LEAST_CONTRAST, (shown * sought.values[active]) @ _WEIGHTS, -1.0)
@@ -80,11 +81,11 @@ def align(image: Float32, sought: Templates, warps: Float, start: Float) -> tupl
     return found, np.where(_inside(image, found, reach), similarity, -1.0)
 
 
-def _sampled(image: Float32, centres: Float, warps: Float, offsets: NDArray[np.int_]) -> Float32:
-    """Values (N, K) at offsets (K, 2), turned and scaled by warps (N, 2, 2), around centres (N, 2)."""
-    places = (centres[:, None] + offsets @ warps.transpose(0, 2, 1)).astype(np.float32)
+def _sampled(image: Float32, centres: Float, offsets: Float32) -> Float32:
+    """Values (N, K) at offsets (N or 1, K, 2) from centres (N, 2)."""
+    places = centres[:, None].astype(np.float32) + offsets
     if not len(places):
-        return np.zeros((0, len(offsets)), np.float32)
+        return np.zeros(places.shape[:2], np.float32)
     return np.asarray(cv2.remap(image, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
 
