@@ -11,6 +11,8 @@ from vloc_ros.mapping.hierarchy import Hierarchy, build_hierarchy, join_hierarch
 
 POINTS = np.random.default_rng(0).uniform((-2, -1, 0), (2, 1, 3), (3000, 3))
 
+pytestmark = pytest.mark.needs("sklearn")  # which is loaded when points are clustered
+
 
 def children(hierarchy: Hierarchy, level: int, node: int) -> range:
     return range(hierarchy.first[level][node], hierarchy.first[level][node + 1])
