@@ -106,7 +106,7 @@ def test_what_looks_the_same_elsewhere_is_not_taken_for_it() -> None:
         positions=positions,
         descriptors=np.concatenate([one.points.descriptors, other]),
         **{name: np.tile(getattr(one.points, name), 2) for name in ("regions", "places", "sigmas")},
-        **{name: np.tile(getattr(one.points, name), (2, 1)) for name in ("directions", "distances")},
+        **{name: np.tile(getattr(one.points, name), (2, 1)) for name in ("directions", "distances", "colors")},
     )
     corridor = replace(one, points=doubled)
     localizer = localizer_of(one, Sight())
