@@ -1,5 +1,6 @@
 """`vloc align` of one place of a building: its map and building.json say the same, and nothing else changes."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from test_align import TRUE, write_folder
 from vloc_ros.cli import main
 from vloc_ros.core.places import in_map_frame, map_from_place
 from vloc_ros.core.types import PoseEstimate
+from vloc_ros.errors import MapError
 from vloc_ros.geometry.pose_error import pose_error
 from vloc_ros.geometry.pose_refinement import perturb
 from vloc_ros.localizer import load_localizer
 from vloc_ros.maps import read_map, read_stored
+from vloc_ros.maps.building import enter_place
 from vloc_ros.training.building import put_together
 
 
@@ -84,3 +87,33 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert content_of(house) == before
+
+
+def test_what_the_building_cannot_say_its_place_does_not_either(
+    house: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise MapError("no space left")
+
+    before = content_of(house)
+    monkeypatch.setattr("vloc_ros.cli.align.enter_place", full)
+    assert align(house, images, "--place", "attic") == 1
+    assert "no space left" in capsys.readouterr().err
+    assert content_of(house) == before
+
+
+def test_an_interruption_does_not_part_a_place_from_its_building(
+    house: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(building: Path, name: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        enter_place(building, name)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background do without
+    try:
+        monkeypatch.setattr("vloc_ros.cli.align.enter_place", interrupted)
+        assert align(house, images, "--place", "attic") == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert map_from_place(read_stored(house).landmark_map.manifest, "attic") is not None
+    load_localizer(house)

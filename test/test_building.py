@@ -63,7 +63,13 @@ def test_the_largest_of_each_row_are_those_that_sorting_finds() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"starts": np.array([0, 2, 1])}, {"starts": np.array([0, 3])}, {"point_places": np.array([0, 1, 2], np.int32)}],
+    [
+        {"starts": np.array([0, 2, 1])},
+        {"starts": np.array([0, 3])},
+        {"point_places": np.array([0, 1, 2], np.int32)},
+        {"colors": np.ones((1, 1024), np.float32)},
+        {"colors": np.full((2, 1024), -1, np.float32)},
+    ],
 )
 def test_arrays_that_do_not_go_together_are_refused(changes: dict[str, np.ndarray]) -> None:
     good = PlaceIndex(np.eye(2, dtype=np.float32), np.array([0, 2, 3]), np.ones((3, 2), np.int8),
@@ -129,6 +135,8 @@ def test_only_so_many_places_stay_in_memory(tmp_path: Path, monkeypatch: pytest.
         assert places.of(name).landmark_map.manifest.frame_id == f"map_{name}"
         assert len(places) <= 2
     assert places.of("attic") is not attic
+    with pytest.raises(ConfigError, match="maps of -1 places"):
+        localizer.keep_open(-1)
     localizer.keep_open(None)
     assert len({id(places.of(name)) for _ in range(2) for name in NAMES}) == len(NAMES)
     assert len(places) == len(NAMES)
@@ -235,13 +243,15 @@ def test_sorted_keys_rename_no_place(tmp_path: Path) -> None:
     older = {key: value for key, value in whole.items() if key != "order"}
     said.write_text(json.dumps(older))
     assert tuple(read_building(house).places) == NAMES
-    for order in (None, NAMES[:2], [*NAMES, "hall"], 3 * NAMES[:1] + NAMES[3:], 7, [1, "hall"]):
-        wrong = older if order is None else {**whole, "order": order}
+    for order in (None, NAMES[:2], [*NAMES, "hall"], 3 * NAMES[:1] + NAMES[3:], 7, [1, "hall"], "null"):
+        wrong = older if order is None else {**whole, "order": None if order == "null" else order}
         said.write_text(json.dumps(wrong, sort_keys=True))
-        with pytest.raises(MapError, match=r"building\.json: (does not say in which order|not a building)"):
+        with pytest.raises(MapError, match=r"building\.json: does not say in which order"):
             read_building(house)
-    put_together(house, NAMES, "map")
-    assert json.loads(said.read_text()) == whole
+    for damaged in (said.read_bytes(), b"\xff"):
+        said.write_bytes(damaged)
+        put_together(house, NAMES, "map")
+        assert json.loads(said.read_text()) == whole
 
 
 def test_maps_that_are_no_places_are_refused(tmp_path: Path, office: Path) -> None:

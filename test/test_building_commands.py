@@ -57,6 +57,7 @@ def test_rooms_that_look_alike_are_told(house: Path, capsys: pytest.CaptureFixtu
     write_seen_rooms(tmp_path / "alike", {**frames, "twin": frames["hall"]})
     out, _ = inspected(tmp_path / "alike", capsys)
     assert re.search(r"^hall .* twin 1\.00$", out, re.MULTILINE)
+    assert re.search(r"tell them apart .* visual words, no colours, which a map", out), "as in older maps"
 
 
 def test_what_is_damaged_is_named_and_the_rest_is_shown(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +73,17 @@ def test_what_is_damaged_is_named_and_the_rest_is_shown(house: Path, capsys: pyt
     write_map(house / "places" / second, seen_map(second, wall_frame(WALL_PLACES[first])), {}, PREVIEW)
     _, err = inspected(house, capsys, code=1)
     assert "and 1 more" in err
+
+
+def test_cells_of_a_damaged_place_are_below_their_titles(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = WALL_PLACES
+    (house / "places" / second / "points.npz").unlink()
+    out, _ = inspected(house, capsys, code=1)
+    (titles,) = (line for line in out.splitlines() if line.startswith("place "))
+    rows = {line.split()[0]: line for line in out.splitlines() if line.startswith((f"{first} ", f"{second} "))}
+    last = titles.index("most like")
+    assert rows[second][:last].split() == [second, "damaged"]
+    assert rows[second][last:].startswith(("none", first))
 
 
 def test_what_tells_places_apart_may_be_damaged(house: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,8 @@ class BuildingLocalizer(Localizer):
         return 1
 
     def keep_open(self, most: int | None) -> None:
-        """Keep the maps of at most so many places in memory; None: as many as without being told."""
+        """Keep the maps of at most so many places in memory; None: as many as without being told. Raises
+        ConfigError for a number below 0."""
         self.places.keep(most)
 
     def warm_up(self) -> None:

@@ -48,7 +48,9 @@ class OpenPlaces:
             return opened
 
     def keep(self, most: int | None) -> None:
-        """Keep the maps of at most so many places in memory from now on; None: OPEN_PLACES."""
+        """Keep the maps of at most so many places in memory from now on; None: OPEN_PLACES. Raises ConfigError."""
+        if most is not None and most < 0:
+            raise ConfigError(f"maps of {most} places cannot be kept in memory")
         with self._lock:
             self._most = OPEN_PLACES if most is None else most
             self._forget()

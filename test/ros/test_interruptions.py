@@ -1,5 +1,6 @@
 """Interrupted or killed at any moment: a clean end, and nobody else suffers."""
 
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_interrupted_while_it_starts(graph: Graph, shipped_map: Path, moment: st
     program = graph.start_interpreter("relocalizer", map=shipped_map, threads=1)
     graph.wait_for(lambda: MOMENTS[moment](graph, program))
     program.interrupt(times)
+    assert program.ended() == 0, program.log
+    assert "Traceback" not in program.log, program.log
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_terminated_while_it_starts(graph: Graph, shipped_map: Path, moment: str) -> None:
+    """As `docker stop` and systemd do."""
+    program = graph.start_interpreter("relocalizer", map=shipped_map, threads=1)
+    graph.wait_for(lambda: MOMENTS[moment](graph, program))
+    for _ in range(2):
+        program.send(signal.SIGTERM)
     assert program.ended() == 0, program.log
     assert "Traceback" not in program.log, program.log
 

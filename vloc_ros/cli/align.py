@@ -19,8 +19,9 @@ from vloc_ros.cli.progress_bar import frame_bar
 from vloc_ros.core.manifest import NO_SCALE, require_frame_id
 from vloc_ros.core.places import unplaced
 from vloc_ros.datasets import DATASETS, open_dataset
-from vloc_ros.errors import ConfigError, printable
+from vloc_ros.errors import ConfigError, VlocError, printable
 from vloc_ros.evaluation.evaluate import Evaluation, evaluate
+from vloc_ros.files import uninterrupted
 from vloc_ros.geometry.pose_error import PoseTolerance
 from vloc_ros.geometry.transforms import POSE_COLUMNS, pose_vector
 from vloc_ros.localizer import Localizer, open_localizer
@@ -28,6 +29,7 @@ from vloc_ros.maps import StoredMap, read_map, read_stored
 from vloc_ros.maps.building import enter_place, read_building
 from vloc_ros.maps.names import PLACES
 from vloc_ros.maps.reader import is_building
+from vloc_ros.maps.writer import write_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,9 +93,10 @@ def run(options: argparse.Namespace) -> int:
     found = align_map(place_from_camera, map_from_camera, limit)
     frame_id = wanted.named(options.frame_id or evaluation.source.get("truth", {}).get("frame") or wanted.frame_id)
     summary = {"frame": frame_id, "poses": options.to, **found.to_summary()}
-    place_map(wanted.directory, wanted.place, frame_id, found.map_from_place, summary)
-    if wanted.building is not None:
-        enter_place(wanted.building, wanted.directory.name)
+    with uninterrupted():
+        place_map(wanted.directory, wanted.place, frame_id, found.map_from_place, summary)
+        if wanted.building is not None:
+            _enter(wanted.building, wanted)
     map_id = read_stored(options.map).map_id
     pose = " ".join(f"{value:.6f}" for value in pose_vector(found.map_from_place))
     rows = (
@@ -144,6 +147,15 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     wanted = Wanted(building.read_place(options.place), directory, None, manifest.frame_id, options.map)
     wanted.named(options.frame_id or manifest.frame_id)
     return wanted
+
+
+def _enter(building: Path, wanted: Wanted) -> None:
+    """Have the building say where its place lies now; where that cannot be written, its map is again as it was."""
+    try:
+        enter_place(building, wanted.directory.name)
+    except VlocError:
+        write_files(wanted.directory, wanted.stored.files)
+        raise
 
 
 def _dataset(localizer: Localizer, options: argparse.Namespace) -> Evaluation:

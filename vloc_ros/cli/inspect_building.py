@@ -40,7 +40,7 @@ def inspect_building(options: argparse.Namespace) -> int:
     for name, found in read_places(options.map):
         if isinstance(found, MapError):
             faults.append(str(found))
-            rows.append((name, "damaged"))
+            rows.append((name, "damaged", *[""] * (len(COLUMNS) - 3)))
             continue
         rows.append((name, *_cells(found)))
         if found.networks not in networks:
@@ -67,11 +67,13 @@ def _print_general(building: StoredBuilding, options: argparse.Namespace) -> Non
     if key is not None:
         require_signature(building, str(options.map), key)
     unchecked = "not checked, for want of --require-signature"
+    index = building.index
+    colors = "and their colours" if len(index.colors) else "no colours, which a map of them does not know"
     said = {
         "id": building.map_id,
         "frame": building.landmark_map.manifest.frame_id,
         "places": len(building.places),
-        "tell them apart": f"{len(building.index.descriptors)} points of {len(building.index.words)} visual words",
+        "tell them apart": f"{len(index.descriptors)} points of {len(index.words)} visual words, {colors}",
         "signature": "none" if building.signature is None else f"by the key of {key}" if key else unchecked,
     }
     print(printable(str(options.map)))

@@ -49,6 +49,8 @@ class PlaceIndex:
             raise ConfigError("recognition of places: its words do not divide its points")
         require_indices("recognition of places", self.point_places, self.count)
         require_finite("recognition of places: colors", self.colors, (self.count if len(self.colors) else 0, BINS**2))
+        if (self.colors < 0).any():
+            raise ConfigError("recognition of places: colors: shares of less than 0")
 
     def votes(self, descriptors: Float32) -> Float:
         """How much the key points of an image, with descriptors (K, D) of length 1, speak for each place (count,): of

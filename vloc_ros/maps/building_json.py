@@ -67,7 +67,8 @@ def _order(said: Mapping[str, Any]) -> Sequence[str] | None:
     places = list(said["places"])
     if "order" not in said:
         return places if next(iter(said)) == "format_version" else None
-    return said["order"] if sorted(said["order"]) == sorted(places) else None
+    order = said["order"]
+    return order if isinstance(order, list) and sorted(order, key=str) == sorted(places) else None
 
 
 def _is_place(name: str, node: Mapping[str, Any]) -> bool:
@@ -79,7 +80,7 @@ def write_said(directory: Path, said: Mapping[str, Any]) -> None:
     """Write it; a signature of what was there before is removed. Raises MapError."""
     text = json.dumps({"format_version": FORMAT_VERSION, **said}, indent=1) + "\n"
     with write_errors(directory, MapError):
-        if not is_building(directory) or (directory / BUILDING_FILE).read_text() != text:
+        if not is_building(directory) or (directory / BUILDING_FILE).read_bytes() != text.encode():
             (directory / f"{BUILDING_FILE}.sig").unlink(missing_ok=True)  # it is of another building
         write_text(directory / BUILDING_FILE, text)
 

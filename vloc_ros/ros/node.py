@@ -199,7 +199,7 @@ def run(
     """Spin what is made, a node or several, until it is interrupted or shut down, and return the exit code: 1 for
     arguments that are wrong.
 
-    `is_interrupted` tells of a SIGINT before rclpy listened to it.
+    `is_interrupted` tells of a SIGINT or SIGTERM before rclpy listened to them.
     """
     try:
         rclpy.init(args=arguments)

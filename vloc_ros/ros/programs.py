@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from vloc_ros.blas import use_one_thread
 from vloc_ros.ros.memory import use_few_heaps
 
+ENDING = signal.SIGINT, signal.SIGTERM
 END_S = 5.0  # for threads to come to their end; `ros2 launch` sends SIGTERM after as long
 
 
@@ -53,12 +54,14 @@ def _run(made_by: str, arguments: Sequence[str] | None) -> int:
     use_few_heaps()
     # No KeyboardInterrupt: rclpy ends the spinning, and in an import it could not be told from an error.
     interruptions: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: interruptions.append(number))
+    for ending in ENDING:
+        signal.signal(ending, lambda number, frame: interruptions.append(number))
     make, run = resolve_name(made_by), resolve_name("vloc_ros.ros.node:run")
     try:
         code: int = run(make, arguments, lambda: bool(interruptions))
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is impatient must not interrupt the interpreter's end
+        for ending in ENDING:
+            signal.signal(ending, signal.SIG_IGN)  # whoever is impatient must not interrupt the interpreter's end
     end_threads(code)
     return code
 

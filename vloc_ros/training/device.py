@@ -1,10 +1,7 @@
 """Where training runs: the device of this process, its settings, and the other processes."""
 
 import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -70,20 +67,6 @@ class Workers:
         packed /= self.count
         for tensor, mean in zip(tensors, torch.split(packed, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C does nothing meanwhile: `torchrun` passes on the one that its processes have had from the terminal
-    already, and the second must not spoil what the first began."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def choose_device() -> torch.device:

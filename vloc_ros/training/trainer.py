@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vloc_ros.errors import ModelError
-from vloc_ros.files import write_bytes
+from vloc_ros.files import uninterrupted, write_bytes
 from vloc_ros.training.batches import Source
 from vloc_ros.training.curves import CurveWriter
-from vloc_ros.training.device import Workers, choose_device, precision, set_up, uninterrupted
+from vloc_ros.training.device import Workers, choose_device, precision, set_up
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.statistics import RunningStatistics
@@ -171,6 +171,8 @@ class Trainer:
                     self._log_and_save(log, unchecked[-1][0], report, validate, marks)
                 since, unchecked = time.monotonic(), []
         finally:
+            # `torchrun` passes on the Ctrl-C that its processes have had from the terminal already, and the second must
+            # not spoil what the first began.
             with uninterrupted():
                 batches.close()
                 if log is not None:
