@@ -17,8 +17,8 @@ THREADS = min(4, core_count())  # that decode images
 
 
 def point_colors(reconstruction: Reconstruction, frames: Dataset, features: FeatureCache) -> Colors:
-    """RGB (P, 3): of each point the median, channel by channel, of what its observations show; zeros, which stand for
-    not known, where a frame is grey."""
+    """RGB (P, 3): of each point the median, channel by channel, of what its observations show in frames that are not
+    grey; zeros, which stand for not known, where there are none."""
     order = np.argsort(reconstruction.frames, kind="stable")
     ends = np.searchsorted(reconstruction.frames[order], np.arange(len(frames) + 1))
 
@@ -29,18 +29,20 @@ def point_colors(reconstruction: Reconstruction, frames: Dataset, features: Feat
             return None
         return colors_at(blurred_input(image, features.size), features.pixels[frame, reconstruction.rows[of_frame]])
 
-    shown = np.zeros((len(order), 3), dtype=np.uint8)
+    shown, known = np.zeros((len(order), 3), dtype=np.uint8), np.zeros(len(order), dtype=np.bool_)
     used = [frame for frame in range(len(frames)) if ends[frame] < ends[frame + 1]]
     for frame, colors in zip(used, prefetch(iter(used), seen, THREADS, 2 * THREADS), strict=True):
-        if colors is None:
-            return np.zeros((len(reconstruction), 3), dtype=np.uint8)
-        shown[order[ends[frame] : ends[frame + 1]]] = colors
-    return medians(shown, reconstruction.points, len(reconstruction))
+        if colors is not None:
+            of_frame = order[ends[frame] : ends[frame + 1]]
+            shown[of_frame], known[of_frame] = colors, True
+    return medians(shown[known], reconstruction.points[known], len(reconstruction))
 
 
 def medians(values: Colors, groups: NDArray[np.int32], count: int) -> Colors:
-    """Of values (N, C) in `count` groups, each of which has some, the lower median (count, C) of each column."""
+    """Of values (N, C) in `count` groups, the lower median (count, C) of each column; zeros of a group without any."""
     sizes = np.bincount(groups, minlength=count)
-    middles = np.cumsum(sizes) - sizes + (sizes - 1) // 2
-    columns = [column[np.lexsort((column, groups))[middles]] for column in values.T]
-    return np.stack(columns, axis=1)
+    middles = (np.cumsum(sizes) - sizes + (sizes - 1) // 2)[sizes > 0]
+    found = np.zeros((count, values.shape[1]), dtype=np.uint8)
+    for column, into in zip(values.T, found.T, strict=True):
+        into[sizes > 0] = column[np.lexsort((column, groups))[middles]]
+    return found
