@@ -1,6 +1,5 @@
 """The places of a building whose maps are in memory."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.inference import SessionOptions
 from vloc_ros.map_localizer import Localizer, open_map
 from vloc_ros.maps import StoredBuilding, StoredMap
+from vloc_ros.maps.building_json import digest
 from vloc_ros.maps.names import PLACES
 
 OPEN_PLACES = 8  # whose maps are kept in memory
@@ -100,7 +100,7 @@ def _identity(stored: StoredMap) -> tuple[object, ...]:
     """What sessions are opened of."""
     manifest = stored.landmark_map.manifest
     hashes = {
-        (role, precision): hashlib.sha256(content).digest()
+        (role, precision): digest(content)
         for role, networks in stored.networks.items()
         for precision, content in networks.items()
     }
