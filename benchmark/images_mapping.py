@@ -85,7 +85,7 @@ def main() -> None:
         asked = open_dataset(options.dataset, options.root, options.test_split, options.poses)
     photos = write_photos(options.folder / "photos", frames, rows, options.known_every)
     results = Results(
-        f"Data: {options.dataset} {options.root}, each {options.every}th image of split {options.split}", COLUMNS
+        f"Data: {options.dataset} {options.root}, one of {options.every} images of split {options.split}", COLUMNS
     )
     results.add(what="vloc_ros", images=len(rows), **mapped(options.folder, photos, frames, asked))
     if options.colmap_sift:
