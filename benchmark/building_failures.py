@@ -18,6 +18,7 @@ from results import Results
 
 from vloc_ros.building import MOST_PLACES, BuildingLocalizer
 from vloc_ros.cli.progress_bar import TerminalProgress
+from vloc_ros.core.query import Query
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.datasets import open_dataset
 from vloc_ros.datasets.drawn_rooms import CYCLE, place_plans
@@ -49,7 +50,8 @@ COLUMNS = {
 @dataclass(frozen=True)
 class Asked:
     """An image and what the building said. `pixels` that differ in the room that looks alike, `twin`; None where there
-    is no such room. `is_offered`: whether its place is one of those with most votes."""
+    is no such room. `is_offered`: whether its place is one of those with most votes in one of the scales in which it
+    may be looked at."""
 
     place: str
     twin: str | None
@@ -103,7 +105,9 @@ def all_asked(building: BuildingLocalizer, rooms: Path, count: int) -> Iterator[
             frames = open_dataset("folder", rooms / plan.name, "test")
             for index in range(len(frames)):
                 frame = frames.frame(index)
-                offered = list(building.votes(building.observe(frame.image)))[:MOST_PLACES]
+                queries = [Query.of(frame.image).scaled(scale) for scale in building.method.scales]
+                votes = [building.votes(building.observe(query)) for query in queries]
+                offered = {name for each in votes for name in list(each)[:MOST_PLACES]}
                 pixels = differing_pixels(views[0], views[1], frame) if twin else None
                 said = building.localize(frame.image)
                 yield Asked(plan.name, twin.name if twin else None, pixels, plan.name in offered, said)

@@ -53,7 +53,7 @@ from vloc_ros.mapping.point_selection import chosen_points, select_points
 from vloc_ros.mapping.reconstruct import reconstruct
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps.points_npz import encode_points
-from vloc_ros.methods.pram.method import RECOGNIZER
+from vloc_ros.methods.pram.method import RECOGNIZER, SHOWN
 from vloc_ros.training.cached_frames import CachedFrames, CachedImage, CachedPRAM
 from vloc_ros.training.calibrate import pairs_of
 from vloc_ros.training.correction import fitted_correction
@@ -253,12 +253,13 @@ class WithoutExtractor(CachedPRAM):
 
     is_guided: bool = field(default=True, kw_only=True)
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
         if isinstance(image, CachedImage):
-            return image.key_points
+            return super().prepare(image, manifest, scale)
         assert manifest.features is not None
         outputs = manifest.features.model(*manifest.image_size).outputs
-        return {name: np.zeros(tensor.shape, dtype=np.float32) for name, tensor in outputs.items()}
+        nothing = {name: np.zeros(tensor.shape, dtype=np.float32) for name, tensor in outputs.items()}
+        return {**nothing, SHOWN: np.array(manifest.image_size, dtype=np.int32)}
 
     def refine(
         self, estimate: PoseEstimate, observation: Observation, landmark_map: LandmarkMap, stopwatch: Stopwatch

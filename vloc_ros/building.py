@@ -14,7 +14,7 @@ from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
-from vloc_ros.core.pipeline import followed, locate, observe_all, prepare_all, timed
+from vloc_ros.core.pipeline import followed, locate, observations, timed
 from vloc_ros.core.query import Prior, Query, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -29,7 +29,7 @@ from vloc_ros.open_places import OpenPlaces
 MOST_PLACES = 5  # that an image is looked for in
 RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
 VOTING = 256  # key points of an image, the best ones
-SURE = 0.1  # `explained`: where a pose explains so much, the places with fewer votes are not tried
+SURE = 0.1  # `explained`: where a pose explains so much, neither places with fewer votes nor other scales are tried
 ALIKE = 0.003  # where a place explains this part less than the best one, it is the right one nearly as often
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
 
@@ -54,11 +54,7 @@ class BuildingLocalizer(Localizer):
         with stopwatch.stage("total"):
             result = self._followed(query, stopwatch)
             if not isinstance(result, PoseEstimate):
-                with stopwatch.stage("preprocess"):
-                    query, inputs = prepare_all(query.searched, self.method, self.landmark_map.manifest)
-                with stopwatch.stage("network"):
-                    seen = Observation(query, tuple(observe_all(inputs, self.method, self.sessions)))
-                result = self._searched(seen, stopwatch)
+                result = self._searched(query.searched, stopwatch)
         return timed(result, stopwatch)
 
     def localize_all(self, asked: Iterable[Query | CameraImage]) -> Iterator[PoseEstimate | Rejection]:
@@ -101,7 +97,8 @@ class BuildingLocalizer(Localizer):
         for view, tensors in zip(observation.query.views, observation.tensors, strict=True):
             if not is_grey(view.image.rgb):
                 pixels = tensors[KEY_POINTS][:VOTING][tensors[SCORES][:VOTING] > 0]
-                found.append(colors_at(blurred_input(view.image, self.landmark_map.manifest.image_size), pixels))
+                blurred = blurred_input(view.image, self.landmark_map.manifest.image_size, view.scale)
+                found.append(colors_at(blurred, pixels))
         return np.concatenate(found)
 
     def _followed(self, query: Query, stopwatch: Stopwatch) -> PoseEstimate | Rejection | None:
@@ -128,18 +125,20 @@ class BuildingLocalizer(Localizer):
     def _gate_of(self, place: Localizer) -> GateThresholds:
         return place.gated(**self.changes).gate
 
-    def _searched(self, seen: Observation, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
+    def _searched(self, query: Query, stopwatch: Stopwatch) -> PoseEstimate | Rejection:
         """The pose in the place of the prior, if there is one and the pose can be believed; else that of the place
-        which is recognised."""
-        name = self._place_of(seen.query.prior)
-        expected = None if name is None else self._located(name, seen, stopwatch)
-        if expected is not None and isinstance(expected.result, PoseEstimate):
-            return replace(expected.result, place=self._said(expected.name))
-        return self._recognised(seen, expected, stopwatch)
+        which is recognised, in the scale in which it explains most, if it does not explain enough in the first."""
+        name, found = self._place_of(query.prior), []
+        for seen in observations(query, self.landmark_map.manifest, self.method, self.sessions, stopwatch):
+            expected = None if name is None else self._located(name, seen, stopwatch)
+            if expected is not None and isinstance(expected.result, PoseEstimate):
+                return replace(expected.result, place=self._said(expected.name))
+            found.append(self._recognised(seen, expected, stopwatch))
+            if not found[-1].is_refused and found[-1].explained >= SURE:
+                break
+        return max(found, key=lambda each: (not each.is_refused, each.explained)).result
 
-    def _recognised(
-        self, seen: Observation, expected: "Located | None", stopwatch: Stopwatch
-    ) -> PoseEstimate | Rejection:
+    def _recognised(self, seen: Observation, expected: "Located | None", stopwatch: Stopwatch) -> "Tried":
         """What `best_explained` says of the likeliest place and its rivals; as long as no pose explains enough, of the
         next places too. `expected`: what the place of the prior said, which is not asked again."""
         with stopwatch.stage("recognition"):
@@ -153,7 +152,7 @@ class BuildingLocalizer(Localizer):
                 tried.append(self._tried(known or self._located(name, seen, stopwatch), stopwatch))
             if any(each.explained >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
                 break
-        return best_explained(tried) if tried else NOT_RECOGNISED
+        return best_explained(tried) if tried else Tried(NOT_RECOGNISED, 0.0)
 
     def _tried(self, located: "Located", stopwatch: Stopwatch) -> "Tried":
         result = located.result
@@ -198,20 +197,26 @@ class Tried:
     result: PoseEstimate | Rejection
     explained: float
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether no pose can be believed; an image is ambiguous where two can."""
+        return isinstance(self.result, Rejection) and self.result.reason is not RejectionReason.AMBIGUOUS_PLACE
 
-def best_explained(tried: Sequence[Tried]) -> PoseEstimate | Rejection:
+
+def best_explained(tried: Sequence[Tried]) -> Tried:
     """Of one or more places, likelier ones first, what that says whose pose explains the image best; a rejection where
     another pose that is believed explains as much: an image that shows nothing which tells two rooms apart would be in
     the wrong one every other time."""
     best, *others = sorted(tried, key=lambda each: -each.explained)
     if isinstance(best.result, Rejection):
-        return best.result
+        return best
     for other in others:
         if isinstance(other.result, PoseEstimate) and other.explained > (1 - ALIKE) * best.explained:
             parts = f"{100 * best.explained:.2f} and {100 * other.explained:.2f} %"
             detail = f"{best.result.place} and {other.result.place} explain {parts} of the image"
-            return Rejection(RejectionReason.AMBIGUOUS_PLACE, detail, best.result, place=best.result.place)
-    return best.result
+            reason, place = RejectionReason.AMBIGUOUS_PLACE, best.result.place
+            return Tried(Rejection(reason, detail, best.result, place=place), best.explained)
+    return best
 
 
 def open_building(

@@ -16,6 +16,7 @@ from vloc_ros.core.manifest import GateThresholds, Manifest
 from vloc_ros.core.method import Observation
 from vloc_ros.core.points import Points
 from vloc_ros.core.query import Query
+from vloc_ros.core.session import Session
 from vloc_ros.core.types import CameraImage, LandmarkMap
 from vloc_ros.datasets import Frame
 from vloc_ros.features.sift import sift
@@ -83,7 +84,11 @@ def sight_of(landmark_map: LandmarkMap, seed: int = 101) -> dict[str, np.ndarray
 
 def seeing(monkeypatch: pytest.MonkeyPatch, directory: Path, landmark_map: LandmarkMap) -> BuildingLocalizer:
     """A localizer of the building whose camera sees a place."""
-    session = SeenSession([sight_of(landmark_map)])
+    return opened_with(monkeypatch, directory, SeenSession([sight_of(landmark_map)]))
+
+
+def opened_with(monkeypatch: pytest.MonkeyPatch, directory: Path, session: Session) -> BuildingLocalizer:
+    """A localizer of the building whose extractor is this one."""
 
     def opened(stored: StoredMap, *_: object) -> Localizer:
         return Localizer(stored.landmark_map, PRAMMethod(), {"extractor": session}, stored.map_id)

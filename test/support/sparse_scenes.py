@@ -84,6 +84,7 @@ class Sight:
         visible = rng.permutation(np.flatnonzero(inside & (points.places == self.place)))[: self.shown]
         scale = np.array([WIDTH / camera.width, HEIGHT / camera.height])
         found = (pixels[visible] + 0.5) * scale - 0.5 + rng.normal(0, self.noise_px, (len(visible), 2))
+        found = found.clip(0, (WIDTH - 1, HEIGHT - 1))
         cluttered = rng.uniform((0, 0), (WIDTH - 1, HEIGHT - 1), (self.clutter, 2))
         known = points.unit_descriptors[visible] + rng.normal(0, self.noise, (len(visible), DIMENSIONS))
         known /= np.linalg.norm(known, axis=1, keepdims=True)

@@ -6,8 +6,9 @@ pose. Nothing of the package knows of it but for the line that registers it.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ class ToySparseMethod:
     """Satisfies `vloc_ros.core.method.Method`."""
 
     pnp: PnpSettings = FEW_PRECISE
+    scales: ClassVar[Sequence[float]] = (1.0,)
 
     def preload(self) -> None:
         """Nothing of it is compiled."""
@@ -56,7 +58,7 @@ class ToySparseMethod:
         if dict(models) != dict(MODELS):
             raise ConfigError(f"needs an extractor and a recognizer of its own, the map has {', '.join(models)}")
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
         return {"image": network_input(image, manifest.image_size)}
 
     def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:

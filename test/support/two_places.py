@@ -62,13 +62,14 @@ class FakeMethod:
     """Sees what it is told to."""
 
     pnp = FEW_PRECISE
+    scales = (1.0,)
 
     def __init__(self, found: Correspondences) -> None:
         self.found = found
 
     def preload(self) -> None: ...
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> dict[str, np.ndarray]:
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> dict[str, np.ndarray]:
         return {"image": image.rgb}
 
     def observe(self, inputs: object, sessions: object) -> dict[str, np.ndarray]:

@@ -1,10 +1,11 @@
 """The contract of a localization method: from the views of a query to correspondences with the map.
 
-`core.pipeline` calls the parts in this order: prepare, observe, propose, and refine where a pose was found. Methods
-never see how a pose is solved, nor whether it is believed.
+`core.pipeline` calls the parts in this order: prepare, observe, propose, and refine where a pose was found; the same
+again in the next of the method's scales where no pose is believed. Methods never see how a pose is solved, nor whether
+it is believed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,6 +37,12 @@ class Method(Protocol):
         """How a pose is found in its correspondences."""
         ...
 
+    @property
+    def scales(self) -> Sequence[float]:
+        """Those of `View.scale` in which an image is looked at: the first one is 1, the next one is for images of which
+        the one before gave no pose that is believed."""
+        ...
+
     def preload(self) -> None:
         """Load what it will need, whatever the map: compiled code, which takes a while."""
         ...
@@ -44,9 +51,9 @@ class Method(Protocol):
         """Raise ConfigError, without the method's name, unless the map has the models that it needs, and what else."""
         ...
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        """What the map's models are given of one image, without batch axis. Raises ConfigError for an image that does
-        not suit. Called in any thread, for many images at once."""
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
+        """What the map's models are given of one image in one of the scales, without batch axis. Raises ConfigError for
+        an image that does not suit. Called in any thread, for many images at once."""
         ...
 
     def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:

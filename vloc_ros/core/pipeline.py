@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -34,19 +34,16 @@ def localize(
     """Where the query's views were taken, in the frame of the map, or why that cannot be said.
 
     The points of the prior's keyframe, where it has one, are followed first; the networks run only where that gives no
-    pose that is believed. `timings_ms` of the result: flow, preprocess, network, the method's stages (vsnet: voting),
-    pnp, and total.
+    pose that is believed, and in the next of the method's scales only where the one before gave none. `timings_ms` of
+    the result: flow, preprocess, network, the method's stages (vsnet: voting), pnp, and total.
     Raises ConfigError for an image that does not suit the map, ModelError for a network that does not.
     """
     stopwatch = Stopwatch()
     with stopwatch.stage("total"):
         result = followed(query, landmark_map, method, thresholds, stopwatch)
         if not isinstance(result, PoseEstimate):
-            with stopwatch.stage("preprocess"):
-                query, inputs = prepare_all(query.searched, method, landmark_map.manifest)
-            with stopwatch.stage("network"):
-                tensors = observe_all(inputs, method, sessions)
-            result = locate(Observation(query, tuple(tensors)), landmark_map, method, thresholds, stopwatch)
+            looks = observations(query.searched, landmark_map.manifest, method, sessions, stopwatch)
+            result = first_located(looks, landmark_map, method, thresholds, stopwatch)
     return timed(result, stopwatch)
 
 
@@ -74,6 +71,41 @@ def followed(
         return _believed(result, query, landmark_map, thresholds)
 
 
+def observations(
+    query: Query,
+    manifest: Manifest,
+    method: Method,
+    sessions: Sessions,
+    stopwatch: Stopwatch,
+    scales: Sequence[float] | None = None,
+) -> Iterator[Observation]:
+    """What is seen in the query's views in each of the method's `scales`, once it is asked for. Raises ConfigError,
+    ModelError as `localize`."""
+    for scale in method.scales if scales is None else scales:
+        with stopwatch.stage("preprocess"):
+            prepared, inputs = prepare_all(query.scaled(scale), method, manifest)
+        with stopwatch.stage("network"):
+            tensors = observe_all(inputs, method, sessions)
+        yield Observation(prepared, tuple(tensors))
+
+
+def first_located(
+    looks: Iterable[Observation],
+    landmark_map: LandmarkMap,
+    method: Method,
+    thresholds: GateThresholds,
+    stopwatch: Stopwatch,
+) -> PoseEstimate | Rejection:
+    """The first pose that `locate` finds in one of these, or the rejection that came nearest to one."""
+    refused: list[Rejection] = []
+    for observation in looks:
+        result = locate(observation, landmark_map, method, thresholds, stopwatch)
+        if isinstance(result, PoseEstimate):
+            return result
+        refused.append(result)
+    return _nearest(refused)
+
+
 def locate(
     observation: Observation,
     landmark_map: LandmarkMap,
@@ -89,8 +121,12 @@ def locate(
         if isinstance(result, PoseEstimate):
             return result
         refused.append(result)
-    nearest = max(refused or [NOTHING], key=lambda each: each.refused.inlier_count if each.refused else -1)
-    return _with_color_mismatch(nearest, observation.query, landmark_map.manifest)
+    return _with_color_mismatch(_nearest(refused), observation.query, landmark_map.manifest)
+
+
+def _nearest(refused: Sequence[Rejection]) -> Rejection:
+    """The one that came nearest to a pose, the first of several."""
+    return max(refused or [NOTHING], key=lambda each: each.refused.inlier_count if each.refused else -1)
 
 
 def _judge(
@@ -151,7 +187,7 @@ def prepare_all(query: Query, method: Method, manifest: Manifest) -> tuple[Query
     """The query in pinhole views, as it is worked on, and what the models need to see of each view. Raises ConfigError
     for an image that does not suit the map."""
     query = query.in_pinhole_views()
-    return query, [method.prepare(view.image, manifest) for view in query.views]
+    return query, [method.prepare(view.image, manifest, view.scale) for view in query.views]
 
 
 def observe_all(inputs: Sequence[Tensors], method: Method, sessions: Sessions) -> list[Tensors]:
@@ -191,8 +227,9 @@ def localize_all(
                 yield Observation(query, tuple(islice(tensors, len(inputs)))), stopwatch
 
     def solved(item: tuple[Observation, Stopwatch]) -> PoseEstimate | Rejection:
-        observation, stopwatch = item
-        result = locate(observation, landmark_map, method, thresholds, stopwatch)
+        (observation, stopwatch), manifest = item, landmark_map.manifest
+        more = observations(observation.query, manifest, method, sessions, stopwatch, method.scales[1:])
+        result = first_located(chain([observation], more), landmark_map, method, thresholds, stopwatch)
         stopwatch.timings_ms["total"] = sum(stopwatch.timings_ms.values())
         return timed(result, stopwatch)
 

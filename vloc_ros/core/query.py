@@ -17,11 +17,13 @@ if TYPE_CHECKING:  # which is of a query
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An image, and where on the rig its camera sits: `rig_from_camera` (4, 4), metres. Raises ConfigError for what is
-    no pose."""
+    """An image, and where on the rig its camera sits: `rig_from_camera` (4, 4), metres. `scale`: in which size it is
+    looked at, as a part of the size in which it fills the input of the networks. Raises ConfigError for what is no
+    pose."""
 
     image: CameraImage
     rig_from_camera: Float = field(default_factory=lambda: ALONE)
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.rig_from_camera is not ALONE and (fault := rigid_fault(self.rig_from_camera)):
@@ -46,6 +48,7 @@ class View:
             View(
                 replace(image, rgb=part.image(image.rgb), camera=part.camera),
                 self.rig_from_camera @ part.wide_from_view,
+                self.scale,
             )
             for part in parts
         )
@@ -102,6 +105,12 @@ class Query:
     def searched(self) -> "Query":
         """As the networks search it: without a prior that is for following only."""
         return self if self.prior is None or self.prior.narrows else replace(self, prior=None)
+
+    def scaled(self, scale: float) -> "Query":
+        """The same with this scale of all views."""
+        if all(view.scale == scale for view in self.views):
+            return self
+        return replace(self, views=tuple(replace(view, scale=scale) for view in self.views))
 
     def in_pinhole_views(self) -> "Query":
         """The same with several views in place of each image of a wide lens, as it is worked on: correspondences are in

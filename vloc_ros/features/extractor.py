@@ -26,7 +26,24 @@ def extractor_inputs(rgb: NDArray[np.uint8], features: FeatureSpec) -> Tensors:
 
 def extracted(inputs: Tensors, sessions: Sessions) -> Tensors:
     """The tensors of `extractor_spec` of a batch of `extractor_inputs`, all with a leading batch axis."""
-    return inputs if KEY_POINTS in inputs else sessions[EXTRACTOR].run(inputs)
+    if KEY_POINTS in inputs:
+        return {name: inputs[name] for name in (KEY_POINTS, SCORES, DESCRIPTORS)}
+    return sessions[EXTRACTOR].run({IMAGE: inputs[IMAGE]})
+
+
+def within(tensors: Tensors, size: NDArray[np.integer]) -> Tensors:
+    """An extractor's tensors of images, with or without a batch axis, without the key points in what was added on the
+    right and below: `size` ([B,] 2) is width and height of what shows the image. The best are first, as before."""
+    inside = (tensors[KEY_POINTS] <= size[..., None, :] - 0.5).all(axis=-1)
+    if inside.all():
+        return tensors
+    found = {**tensors, SCORES: np.where(inside, tensors[SCORES], 0)}
+    order = np.argsort(~inside, axis=-1, kind="stable")
+    axis = order.ndim - 1
+    return {
+        name: np.take_along_axis(tensor, order.reshape(*order.shape, *[1] * (tensor.ndim - order.ndim)), axis)
+        for name, tensor in found.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)

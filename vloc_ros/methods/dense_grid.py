@@ -1,7 +1,7 @@
 """Methods whose one network says something of each cell of an image: what goes into it and what comes out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,7 @@ class DenseGridMethod(ABC):
     outputs: ClassVar[Mapping[str, str]]
     stage: ClassVar[str]
     guided: ClassVar[GuidedSettings] = GuidedSettings()
+    scales: ClassVar[Sequence[float]] = (1.0,)  # the network knows things in the size in which it has learned them
 
     @abstractmethod
     def correspond(
@@ -48,8 +49,8 @@ class DenseGridMethod(ABC):
             if found.get(name) != cell:
                 raise ConfigError(f"needs the network output {name!r} to be {cell}, it is {found.get(name)}")
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        """`network_input`, and what the extractor of the map's points is given, if it has any."""
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
+        """`network_input`, whose scale is 1, and what the extractor of the map's points is given, if it has any."""
         rgb = network_input(image, manifest.image_size)
         for_extractor = extractor_inputs(rgb, manifest.features) if manifest.features else {}
         return {grid_of(manifest).input_name: rgb, **for_extractor}

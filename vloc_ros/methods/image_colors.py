@@ -13,9 +13,9 @@ PATCH = 5
 Colors = NDArray[np.uint8]
 
 
-def blurred_input(image: CameraImage, size: tuple[int, int]) -> Colors:
+def blurred_input(image: CameraImage, size: tuple[int, int], scale: float = 1.0) -> Colors:
     """`padded_input`, each pixel the mean of PATCH x PATCH."""
-    return np.asarray(cv2.blur(padded_input(image, size), (PATCH, PATCH)), dtype=np.uint8)
+    return np.asarray(cv2.blur(padded_input(image, size, scale), (PATCH, PATCH)), dtype=np.uint8)
 
 
 def colors_at(blurred: Colors, pixels: NDArray[np.floating]) -> Colors:

@@ -28,19 +28,19 @@ def _resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def scaled_size(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
+def scaled_size(width: int, height: int, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
     """Width and height that an image of this width and height is scaled to for an input of that `size`: the same, or,
-    where the aspect ratios differ, the largest that fits into it."""
-    if abs(height * size[0] / width - size[1]) <= MAX_ROUNDING_PX:
-        return size
-    scale = min(size[0] / width, size[1] / height)
-    return max(1, round(scale * width)), max(1, round(scale * height))
+    where the aspect ratios differ, the largest that fits into it; of which a `scale` below 1 is a part."""
+    largest = min(size[0] / width, size[1] / height)
+    if abs(height * size[0] / width - size[1]) > MAX_ROUNDING_PX:
+        size = round(largest * width), round(largest * height)
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
 
-def padded_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]:
+def padded_input(image: CameraImage, size: tuple[int, int], scale: float = 1.0) -> NDArray[np.uint8]:
     """`network_input` of an image of any aspect ratio: where it is another than the input's, what is missing on the
     right or below is filled with the pixels of the border."""
-    inner = scaled_size(image.camera.width, image.camera.height, size)
+    inner = scaled_size(image.camera.width, image.camera.height, size, scale)
     rgb = _resized(image.camera.undistort(image.rgb), inner)
     if inner == size:
         return rgb
@@ -49,10 +49,10 @@ def padded_input(image: CameraImage, size: tuple[int, int]) -> NDArray[np.uint8]
 
 
 def image_pixels(
-    input_pixels: NDArray[np.floating], image: CameraImage, size: tuple[int, int]
+    input_pixels: NDArray[np.floating], image: CameraImage, size: tuple[int, int], scale: float = 1.0
 ) -> tuple[NDArray[np.float64], float]:
     """From pixels (N, 2) of an input of this width and height to those of the undistorted image, x' + 0.5 = (x + 0.5) *
     scale, and how much larger a pixel's length is there."""
-    width, height = scaled_size(image.camera.width, image.camera.height, size)
-    scale = np.array([image.camera.width / width, image.camera.height / height])
-    return (input_pixels + 0.5) * scale - 0.5, float(np.sqrt(scale.prod()))
+    width, height = scaled_size(image.camera.width, image.camera.height, size, scale)
+    factors = np.array([image.camera.width / width, image.camera.height / height])
+    return (input_pixels + 0.5) * factors - 0.5, float(np.sqrt(factors.prod()))

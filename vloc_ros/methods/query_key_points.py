@@ -82,7 +82,7 @@ def query_key_points(observation: Observation, landmark_map: LandmarkMap) -> lis
 
 def _view_key_points(index: int, view: View, tensors: Tensors, manifest: Manifest) -> ViewKeyPoints:
     key_points = KeyPoints.of(tensors)
-    pixels, scale = image_pixels(key_points.pixels, view.image, manifest.image_size)
+    pixels, scale = image_pixels(key_points.pixels, view.image, manifest.image_size, view.scale)
     corrected = {
         manifest.require_index(name): lens.moved(pixels, view.image.camera)
         for name, lens in manifest.lenses.items()

@@ -1,7 +1,9 @@
 """Frames whose key points are in a feature cache, as a data set: localized without decoding an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from vloc_ros.datasets.types import Frame
 from vloc_ros.datasets.wrapper import DatasetWrapper
 from vloc_ros.features.cache import FeatureCache
 from vloc_ros.localizer import Localizer
-from vloc_ros.methods.pram.method import PRAMMethod
+from vloc_ros.methods.pram.method import SHOWN, PRAMMethod
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +28,12 @@ class CachedImage(CameraImage):
 class CachedPRAM(PRAMMethod):
     """PRAM that takes the key points of a `CachedImage` from it."""
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        return image.key_points if isinstance(image, CachedImage) else super().prepare(image, manifest)
+    scales: ClassVar[Sequence[float]] = (1.0,)  # there is no image to look at again
+
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
+        if not isinstance(image, CachedImage):
+            return super().prepare(image, manifest, scale)
+        return {**image.key_points, SHOWN: np.array(manifest.image_size, dtype=np.int32)}
 
 
 @dataclass(frozen=True, eq=False)

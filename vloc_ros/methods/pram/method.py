@@ -4,8 +4,9 @@ pose is refined with all points that can be seen from it.
 Of a map without recognizer the key points are matched with all points at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,11 +22,11 @@ from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate
 from vloc_ros.core.visualization import Visualization
 from vloc_ros.errors import ConfigError
-from vloc_ros.features.extractor import extracted, extractor_inputs
+from vloc_ros.features.extractor import extracted, extractor_inputs, within
 from vloc_ros.geometry.pnp import PnpSettings
 from vloc_ros.methods.colors import label_colors
 from vloc_ros.methods.guided_refinement import guided_correspondences
-from vloc_ros.methods.network_input import image_pixels, padded_input
+from vloc_ros.methods.network_input import image_pixels, padded_input, scaled_size
 from vloc_ros.methods.pram.matching import mutual_nearest_indexed
 from vloc_ros.methods.pram.recognition import LANDMARKS, Recognized, recognizer_spec
 from vloc_ros.methods.pram.search import Search, SearchSettings
@@ -33,6 +34,10 @@ from vloc_ros.methods.pram.windows import mutual_nearest_in_windows
 from vloc_ros.methods.query_key_points import query_key_points
 
 RECOGNIZER: Role = "recognizer"
+SHOWN = "shown"  # input (2,): width and height of what shows the image; what is right of it and below was added
+# An image from near by, of a wall that was mapped from farther away, shows the same key points in this size. Chosen on
+# rendered walks: 0.8 to 0.6 are as good.
+SMALLER = 0.7
 # Hundreds of matches, of which the most similar ones, which make the hypotheses, are mostly right: more than a thousand
 # hypotheses only cost time where nothing can be found. Inliers are within 8 px of a Kinect image.
 MANY_MATCHES = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=200, min_iterations=20, max_iterations=1000)
@@ -41,6 +46,8 @@ MANY_MATCHES = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=200, min_it
 @dataclass(frozen=True)
 class PRAMMethod:
     """The method `pram`; satisfies `vloc_ros.core.method.Method`."""
+
+    scales: ClassVar[Sequence[float]] = (1.0, SMALLER)
 
     search: SearchSettings = field(default_factory=SearchSettings)
     guided: GuidedSettings = field(default_factory=GuidedSettings)
@@ -66,13 +73,15 @@ class PRAMMethod:
         if (found := manifest.models.get(RECOGNIZER)) not in (None, expected):
             raise ConfigError(f"needs a recognizer of {expected}, the map has {found}")
 
-    def prepare(self, image: CameraImage, manifest: Manifest) -> Tensors:
-        """`extractor_inputs` of `padded_input`."""
-        return extractor_inputs(padded_input(image, manifest.image_size), _features(manifest))
+    def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
+        """`extractor_inputs` of `padded_input`, and SHOWN."""
+        shown = scaled_size(image.camera.width, image.camera.height, manifest.image_size, scale)
+        rgb = padded_input(image, manifest.image_size, scale)
+        return {**extractor_inputs(rgb, _features(manifest)), SHOWN: np.array(shown, dtype=np.int32)}
 
     def observe(self, inputs: Tensors, sessions: Sessions) -> Tensors:
         """The key points and, where there is a recognizer, the landmarks that they may belong to."""
-        found = extracted(inputs, sessions)
+        found = within(extracted(inputs, sessions), inputs[SHOWN])
         if RECOGNIZER not in sessions:
             return found
         recognized = sessions[RECOGNIZER].run({name: found[name] for name in (KEY_POINTS, SCORES, DESCRIPTORS)})

@@ -20,7 +20,7 @@ from vloc_ros.cores import core_count
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError, ModelError
 from vloc_ros.features.cache import CONTENT, DONE, FeatureCache, array_file, cache_files, open_features, shapes
-from vloc_ros.features.extractor import Extractor
+from vloc_ros.features.extractor import Extractor, within
 from vloc_ros.files import write_errors, write_text
 from vloc_ros.images.quality import image_quality
 from vloc_ros.mapping.labels import undistorted_depth
@@ -158,7 +158,7 @@ def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[dict[s
         return _Prepared(inputs, size, depth, image_quality(frame.image.rgb))
 
     for prepared in prefetch(iter(range(start, len(frames))), prepare, THREADS, 2 * THREADS):
-        tensors = within(extractor.tensors(prepared.inputs), prepared.size)
+        tensors = within(extractor.tensors(prepared.inputs), np.array(prepared.size))
         pixels = tensors[KEY_POINTS]
         yield {
             "pixels": pixels,
@@ -167,17 +167,6 @@ def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[dict[s
             "depths": np.zeros(len(pixels)) if prepared.depth is None else depth_at(prepared.depth, pixels),
             "qualities": prepared.quality,
         }
-
-
-def within(tensors: Tensors, size: tuple[int, int]) -> Tensors:
-    """An extractor's tensors of one image without the key points in what was added to it: it has this width and
-    height."""
-    inside = (tensors[KEY_POINTS] <= np.array(size) - 0.5).all(axis=1)
-    if inside.all():
-        return tensors
-    order = np.argsort(~inside, kind="stable")
-    scores = np.where(inside, tensors[SCORES], 0)
-    return {**{name: tensor[order] for name, tensor in tensors.items()}, SCORES: scores[order]}
 
 
 def depth_at(depth: NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float64]:

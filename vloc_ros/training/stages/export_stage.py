@@ -53,9 +53,9 @@ class ExportStage(Stage[Networks]):
                 networks[precision] = export_onnx(objective, spec, precision)
                 advance(done, len(self.settings.precisions))
         checked = range(0, len(held_out), max(1, len(held_out) // CHECKED_IMAGES))
+        manifest, scale = self.untrained.manifest, method.scales[0]
         images = (
-            (held_out.names[index], method.prepare(held_out.frame(index).image, self.untrained.manifest))
-            for index in checked
+            (held_out.names[index], method.prepare(held_out.frame(index).image, manifest, scale)) for index in checked
         )
         check_networks(networks, self.recipe, objective, spec, images)
         for precision, network in networks.items():
