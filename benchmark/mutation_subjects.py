@@ -34,6 +34,7 @@ from vloc_ros.bags.reader import CAMERA_INFO, POSE, open_bag
 from vloc_ros.bags.writer import open_writer
 from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.feature_spec import SIFT, SIFT_DIMENSIONS, FeatureSpec
+from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import CameraImage
 from vloc_ros.datasets import open_dataset
@@ -62,7 +63,7 @@ class Subject(Protocol):
 
 
 def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
-    """The files of a map, to which a few points with descriptors and a correction field are added."""
+    """The files of a map, to which a few points with descriptors, a correction field and a surface are added."""
     rng = seeded(SEED, "points", 0)
     positions = stored.landmark_map.positions[:50]
     points = Points(
@@ -81,8 +82,11 @@ def with_optional_files(stored: StoredMap, folder: Path) -> dict[str, bytes]:
         places=np.zeros(len(views), np.int32),
         kernel=CorrectionKernel(0.15, 0.2),
     )
+    surface = PlaceSurface.of(positions, points.colors, voxel_m=0.05)
     manifest = replace(stored.landmark_map.manifest, features=FeatureSpec(SIFT, 500, SIFT_DIMENSIONS))
-    landmark_map = replace(stored.landmark_map, manifest=manifest, points=points, correction=correction)
+    landmark_map = replace(
+        stored.landmark_map, manifest=manifest, points=points, correction=correction, surface=surface
+    )
     mapping = json.loads(stored.files["mapping.json"])
     write_map(folder, landmark_map, stored.networks, np.zeros((48, 64, 3), np.uint8), mapping)
     return dict(read_map(folder).files)
@@ -129,6 +133,7 @@ class Maps:
             + ("regions.npz",) * 4
             + ("points.npz",) * 2
             + ("correction.npz",) * 2
+            + ("surface.npz",) * 2
             + ("network.onnx", "preview.png", "mapping.json"),
         )
         files = dict(self._files)
@@ -139,7 +144,7 @@ class Maps:
 
     def _mutant_of(self, rng: Rng, name: str) -> bytes:
         content = self._files[name]
-        if name in ("regions.npz", "points.npz", "correction.npz"):
+        if name in ("regions.npz", "points.npz", "correction.npz", "surface.npz"):
             return odd_archive(rng, content)
         if name == "mapping.json":
             return odd_json_bytes(rng, content or b"{}")

@@ -146,6 +146,29 @@ def test_only_what_follows_a_change_is_made_again(run: Path, names: Path, monkey
     assert manifest.features.key_points == 600
 
 
+def test_a_map_of_a_building_has_the_surface_of_its_place(run: Path, names: Path) -> None:
+    options = pram_in(run, names, surface=True)
+
+    def made_of() -> set[str]:
+        told = Told()
+        build_map(options, told)
+        assert list(told.stages())[-3:] == ["export", "surface", "calibration"]
+        return {name for name, was_made in told.stages().items() if was_made}
+
+    assert made_of() == {"surface", "calibration"}
+    content = (options.out / "surface.npz").read_bytes()
+    landmark_map = read_map(options.out).landmark_map
+    assert landmark_map.surface is not None
+    assert landmark_map.points is not None
+    positions, points = landmark_map.surface.positions, landmark_map.points.positions
+    nearest = np.linalg.norm(positions[None] - points[::20, None], axis=2).min(axis=1)
+    assert np.median(nearest) < landmark_map.surface.voxel_m
+    assert made_of() == set()
+    (run / "work" / "surface.npz").unlink()
+    assert made_of() == {"surface"}
+    assert (options.out / "surface.npz").read_bytes() == content
+
+
 @pytest.mark.parametrize(
     ("stage", "artefact"),
     [

@@ -15,6 +15,7 @@ from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.lens import LensCorrection
 from vloc_ros.core.manifest import Place
 from vloc_ros.core.model_spec import Precision, TensorSpec
+from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.geometry.transforms import POSE_COLUMNS
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
         **{f"lens of place {name}": _lens(lens) for name, lens in manifest.lenses.items()},
         **_points(stored.landmark_map.points),
         **_correction(stored.landmark_map.correction),
+        **_surface(stored.landmark_map.surface),
         "gate": vars(manifest.gate),
         "calibration": vars(manifest.calibration),
         "training": manifest.training,
@@ -150,6 +152,13 @@ def _correction(field: CorrectionField | None) -> dict[str, Mapping[str, object]
             "turns by": f"{_quantiles(np.degrees(np.linalg.norm(steps[:, 3:], axis=1)))} deg",
         }
     }
+
+
+def _surface(surface: PlaceSurface | None) -> dict[str, Mapping[str, object]]:
+    if surface is None:
+        return {}
+    box = " x ".join(f"{size:.2f}" for size in np.ptp(surface.positions, axis=0))
+    return {"surface": {"count": len(surface), "voxels": f"{100 * surface.voxel_m:.3g} cm", "box": f"{box} m"}}
 
 
 def _regions(landmark_map: LandmarkMap) -> dict[str, object]:

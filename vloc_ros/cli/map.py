@@ -21,7 +21,7 @@ ADDED_PRECISIONS = tuple(precision for precision in PRECISIONS if precision != "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from vloc_ros.cli.map_photos import add_photos
     from vloc_ros.training.map_options import UNPOSED, MapOptions
-    from vloc_ros.training.method_options import STAGES
+    from vloc_ros.training.method_options import OF_BUILDINGS, STAGES
 
     add_dataset(parser, more=UNPOSED)
     add_split(parser, default="train")
@@ -46,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="checkpoints and logs (default: OUT.work)")
     parser.add_argument("--fresh", action="store_true", help="start anew, delete what an interrupted run left")
-    parser.add_argument("--until", choices=STAGES, help="stop after this stage; a later run without it continues")
+    stages = [stage for stage in STAGES if stage not in OF_BUILDINGS]
+    parser.add_argument("--until", choices=stages, help="stop after this stage; a later run without it continues")
     add_engine(parser, "map the places of --dataset joined one by one, as a building")
     add_update(parser)
     add_recording(parser)

@@ -13,6 +13,7 @@ from vloc_ros.core.arrays import no_indices, require_finite, require_indices
 from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.correspondences import Correspondences
 from vloc_ros.core.manifest import MAX_COORDINATE_M, UNIT_TOLERANCE, Manifest
+from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.points import Points
 from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.camera import Camera
@@ -57,7 +58,8 @@ class LandmarkMap:
     that see it. `mapping_views`: poses (V, 4, 4) of these images. `method_data`: arrays that only the method knows. For
     vsnet label k (1..N) is row k - 1. Coordinates are in the frame of the place that `places` (N,) and `view_places`
     (V,) give as an index into `manifest.places`; empty arrays stand for zeros. `points`: what can be matched with the
-    descriptors of key points, `correction`: of poses near mapping views, if the map has them.
+    descriptors of key points, `correction`: of poses near mapping views, `surface`: of the only place, if the map has
+    them.
     """
 
     ids: NDArray[np.int32]
@@ -72,6 +74,7 @@ class LandmarkMap:
     view_places: NDArray[np.int32] = field(default_factory=no_indices)
     points: Points | None = None
     correction: CorrectionField | None = None
+    surface: PlaceSurface | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -104,6 +107,8 @@ class LandmarkMap:
                 )
         if self.correction is not None:
             require_indices("correction: places", self.correction.places, len(self.manifest.places))
+        if self.surface is not None and len(self.manifest.places) > 1:
+            raise ConfigError(f"surface: it is of one place, the map has {len(self.manifest.places)}")
 
     def _require_possible(self) -> None:
         """Finite numbers that are no positions, directions, sizes, counts or poses. Raises ConfigError."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vloc_ros.compiled import compiled
+from vloc_ros.core.grey import is_grey
 from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.errors import ConfigError, DatasetError
@@ -71,27 +72,34 @@ def require_in_reach(positions: Float, voxel_size: float) -> None:
 
 
 def fuse_depth(dataset: Dataset, voxel_size: float = DEFAULT_VOXEL_M, advance: Advance = no_advance) -> Surface:
-    """Fuse the depth of a data set's frames into a thin surface. Memory grows with the surface, not with the frames.
-
-    Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
-    angle. Raises DatasetError if the data set has no (usable) depth, and for surfaces of more than MAX_VOXELS.
-    """
+    """Fuse the depth of a data set's frames into a thin surface. Raises DatasetError as `fused`, and for a data set
+    without (usable) depth."""
     if not dataset.has_depth:
         raise DatasetError("surface: the data set has no depth; give a mesh of the place instead")
+    surface = fused(dataset, voxel_size, advance)
+    if not len(surface):
+        raise DatasetError(f"surface: {len(dataset)} frames have no usable depth in {MIN_RANGE_M} .. {MAX_RANGE_M} m")
+    return thinned(surface)
+
+
+def fused(dataset: Dataset, voxel_size: float, advance: Advance = no_advance, grey: bool = True) -> Surface:
+    """The depth of a data set's frames, without those that are `grey` if they are not wanted, as thick as its noise.
+    Memory grows with the surface, not with the frames.
+
+    Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
+    angle. Raises DatasetError for surfaces of more than MAX_VOXELS.
+    """
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
     require_in_reach(np.array([dataset.map_from_camera(int(index))[:3, 3] for index in indices]), voxel_size)
     fusion = _Fusion(voxel_size)
     for done, index in enumerate(indices, start=1):
         frame = dataset.frame(int(index), depth=True)
-        if frame.depth is not None:
+        if frame.depth is not None and (grey or not is_grey(frame.image.rgb)):
             camera = frame.image.camera
             rgb, depth = camera.undistort(frame.image.rgb), undistort_depth(camera, frame.depth)
             fusion.add(camera.undistorted(), frame.map_from_camera, rgb, depth)
         advance(done, len(indices))
-    surface = fusion.surface(min_frames=min(3, 1 + len(indices) // 20))
-    if not len(surface):
-        raise DatasetError(f"surface: {len(indices)} frames have no usable depth in {MIN_RANGE_M} .. {MAX_RANGE_M} m")
-    return thinned(surface)
+    return fusion.surface(min_frames=min(3, 1 + len(indices) // 20))
 
 
 class _Fusion:

@@ -10,6 +10,7 @@ REGIONS_FILE = "regions.npz"
 LANDMARKS_FILE = "landmarks.npz"  # what it was before format 4
 POINTS_FILE = "points.npz"
 CORRECTION_FILE = "correction.npz"
+SURFACE_FILE = "surface.npz"
 PREVIEW_FILE = "preview.png"
 MAPPING_FILE = "mapping.json"
 
@@ -27,6 +28,7 @@ ALL_FILES = (
     LANDMARKS_FILE,
     POINTS_FILE,
     CORRECTION_FILE,
+    SURFACE_FILE,
     PREVIEW_FILE,
     MAPPING_FILE,
     *NETWORK_FILES,

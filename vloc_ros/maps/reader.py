@@ -29,10 +29,12 @@ from vloc_ros.maps.names import (
     PREVIEW_FILE,
     REGIONS_FILE,
     SIGNATURE_FILE,
+    SURFACE_FILE,
     network_file,
 )
 from vloc_ros.maps.points_npz import decode_points
 from vloc_ros.maps.regions_npz import decode_regions
+from vloc_ros.maps.surface_npz import decode_surface
 
 MAX_MANIFEST_BYTES = 1 << 17
 MAX_MAP_BYTES = 1 << 30  # of all files together
@@ -155,7 +157,7 @@ def _manifest(root: str, read: ReadFile, max_bytes: int) -> tuple[bytes, MapYaml
 
 
 def _landmark_map(root: str, said: MapYaml, contents: Mapping[str, bytes]) -> LandmarkMap:
-    points, correction = None, None
+    points, correction, surface = None, None, None
     if not (before_4 := said.format_version < 4):
         if POINTS_FILE in contents:
             with _naming(f"{root}/{POINTS_FILE}"):
@@ -163,9 +165,12 @@ def _landmark_map(root: str, said: MapYaml, contents: Mapping[str, bytes]) -> La
         if CORRECTION_FILE in contents:
             with _naming(f"{root}/{CORRECTION_FILE}"):
                 correction = decode_correction(contents[CORRECTION_FILE])
+        if SURFACE_FILE in contents:
+            with _naming(f"{root}/{SURFACE_FILE}"):
+                surface = decode_surface(contents[SURFACE_FILE])
     name = regions_file(said.format_version)
     with _naming(f"{root}/{name}"):
-        return decode_regions(contents[name], said.manifest, points, correction, before_4)
+        return decode_regions(contents[name], said.manifest, points, correction, surface, before_4)
 
 
 def regions_file(format_version: int) -> str:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from vloc_ros.core.correction_field import CorrectionField
 from vloc_ros.core.manifest import Manifest
+from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.points import Points
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
 from vloc_ros.errors import ConfigError, MapError
@@ -50,10 +51,11 @@ def decode_regions(
     manifest: Manifest,
     points: Points | None = None,
     correction: CorrectionField | None = None,
+    surface: PlaceSurface | None = None,
     before_4: bool = False,
 ) -> LandmarkMap:
-    """The landmark map of an npz, with these points and corrections; `before_4`: of a landmarks.npz. Raises MapError
-    for missing, misshapen, mistyped, pickled or non-finite arrays."""
+    """The landmark map of an npz, with these points, corrections and surface; `before_4`: of a landmarks.npz. Raises
+    MapError for missing, misshapen, mistyped, pickled or non-finite arrays."""
     arrays = decode_npz(content)
     if before_4:
         for name in BEFORE_4 if len(manifest.places) > 1 else ():
@@ -87,6 +89,7 @@ def decode_regions(
             view_places=arrays["view_places"],
             points=points,
             correction=correction,
+            surface=surface,
         )
     except ConfigError as error:
         raise MapError(str(error)) from error

@@ -26,10 +26,12 @@ from vloc_ros.maps.names import (
     POINTS_FILE,
     PREVIEW_FILE,
     REGIONS_FILE,
+    SURFACE_FILE,
     network_file,
 )
 from vloc_ros.maps.points_npz import decode_points, encode_points
 from vloc_ros.maps.regions_npz import decode_regions, encode_regions
+from vloc_ros.maps.surface_npz import decode_surface, encode_surface
 
 
 def write_map(
@@ -77,11 +79,12 @@ def map_files(
     if preview_rgb.dtype != np.uint8 or preview_rgb.ndim != 3 or preview_rgb.shape[2] != 3 or not preview_rgb.size:
         raise MapError(f"preview: expected RGB uint8 (H, W, 3), got {preview_rgb.dtype} {preview_rgb.shape}")
     png = cv2.imencode(".png", cv2.cvtColor(preview_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    points, correction = landmark_map.points, landmark_map.correction
+    points, correction, surface = landmark_map.points, landmark_map.correction, landmark_map.surface
     contents = {
         REGIONS_FILE: encode_regions(landmark_map),
         **({POINTS_FILE: encode_points(points)} if points else {}),
         **({CORRECTION_FILE: encode_correction(correction)} if correction else {}),
+        **({SURFACE_FILE: encode_surface(surface)} if surface else {}),
         **{network_file(role, name): file for role, files in networks.items() for name, file in files.items()},
         PREVIEW_FILE: png,
         MAPPING_FILE: json.dumps(dict(mapping), separators=(",", ":"), allow_nan=False).encode(),
@@ -96,7 +99,8 @@ def sealed(manifest: Manifest, contents: Mapping[str, bytes]) -> dict[str, bytes
     said = decode_manifest(manifest_bytes).manifest
     points = decode_points(contents[POINTS_FILE]) if POINTS_FILE in contents else None
     correction = decode_correction(contents[CORRECTION_FILE]) if CORRECTION_FILE in contents else None
-    decode_regions(contents[REGIONS_FILE], said, points, correction)
+    surface = decode_surface(contents[SURFACE_FILE]) if SURFACE_FILE in contents else None
+    decode_regions(contents[REGIONS_FILE], said, points, correction, surface)
     return {**contents, MANIFEST_FILE: manifest_bytes}
 
 

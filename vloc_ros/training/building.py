@@ -97,6 +97,7 @@ def place_options(options: MapOptions, place: ListedPlace) -> MapOptions:
         out=options.out / PLACES / place.name,
         workdir=options.workdir / place.name,
         frame_id=f"{options.frame_id}_{place.name}",
+        surface=True,
     )
 
 

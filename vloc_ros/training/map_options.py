@@ -76,7 +76,8 @@ class MapOptions:
     what to take from the bag `root`, of the data set BAG; None: the only things that can be meant. `photos`: how
     images of the data sets IMAGES and COLMAP get poses. `update`: the map that the images are a new recording of the
     place of, for `update_map`. `workdir` keeps what a continued run needs; `fresh` empties it
-    before. `until`: the stage to stop behind. Raises ConfigError for values that make no sense.
+    before. `until`: the stage to stop behind. `surface`: whether the map gets the coloured surface of its place, by
+    which that is told from others of a building. Raises ConfigError for values that make no sense.
     """
 
     dataset: str
@@ -99,6 +100,7 @@ class MapOptions:
     recording: "RecordingOptions | None" = None
     photos: "ReconstructionOptions | None" = None
     update: UpdateOptions | None = None
+    surface: bool = False
 
     def __post_init__(self) -> None:
         require_frame_id(self.frame_id)

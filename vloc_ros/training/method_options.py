@@ -9,15 +9,17 @@ from vloc_ros.errors import ConfigError
 from vloc_ros.methods import DEFAULT_METHOD, METHODS, load, method_entry
 
 StageName = Literal[
-    "sources", "features", "poses", "geometry", "regions", "samples", "buffer", "training", "export", "calibration"
-]
+    "sources", "features", "poses", "geometry", "regions", "samples", "buffer", "training", "export", "surface",
+    "calibration",
+]  # fmt: skip
 STAGES: tuple[StageName, ...] = get_args(StageName)  # of map building, in their order
+OF_BUILDINGS: tuple[StageName, ...] = ("surface",)  # of places of a building alone, so of no method's own
 DENSE_MINUTES = 40.0  # of training, of methods whose network fills a grid
 # Of methods whose network fills a grid; if its encoder does not learn, then FROZEN_STAGES.
-DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses", "buffer"))
-FROZEN_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses"))
+DENSE_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses", "buffer", *OF_BUILDINGS))
+FROZEN_STAGES = tuple(stage for stage in STAGES if stage not in ("features", "poses", *OF_BUILDINGS))
 # Of methods that match key points.
-SPARSE_STAGES = tuple(stage for stage in STAGES if stage not in ("samples", "buffer"))
+SPARSE_STAGES = tuple(stage for stage in STAGES if stage not in ("samples", "buffer", *OF_BUILDINGS))
 
 
 class MethodOptions(Protocol):

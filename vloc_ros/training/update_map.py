@@ -73,7 +73,7 @@ def update_map(options: MapOptions, progress: Progress | None = None) -> None:
     options = replace(options, fresh=False)
     of_all = replace(
         options, dataset=KIND, root=listed.resolve(), split="all", poses=None, out=candidate,
-        frame_id=_own_frame(stored),
+        frame_id=_own_frame(stored), surface=stored.landmark_map.surface is not None,
     )  # fmt: skip
     if not after.settled:
         build_map(replace(of_all, until="geometry"), progress)

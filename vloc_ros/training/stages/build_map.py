@@ -47,6 +47,7 @@ from vloc_ros.training.stages.settings import (
 from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources, require_depth_files
 from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
 from vloc_ros.training.stages.summary import depth_summary, point_summary, pose_summary, training_summary
+from vloc_ros.training.stages.surface_stage import SurfaceStage
 from vloc_ros.training.stages.training_stage import TrainingStage
 from vloc_ros.training.stages.untrained_map import untrained_map
 from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
@@ -198,6 +199,8 @@ def sparse_map(
         trained = work.run(RecognitionStage(options.training, recipe, sources, geometry))
     networks = work.run(SparseExportStage(method, sources, trained.network if trained else None))
     uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
+    if options.surface:
+        uncalibrated = replace(uncalibrated, surface=work.run(SurfaceStage(sources, geometry)))
     summary = {
         **depth_summary(geometry),
         **pose_summary(poses),
