@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.building_scenes import look_alike, observation_of, place_map, seeing, write_place
+from support.painted_walls import HERE, PLAIN, POSTER, Painting, painted_image, painted_surface
 from support.sparse_scenes import POSE, SeenSession, Sight, blank
 
 from vloc_ros.building import ALIKE, BuildingLocalizer, Located, Tried, best_explained
 from vloc_ros.core.method import Observation
-from vloc_ros.core.query import Prior, Query
+from vloc_ros.core.place_surface import PlaceSurface
+from vloc_ros.core.query import Prior, Query, View
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.geometry.transforms import apply
 from vloc_ros.map_localizer import Localizer
 from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.pram.method import PRAMMethod
+from vloc_ros.methods.surface_comparison import Guess
 from vloc_ros.training.building import put_together
 
 REFUSED = Rejection(RejectionReason.LOW_CONFIDENCE, "", place="attic")
@@ -115,6 +119,58 @@ def test_where_nothing_tells_two_places_apart_neither_is_taken(pose: PoseEstimat
     assert isinstance(result, Rejection)
     assert (result.reason, result.place, result.refused) == (RejectionReason.AMBIGUOUS_PLACE, "hall", pose)
     assert "hall and twin explain 50.12 and 50.00 % of the image" in result.detail
+
+
+def seen_from(place: str, pose: PoseEstimate, part: float, painting: Painting | None) -> Tried:
+    guess = None if painting is None else Guess(painted_surface(painting), HERE)
+    return Tried(replace(pose, place=place), part, guess)
+
+
+def test_where_places_explain_an_image_about_as_well_the_colours_of_their_surfaces_decide(pose: PoseEstimate) -> None:
+    views = [View(painted_image(POSTER))]
+    right, wrong = seen_from("hall", pose, 0.45, POSTER), seen_from("twin", pose, 0.5, PLAIN)
+    for tried in ([right, wrong], [wrong, right]):
+        assert best_explained(tried, views) is right
+        assert best_explained(tried) is wrong, "nothing to compare with"
+    assert best_explained([right, replace(wrong, guess=None)], views).result.place == "twin"
+    assert best_explained([replace(right, explained=0.39), wrong], views).result.place == "twin", "told by descriptors"
+    refused = replace(right, result=REFUSED)
+    assert best_explained([wrong, refused], views) is refused, "a pose that nobody believes may be the right one"
+
+
+def test_where_surfaces_tell_two_places_apart_they_are_not_ambiguous(pose: PoseEstimate) -> None:
+    tried = [seen_from("hall", pose, 0.5, POSTER), seen_from("twin", pose, 0.5, PLAIN)]
+    result = best_explained(tried).result
+    assert isinstance(result, Rejection)
+    assert result.reason is RejectionReason.AMBIGUOUS_PLACE
+    assert best_explained(tried, [View(painted_image(POSTER))]) is tried[0]
+    assert best_explained(tried, [View(painted_image(PLAIN))]) is tried[1]
+
+
+def test_where_surfaces_do_not_tell_them_apart_they_are(pose: PoseEstimate) -> None:
+    views = [View(painted_image(POSTER))]
+    tried = [seen_from("hall", pose, 0.5, POSTER), seen_from("twin", pose, 0.45, POSTER)]
+    result = best_explained(tried, views).result
+    assert isinstance(result, Rejection)
+    assert (result.reason, result.place) == (RejectionReason.AMBIGUOUS_PLACE, "hall")
+    assert "explain 50.00 and 45.00 % of the image, and the colours of their surfaces are alike in it" in result.detail
+    assert best_explained([tried[0], replace(tried[1], result=REFUSED)], views) is tried[0]
+
+
+def test_of_a_room_that_is_there_twice_in_other_colours_the_right_one_is_found(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paintings = {"attic": POSTER, "copy": PLAIN}
+    for name, painting in paintings.items():
+        surface = painted_surface(painting)
+        surface = PlaceSurface.of(apply(POSE, surface.positions), surface.colors, surface.voxel_m)
+        write_place(tmp_path, name, replace(house.maps[name], surface=surface))
+    put_together(tmp_path, list(paintings), "map")
+    for name, painting in paintings.items():
+        localizer = seeing(monkeypatch, tmp_path, house.maps["attic"])
+        result = localizer.localize(painted_image(painting, camera=blank().camera))
+        assert isinstance(result, PoseEstimate)
+        assert result.place == name
 
 
 @pytest.mark.parametrize(("name", "other"), [("twin", "hall"), ("hall", "twin")])

@@ -3,6 +3,7 @@
 Maps of places are read when the first image names them, and the ones that were asked least recently are forgotten.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
 from vloc_ros.core.pipeline import followed, locate, observations, timed
-from vloc_ros.core.query import Prior, Query, as_query
+from vloc_ros.core.query import Prior, Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.inference import DEFAULTS, SessionOptions
@@ -24,13 +25,16 @@ from vloc_ros.map_localizer import Localizer
 from vloc_ros.maps import StoredBuilding
 from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.image_colors import blurred_input, colors_at
+from vloc_ros.methods.surface_comparison import Guess, told_apart
 from vloc_ros.open_places import OpenPlaces
 
 MOST_PLACES = 5  # that an image is looked for in
 RIVAL = 0.6  # a place with this part of the votes of the best one may be the right one too: rooms that look alike
 VOTING = 256  # key points of an image, the best ones
 SURE = 0.1  # `explained`: where a pose explains so much, neither places with fewer votes nor other scales are tried
-ALIKE = 0.003  # where a place explains this part less than the best one, it is the right one nearly as often
+SIMILAR = 0.8  # `explained`, as a part of the best one's, from which on descriptors do not tell two places apart
+TOLD = 0.5  # `told_apart`: below, either place is the right one nearly as often
+ALIKE = 0.003  # without surfaces: where a place explains this part less than the best one, the same
 NOT_RECOGNISED = Rejection(RejectionReason.TOO_FEW_LANDMARKS, "no key point looks like a point of any place")
 
 
@@ -152,14 +156,17 @@ class BuildingLocalizer(Localizer):
                 tried.append(self._tried(known or self._located(name, seen, stopwatch), stopwatch))
             if any(each.explained >= SURE and isinstance(each.result, PoseEstimate) for each in tried):
                 break
-        return best_explained(tried) if tried else Tried(NOT_RECOGNISED, 0.0)
+        with stopwatch.stage("verification"):
+            return best_explained(tried, seen.query.views) if tried else Tried(NOT_RECOGNISED, 0.0)
 
     def _tried(self, located: "Located", stopwatch: Stopwatch) -> "Tried":
         result = located.result
         solved = result if isinstance(result, PoseEstimate) else result.refused
         with stopwatch.stage("verification"):
             part = explained(solved, located.observation, located.landmark_map) if solved else 0.0
-        return Tried(replace(result, place=self._said(located.name)), part)
+        surface = located.landmark_map.surface
+        guess = Guess(surface, solved.map_from_camera) if solved and surface else None
+        return Tried(replace(result, place=self._said(located.name)), part, guess)
 
     def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Located":
         place, observation = self._asked(name, seen, stopwatch)
@@ -192,10 +199,11 @@ class Located:
 @dataclass(frozen=True, eq=False)
 class Tried:
     """What the map of one place says of an image. `explained`: how well its pose explains that, believed or not, 0
-    where there is none."""
+    where there is none. `guess`: that pose, where the map has the surface of the place."""
 
     result: PoseEstimate | Rejection
     explained: float
+    guess: Guess | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -203,20 +211,34 @@ class Tried:
         return isinstance(self.result, Rejection) and self.result.reason is not RejectionReason.AMBIGUOUS_PLACE
 
 
-def best_explained(tried: Sequence[Tried]) -> Tried:
-    """Of one or more places, likelier ones first, what that says whose pose explains the image best; a rejection where
-    another pose that is believed explains as much: an image that shows nothing which tells two rooms apart would be in
-    the wrong one every other time."""
-    best, *others = sorted(tried, key=lambda each: -each.explained)
+def best_explained(tried: Sequence[Tried], views: Sequence[View] = ()) -> Tried:
+    """Of one or more places, likelier ones first, what that says whose pose explains the image best; of those that
+    explain it about as well, the one whose surface has the colours of the `views`. A rejection where that does not tell
+    it from another whose pose is believed: such an image would be in the wrong one every other time."""
+    first, *others = sorted(tried, key=lambda each: -each.explained)
+    rivals = [first, *(each for each in others if each.explained > SIMILAR * first.explained)]
+    scores, row = told_apart(views, [each.guess for each in rivals]), 0
+    for other in range(1, len(rivals)):
+        if scores[other, row] >= TOLD:
+            row = other
+    best = rivals[row]
     if isinstance(best.result, Rejection):
         return best
-    for other in others:
-        if isinstance(other.result, PoseEstimate) and other.explained > (1 - ALIKE) * best.explained:
-            parts = f"{100 * best.explained:.2f} and {100 * other.explained:.2f} %"
-            detail = f"{best.result.place} and {other.result.place} explain {parts} of the image"
+    for other, rival in enumerate(rivals):
+        doubt = _doubt(best, rival, float(scores[row, other])) if rival is not best else ""
+        if doubt and isinstance(rival.result, PoseEstimate):
             reason, place = RejectionReason.AMBIGUOUS_PLACE, best.result.place
-            return Tried(Rejection(reason, detail, best.result, place=place), best.explained)
+            return replace(best, result=Rejection(reason, doubt, best.result, place=place))
     return best
+
+
+def _doubt(best: Tried, other: Tried, score: float) -> str:
+    """Why another place may be the right one as well, and "" where it is not. `score`: that of `told_apart`."""
+    parts = f"{100 * best.explained:.2f} and {100 * other.explained:.2f} %"
+    detail = f"{best.result.place} and {other.result.place} explain {parts} of the image"
+    if math.isnan(score):
+        return detail if other.explained > (1 - ALIKE) * best.explained else ""
+    return f"{detail}, and the colours of their surfaces are alike in it" if score < TOLD else ""
 
 
 def open_building(
