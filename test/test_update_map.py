@@ -74,12 +74,12 @@ def _quick() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A map of the room, and a split of other views."""
+    """A map of the room, as one of a building, and a split of other views."""
     directory = tmp_path_factory.mktemp("old")
     second = range(1, 49, 3)
     for name, views in (("first", range(0, 48, 3)), ("second", second), ("other", second)):
         (directory / f"{name}.txt").write_text("\n".join(f"train/{index:06d}" for index in views))
-    build_map(pram_in(directory, split=str(directory / "first.txt")))
+    build_map(pram_in(directory, split=str(directory / "first.txt"), surface=True))
     return directory
 
 
@@ -118,6 +118,15 @@ def test_the_new_map_is_in_the_frame_of_the_old_one(updated: Path, made: Path) -
     result = load_localizer(updated / "map").localize(frame.image)
     assert isinstance(result, PoseEstimate)
     assert pose_error(result.map_from_camera, frame.map_from_camera).translation_m < 0.02
+
+
+def test_the_new_map_has_a_surface_as_the_old_one_has(updated: Path, made: Path) -> None:
+    """In the frame of the old map."""
+    old, new = (read_map(directory / "map").landmark_map.surface for directory in (made, updated))
+    assert old is not None
+    assert new is not None
+    nearest = np.linalg.norm(old.positions[::50, None] - new.positions[None], axis=2).min(axis=1)
+    assert np.median(nearest) < new.voxel_m
 
 
 def test_the_map_and_its_report_say_what_changed(updated: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
