@@ -57,7 +57,6 @@ from vloc_ros.methods.pram.method import RECOGNIZER, SHOWN
 from vloc_ros.training.cached_frames import CachedFrames, CachedImage, CachedPRAM
 from vloc_ros.training.calibrate import pairs_of
 from vloc_ros.training.correction import fitted_correction
-from vloc_ros.training.device import Workers
 from vloc_ros.training.hidden_samples import HiddenViews
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram.deploy import export_recognizer
@@ -65,6 +64,7 @@ from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition import recognizer_of, train_recognizer
 from vloc_ros.training.pram.recognition_frames import recognition_frames
 from vloc_ros.training.stages.untrained_map import landmark_map_of
+from vloc_ros.training.workers import Workers
 
 MIN_INLIERS = 30
 

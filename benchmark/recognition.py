@@ -26,12 +26,12 @@ from vloc_ros.mapping.place_geometry import load_geometry
 from vloc_ros.mapping.point_regions import divide_points
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Silent
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram.deploy import export_recognizer, network_inputs
 from vloc_ros.training.pram.network import Preset
 from vloc_ros.training.pram.recognition import recognition_precision, recognizer_of, train_recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames, recognition_frames
+from vloc_ros.training.workers import Workers
 
 BLOCK, EVERY = 10, 10  # frames of a block that is held out, and of so many blocks one
 RUNS = 20  # of the network, for its time

@@ -23,7 +23,7 @@ from torch import nn
 
 from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.training.batches import Batch, BatchSettings, BatchSource
-from vloc_ros.training.device import Workers, arithmetic, choose_device
+from vloc_ros.training.device import arithmetic, choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.feature_buffer import CellSource, open_buffer
 from vloc_ros.training.frames import open_frames
@@ -33,6 +33,7 @@ from vloc_ros.training.objective import Objective
 from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.buffer_stage import BUFFER
 from vloc_ros.training.trainer import PREPARED_BATCHES, Losses, Trainer
+from vloc_ros.training.workers import Workers
 
 WARM_UP = 3  # steps: memory is asked for, convolutions are searched for
 

@@ -202,7 +202,7 @@ def test_a_recognizer_is_trained_and_exported(run: Path, names: Path, monkeypatc
         assert list(stopped.stages()) == ["sources", "features", "poses", "geometry", "regions"]
     assert not options.out.exists()
     with monkeypatch.context() as patch:
-        patch.setattr("vloc_ros.training.stages.sparse_export_stage.check_recognizer", raising(KeyboardInterrupt()))
+        patch.setattr("vloc_ros.training.pram.deploy.check_recognizer", raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             build_map(options)
     assert made_by(options) == {"export", "calibration"}

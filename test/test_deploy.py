@@ -10,7 +10,8 @@ from vloc_ros.core.model_spec import GridSpec
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.methods.hscnet.method import HSCNetMethod
 from vloc_ros.methods.vsnet.method import VSNetMethod
-from vloc_ros.training.deploy import Preprocess, TorchSession, deployed_spec
+from vloc_ros.training.deploy import Preprocess, TorchSession
+from vloc_ros.training.deployed_spec import deployed_spec
 from vloc_ros.training.fuse import fused
 from vloc_ros.training.objective import Normalize
 from vloc_ros.training.vsnet.objective import VSNetObjective

@@ -12,12 +12,12 @@ from support import ROOT, SUPPORT
 from support.distributed_run import HALF, STEPS, make_trainer, train
 
 from vloc_ros.errors import ConfigError
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.stages.settings import settings_of
 from vloc_ros.training.stages.stage_records import Record, Records, load_records
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.options import VSNetOptions
+from vloc_ros.training.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("report_every_iteration")
 

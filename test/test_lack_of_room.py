@@ -43,7 +43,7 @@ def test_a_disk_that_is_full_at_any_stage_leaves_a_run_that_goes_on(
         ("vloc_ros.mapping.array_files.np.savez", "geometry.npz", "geometry.npz"),
         ("vloc_ros.mapping.top_view.write_bytes", None, "geometry.png"),
         ("os.posix_fallocate", "frames", "frames"),
-        ("vloc_ros.training.curves.RecordWriter.write", "tensorboard", "tensorboard"),
+        ("vloc_ros.training.curve_writer.RecordWriter.write", "tensorboard", "tensorboard"),
         ("vloc_ros.training.trainer.write_bytes", None, "checkpoint.pt"),
     ]
     with quick():

@@ -168,9 +168,9 @@ def test_who_makes_no_map_never_loads_what_only_that_needs(module: str) -> None:
     assert not {"torch", "onnx", "sklearn", "trimesh", "pycolmap", "matplotlib", "rclpy"} & loaded_by(module)
 
 
-@pytest.mark.needs("torch")
-def test_who_maps_depth_never_loads_what_other_maps_need() -> None:
+@pytest.mark.needs("scipy")
+@pytest.mark.parametrize("module", ["build_map", "sparse_map"])
+def test_who_maps_depth_never_loads_what_other_maps_need(module: str) -> None:
     """Every worker holds for itself what it has loaded."""
-    assert not {"sklearn", "trimesh", "pycolmap", "matplotlib", "rclpy"} & loaded_by(
-        "vloc_ros.training.stages.build_map"
-    )
+    unwanted = {"torch", "onnx", "tensorboard", "sklearn", "trimesh", "pycolmap", "matplotlib", "rclpy"}
+    assert not unwanted & loaded_by(f"vloc_ros.training.stages.{module}")

@@ -111,7 +111,7 @@ def test_what_fails_is_told_once_the_others_are_mapped(house: Path, monkeypatch:
 def test_a_worker_without_a_package_says_which_in_one_line() -> None:
     program = """
 import sys
-sys.modules["torch"] = None
+sys.modules["scipy"] = None
 from vloc_ros.training.building import map_place
 from vloc_ros.errors import ConfigError
 try:
@@ -122,7 +122,7 @@ except ConfigError as error:
     said = subprocess.run(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
     ).stdout
-    assert said.startswith("making maps needs the Python package 'torch': ")
+    assert said.startswith("making maps needs the Python package 'scipy")
 
 
 def test_a_directory_of_something_else_stays_as_it_is(house: Path) -> None:

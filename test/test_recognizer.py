@@ -12,7 +12,6 @@ from vloc_ros.features.types import KeyPoints
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.methods.pram.recognition import CONFIDENCES, LANDMARKS, recognizer_spec
 from vloc_ros.progress import Silent
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram import recognition
 from vloc_ros.training.pram.deploy import DeployedRecognizer, check_recognizer, export_recognizer, network_inputs
@@ -28,6 +27,7 @@ from vloc_ros.training.pram.objective import RecognitionObjective, recognition_l
 from vloc_ros.training.pram.recognition import recognition_precision, recognizer_of, train_recognizer
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
 from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.workers import Workers
 
 SIZE = (320, 240)
 LANDMARKS_OF_PLACES = (4, 2)

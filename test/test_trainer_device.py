@@ -26,10 +26,10 @@ from vloc_ros.errors import ConfigError, ModelError
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import Batch, BatchSettings, BatchSource, Prepared
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.objective import VSNetObjective
+from vloc_ros.training.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("report_every_iteration")
 

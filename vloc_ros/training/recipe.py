@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vloc_ros.core.model_spec import GridSpec, Precision
 from vloc_ros.core.session import Tensors
@@ -11,11 +11,13 @@ from vloc_ros.mapping.place_geometry import Geometry, Place
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.progress import Progress
 from vloc_ros.training.augment import Augmentation
-from vloc_ros.training.feature_buffer import FrozenEncoder
 from vloc_ros.training.frames import FrameLabeller
 from vloc_ros.training.method_options import DenseOptions, SparseOptions
-from vloc_ros.training.objective import Objective
 from vloc_ros.training.pram.recognition_frames import PosedImages, RecognitionFrames
+
+if TYPE_CHECKING:  # these load PyTorch, which sparse methods do without
+    from vloc_ros.training.feature_buffer import FrozenEncoder
+    from vloc_ros.training.objective import Objective
 
 
 class Recipe(Protocol):
@@ -67,7 +69,7 @@ class DenseRecipe(Recipe, Protocol):
     @property
     def augmentation(self) -> Augmentation: ...
 
-    def encoder(self) -> FrozenEncoder | None:
+    def encoder(self) -> "FrozenEncoder | None":
         """A pretrained encoder that does not learn: then its features are computed once, before the training. Raises
         ModelError where it is not installed."""
         ...
@@ -76,7 +78,7 @@ class DenseRecipe(Recipe, Protocol):
         """What labels the frames of the places."""
         ...
 
-    def objective(self, regions: Regions) -> Objective:
+    def objective(self, regions: Regions) -> "Objective":
         """The untrained network and its loss."""
         ...
 

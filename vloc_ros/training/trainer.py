@@ -24,13 +24,14 @@ from torch.nn.parallel import DistributedDataParallel
 from vloc_ros.errors import ModelError
 from vloc_ros.files import uninterrupted, write_bytes
 from vloc_ros.training.batches import Source
-from vloc_ros.training.curves import CurveWriter
-from vloc_ros.training.device import Workers, choose_device, precision, set_up
+from vloc_ros.training.curve_writer import CurveWriter
+from vloc_ros.training.device import choose_device, precision, set_up
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.objective import Objective
 from vloc_ros.training.statistics import RunningStatistics
+from vloc_ros.training.training_files import CHECKPOINT, LOGS
+from vloc_ros.training.workers import Workers
 
-LOGS, CHECKPOINT = "tensorboard", "checkpoint.pt"  # in the work directory
 POLY_POWER = 0.9
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 20

@@ -34,7 +34,6 @@ from vloc_ros.maps.names import MANIFEST_FILE
 from vloc_ros.maps.placement import ALIGNMENT
 from vloc_ros.maps.writer import sealed, write_files
 from vloc_ros.progress import Progress, Silent
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import COLMAP, IMAGES, MapOptions
 from vloc_ros.training.method_options import STAGES, MethodOptions, load_recipe
 from vloc_ros.training.settled_recording import settled
@@ -44,6 +43,7 @@ from vloc_ros.training.stages.source_stage import LISTED as SOURCES
 from vloc_ros.training.stages.stage_records import load_records
 from vloc_ros.training.stages.work_directory import work_directory
 from vloc_ros.training.update_options import UpdateOptions
+from vloc_ros.training.workers import Workers
 
 LISTED, CANDIDATE = "recordings.json", "candidate"  # in the work directory: what is mapped, and the map until it passes
 LOCALIZED = 300  # frames of the new recording that the alignment rests on, at most

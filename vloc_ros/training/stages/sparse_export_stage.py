@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from vloc_ros.core.feature_spec import EXTRACTOR, SIFT
 from vloc_ros.core.model_spec import Role
@@ -15,13 +13,13 @@ from vloc_ros.methods.pram.method import RECOGNIZER
 from vloc_ros.progress import Progress
 from vloc_ros.training.features.opening import open_extractor
 from vloc_ros.training.method_options import SparseOptions, options_of_stage
-from vloc_ros.training.pram.deploy import CHECKED_FRAMES, check_recognizer, export_recognizer
-from vloc_ros.training.pram.network import Recognizer
-from vloc_ros.training.pram.recognition_frames import RecognitionFrames, stacked
-from vloc_ros.training.stages.export_stage import Networks, read_network
 from vloc_ros.training.stages.feature_stage import features_of, used_key_points
+from vloc_ros.training.stages.network_files import Networks, read_network
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
+
+if TYPE_CHECKING:
+    from vloc_ros.training.pram.network import Recognizer
 
 RoleNetworks = Mapping[Role, Networks]
 
@@ -33,7 +31,7 @@ class SparseExportStage(Stage[RoleNetworks]):
 
     method: SparseOptions
     sources: Sources
-    recognizer: Recognizer | None
+    recognizer: "Recognizer | None"
 
     name = "export"
 
@@ -44,25 +42,13 @@ class SparseExportStage(Stage[RoleNetworks]):
         size, key_points = features_of(self.sources)[0].size, used_key_points(self.method, self.sources)
         networks = open_extractor(str(self.method.features), size, key_points).networks
         if self.recognizer is not None:
-            networks = {**networks, RECOGNIZER: {"float32": self._recognizer(self.recognizer)}}
+            from vloc_ros.training.pram.deploy import exported_recognizer  # loads PyTorch
+
+            recognizer = exported_recognizer(self.recognizer, features_of(self.sources)[0], key_points)
+            networks = {**networks, RECOGNIZER: {"float32": recognizer}}
         for role, files in networks.items():
             write_bytes(_file(directory, role), files["float32"])
         return networks
-
-    def _recognizer(self, network: Recognizer) -> bytes:
-        """The file, which says what was learned."""
-        content, spec = export_recognizer(network, used_key_points(self.method, self.sources))
-        check_recognizer(content, spec, network, self._checked(network))
-        return content
-
-    def _checked(self, network: Recognizer) -> RecognitionFrames:
-        """Some frames, whose labels do not matter."""
-        features = features_of(self.sources)[0]
-        rows = range(0, len(features), max(1, len(features) // CHECKED_FRAMES))
-        found = [features.key_points(row) for row in rows]
-        parts = [(each, np.zeros(len(each), np.int32), 0) for each in found]
-        places = np.zeros(network.landmarks, np.int32)
-        return stacked(parts, used_key_points(self.method, self.sources), places, features.size)
 
     def load(self, directory: Path) -> RoleNetworks:
         return {role: {"float32": read_network(_file(directory, role))} for role in self._roles()}

@@ -8,11 +8,9 @@ import numpy as np
 from vloc_ros.mapping.loop_closure import LoopClosure
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.reconstruction import Reconstruction
-from vloc_ros.training.device import arithmetic
-from vloc_ros.training.recipe import DenseRecipe, SparseRecipe
+from vloc_ros.training.recipe import SparseRecipe
 from vloc_ros.training.stages.pose_stage import CheckedPoses
-from vloc_ros.training.stages.settings import Settings, SourceSettings
-from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.stages.settings import SourceSettings
 
 
 def depth_summary(geometry: Geometry) -> dict[str, Any]:
@@ -67,20 +65,3 @@ def point_summary(settings: SourceSettings, recipe: SparseRecipe, geometry: Geom
 
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
-
-
-def training_summary(settings: Settings, recipe: DenseRecipe, trainer: Trainer) -> dict[str, Any]:
-    """In JSON's types, for `Manifest.training`. Older maps have `moved_views` in place of `novel_views`."""
-    options = settings.training.options
-    return {
-        "dataset": settings.sources.dataset,
-        "split": settings.sources.split,
-        **recipe.summary(),
-        "novel_views": settings.samples.novel_views,
-        "iterations": trainer.progress.iteration,
-        "minutes": round(trainer.progress.seconds / 60, 2),
-        "batch_size": options.batch_size,
-        "accumulate": options.accumulate,
-        "arithmetic": str(arithmetic(trainer.objective.device)).removeprefix("torch."),
-        "parameters": sum(p.numel() for p in trainer.objective.parameters()),
-    }

@@ -20,7 +20,7 @@ from vloc_ros.progress import Bar, Progress
 from vloc_ros.training.accuracy import accuracy_of, describe
 from vloc_ros.training.batches import BatchSettings
 from vloc_ros.training.deploy import TorchSession
-from vloc_ros.training.device import Workers, choose_device
+from vloc_ros.training.device import choose_device
 from vloc_ros.training.device_batches import make_source
 from vloc_ros.training.feature_buffer import CellSource, FeatureBuffer
 from vloc_ros.training.frames import TrainingFrames
@@ -29,6 +29,7 @@ from vloc_ros.training.recipe import DenseRecipe
 from vloc_ros.training.stages.settings import TrainingSettings
 from vloc_ros.training.stages.stage import Stage
 from vloc_ros.training.trainer import Trainer
+from vloc_ros.training.workers import Workers
 
 VALIDATIONS = 8  # measurements on held-out frames over the whole budget
 QUICK_VALIDATIONS = 3  # where only a head learns, in minutes: eight would take a good part of them

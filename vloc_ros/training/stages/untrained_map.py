@@ -13,7 +13,7 @@ from vloc_ros.core.types import LandmarkMap
 from vloc_ros.mapping.place_geometry import Place
 from vloc_ros.mapping.place_regions import Regions
 from vloc_ros.training.calibrate import OPEN_GATE
-from vloc_ros.training.deploy import deployed_spec
+from vloc_ros.training.deployed_spec import deployed_spec
 from vloc_ros.training.frames import TrainingFrames
 from vloc_ros.training.method_options import DenseOptions
 from vloc_ros.training.recipe import DenseRecipe

@@ -9,7 +9,6 @@ from typing import Any
 from vloc_ros.errors import ConfigError
 from vloc_ros.files import remove_partial, write_errors
 from vloc_ros.progress import Progress
-from vloc_ros.training.device import Workers
 from vloc_ros.training.method_options import STAGES, StageName
 from vloc_ros.training.stages.lock import HOLDER, LOCK, locked
 from vloc_ros.training.stages.stage import Product, Stage
@@ -22,7 +21,8 @@ from vloc_ros.training.stages.stage_records import (
     load_records,
     plain,
 )
-from vloc_ros.training.trainer import CHECKPOINT
+from vloc_ros.training.training_files import CHECKPOINT
+from vloc_ros.training.workers import Workers
 
 BEFORE_STAGES = "options.json"  # what the directories of earlier versions have
 TRAINED_FROM = STAGES[: STAGES.index("training") + 1]

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vloc_ros.training.feature_buffer import FrozenEncoder
-from vloc_ros.training.features.xfeat import CELL, DIMENSIONS, SIZE_MULTIPLE, load_xfeat
+from vloc_ros.training.features.xfeat import CELL, SIZE_MULTIPLE, load_xfeat
+from vloc_ros.training.features.xfeat_package import DIMENSIONS
 from vloc_ros.training.fuse import fused
 from vloc_ros.training.vsnet.layers import Neighbourhoods, conv_bn_relu, upsample
 from vloc_ros.training.vsnet.network import VOTE_CHANNELS, VSNet, VSNetOutput
