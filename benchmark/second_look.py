@@ -10,7 +10,6 @@ on, of which every accepted one is wrong. One thread.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from building import SESSION, data_of, kinds_of
 from in_turn import Answers, Localize, ask_in_turn, by_image, threads
@@ -37,12 +36,6 @@ COLUMNS = {
     "image to pose, p50 / p90": "{total_p50_ms:.1f} / {total_p90_ms:.1f} ms",
 }
 OTHER = "another place"
-
-
-class OneLook(PRAMMethod):
-    """PRAM that looks at an image once."""
-
-    scales: ClassVar[Sequence[float]] = PRAMMethod.scales[:1]
 
 
 def main() -> None:
@@ -80,7 +73,7 @@ def asked(building: Path, rooms: Sequence[ListedPlace], index: int) -> tuple[dic
 def looking_once(localizer: Localizer) -> Localize:
     method = localizer.method
     assert isinstance(method, PRAMMethod)
-    return by_image(replace(localizer, method=OneLook(method.search, method.guided, method.pnp)))
+    return by_image(replace(localizer, method=replace(method, scales=method.scales[:1])))
 
 
 def frames_of(room: ListedPlace) -> PlaceFrames:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class CachedImage(CameraImage):
 class CachedPRAM(PRAMMethod):
     """PRAM that takes the key points of a `CachedImage` from it."""
 
-    scales: ClassVar[Sequence[float]] = (1.0,)  # there is no image to look at again
+    scales: Sequence[float] = (1.0,)  # there is no image to look at again
 
     def prepare(self, image: CameraImage, manifest: Manifest, scale: float) -> Tensors:
         if not isinstance(image, CachedImage):

@@ -6,7 +6,6 @@ Of a map without recognizer the key points are matched with all points at once.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -47,11 +46,10 @@ MANY_MATCHES = PnpSettings(max_inlier_angle_rad=0.015, ransac_points=200, min_it
 class PRAMMethod:
     """The method `pram`; satisfies `vloc_ros.core.method.Method`."""
 
-    scales: ClassVar[Sequence[float]] = (1.0, SMALLER)
-
     search: SearchSettings = field(default_factory=SearchSettings)
     guided: GuidedSettings = field(default_factory=GuidedSettings)
     pnp: PnpSettings = MANY_MATCHES
+    scales: Sequence[float] = (1.0, SMALLER)
 
     def preload(self) -> None:
         """Match one key point with one point, anywhere and near where it is seen."""
