@@ -102,6 +102,38 @@ def test_what_the_building_cannot_say_its_place_does_not_either(
     assert content_of(house) == before
 
 
+def test_the_map_of_a_place_is_not_aligned_without_its_building(
+    house: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content_of(house)
+    (tmp_path / "link").symlink_to(house / "places" / "attic")
+    for directory in (house / "places" / "attic", tmp_path / "link"):
+        assert align(directory, images) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"give `vloc align {house} --place attic`" in line
+    assert content_of(house) == before
+
+
+def test_after_a_kill_between_the_two_writes_one_line_says_what_to_do(
+    house: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killed(building: Path, name: str) -> None:
+        raise SystemExit(137)  # which nothing here catches
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vloc_ros.cli.align.enter_place", killed)
+        with pytest.raises(SystemExit):
+            align(house, images, "--place", "attic")
+    capsys.readouterr()
+    assert align(house, images, "--place", "attic") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "places/attic: was changed after the building was put together, or its `vloc align` was killed; " in line
+    assert line.endswith("`vloc map` of the building again enters it as it is")
+    put_together(house, list(WALL_PLACES), "map")  # as that does
+    assert map_from_place(read_stored(house).landmark_map.manifest, "attic") is not None
+    assert align(house, images, "--place", "attic") == 0
+
+
 def test_an_interruption_does_not_part_a_place_from_its_building(
     house: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

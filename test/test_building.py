@@ -1,6 +1,9 @@
 """Buildings: which place an image shows, poses in its map alone, what is read and when, and what is refused."""
 
+import errno
+import hashlib
 import json
+import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.building_scenes import NAMES, look_alike, place_map, seeing, write_place, write_rooms
+from support.map_files import NETWORK, PREVIEW
 from support.sparse_scenes import POSE, blank, unit
 
 from vloc_ros.core import place_index
@@ -21,11 +25,13 @@ from vloc_ros.core.query import Prior, Query
 from vloc_ros.core.types import PoseEstimate, Rejection
 from vloc_ros.errors import ConfigError, MapError, NoMapError
 from vloc_ros.localizer import load_localizer
-from vloc_ros.maps import StoredBuilding, StoredMap, read_map
-from vloc_ros.maps.building import read_building
+from vloc_ros.maps import StoredBuilding, StoredMap, read_map, write_map
+from vloc_ros.maps.building import enter_place, read_building
 from vloc_ros.maps.names import PLACES
 from vloc_ros.maps.reader import is_building
 from vloc_ros.training.building import put_together
+
+OTHER_NETWORK = NETWORK + bytes([0x1A, 0x00])  # the same with an empty field
 
 
 def located(result: PoseEstimate | Rejection, name: str) -> None:
@@ -248,10 +254,57 @@ def test_sorted_keys_rename_no_place(tmp_path: Path) -> None:
         said.write_text(json.dumps(wrong, sort_keys=True))
         with pytest.raises(MapError, match=r"building\.json: does not say in which order"):
             read_building(house)
+    said.write_text(json.dumps({**whole, "order": NAMES[::-1]}))
+    with pytest.raises(MapError, match=r"building\.json: recognition-[0-9a-f]+ is of places in another order"):
+        read_building(house)
     for damaged in (said.read_bytes(), b"\xff"):
         said.write_bytes(damaged)
         put_together(house, NAMES, "map")
         assert json.loads(said.read_text()) == whole
+
+
+def test_a_building_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """Whose folder is called by its files alone, not by the order of the places too."""
+    house = tmp_path / "house"
+    write_rooms(house)
+    said = json.loads((house / "building.json").read_text())
+    older = f"recognition-{hashlib.sha256(json.dumps(said['files'], sort_keys=True).encode()).hexdigest()[:12]}"
+    assert older != said["recognition"]
+    (house / said["recognition"]).rename(house / older)
+    (house / "building.json").write_text(json.dumps({**said, "recognition": older}))
+    assert tuple(read_building(house).places) == NAMES
+
+
+def test_a_building_that_cannot_be_written_is_an_error_of_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = tmp_path / "house"
+    write_rooms(house)
+    before = (house / "building.json").read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MapError, match=r"building\.json: cannot be written: No space left on device"):
+        enter_place(house, "attic")
+    assert (house / "building.json").read_bytes() == before
+
+
+def test_the_networks_of_places_are_not_hashed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What map.yaml says of them was checked when the map was read."""
+    house = tmp_path / "house"
+    maps = write_rooms(house, NAMES[:2])
+    stored = read_map(house / PLACES / "hall")
+    assert stored.sha256["extractor.onnx"] == hashlib.sha256(stored.files["extractor.onnx"]).hexdigest()
+    places = seeing(monkeypatch, house, maps["hall"]).places
+    assert places.of("attic").sessions is places.first.sessions
+    other = place_map("attic", 1)
+    assert other.manifest.features is not None
+    features = replace(other.manifest.features, extractor_sha256=hashlib.sha256(OTHER_NETWORK).hexdigest())
+    other = replace(other, manifest=replace(other.manifest, features=features))
+    write_map(house / PLACES / "attic", other, {"extractor": {"float32": OTHER_NETWORK}}, PREVIEW)
+    put_together(house, NAMES[:2], "map")
+    places = seeing(monkeypatch, house, maps["hall"]).places
+    assert places.of("attic").sessions is not places.first.sessions
 
 
 def test_maps_that_are_no_places_are_refused(tmp_path: Path, office: Path) -> None:

@@ -110,7 +110,7 @@ def test_what_places_share_keeps_none_of_their_maps_in_memory(tmp_path: Path, mo
 
     def of_another_kind(building: StoredBuilding, name: str) -> StoredMap:
         stored = read(building, name)
-        return replace(stored, files={**stored.files, "extractor.onnx": b"another one"})
+        return replace(stored, sha256={**stored.sha256, "extractor.onnx": "f" * 64})
 
     monkeypatch.setattr(StoredBuilding, "read_place", of_another_kind)
     places.keep(2)
@@ -135,7 +135,8 @@ def test_places_with_the_same_networks_share_sessions(tmp_path: Path, monkeypatc
         stored = read(building, name)
         manifest = stored.landmark_map.manifest
         spec = manifest.models["extractor"]
-        return replace(stored, files={**stored.files, "extractor.onnx": b"another one"}) if spec else stored
+        hashes = {**stored.sha256, "extractor.onnx": "f" * 64}
+        return replace(stored, sha256=hashes) if spec else stored
 
     monkeypatch.setattr(type(localizer.building), "read_place", of_another_kind)
     others = [places.of(name) for name in ("cellar", "kitchen")]

@@ -40,14 +40,14 @@ def _require_regular(status: os.stat_result, path: Path | str) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, kind: type[VlocError] = ConfigError) -> None:
     """`write_bytes` of a text in UTF-8."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), kind)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all. Raises ConfigError when it cannot be written."""
-    with write_errors(path), atomic_file(path) as file:
+def write_bytes(path: Path, content: bytes, kind: type[VlocError] = ConfigError) -> None:
+    """Write a file as a whole or not at all. Raises an error of `kind` when it cannot be written."""
+    with write_errors(path, kind), atomic_file(path) as file:
         file.write(content)
 
 

@@ -11,8 +11,7 @@ from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.inference import SessionOptions
 from vloc_ros.map_localizer import Localizer, open_map
 from vloc_ros.maps import StoredBuilding, StoredMap
-from vloc_ros.maps.building_json import digest
-from vloc_ros.maps.names import PLACES
+from vloc_ros.maps.names import PLACES, network_file
 
 OPEN_PLACES = 8  # whose maps are kept in memory
 
@@ -100,8 +99,8 @@ def _identity(stored: StoredMap) -> tuple[object, ...]:
     """What sessions are opened of."""
     manifest = stored.landmark_map.manifest
     hashes = {
-        (role, precision): digest(content)
+        (role, precision): stored.sha256[network_file(role, precision)]
         for role, networks in stored.networks.items()
-        for precision, content in networks.items()
+        for precision in networks
     }
     return hashes, manifest.models, manifest.method

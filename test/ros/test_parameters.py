@@ -114,3 +114,18 @@ def test_without_a_ros_environment_no_package_is_found(monkeypatch: pytest.Monke
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     with pytest.raises(ConfigError, match="there is no package 'office_maps'"):
         resolve_map("package://office_maps/office")
+
+
+@pytest.mark.parametrize("limit", [0, 2, 3, 12, 1000])
+@pytest.mark.parametrize("maps", [0, 1, 2, 3, 7])
+def test_buildings_among_several_maps_share_what_may_be_open(maps: int, limit: int) -> None:
+    uris = tuple(f"/maps/{number}" for number in range(maps))
+    parameters = RelocalizerParameters(maps=uris, max_open_maps=limit)
+    places = parameters.max_open_places
+    if not limit:
+        assert places is None
+        return
+    opened = min(max(1, maps), limit)
+    assert places is not None
+    assert places >= 1
+    assert limit - opened < opened * places <= limit

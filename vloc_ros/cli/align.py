@@ -1,6 +1,7 @@
 """`vloc align`: where does a map lie in another frame, such as that of a navigation map?"""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,6 +135,7 @@ class Wanted:
 
 def _wanted(options: argparse.Namespace) -> Wanted:
     if not is_building(options.map):
+        _require_own(options.map)
         stored = read_map(options.map)
         manifest = stored.landmark_map.manifest
         manifest.require_index(options.place)
@@ -147,6 +149,17 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     wanted = Wanted(building.read_place(options.place), directory, None, manifest.frame_id, options.map)
     wanted.named(options.frame_id or manifest.frame_id)
     return wanted
+
+
+def _require_own(directory: Path) -> None:
+    """Raise ConfigError for the map of a place of a building, which would not know it any more."""
+    place = Path(os.path.realpath(directory))
+    building = place.parents[1]
+    if place.parent.name == PLACES and is_building(building):
+        raise ConfigError(
+            f"{directory}: is the map of a place of the building {building}; give `vloc align {building} --place "
+            f"{place.name}`, which changes both"
+        )
 
 
 def _enter(building: Path, wanted: Wanted) -> None:

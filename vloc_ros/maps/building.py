@@ -6,7 +6,6 @@ their points, whose arrays are memory-mapped.
 """
 
 import io
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from vloc_ros.maps.building_json import (
     OVERVIEW,
     decoded_place,
     digest,
+    folder_of,
     place_node,
     read_said,
     require_recorded,
@@ -105,7 +105,7 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
         np.save(buffer, getattr(index, name), allow_pickle=False)
         contents[f"{name}.npy"] = buffer.getvalue()
     records = {name: {"sha256": digest(content), "bytes": len(content)} for name, content in contents.items()}
-    folder = f"recognition-{digest(json.dumps(records, sort_keys=True).encode())[:12]}"
+    folder = folder_of(overview.manifest.place_names, records)
     with write_errors(directory, MapError):
         if not (directory / folder).is_dir():
             with atomic_path(directory / folder) as new:
@@ -174,7 +174,10 @@ def _read_place(root: Path, name: str, sha256: str) -> StoredMap:
     directory = root / PLACES / name
     stored = read_map(directory)
     if digest(stored.files[MANIFEST_FILE]) != sha256:
-        raise MapError(f"{directory}: was changed after the building was put together; give its `vloc map` again")
+        raise MapError(
+            f"{directory}: was changed after the building was put together, or its `vloc align` was killed; `vloc map` "
+            "of the building again enters it as it is"
+        )
     return stored
 
 

@@ -52,13 +52,30 @@ def read_said(root: Path) -> tuple[bytes, bytes | None, dict[str, Any]]:
             and isinstance(said.get("cameras", {}), dict)
         )
         order = _order(said)
+        is_named = order is None or said["recognition"] in (folder_of(order, said["files"]), _folder(said["files"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(f"{path}: not a building ({type(error).__name__}: {reason_of(error)})") from error
     if not is_complete:
         raise ManifestError(f"{path}: names what no building has")
     if order is None:
         raise ManifestError(f"{path}: does not say in which order its places are; `vloc map` again writes it anew")
+    if not is_named:
+        raise ManifestError(
+            f"{path}: {said['recognition']} is of places in another order, or of other files; `vloc map` again writes "
+            "both anew"
+        )
     return content, signature, {**said, "order": order, "places": {name: said["places"][name] for name in order}}
+
+
+def folder_of(order: Sequence[str], records: Mapping[str, Any]) -> str:
+    """What the folder is called that has these files, in which places have the numbers of this order: a file that was
+    edited to another order, or of other files, names another folder."""
+    return _folder([list(order), records])
+
+
+def _folder(content: Any) -> str:
+    """Of an older version, `content` are the files alone: of which order it is, is not known."""
+    return f"recognition-{digest(json.dumps(content, sort_keys=True).encode())[:12]}"
 
 
 def _order(said: Mapping[str, Any]) -> Sequence[str] | None:
@@ -82,7 +99,7 @@ def write_said(directory: Path, said: Mapping[str, Any]) -> None:
     with write_errors(directory, MapError):
         if not is_building(directory) or (directory / BUILDING_FILE).read_bytes() != text.encode():
             (directory / f"{BUILDING_FILE}.sig").unlink(missing_ok=True)  # it is of another building
-        write_text(directory / BUILDING_FILE, text)
+        write_text(directory / BUILDING_FILE, text, MapError)
 
 
 def place_node(place: Place, stored: StoredMap) -> dict[str, Any]:

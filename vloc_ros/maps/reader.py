@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -51,7 +51,7 @@ class StoredMap:
 
     `files`: content by name, all that map.yaml lists and itself. `map_id`: 12 hex digits that change with any byte.
     `format_version`: the one that map.yaml is written in. `signature`: of map.yaml, by whoever made the map; nobody has
-    checked it yet (`maps/signature.py`). None where there is none.
+    checked it yet (`maps/signature.py`). None where there is none. `sha256`: of each file that map.yaml lists.
     """
 
     landmark_map: LandmarkMap
@@ -59,6 +59,7 @@ class StoredMap:
     map_id: str
     format_version: int = FORMAT_VERSION
     signature: bytes | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def signed(self) -> tuple[str, bytes]:
@@ -133,6 +134,7 @@ def _checked(root: str, read: ReadFile, max_bytes: int) -> StoredMap:
         map_id=hashlib.sha256(manifest_bytes).hexdigest()[:12],
         format_version=said.format_version,
         signature=read_signature(read, SIGNATURE_FILE),
+        sha256=MappingProxyType({name: record.sha256 for name, record in said.files.items()}),
     )
 
 

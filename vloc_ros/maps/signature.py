@@ -31,7 +31,7 @@ def sign_map(directory: Path, key_file: Path) -> tuple[Stored, str]:
         for name in stored.places:
             stored.read_place(name)
     name, content = stored.signed
-    write_bytes(directory / f"{name}.sig", key.sign(content))
+    write_bytes(directory / f"{name}.sig", key.sign(content), MapError)
     return read_stored(directory), fingerprint(key.public_key())
 
 

@@ -77,8 +77,8 @@ class MapInput:
             self._topic.listen()
         if old.max_open_maps != now.max_open_maps:
             self._turns = MapTurns(self._known, now.max_open_maps or OPEN_MAPS)
-            if (localizer := self._slot.localizer) is not None:
-                localizer.keep_open(now.max_open_maps or None)
+            for localizer in filter(None, (self._slot.localizer, *self._slot.others)):
+                localizer.keep_open(now.max_open_places)
         if self._hand_over is not None and old.map and not now.map and (handed := self._hand_over()):
             self.take(handed)
 

@@ -149,12 +149,13 @@ class Relocalizer(VlocNode[RelocalizerParameters]):
             require_signature(stored, where, parameters.require_signature)
         stored.landmark_map.manifest.require_scale(where, parameters.accept_unknown_scale)
         options = SessionOptions(parameters.backend, parameters.precision, parameters.threads)
-        return open_localizer(stored, where, options, self.get_logger().info)
+        localizer = open_localizer(stored, where, options, self.get_logger().info)
+        localizer.keep_open(parameters.max_open_places)
+        return localizer
 
     def _on_map(self, tracker: PoseTracker, localizer: Localizer, where: str) -> None:
         """A map has just taken the place of the one before."""
         tracker.leave_map()
-        localizer.keep_open(self.parameters.max_open_maps or None)
         trim_heap()
         frame = localizer.landmark_map.manifest.frame_id
         self.get_logger().info(f"{where}: using map {localizer.map_id}, frame {frame!r}")

@@ -40,8 +40,8 @@ class MapParameters(NodeParameters):
     max_open_maps: int = parameter(
         0,
         "So many maps are in memory at most, 2 or more. Of `maps`: the one in use, those near the robot, and, while it "
-        "is lost, the others in turn; of a building: those of the places that were asked last. 0: 3 of `maps`, 8 of a "
-        "building.",
+        "is lost, the others in turn; of a building: those of the places that were asked last. Buildings among `maps` "
+        "share them evenly. 0: 3 of `maps`, 8 of each building.",
         low=0,
         high=1000,
     )
@@ -81,6 +81,11 @@ class MapParameters(NodeParameters):
         high=MAX_THREADS,
         live=False,
     )
+
+    @property
+    def max_open_places(self) -> int | None:
+        """Of how many places each building keeps the maps in memory; None: as many as without being told."""
+        return self.max_open_maps // max(1, min(len(self.maps), self.max_open_maps)) or None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -141,7 +141,7 @@ def _begin(directory: Path, content: Mapping[str, Any], frames: Dataset, extract
         camera = camera.undistorted().resized(*scaled_size(camera.width, camera.height, extractor.image_size))
         arrays["intrinsics"][index] = camera.fx, camera.fy, camera.cx, camera.cy
     _keep(directory, arrays, 0)
-    write_text(directory / CONTENT, json.dumps(content))
+    write_text(directory / CONTENT, json.dumps(content), DatasetError)
 
 
 def _found(frames: Dataset, extractor: Extractor, start: int) -> Iterator[dict[str, NDArray[Any]]]:
@@ -188,4 +188,4 @@ def _keep(directory: Path, arrays: Mapping[str, MemoryMap], done: int) -> None:
     """Make sure that the rows of so many frames are on the disk, then say so."""
     for array in arrays.values():
         array.flush()
-    write_text(directory / DONE, json.dumps(done))
+    write_text(directory / DONE, json.dumps(done), DatasetError)
