@@ -46,7 +46,7 @@ class Sequence:
     def __init__(self, answers: list[Correspondences]) -> None:
         self.answers = iter([Correspondences.empty(), *answers])
 
-    pnp, preload, prepare = FakeMethod.pnp, FakeMethod.preload, FakeMethod.prepare
+    pnp, scales, preload, prepare = FakeMethod.pnp, FakeMethod.scales, FakeMethod.preload, FakeMethod.prepare
     observe, refine = FakeMethod.observe, FakeMethod.refine
 
     def propose(self, *_: object) -> list[Correspondences]:
