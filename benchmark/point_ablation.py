@@ -55,7 +55,6 @@ from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.maps.points_npz import encode_points
 from vloc_ros.methods.pram.method import RECOGNIZER, SHOWN
 from vloc_ros.training.cached_frames import CachedFrames, CachedImage, CachedPRAM
-from vloc_ros.training.calibrate import pairs_of
 from vloc_ros.training.correction import fitted_correction
 from vloc_ros.training.hidden_samples import HiddenViews
 from vloc_ros.training.map_options import TrainingOptions
@@ -63,6 +62,7 @@ from vloc_ros.training.pram.deploy import export_recognizer
 from vloc_ros.training.pram.network import Recognizer
 from vloc_ros.training.pram.recognition import recognizer_of, train_recognizer
 from vloc_ros.training.pram.recognition_frames import recognition_frames
+from vloc_ros.training.samples import pairs_of
 from vloc_ros.training.stages.untrained_map import landmark_map_of
 from vloc_ros.training.workers import Workers
 

@@ -25,9 +25,9 @@ from vloc_ros.mapping.place_geometry import load_geometry
 from vloc_ros.mapping.place_regions import load_regions
 from vloc_ros.maps import read_map
 from vloc_ros.progress import Advance
-from vloc_ros.training.calibrate import Sample, collect_samples
 from vloc_ros.training.frames import open_frames
 from vloc_ros.training.hscnet.options import HSCNetOptions
+from vloc_ros.training.samples import Sample, collect_samples
 from vloc_ros.training.stages import calibration_stage
 from vloc_ros.training.stages.build_map import build_map
 from vloc_ros.training.stages.stage_records import load_records

@@ -15,6 +15,7 @@ from vloc_ros.evaluation.records import Estimated
 from vloc_ros.geometry.pose_error import error_vector, pose_error
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.training import calibrate
+from vloc_ros.training.samples import Sample
 
 COVARIANCE = np.diag([1e-4, 4e-4, 1e-4, 1e-5, 1e-5, 4e-5])
 
@@ -74,7 +75,7 @@ def test_error_vector_is_in_the_order_and_axes_of_the_covariance() -> None:
     np.testing.assert_allclose(error_vector(estimated, true), [0.01, -0.02, 0.03, 0, 0, 0.1], atol=1e-12)
 
 
-def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity.COMMON) -> "calibrate.Sample":
+def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity.COMMON) -> Sample:
     """A pose whose error is `scale` times what its covariance says."""
     covariance = COVARIANCE * 10 ** rng.uniform(-1, 1)
     error = scale * rng.multivariate_normal(np.zeros(6), covariance)
@@ -85,7 +86,7 @@ def sample(rng: np.random.Generator, scale: float, severity: Severity = Severity
     estimated = Estimated(
         pose, covariance, 0.5, pose_error(pose, np.eye(4)), 80, 0.8, 1.0, sigmas[0], math.degrees(sigmas[1])
     )
-    return calibrate.Sample(estimated, np.eye(4), severity, view_distance=0.0, novel=False)
+    return Sample(estimated, np.eye(4), severity, view_distance=0.0, novel=False)
 
 
 def test_fitting_finds_how_far_the_covariances_were_off() -> None:
@@ -126,7 +127,7 @@ def test_confidences_are_the_frequencies_of_being_right() -> None:
         assert right[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.12)
 
 
-def with_figures(found: "calibrate.Sample", inliers: int, ratio: float = 0.8, rmse_px: float = 1.0) -> calibrate.Sample:
+def with_figures(found: Sample, inliers: int, ratio: float = 0.8, rmse_px: float = 1.0) -> Sample:
     return replace(
         found, estimate=replace(found.estimate, inliers=inliers, inlier_ratio=ratio, reprojection_rmse_px=rmse_px)
     )

@@ -81,7 +81,7 @@ def test_a_pose_in_the_wrong_place_has_failed() -> None:
 
 
 def test_a_refused_pose_in_the_wrong_place_is_wrong_for_the_calibration() -> None:
-    """`training.calibrate` asks the error alone, of accepted and refused poses."""
+    """`training.samples` asks the error alone, of accepted and refused poses."""
     landmark_map = joined_map(min_confidence=1.0)
     result = located(landmark_map, seen(landmark_map, ATTIC, 1.0))
     for place, right in (("attic", True), ("hall", False)):

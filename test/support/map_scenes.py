@@ -17,7 +17,7 @@ from vloc_ros.geometry.camera import Camera
 from vloc_ros.mapping import geometry_kinds, mesh
 from vloc_ros.mapping.surface import fuse_depth
 from vloc_ros.progress import Bar
-from vloc_ros.training import calibrate
+from vloc_ros.training import samples
 from vloc_ros.training import trainer as trainer_module
 from vloc_ros.training.map_options import MapOptions, TrainingOptions
 from vloc_ros.training.method_options import STAGES
@@ -64,8 +64,8 @@ def quick() -> Iterator[None]:
     """Coarse surfaces, one measurement, a report of every iteration, frames that are rendered once, a corruption of
     each severity to calibrate with."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibrate, "CORRUPTIONS", FEW_CORRUPTIONS)
-        patch.setattr(calibrate, "MIRRORED", 3)
+        patch.setattr(samples, "CORRUPTIONS", FEW_CORRUPTIONS)
+        patch.setattr(samples, "MIRRORED", 3)
         patch.setattr(RoomFrames, "frame", rendered_once)
         patch.setattr(trainer_module, "LOG_EVERY", 1)
         patch.setattr(training_stage, "VALIDATIONS", 2)

@@ -26,8 +26,8 @@ from vloc_ros.localizer import Localizer
 from vloc_ros.mapping.hidden_views import ObservedPoints
 from vloc_ros.progress import Advance, no_advance
 from vloc_ros.training.cached_frames import CachedFrames, reading_caches
-from vloc_ros.training.calibrate import Sample, sample_of
 from vloc_ros.training.correction import BLOCK
+from vloc_ros.training.samples import Sample, sample_of
 
 Float = NDArray[np.float64]
 

@@ -24,20 +24,13 @@ from vloc_ros.methods import get_method
 from vloc_ros.progress import Progress
 from vloc_ros.training.accuracy import accuracy_of, describe, doubt
 from vloc_ros.training.cached_frames import reading_caches
-from vloc_ros.training.calibrate import (
-    Sample,
-    collect_samples,
-    corrected_samples,
-    fit_calibration,
-    fit_gate,
-    hopeless_samples,
-    pairs_of,
-)
+from vloc_ros.training.calibrate import fit_calibration, fit_gate
 from vloc_ros.training.correction import FittedCorrection, fitted_correction
 from vloc_ros.training.curves import read_curves
 from vloc_ros.training.hidden_samples import HiddenViews, errors_by_distance
 from vloc_ros.training.pose_pairs import PosePairs
 from vloc_ros.training.preview import draw_preview, worst_pictures
+from vloc_ros.training.samples import Sample, collect_samples, corrected_samples, hopeless_samples, pairs_of
 from vloc_ros.training.stages.network_files import Networks
 from vloc_ros.training.stages.settings import CalibrationSettings
 from vloc_ros.training.stages.stage import Stage
