@@ -12,8 +12,9 @@ from vloc_ros.errors import MapError
 from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
 from vloc_ros.evaluation.report.evaluation_report import WORST_FRAMES, _chosen
 from vloc_ros.evaluation.report.map_report import REJECTED_CM, _error_of_views, write_map_report
-from vloc_ros.evaluation.report.plots import errors_in_time, when_of
+from vloc_ros.evaluation.report.plots import errors_in_time
 from vloc_ros.evaluation.report.svg import MOST_POINTS, axes_of, logarithmic, plotting, thinned, to_svg
+from vloc_ros.evaluation.report.time_axis import when_of
 from vloc_ros.evaluation.upright import upright_axes
 from vloc_ros.geometry.pose_error import PoseError
 from vloc_ros.geometry.transforms import from_quaternion

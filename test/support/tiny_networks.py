@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from vloc_ros.core.model_spec import GridSpec, ModelSpec, TensorSpec
+from vloc_ros.errors import ModelError
+from vloc_ros.inference import open_session
 from vloc_ros.methods.vsnet.method import VSNetMethod
 
 SPEC = GridSpec(width=16, height=8, stride=4, outputs=VSNetMethod.outputs)
@@ -113,3 +116,11 @@ def given(shown: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
 
 def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 16, 3), dtype=np.uint8)
+
+
+def refusal(content: bytes, spec: GridSpec = SPEC) -> str:
+    """The one line with which a network is refused."""
+    with pytest.raises(ModelError) as caught:
+        open_session({"float32": content}, spec.model)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -10,39 +10,31 @@ from numpy.typing import NDArray
 
 from vloc_ros.evaluation.metrics import RECALL_LIMITS
 from vloc_ros.evaluation.point_use import FrameUse
-from vloc_ros.evaluation.records import Estimated, FrameRecord, Rejected
+from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.evaluation.report.svg import (
     BLUE,
-    GREEN,
     GREY,
     INK,
     ORANGE,
-    PURPLE,
     RED,
     SERIES,
-    TEAL,
     axes_of,
     logarithmic,
     thinned,
 )
+from vloc_ros.evaluation.report.time_axis import STATE_COLOURS, draw_states, mark_rejections, when_of, why_no_error
 from vloc_ros.evaluation.uncertainty import is_right, recall_against_rejection, reliability
 from vloc_ros.geometry.pose_error import RIGHT_POSE, PoseError
-from vloc_ros.tracking.state import State
 
 Float = NDArray[np.float64]
 Runs = Mapping[str, Sequence[FrameRecord]]
 
 LEAST_CM, LEAST_DEG = 0.05, 0.01  # errors on a logarithmic axis are not drawn smaller
-LONG_STEP = 5.0  # times the usual one between frames: after that, nothing is known of the state
-LEAST_DURATION_S = 0.1  # stamps that span less are numbers, not times
 LEGEND_STROKE = 4.0  # points: strokes may be too thin to see their colour
-PLOT_WIDTH = 310.0  # points, about
 SCORES: Mapping[str, Callable[[Estimated], float]] = {
     "confidence": lambda estimate: estimate.confidence,
     "inliers": lambda estimate: estimate.inliers,
 }
-STATE_COLOURS = {State.UNINITIALIZED: GREY, State.LOCALIZING: ORANGE, State.LOCALIZED: GREEN, State.LOST: RED}
-REASON_COLOURS = (RED, ORANGE, PURPLE, GREEN, TEAL, GREY)
 
 
 def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
@@ -55,16 +47,16 @@ def errors_in_time(records: Sequence[FrameRecord]) -> Figure:
     when, unit_of_time = when_of(records)
     size = float(np.clip(70 / math.sqrt(len(records)), 3, 8))
     for axis, values, unit in ((centimetres, _centimetres(records), "cm"), (degrees, _degrees(records), "deg")):
-        _mark_rejections(axis, when, records)
+        mark_rejections(axis, when, records)
         axis.plot(when, values, ".", ms=size, mew=0, color=BLUE)
         logarithmic(axis, "y")
         axis.set(ylabel=f"error, {unit}")
-    if any(_why_no_error(record) for record in records):
+    if any(why_no_error(record) for record in records):
         handles, labels = centimetres.get_legend_handles_labels()
         for stroke in figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8).get_lines():
             stroke.set_linewidth(LEGEND_STROKE)
     for axis in band:
-        _draw_states(axis, when, records)
+        draw_states(axis, when, records)
         handles, labels = axis.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(STATE_COLOURS), fontsize=8)
     figure.axes[-1].set_xlabel(unit_of_time)
@@ -238,49 +230,6 @@ def _scatter_against_error(
             axis.plot(*points.T, ".", ms=4, color=colour, alpha=0.7, label=name)
     logarithmic(axis, "y")
     axis.axhline(RIGHT_POSE.centimetres, color=INK, linewidth=0.6, linestyle=":")
-
-
-def when_of(records: Sequence[FrameRecord]) -> tuple[Float, str]:
-    """Seconds since the first frame, or, where the stamps do not say, numbers of frames."""
-    seconds = np.array([record.stamp_ns - records[0].stamp_ns for record in records]) / 1e9
-    if len(seconds) > 1 and np.all(np.diff(seconds) > 0) and seconds[-1] > LEAST_DURATION_S:
-        return seconds, "seconds"
-    return np.arange(len(records), dtype=np.float64), "frame"
-
-
-def _mark_rejections(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
-    """A stroke over the whole height for each frame without an error, in a colour for each reason."""
-    reasons = [_why_no_error(record) for record in records]
-    width = max(0.8, PLOT_WIDTH / len(records))  # neighbours touch
-    for reason, colour in zip(sorted(set(reasons) - {""}), REASON_COLOURS * len(reasons), strict=False):
-        x = when[[given == reason for given in reasons]]
-        axis.vlines(
-            x, 0, 1, transform=axis.get_xaxis_transform(), colors=colour, alpha=0.35, linewidth=width, label=reason
-        )
-
-
-def _why_no_error(record: FrameRecord) -> str:
-    if isinstance(record.outcome, Rejected):
-        return f"rejected: {record.outcome.reason.replace('_', ' ')}"
-    return "" if record.outcome.error.in_right_place else "in the wrong place"
-
-
-def _draw_states(axis: Axes, when: Float, records: Sequence[FrameRecord]) -> None:
-    """A bar of its colour over each stretch of one state; none where frames are missing for long."""
-    usual = float(np.median(np.diff(when))) if len(when) > 1 else 1.0
-    ends = np.minimum(np.append(when[1:], when[-1] + usual), when + LONG_STEP * usual)
-    touches_next = ends[:-1] == when[1:]
-    for state, colour in STATE_COLOURS.items():
-        here = np.array([record.state is state for record in records])
-        inside = here[:-1] & here[1:] & touches_next
-        starts = when[here & ~np.append(False, inside)]
-        lengths = ends[here & ~np.append(inside, False)] - starts
-        if len(starts):
-            bars = list(zip(starts.tolist(), lengths.tolist(), strict=True))
-            axis.broken_barh(bars, (0, 1), facecolors=colour, alpha=0.6, linewidth=0, label=state.value)
-    axis.set(ylim=(0, 1), yticks=[])
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
 
 
 def _centimetres(records: Sequence[FrameRecord]) -> Float:

@@ -12,7 +12,7 @@ from vloc_ros.core.types import LandmarkMap, worst_sigma
 from vloc_ros.evaluation.records import FrameRecord, Tracked
 from vloc_ros.evaluation.report.floor_plan import ABOVE, SIDES, finish
 from vloc_ros.evaluation.report.page import plot, section, table
-from vloc_ros.evaluation.report.plots import LEAST_CM, when_of
+from vloc_ros.evaluation.report.plots import LEAST_CM
 from vloc_ros.evaluation.report.svg import (
     BLUE,
     GREEN,
@@ -26,6 +26,7 @@ from vloc_ros.evaluation.report.svg import (
     logarithmic,
     thinned,
 )
+from vloc_ros.evaluation.report.time_axis import when_of
 from vloc_ros.evaluation.track_summary import WAYS, track_rows, track_summary, tracked_frames
 from vloc_ros.evaluation.upright import upright_axes
 from vloc_ros.geometry.pose_error import pose_error
