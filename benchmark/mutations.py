@@ -18,33 +18,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mutation_outcome import MAX_PEAK_MB, TIMEOUT_S, Outcome
 from results import Results, add_json
 from tqdm import tqdm
 
 COUNTS: Mapping[str, int] = MappingProxyType(
     {"maps": 3000, "images": 2000, "texts": 2000, "bags": 400, "messages": 2000}
 )
-TIMEOUT_S = 20.0  # of processor time, or of waiting for an answer
 PATIENCE_S = 180.0  # for whatever a busy machine does meanwhile
 LOOK_EVERY_S = 1.0
-MAX_PEAK_MB = 2000
 GUARD_BYTES = 8 << 30  # of a worker's address space: a mutant must not take the computer down
 DEFECTS = ("traceback", "hang", "ended", "above 2 GB")
 COUNTED = ("taken", "refused", *DEFECTS)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a mutant: "taken", "refused", or one of DEFECTS; `text` of the refusal or the defect."""
-
-    index: int
-    kind: str
-    text: str = ""
-    peak_mb: float = 0.0
 
 
 def run(subject: str, count: int) -> Iterator[Outcome]:
