@@ -163,6 +163,7 @@ def test_a_map_of_a_building_has_the_surface_of_its_place(run: Path, names: Path
     positions, points = landmark_map.surface.positions, landmark_map.points.positions
     nearest = np.linalg.norm(positions[None] - points[::20, None], axis=2).min(axis=1)
     assert np.median(nearest) < landmark_map.surface.voxel_m
+    assert 0.1 < landmark_map.surface.least_agreement < 0.9
     assert made_of() == set()
     (run / "work" / "surface.npz").unlink()
     assert made_of() == {"surface"}

@@ -1,4 +1,5 @@
-"""Places that look alike, told apart by the colours of their surfaces: in any light, in grey, by any view of a rig."""
+"""How much of an image has the colours of a place's surface, and places that look alike, told apart by them: in any
+light, in grey, by any view of a rig."""
 
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from support.painted_walls import CAMERA, HERE, OTHER_POSTER, PLAIN, POSTER, Pai
 from vloc_ros.core.query import View
 from vloc_ros.core.types import CameraImage
 from vloc_ros.geometry.transforms import from_quaternion
-from vloc_ros.methods.surface_comparison import Guess, told_apart
+from vloc_ros.methods.surface_comparison import Guess, agreement, told_apart
 
 TOLD = 0.5
 
@@ -98,3 +99,61 @@ def test_distorted_images_and_other_sizes() -> None:
     for camera in (CAMERA.resized(640, 480), replace(CAMERA, distortion=(-0.2, 0.05, 0.0, 0.0))):
         image = painted_image(POSTER, camera=camera)
         assert told_apart([View(image)], guesses(POSTER, PLAIN))[0, 1] > 10
+
+
+def share(image: CameraImage, painting: Painting = POSTER, pose: np.ndarray = HERE) -> float:
+    found = agreement([View(image)], Guess(painted_surface(painting), pose))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("gains", [(1, 1, 1), (0.4, 0.4, 0.4), (1.3, 1.3, 1.3), (1.15, 1, 0.8), (0.5, 0.6, 0.8)])
+def test_an_image_agrees_with_the_surface_from_where_it_was_taken(gains: tuple[float, float, float]) -> None:
+    assert share(lit(painted_image(POSTER), *gains)) > 0.9
+    grey = np.repeat(painted_image(POSTER).rgb.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    assert share(lit(replace(painted_image(POSTER), rgb=grey), gains[0], gains[0], gains[0])) > 0.85
+
+
+def test_it_does_not_where_it_shows_something_else() -> None:
+    poster = (painted_image(POSTER).rgb != painted_image(PLAIN).rgb).any(axis=2).mean()
+    assert share(painted_image(PLAIN)) == pytest.approx(share(painted_image(POSTER)) - poster, abs=0.03)
+    moved = HERE.copy()
+    moved[:2, 3] = 0.5, 0.3
+    assert share(painted_image(POSTER), pose=moved) < 0.85
+    tiles = np.random.default_rng(0).integers(0, 240, (24, 32, 3), dtype=np.uint8)
+    noise = tiles.repeat(10, axis=0).repeat(10, axis=1)
+    assert share(replace(painted_image(POSTER), rgb=noise)) < 0.2
+
+
+def test_what_is_in_the_way_counts_by_how_much_it_hides() -> None:
+    whole = painted_image(POSTER)
+    for columns in (80, 160):
+        image = replace(whole, rgb=whole.rgb.copy())
+        image.rgb[:, :columns] = (
+            np.random.default_rng(0).integers(0, 240, (24, columns // 10, 3)).repeat(10, 0).repeat(10, 1)
+        )
+        assert share(image) == pytest.approx(1 - columns / 320, abs=0.07)
+
+
+def test_clipped_light_says_nothing() -> None:
+    image = painted_image(PLAIN)
+    image.rgb[:120] = 255
+    assert share(image, PLAIN) > 0.9
+    image.rgb[:] = 255
+    assert agreement([View(image)], Guess(painted_surface(PLAIN), HERE)) is None
+
+
+def test_all_views_of_a_rig_agree_together() -> None:
+    turned = HERE @ from_quaternion(np.array([0, np.sin(-0.4), 0, np.cos(-0.4)]), np.zeros(3))
+    away = HERE @ from_quaternion(np.array([0.0, 1.0, 0.0, 0.0]), np.zeros(3))
+    right, wrong = View(painted_image(POSTER)), View(painted_image(POSTER), turned)
+    guess = Guess(painted_surface(POSTER), HERE)
+    one, other, both, more = (
+        agreement(views, guess) for views in ([right], [wrong], [right, wrong], [right, View(right.image, away)])
+    )
+    assert one is not None
+    assert other is not None
+    assert other < one - 0.1
+    assert both == pytest.approx((one + other) / 2, abs=0.01)
+    assert more == one, "the view that shows nothing of the surface does not count"
+    assert agreement([View(right.image, away)], guess) is None

@@ -37,7 +37,7 @@ def make_surface(offset: float = 0.0) -> PlaceSurface:
     rng = np.random.default_rng(1)
     positions = rng.uniform((offset, 2, 0), (offset + 5, 2, 2.5), (COUNT, 3))
     colors = np.column_stack([40 * (positions[:, 0] - offset), np.full((COUNT, 2), 80)])
-    return PlaceSurface.of(positions, colors.astype(np.uint8) // 4 * 4, VOXEL)
+    return replace(PlaceSurface.of(positions, colors.astype(np.uint8) // 4 * 4, VOXEL), least_agreement=0.41)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_surfaces_come_back(tmp_path: Path, offset: float) -> None:
     for read in (stored, unpack_map(pack_map(stored), "map/data")):
         found = read.landmark_map.surface
         assert found is not None
-        assert (len(found), found.voxel_m) == (COUNT, VOXEL)
+        assert (len(found), found.voxel_m, found.least_agreement) == (COUNT, VOXEL, 0.41)
         np.testing.assert_array_equal(found.positions, surface.positions)
         np.testing.assert_array_equal(found.colors, surface.colors)
         assert found.steps.flags.c_contiguous
@@ -91,6 +91,7 @@ def test_inspect_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "surface\n" in said
     assert "5 cm" in said
     assert "5.00 x 0.00 x 2.50 m" in said
+    assert "41 % of an image" in said
 
 
 def test_upgrade_and_placement_keep_it(colored: Path, tmp_path: Path) -> None:
@@ -112,6 +113,9 @@ def test_upgrade_and_placement_keep_it(colored: Path, tmp_path: Path) -> None:
         ({"voxel_m": 0.0}, "voxel_m is 0.0, must be positive"),
         ({"voxel_m": float("nan")}, "voxel_m is nan"),
         ({"voxel_m": 1e9}, "reaches"),
+        ({"least_agreement": -0.1}, "least_agreement is -0.1, must be in 0 .. 1"),
+        ({"least_agreement": 1.1}, "least_agreement is 1.1"),
+        ({"least_agreement": float("nan")}, "least_agreement is nan"),
         ({"origin": np.array([0.0, np.inf, 0.0])}, "not finite"),
         ({"origin": np.array([0.0, 1e9, 0.0])}, "reaches"),
     ],
@@ -167,6 +171,12 @@ def test_missing_and_unknown_arrays(colored: Path, name: str) -> None:
 @pytest.mark.parametrize(("value", "words"), [(0.0, "voxel_m is 0.0"), (np.nan, "not finite"), (1e7, "reaches")])
 def test_values_that_cannot_be(colored: Path, value: float, words: str) -> None:
     replace_file(colored, "surface.npz", npz(**{**arrays_of(make_surface()), "grid": np.array([0.0, 0.0, 0.0, value])}))
+    assert words in refusal(colored)
+
+
+@pytest.mark.parametrize(("value", "words"), [(1.5, "least_agreement is 1.5"), (np.nan, "not finite")])
+def test_parts_that_cannot_be(colored: Path, value: float, words: str) -> None:
+    replace_file(colored, "surface.npz", npz(**{**arrays_of(make_surface()), "least_agreement": np.array([value])}))
     assert words in refusal(colored)
 
 

@@ -16,6 +16,7 @@ from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
 from vloc_ros.core.pipeline import followed, locate, observations, timed
+from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import Prior, Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -25,7 +26,7 @@ from vloc_ros.map_localizer import Localizer
 from vloc_ros.maps import StoredBuilding
 from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.image_colors import blurred_input, colors_at
-from vloc_ros.methods.surface_comparison import Guess, told_apart
+from vloc_ros.methods.surface_comparison import Guess, agreement, told_apart
 from vloc_ros.open_places import OpenPlaces
 
 MOST_PLACES = 5  # that an image is looked for in
@@ -171,6 +172,9 @@ class BuildingLocalizer(Localizer):
     def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Located":
         place, observation = self._asked(name, seen, stopwatch)
         result = locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
+        if isinstance(result, PoseEstimate) and (surface := place.landmark_map.surface):
+            with stopwatch.stage("verification"):
+                result = if_alike(result, observation.query.views, surface)
         return Located(name, place.landmark_map, observation, result)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
@@ -209,6 +213,17 @@ class Tried:
     def is_refused(self) -> bool:
         """Whether no pose can be believed; an image is ambiguous where two can."""
         return isinstance(self.result, Rejection) and self.result.reason is not RejectionReason.AMBIGUOUS_PLACE
+
+
+def if_alike(estimate: PoseEstimate, views: Sequence[View], surface: PlaceSurface) -> PoseEstimate | Rejection:
+    """The estimate, or a rejection where too little of the views has the colours of the surface of its place: they show
+    another one that has the same doors or furniture, or their place has changed."""
+    share = agreement(views, Guess(surface, estimate.map_from_camera)) if surface.least_agreement else None
+    if share is None or share >= surface.least_agreement:
+        return estimate
+    detail = f"{100 * share:.0f} % of the image has the colours of the place's surface"
+    needed = f"below {100 * surface.least_agreement:.0f} %"
+    return Rejection(RejectionReason.UNLIKE_SURFACE, f"{detail}, {needed}", estimate, place=estimate.place)
 
 
 def best_explained(tried: Sequence[Tried], views: Sequence[View] = ()) -> Tried:

@@ -158,7 +158,8 @@ def _surface(surface: PlaceSurface | None) -> dict[str, Mapping[str, object]]:
     if surface is None:
         return {}
     box = " x ".join(f"{size:.2f}" for size in np.ptp(surface.positions, axis=0))
-    return {"surface": {"count": len(surface), "voxels": f"{100 * surface.voxel_m:.3g} cm", "box": f"{box} m"}}
+    voxels, least = f"{100 * surface.voxel_m:.3g} cm", f"{100 * surface.least_agreement:.0f} % of an image"
+    return {"surface": {"count": len(surface), "voxels": voxels, "box": f"{box} m", "has to agree": least}}
 
 
 def _regions(landmark_map: LandmarkMap) -> dict[str, object]:

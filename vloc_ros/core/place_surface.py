@@ -24,13 +24,15 @@ class PlaceSurface:
     """N points of a place's surface, about one for each voxel of side `voxel_m` that it goes through.
 
     steps (N, 3) int16: where a point lies, in steps of a STEPS-th of `voxel_m` from `origin` (3,), metres in the frame
-    of the place; colors (N, 3) uint8: RGB. Raises ConfigError.
+    of the place; colors (N, 3) uint8: RGB. `least_agreement`: the part of a query's cells, 0 to 1, that has to have the
+    colours of the surface for a pose to be believed (`methods/surface_comparison.py`). Raises ConfigError.
     """
 
     steps: NDArray[np.int16]
     colors: NDArray[np.uint8]
     origin: Float
     voxel_m: float
+    least_agreement: float = 0.0
 
     def __post_init__(self) -> None:
         n = len(self.steps)
@@ -44,6 +46,8 @@ class PlaceSurface:
             raise ConfigError(f"surface: it has {n} points, it can have 1 to {MAX_POINTS}")
         if not 0 < self.voxel_m < math.inf:  # not `<=`: NaN has to fail too
             raise ConfigError(f"surface: voxel_m is {self.voxel_m}, must be positive")
+        if not 0 <= self.least_agreement <= 1:
+            raise ConfigError(f"surface: least_agreement is {self.least_agreement}, must be in 0 .. 1")
         reach = np.abs(self.origin).max() + np.iinfo(np.int16).max * self.step_m
         if not reach < 2 * MAX_COORDINATE_M:
             raise ConfigError(f"surface: it reaches {reach:g} m from the map's origin")

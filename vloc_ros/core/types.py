@@ -267,6 +267,7 @@ class RejectionReason(Enum):
     LOW_CONFIDENCE = "low_confidence"
     OUTSIDE_MAP = "outside_map"
     AMBIGUOUS_PLACE = "ambiguous_place"
+    UNLIKE_SURFACE = "unlike_surface"
 
     NO_MAP = "no_map"
     NO_CAMERA_INFO = "no_camera_info"

@@ -1,11 +1,11 @@
-"""Which of places that look alike an image shows: the one whose surface has the image's colours, where the colours of
-the two differ.
+"""Whether an image shows a place: whether the surface of the place has the image's colours; and which of places that
+look alike it shows: the one whose surface has them where the colours of the two differ.
 
 A map has points where mapping found corners, and some hundreds of them are in view. Surfaces are everywhere: a poster
 that hangs in one of two rooms alone is some hundred voxels of another colour, even where just its edge is in view.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import View
-from vloc_ros.core.types import Float
+from vloc_ros.core.types import CameraImage, Float
+from vloc_ros.geometry.camera import Camera
 
 COLUMNS = 80  # of cells, of an image: 4 pixels wide where it is 320 wide
 DIFFERENT = 20.0  # of 255, from which on two colours are two
 FAR = 80.0  # of 255: what is farther off is something that neither place has, and is off by 1
 DARK = 5.0  # of 255: ratios of what is darker say nothing
 FEW = 20  # cells of a view: too few to know the light of
+ENOUGH = 60  # cells of all views, of which the part that agrees is known to some 5 %
+AGREES = 25.0  # of 255, in each channel: textures and edges make coarse cells differ by as much
+CLIPPED = 250.0  # of 255, from which on a channel does not say how bright it is
 
 Cells = NDArray[np.float32]
 
@@ -36,12 +40,35 @@ class Guess:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
-    """A view in cells: what it shows (H, W, 3), and of each guess what is expected there, and where that is known
-    (H, W)."""
+class Expected:
+    """What the cells of a view show if a guess is right (H, W, 3), and where that is known (H, W)."""
 
-    cells: Cells
-    expected: Sequence[tuple[Cells, NDArray[np.bool_]]]
+    colors: Cells
+    known: NDArray[np.bool_]
+
+
+def agreement(views: Sequence[View], guess: Guess) -> float | None:
+    """The part of the views' cells, of those that show some of the guess's surface, that have its colours, 0 to 1: of
+    the right pose most, though a lamp, another light from one side, and what was moved or stands before the camera,
+    have others. None where it shows in hardly any cell. Each view's light is allowed for as in `told_apart`."""
+    return share_that_agrees([(cells_of(view.image), expected_in(view, guess)) for view in views])
+
+
+def share_that_agrees(views: Iterable[tuple[Cells, Expected]]) -> float | None:
+    """`agreement` of what views show and of what is expected."""
+    cells = np.concatenate([_agrees(shown, expected) for shown, expected in views])
+    return float(cells.mean()) if len(cells) >= ENOUGH else None
+
+
+def _agrees(cells: Cells, expected: Expected) -> NDArray[np.bool_]:
+    """Whether each cell of a view that counts (N,) has the colour that is expected. Those do not count that are
+    clipped, because their light is not known; nor any where they are too few."""
+    counts = expected.known & (_largest(cells) < CLIPPED)
+    if counts.sum() < FEW:
+        return np.zeros(0, dtype=bool)
+    shown, colors = cells[counts], expected.colors[counts]
+    agrees: NDArray[np.bool_] = _largest(np.abs(np.minimum(_gain(shown, colors) * colors, 255) - shown)) < AGREES
+    return agrees
 
 
 def told_apart(views: Sequence[View], guesses: Sequence[Guess | None]) -> Float:
@@ -53,28 +80,35 @@ def told_apart(views: Sequence[View], guesses: Sequence[Guess | None]) -> Float:
     was mapped, are one factor for each channel. A grey view is compared in grey.
     """
     scores = np.full((len(guesses), len(guesses)), np.nan)
-    known = [row for row, guess in enumerate(guesses) if guess is not None]
-    if len(known) < 2:
+    if sum(guess is not None for guess in guesses) < 2:
         return scores
-    shown = [_shown(view, [guess for guess in guesses if guess is not None]) for view in views]
-    for (i, row), (j, column) in combinations(enumerate(known), 2):
-        parts = [_for_first(each.cells, *each.expected[i], *each.expected[j]) for each in shown]
+    shown = [cells_of(view.image) for view in views]
+    expected = {row: [expected_in(view, guess) for view in views] for row, guess in enumerate(guesses) if guess}
+    for row, column in combinations(expected, 2):
+        parts = [_for_first(*each) for each in zip(shown, expected[row], expected[column], strict=True)]
         if compared := [part for part in parts if part is not None]:
             scores[row, column] = sum(compared)
             scores[column, row] = -scores[row, column]
     return scores
 
 
-def _shown(view: View, guesses: Sequence[Guess]) -> _Shown:
-    image, rig_camera = view.image, view.rig_camera
-    size = COLUMNS, max(1, round(COLUMNS * image.camera.height / image.camera.width))
-    cells = cv2.resize(image.camera.undistort(image.rgb), size, interpolation=cv2.INTER_AREA)
-    grey, expected = is_grey(image.rgb), []
-    for guess in guesses:
-        pose = rig_camera.map_from_camera(guess.map_from_rig)
-        colors, counts = guess.surface.seen(rig_camera.camera.resized(*size), pose)
-        expected.append((_grey(colors) if grey else colors, counts > 0))
-    return _Shown(cells.astype(np.float32), expected)
+def cells_of(image: CameraImage) -> Cells:
+    """What an image shows (H, W, 3), coarsely: the means of its pixels, undistorted."""
+    rgb = image.camera.undistort(image.rgb)
+    return cv2.resize(rgb, _size(image.camera), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def expected_in(view: View, guess: Guess) -> Expected:
+    """What a view's cells show if the guess is right, of a grey one in grey."""
+    rig_camera = view.rig_camera
+    pose = rig_camera.map_from_camera(guess.map_from_rig)
+    colors, counts = guess.surface.seen(rig_camera.camera.resized(*_size(rig_camera.camera)), pose)
+    return Expected(_grey(colors) if is_grey(view.image.rgb) else colors, counts > 0)
+
+
+def _size(camera: Camera) -> tuple[int, int]:
+    """Columns and rows of cells."""
+    return COLUMNS, max(1, round(COLUMNS * camera.height / camera.width))
 
 
 def _grey(colors: Cells) -> Cells:
@@ -82,23 +116,33 @@ def _grey(colors: Cells) -> Cells:
     return np.repeat(colors @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=-1)
 
 
-def _for_first(
-    cells: Cells, first: Cells, of_first: NDArray[np.bool_], second: Cells, of_second: NDArray[np.bool_]
-) -> float | None:
+def _for_first(cells: Cells, first: Expected, second: Expected) -> float | None:
     """`told_apart` of two guesses in one view; None where they cannot be compared."""
-    both = of_first & of_second
+    both = first.known & second.known
     if both.sum() < FEW:
         return None
-    shown, one, other = in_one_light(cells[both], first[both], second[both])
-    differs = np.abs(one - other).max(axis=1) > DIFFERENT
-    off = [np.minimum(np.abs(each - shown)[differs].max(axis=1) / FAR, 1) for each in (one, other)]
+    shown, one, other = in_one_light(cells[both], first.colors[both], second.colors[both])
+    differs = _largest(np.abs(one - other)) > DIFFERENT
+    off = [np.minimum(_largest(np.abs(each - shown)[differs]) / FAR, 1) for each in (one, other)]
     return float((off[1] ** 2).sum() - (off[0] ** 2).sum())
 
 
 def in_one_light(shown: Cells, first: Cells, second: Cells) -> tuple[Cells, Cells, Cells]:
     """Three sets of colours (N, 3) as in the light of the latter two, or between where these are in two: what is shown
     has its exposure and white balance, which are the median of the ratios to the others, in each channel."""
-    gains = [np.median((shown + DARK) / (each + DARK), axis=0) for each in (first, second)]
+    gains = [_gain(shown, each) for each in (first, second)]
     middle = np.sqrt(gains[0] * gains[1])
     lit = [np.minimum(gain * each, 255) / middle for gain, each in zip(gains, (first, second), strict=True)]
     return shown / middle, lit[0], lit[1]
+
+
+def _largest(colors: Cells) -> Cells:
+    """Of the channels of colours (..., 3): as `max`, which takes much longer along so short an axis."""
+    found: Cells = np.maximum(np.maximum(colors[..., 0], colors[..., 1]), colors[..., 2])
+    return found
+
+
+def _gain(shown: Cells, expected: Cells) -> Cells:
+    """By how much brighter the one is than the other, of colours (N, 3), in each channel (3,)."""
+    gain: Cells = np.median((shown + DARK) / (expected + DARK), axis=0)
+    return gain

@@ -1,7 +1,7 @@
-"""Stage 7, surface, only of places of a building: the colours that tell a place from one that looks alike."""
+"""Stage 7, surface, only of places of a building: the colours that tell a place from others."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from vloc_ros.mapping.colored_surface import COLOR_STEP, VOXEL_M, colored_surfac
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.reconstruction import Reconstruction
 from vloc_ros.progress import Progress
+from vloc_ros.training.least_agreement import FRAMES, MARGIN, QUANTILE, least_agreement
 from vloc_ros.training.stages.source_stage import Sources
 from vloc_ros.training.stages.stage import Stage
 
@@ -20,7 +21,8 @@ SURFACE = "surface.npz"
 
 @dataclass(frozen=True, eq=False)
 class SurfaceStage(Stage[PlaceSurface | None]):
-    """Fuses the depth of the only place's frames where the reconstruction has put them."""
+    """Fuses the depth of the only place's frames where the reconstruction has put them, and looks how much of them
+    agrees with that."""
 
     sources: Sources
     geometry: Geometry
@@ -28,7 +30,8 @@ class SurfaceStage(Stage[PlaceSurface | None]):
     name = "surface"
 
     def inputs(self) -> Mapping[str, Any]:
-        return {"surface.voxel_m": VOXEL_M, "surface.color_step": COLOR_STEP}
+        agreement = [FRAMES, QUANTILE, MARGIN]
+        return {"surface.voxel_m": VOXEL_M, "surface.color_step": COLOR_STEP, "surface.agreement": agreement}
 
     def make(self, directory: Path, progress: Progress) -> PlaceSurface | None:
         (place,), (shaped,) = self.sources.places, self.geometry.places
@@ -36,6 +39,9 @@ class SurfaceStage(Stage[PlaceSurface | None]):
         frames = AdjustedPoses(shaped.frames(place.frames), shaped.shape.map_from_camera)
         with progress.bar("surface") as advance:
             surface = colored_surface(frames, advance)
+        if surface is not None:
+            with progress.bar("agreement") as advance:
+                surface = replace(surface, least_agreement=least_agreement(surface, frames, advance))
         save_arrays(directory / SURFACE, {} if surface is None else vars(surface))
         return surface
 
@@ -43,8 +49,8 @@ class SurfaceStage(Stage[PlaceSurface | None]):
         with loaded_arrays(directory / SURFACE, "surface") as arrays:
             if not arrays:
                 return None
-            voxel_m = float(arrays.pop("voxel_m"))
-            return PlaceSurface(**arrays, voxel_m=voxel_m)
+            voxel_m, least = (float(arrays.pop(name)) for name in ("voxel_m", "least_agreement"))
+            return PlaceSurface(**arrays, voxel_m=voxel_m, least_agreement=least)
 
     def artefact(self, directory: Path) -> Iterable[Path]:
         return (directory / SURFACE,)
@@ -52,4 +58,5 @@ class SurfaceStage(Stage[PlaceSurface | None]):
     def describe(self, directory: Path, product: PlaceSurface | None) -> str:
         if product is None:
             return "none: no frame has both depth and colours"
-        return f"{len(product)} coloured points, one for each {100 * product.voxel_m:.3g} cm"
+        points = f"{len(product)} coloured points, one for each {100 * product.voxel_m:.3g} cm"
+        return f"{points}; {100 * product.least_agreement:.0f} % of an image have to agree with them"
