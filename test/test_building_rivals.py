@@ -16,6 +16,7 @@ from vloc_ros.core.method import Observation
 from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import Prior, Query, View
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.errors import ConfigError
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.map_localizer import Localizer
 from vloc_ros.methods.expected_points import explained
@@ -227,8 +228,13 @@ def test_a_pose_is_not_believed_from_which_the_place_looks_otherwise(
         assert result.refused is not None
         np.testing.assert_allclose(result.refused.map_from_camera, usual.map_from_camera, atol=1e-3)
         assert "% of the image has the colours of the place's surface, below 50 %" in result.detail
+    assert isinstance(localizer.gated(min_agreement=0.001).localize(image), PoseEstimate)
     with_walls(house, tmp_path / "any", 0.0)
-    assert isinstance(seeing(monkeypatch, tmp_path / "any", house.maps["attic"]).localize(image), PoseEstimate)
+    lax = seeing(monkeypatch, tmp_path / "any", house.maps["attic"])
+    assert isinstance(lax.localize(image), PoseEstimate)
+    assert isinstance(lax.gated(min_agreement=0.5).localize(image), Rejection)
+    with pytest.raises(ConfigError, match=r"min_agreement is 1\.5"):
+        lax.gated(min_agreement=1.5)
 
 
 def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(

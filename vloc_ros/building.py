@@ -46,11 +46,14 @@ class BuildingLocalizer(Localizer):
     building: StoredBuilding = field(kw_only=True)
     places: OpenPlaces = field(kw_only=True)
     changes: Mapping[str, Any] = field(kw_only=True, default_factory=dict)  # of the thresholds of every place
+    min_agreement: float = field(kw_only=True, default=0.0)  # and of what its surface says; 0: none
 
-    def gated(self, **thresholds: Any) -> "BuildingLocalizer":
-        """As `Localizer.gated`: each place keeps its own thresholds but for these."""
-        super().gated(**thresholds)  # which checks them
-        return replace(self, changes=thresholds) if thresholds else self
+    def gated(self, *, min_agreement: float = 0.0, **thresholds: Any) -> "BuildingLocalizer":
+        """As `Localizer.gated`: each place keeps its own thresholds but for these. `min_agreement`: in place of each
+        surface's own `least_agreement`; 0: as that says."""
+        super().gated(min_agreement=min_agreement, **thresholds)  # which checks them
+        changed = replace(self, changes=thresholds, min_agreement=min_agreement)
+        return changed if thresholds or min_agreement else self
 
     def localize(self, asked: Query | CameraImage) -> PoseEstimate | Rejection:
         """As `Localizer.localize`, in the frame of the place that the result names. `timings_ms` has `recognition` too:
@@ -174,7 +177,8 @@ class BuildingLocalizer(Localizer):
         result = locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
         if isinstance(result, PoseEstimate) and (surface := place.landmark_map.surface):
             with stopwatch.stage("verification"):
-                result = if_alike(result, observation.query.views, surface)
+                least = self.min_agreement or surface.least_agreement
+                result = if_alike(result, observation.query.views, surface, least)
         return Located(name, place.landmark_map, observation, result)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
@@ -215,14 +219,16 @@ class Tried:
         return isinstance(self.result, Rejection) and self.result.reason is not RejectionReason.AMBIGUOUS_PLACE
 
 
-def if_alike(estimate: PoseEstimate, views: Sequence[View], surface: PlaceSurface) -> PoseEstimate | Rejection:
-    """The estimate, or a rejection where too little of the views has the colours of the surface of its place: they show
-    another one that has the same doors or furniture, or their place has changed."""
-    share = agreement(views, Guess(surface, estimate.map_from_camera)) if surface.least_agreement else None
-    if share is None or share >= surface.least_agreement:
+def if_alike(
+    estimate: PoseEstimate, views: Sequence[View], surface: PlaceSurface, least: float
+) -> PoseEstimate | Rejection:
+    """The estimate, or a rejection where less than that of the views has the colours of the surface of its place: they
+    show another one that has the same doors or furniture, or their place has changed."""
+    share = agreement(views, Guess(surface, estimate.map_from_camera)) if least else None
+    if share is None or share >= least:
         return estimate
     detail = f"{100 * share:.0f} % of the image has the colours of the place's surface"
-    needed = f"below {100 * surface.least_agreement:.0f} %"
+    needed = f"below {100 * least:.0f} %"
     return Rejection(RejectionReason.UNLIKE_SURFACE, f"{detail}, {needed}", estimate, place=estimate.place)
 
 

@@ -41,8 +41,11 @@ class Localizer:
         """What a pose has to pass."""
         return self.thresholds or self.landmark_map.manifest.gate
 
-    def gated(self, **thresholds: Any) -> "Localizer":
-        """The same with some of the map's thresholds replaced. Raises ConfigError for those that make no sense."""
+    def gated(self, *, min_agreement: float = 0.0, **thresholds: Any) -> "Localizer":
+        """The same with some of the map's thresholds replaced. `min_agreement`: of a building, whose places have
+        surfaces to agree with. Raises ConfigError for those that make no sense."""
+        if not 0 <= min_agreement <= 1:
+            raise ConfigError(f"gate: min_agreement is {min_agreement}, must be 0 to 1")
         own = self.landmark_map.manifest.gate
         return replace(self, thresholds=_replaced(own, tuple(thresholds.items()))) if thresholds else self
 

@@ -71,6 +71,7 @@ LIVE_CHANGES = {
     "two_d_mode": True,
     "min_inliers": 12,
     "min_confidence": 0.5,
+    "min_agreement": 0.4,
     "max_reprojection_rmse_px": 3.0,
     "max_jump_m": 1.0,
     "max_jump_deg": 30.0,

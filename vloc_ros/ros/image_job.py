@@ -288,5 +288,6 @@ def with_thresholds(localizer: Localizer, parameters: RelocalizerParameters) -> 
         "min_inliers": parameters.min_inliers,
         "max_reprojection_rmse_px": parameters.max_reprojection_rmse_px,
         "min_confidence": parameters.min_confidence,
+        "min_agreement": parameters.min_agreement,
     }
     return localizer.gated(**{name: value for name, value in own.items() if value})

@@ -37,6 +37,14 @@ class TrackingParameters(NodeParameters):
         low=0.0,
         high=1.0,
     )
+    min_agreement: float = parameter(
+        0.0,
+        "Of a building whose places have surfaces: accept no pose of which a smaller part of the image has the colours "
+        "of the place. 0: each place's own limit. 0.001: all are accepted, as where the light is another one than when "
+        "the places were mapped.",
+        low=0.0,
+        high=1.0,
+    )
     jump_test: str = parameter(
         CHI_SQUARE,
         "What a jump is, where there is odometry. chi_square: a fix that the covariances of the track, of the odometry "
