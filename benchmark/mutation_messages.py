@@ -13,7 +13,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from mutants import ODD_NUMBERS, Rng, damaged, odd_fields, one_of, seeded
-from mutation_outcome import MAX_PEAK_MB, TIMEOUT_S, Outcome
+from mutation_outcome import MAX_PEAK_MB, TIMEOUT_S, Outcome, whole_lines
 from mutation_subjects import SEED, Images, Maps, small_frame
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
@@ -197,8 +197,9 @@ class _Relocalizer:
         self.program.stop()
 
     def outcome(self, index: int, answers: bool) -> Outcome:
-        text = self._log.read_bytes()[self._read :].decode(errors="replace")
-        self._read += len(text.encode())
+        lines = whole_lines(self._log.read_bytes()[self._read :])
+        self._read += len(lines)
+        text = lines.decode(errors="replace")
         odd = [line for line in text.splitlines() if not line.startswith(LOG_LINES) or not line.isprintable()]
         peak_mb = self._peak_mb()
         kind = (

@@ -14,3 +14,8 @@ class Outcome:
     kind: str
     text: str = ""
     peak_mb: float = 0.0
+
+
+def whole_lines(log: bytes) -> bytes:
+    """What a log has but for a last line that is still being written: tf2 writes its warnings in parts."""
+    return log[: log.rfind(b"\n") + 1]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from mutation_outcome import whole_lines
 from support import ROOT
 
 MUTATIONS = ROOT / "benchmark" / "mutations.py"
@@ -24,3 +25,10 @@ def test_what_is_read_cannot_harm(kind: str) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{kind} " in run.stdout
+
+
+def test_a_line_that_is_being_written_is_read_once_it_is_whole() -> None:
+    log = b"[WARN] one\n[WARN] Ignoring tra"
+    assert whole_lines(log) == b"[WARN] one\n"
+    assert whole_lines(b"[WARN] Ignoring tra") == b""
+    assert whole_lines(log[11:] + b"nsform\n") == b"[WARN] Ignoring transform\n"
