@@ -130,7 +130,7 @@ def place_index(places: Sequence[Points | None], words: np.ndarray | None = None
     known = [points for points in places if points is not None]
     parts = [_recognised_by(points) for points in known]
     if words is None or words.shape[1] != parts[0].shape[1]:
-        words = visual_words(np.concatenate(parts).astype(np.float32) / np.float32(INT8_SCALE), WORDS)
+        words = visual_words(np.concatenate(parts).astype(np.float32) / np.float32(INT8_SCALE), WORDS, spread=False)
     has_colors = all(points.colors.any() for points in known)
     return sorted_index(words, parts, np.stack([color_shares(each.colors) for each in known]) if has_colors else None)
 
