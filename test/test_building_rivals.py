@@ -17,6 +17,7 @@ from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import Prior, Query, View
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
 from vloc_ros.errors import ConfigError
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.map_localizer import Localizer
 from vloc_ros.methods.expected_points import explained
@@ -235,6 +236,21 @@ def test_a_pose_is_not_believed_from_which_the_place_looks_otherwise(
     assert isinstance(lax.gated(min_agreement=0.5).localize(image), Rejection)
     with pytest.raises(ConfigError, match=r"min_agreement is 1\.5"):
         lax.gated(min_agreement=1.5)
+
+
+def test_the_first_image_finds_the_surface_ready(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_walls(house, tmp_path, 0.5)
+    localizer = seeing(monkeypatch, tmp_path, house.maps["attic"])
+    drawn: list[PlaceSurface] = []
+    seen = PlaceSurface.seen
+
+    def noted(surface: PlaceSurface, camera: Camera, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        drawn.append(surface)
+        return seen(surface, camera, pose)
+
+    monkeypatch.setattr(PlaceSurface, "seen", noted)
+    localizer.warm_up()
+    assert drawn, "what draws it is loaded, or compiled, before there is an image"
 
 
 def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(

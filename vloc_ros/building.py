@@ -20,6 +20,7 @@ from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import Prior, Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
+from vloc_ros.geometry.camera import Camera
 from vloc_ros.inference import DEFAULTS, SessionOptions
 from vloc_ros.inference.backend import silent
 from vloc_ros.map_localizer import Localizer
@@ -83,8 +84,11 @@ class BuildingLocalizer(Localizer):
         self.places.keep(most)
 
     def warm_up(self) -> None:
-        """As `Localizer.warm_up`, in the first place; and recognition."""
-        self.places.first.warm_up()
+        """As `Localizer.warm_up`, in the first place; recognition; and its surface, which poses are compared with."""
+        first = self.places.first
+        first.warm_up()
+        if surface := first.landmark_map.surface:
+            surface.seen(Camera(8, 6, 8.0, 8.0, 3.5, 2.5), np.eye(4))
         self.building.index.votes(self.building.index.words[:1])
 
     def votes(self, observation: Observation) -> dict[str, float]:
