@@ -110,7 +110,7 @@ def places(options: argparse.Namespace, rooms: Sequence[ListedPlace], work: Path
     found: dict[str, dict[str, Answers]] = {}
     with threads(1):
         for room in rooms:
-            frames = PlaceFrames(open_dataset(room.dataset, room.root, "test", room.poses), room.name)
+            frames = frames_of(room)
             alone = load_localizer(options.building / PLACES / room.name, SESSION)
             found[room.name] = ask_in_turn({ALONE: by_image(alone), ALL: by_image(building)}, frames)
     for which, of_kind in kinds_of(rooms).items():
@@ -119,6 +119,11 @@ def places(options: argparse.Namespace, rooms: Sequence[ListedPlace], work: Path
             right = {"right_percent": 100 * answers.right_places} if asked == ALL else {}
             results.add(which=which, asked=asked, **answers.figures(), **right)
     return results
+
+
+def frames_of(room: ListedPlace) -> PlaceFrames:
+    """The test images of a place."""
+    return PlaceFrames(open_dataset(room.dataset, room.root, "test", room.poses), room.name)
 
 
 def kinds_of(rooms: Sequence[ListedPlace]) -> dict[str, list[str]]:

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from building import SESSION, data_of, kinds_of
+from building import SESSION, data_of, frames_of, kinds_of
 from in_turn import Answers, Localize, ask_in_turn, by_image, threads
 from inputs import plain_parser
 from results import MEDIAN, RECALLS, Results
 
-from vloc_ros.datasets import open_dataset
-from vloc_ros.datasets.joined_places import ListedPlace, PlaceFrames, listed_places
+from vloc_ros.datasets.joined_places import ListedPlace, listed_places
 from vloc_ros.localizer import Localizer, load_localizer
 from vloc_ros.maps.names import PLACES
 from vloc_ros.methods.pram.method import PRAMMethod
@@ -74,10 +73,6 @@ def looking_once(localizer: Localizer) -> Localize:
     method = localizer.method
     assert isinstance(method, PRAMMethod)
     return by_image(replace(localizer, method=replace(method, scales=method.scales[:1])))
-
-
-def frames_of(room: ListedPlace) -> PlaceFrames:
-    return PlaceFrames(open_dataset(room.dataset, room.root, "test", room.poses), room.name)
 
 
 if __name__ == "__main__":

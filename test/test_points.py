@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.map_files import (
+    DAMAGED_ARRAYS,
     NETWORK,
     PREVIEW,
     assert_no_npz_is_named,
@@ -137,13 +138,7 @@ def arrays_of(points: Points) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     "damage",
-    [
-        lambda array: array[..., :-1],
-        lambda array: array.astype(np.complex128),
-        lambda array: array.astype(np.int64),
-        lambda array: np.array(["a"] * len(array)),
-        lambda array: array[0, ...].reshape(-1)[0],
-    ],
+    DAMAGED_ARRAYS,
 )
 def test_arrays_of_other_shape_or_type(pointed: Path, name: str, damage: Callable[[np.ndarray], np.ndarray]) -> None:
     arrays = arrays_of(make_points())

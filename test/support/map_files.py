@@ -27,6 +27,16 @@ SPEC = GridSpec(320, 240, 4, VSNetMethod.outputs)
 FILES = ("map.yaml", "regions.npz", "network.onnx", "preview.png", "mapping.json")
 
 
+# What an array of a map's file may be in its place: of another shape or type, and a single value.
+DAMAGED_ARRAYS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
+    lambda array: array[..., :-1],
+    lambda array: array.astype(np.complex128),
+    lambda array: array.astype(np.int64),
+    lambda array: np.array(["a"] * len(array)),
+    lambda array: array[0, ...].reshape(-1)[0],
+)
+
+
 def random_pose(rng: np.random.Generator) -> np.ndarray:
     return from_quaternion(rng.normal(size=4), rng.normal(size=3))
 

@@ -1,4 +1,4 @@
-"""What is asked of every array of a value type when it is made."""
+"""What is asked of every array of a value type when it is made, and arrays of row numbers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,3 +24,8 @@ def require_indices(name: str, indices: NDArray[np.int32], count: int) -> None:
 def no_indices() -> NDArray[np.int32]:
     """An empty array of indices (0,)."""
     return np.empty(0, dtype=np.int32)
+
+
+def evenly_spread(count: int, most: int) -> NDArray[np.int_]:
+    """Rows (M,) of `count`, all of them or `most`, from the first to the last at equal distances."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.errors import DatasetError
 from vloc_ros.evaluation.records import Estimated, FrameRecord
 from vloc_ros.geometry.pose_error import PoseTolerance, pose_error
@@ -89,7 +90,7 @@ def align_map(
 
 def _consensus(source: Matrix, target: Matrix) -> Matrix:
     """Of the transforms that single pairs stand for, the one with the least median distance over all pairs."""
-    rows = np.unique(np.linspace(0, len(source) - 1, min(len(source), HYPOTHESES)).round().astype(int))
+    rows = evenly_spread(len(source), HYPOTHESES)
     candidates = target[rows] @ invert(source[rows])
     moved = np.einsum("kij,nj->kni", candidates[:, :3, :3], source[:, :3, 3]) + candidates[:, None, :3, 3]
     apart = np.median(np.linalg.norm(moved - target[:, :3, 3], axis=2), axis=1)

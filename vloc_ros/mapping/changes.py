@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.geometry.transforms import apply, invert
 from vloc_ros.mapping.frame_features import FeatureSource
 from vloc_ros.mapping.point_selection import point_descriptors, viewing
@@ -204,7 +205,7 @@ def _tail(hits: Ints, views: Ints, later_hits: Ints, later_views: Ints, share: f
 
 
 def _spread(frames: Ints) -> Ints:
-    rows = np.unique(np.linspace(0, len(frames) - 1, min(LOOKED_AT, len(frames))).round().astype(int))
+    rows = evenly_spread(len(frames), LOOKED_AT)
     return np.asarray(frames[rows])
 
 

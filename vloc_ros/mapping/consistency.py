@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.errors import DatasetError
 from vloc_ros.geometry.transforms import apply, from_quaternion, invert, to_quaternion
 from vloc_ros.mapping.depth_views import DepthView, depth_at
@@ -158,7 +159,7 @@ def _pairs(views: Sequence[DepthView]) -> list[tuple[int, int]]:
     alike = (turns < TURNED_DEG[1]) & ~np.eye(len(views), dtype=bool)
     turned = alike & (turns > TURNED_DEG[0])
     pairs = np.argwhere(turned if turned.sum() >= FEW_PAIRS else alike)
-    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_PAIRS)).round().astype(int))
+    chosen = evenly_spread(len(pairs), MAX_PAIRS)
     return [(int(a), int(b)) for a, b in pairs[chosen]]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset
 from vloc_ros.geometry.camera import Camera
@@ -32,7 +33,7 @@ class DepthView:
 
 def read_depth_views(dataset: Dataset, advance: Advance = no_advance) -> list[DepthView]:
     """At most MAX_VIEWS, spread evenly over the data set. Raises DatasetError for a frame that cannot be read."""
-    indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_VIEWS)).round().astype(int))
+    indices = evenly_spread(len(dataset), MAX_VIEWS)
     views = []
     for done, index in enumerate(indices.tolist(), start=1):
         frame = dataset.frame(index, depth=True)

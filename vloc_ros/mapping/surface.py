@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vloc_ros.compiled import compiled
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.grey import is_grey
 from vloc_ros.datasets.registration import undistort_depth
 from vloc_ros.datasets.types import Dataset
@@ -89,7 +90,7 @@ def fused(dataset: Dataset, voxel_size: float, advance: Advance = no_advance, gr
     Each pixel counts with the inverse variance of structured-light depth (sigma ~ z^2) and the cosine of its viewing
     angle. Raises DatasetError for surfaces of more than MAX_VOXELS.
     """
-    indices = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_FRAMES)).round().astype(int))
+    indices = evenly_spread(len(dataset), MAX_FRAMES)
     require_in_reach(np.array([dataset.map_from_camera(int(index))[:3, 3] for index in indices]), voxel_size)
     fusion = _Fusion(voxel_size)
     for done, index in enumerate(indices, start=1):

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.correction_field import CorrectionField, CorrectionKernel
 from vloc_ros.core.manifest import Manifest
 from vloc_ros.datasets import Dataset
@@ -107,7 +108,7 @@ def fitted_correction(
     tried = _pairs_of(held_out, np.arange(len(held_out)) // HELD_OUT_BLOCK, manifest).and_these(hidden)
     if len(tried.not_wrong()) < FEWEST_HELD_OUT:
         return None
-    rows = np.unique(np.linspace(0, len(mapping) - 1, min(len(mapping), MOST_VIEWS)).round().astype(int)).tolist()
+    rows = evenly_spread(len(mapping), MOST_VIEWS).tolist()
     records = evaluate(localizer, Subset(mapping, rows), advance, CORES).records
     return fit_correction(_pairs_of(records, np.array(rows) // BLOCK, manifest), tried)
 

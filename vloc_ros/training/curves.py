@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
+from vloc_ros.core.arrays import evenly_spread
 
 MOST_POINTS = 200
 
@@ -25,6 +25,6 @@ def read_curves(logs: Path) -> dict[str, Curve]:
     for tag in accumulator.Tags()["scalars"]:
         values = {event.step: event.value for event in accumulator.Scalars(tag)}
         steps = sorted(values)
-        chosen = np.unique(np.linspace(0, len(steps) - 1, min(MOST_POINTS, len(steps))).round().astype(int))
+        chosen = evenly_spread(len(steps), MOST_POINTS)
         curves[tag] = [[steps[i], float(f"{values[steps[i]]:.5g}")] for i in chosen]
     return curves

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import View
 from vloc_ros.datasets.types import Dataset
@@ -21,7 +22,7 @@ def least_agreement(surface: PlaceSurface, frames: Dataset, advance: Advance = n
     """What `PlaceSurface` says of that, from frames of its place: below what nearly all of them have at their poses,
     as they are and degraded. A place that changes, or whose poses are uncertain, gets a low one. 0 where no frame shows
     any of the surface."""
-    indices = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), FRAMES)).round().astype(int))
+    indices = evenly_spread(len(frames), FRAMES)
     found: list[float] = []
     for done, index in enumerate(indices, start=1):
         found.extend(_agreements(surface, frames, int(index)))

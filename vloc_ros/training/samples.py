@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.calibration import calibrated_covariance, confidence
 from vloc_ros.core.manifest import Calibration
 from vloc_ros.core.nearest_view import distance_to_nearest_view
@@ -95,7 +96,7 @@ def collect_samples(
 
 def hopeless_samples(localizer: Localizer, mapping: Dataset, advance: Advance = no_advance) -> list[Sample]:
     """The same of MIRRORED mapping frames. A share of wrong poses cannot be told from fewer than a hundred."""
-    rows = np.unique(np.linspace(0, len(mapping) - 1, min(MIRRORED, len(mapping))).round().astype(int)).tolist()
+    rows = evenly_spread(len(mapping), MIRRORED).tolist()
     records = evaluate(localizer, Corrupted(Subset(mapping, rows), mirrored), advance, CORES).records
     return _samples(records, [Severity.HOPELESS] * len(records), localizer.landmark_map, novel=False)
 
