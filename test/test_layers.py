@@ -56,7 +56,7 @@ EXTERNAL: dict[str, set[str]] = {
     "shipped": set(),
     "compiled": {"numba"},
     "progress": set(),
-    "tasks": {"distributed"},
+    "tasks": {"dask", "distributed"},
     "cores": set(),
     "text_files": set(),
     "geometry": {"numpy", "cv2", "poselib", "scipy"},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import distributed
 import pytest
-from support.some_tasks import always_fails, cores, fails_at_first, halved
+from support.some_tasks import always_fails, cores, fails_at_first, halved, new_pages
 
 from vloc_ros import tasks
 from vloc_ros.errors import ConfigError
@@ -34,6 +34,12 @@ def test_what_fails_otherwise_is_tried_again(opened: tasks.Tasks, tmp_path: Path
 def test_a_worker_takes_one_core(opened: tasks.Tasks) -> None:
     (said,) = opened.run(cores, {"one": 1})
     assert said.value == "1"
+
+
+def test_arrays_of_a_worker_take_memory_that_it_has(opened: tasks.Tasks) -> None:
+    (said,) = opened.run(new_pages, {"some": 100})
+    assert said.value is not None
+    assert said.value < 10 * 256  # pages of 4 kB, of ten of the hundred arrays
 
 
 def test_workers_of_a_scheduler_do_the_same(opened: tasks.Tasks) -> None:

@@ -23,6 +23,9 @@ RETRIES = 2  # of a task that ended otherwise than with a result or bad input
 START_TIMEOUT_S = 60
 # A worker is a process that works on one task with one thread: tasks are many, and share cores better than threads do.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", VARIABLE), "1")
+# Dask has its workers give memory back to the system as soon as it is free. Each array of 128 kB or more is then new
+# memory, whose pages the system makes one by one: mapping a place takes a quarter longer.
+KEEP_FREE_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,14 @@ class Engine:
     def opened(self) -> Iterator["Tasks"]:
         """Its processes, until the end. Raises ConfigError where it cannot be had."""
         with optional_packages("--workers or --scheduler", pip_install("-r requirements/workers.txt")):
+            import dask
             from distributed import Client, LocalCluster
         if self.scheduler is not None:
             with _connected(self.scheduler) as client:
                 yield Tasks(client)
             return
         with (
+            dask.config.set(KEEP_FREE_MEMORY),
             LocalCluster(
                 n_workers=self.workers or core_count(),
                 threads_per_worker=1,
