@@ -1,5 +1,6 @@
 """`vloc map --workers`: places are mapped one by one, what fails is told when all others are done, and resumed."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from support.building_scenes import place_map, write_place
 from support.map_scenes import Told
 
 from vloc_ros.cli import main
-from vloc_ros.errors import ConfigError, DatasetError, VlocError
+from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
 from vloc_ros.maps.building import read_building
 from vloc_ros.maps.names import PLACES
 from vloc_ros.tasks import Done, Engine
@@ -108,6 +109,75 @@ def test_what_fails_is_told_once_the_others_are_mapped(house: Path, monkeypatch:
     assert len(read_building(house.parent / "house").places) == 2
 
 
+def test_a_place_that_fails_leaves_a_building_that_can_be_used(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the maps of others are new."""
+    out = house.parent / "house"
+    mapping(monkeypatch)
+    map_building(options_of(house), Here())
+    before = read_building(out)
+
+    def mapped_anew(options: MapOptions) -> MappedPlace:
+        if options.out.name == "hall":
+            raise DatasetError("hall: no images")
+        write_place(out, "attic", place_map("attic", seed=77))
+        return MappedPlace(3.0, True)
+
+    monkeypatch.setattr(building, "map_place", mapped_anew)
+    with pytest.raises(ConfigError, match="place hall of 2 could not be mapped: hall: no images"):
+        map_building(options_of(house), Here(), overwrite=True)
+    after = read_building(out)
+    assert list(after.places) == ["hall", "attic"]
+    assert [after.places[name] == before.places[name] for name in after.places] == [True, False]
+    for name in after.places:
+        after.read_place(name)
+    shutil.rmtree(out / PLACES / "hall")
+    with pytest.raises(ConfigError, match="place hall of 2 could not be mapped: hall: no images"):
+        map_building(options_of(house), Here(), overwrite=True)
+    assert list(read_building(out).places) == ["attic"]
+
+
+def cut_short(folder: Path) -> None:
+    array = folder / "words.npy"
+    array.write_bytes(array.read_bytes()[:-1])
+
+
+def lost(folder: Path) -> None:
+    (folder / "overview.npz").unlink()
+
+
+def of_another_kind(folder: Path) -> None:
+    (folder / "starts.npy").unlink()
+    (folder / "starts.npy").mkdir()
+
+
+def a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def without_building_json(folder: Path) -> None:
+    """As after a kill, or on a disk that is full, between the one and the other."""
+    (folder.parent / "building.json").unlink()
+    for name in (f".{folder.name}.abc.partial", f".{folder.name}.abc.old", ".building.json.xyz.partial"):
+        (folder.parent / name).mkdir()
+
+
+@pytest.mark.parametrize("spoil", [cut_short, lost, of_another_kind, a_file, shutil.rmtree, without_building_json])
+def test_the_same_command_mends_what_tells_places_apart(
+    house: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+) -> None:
+    out = house.parent / "house"
+    mapping(monkeypatch)
+    map_building(options_of(house), Here())
+    before = read_building(out)
+    (folder,) = out.glob("recognition-*")
+    spoil(folder)
+    with pytest.raises(MapError):
+        read_building(out)
+    map_building(options_of(house), Here())
+    assert read_building(out).map_id == before.map_id
+
+
 def test_a_worker_without_a_package_says_which_in_one_line() -> None:
     program = """
 import sys
@@ -129,6 +199,10 @@ def test_a_directory_of_something_else_stays_as_it_is(house: Path) -> None:
     (house.parent / "house").mkdir()
     (house.parent / "house" / "letters").touch()
     with pytest.raises(ConfigError, match="is no building"):
+        map_building(options_of(house), Here())
+    shutil.rmtree(house.parent / "house")
+    (house.parent / "house").touch()
+    with pytest.raises(MapError, match="house: Not a directory"):
         map_building(options_of(house), Here())
 
 

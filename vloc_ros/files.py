@@ -16,7 +16,7 @@ from vloc_ros.errors import ConfigError, VlocError, reason_of
 
 # Opening a pipe or a terminal must neither wait for it nor take it over.
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-PARTIAL_SUFFIX = ".partial"
+PARTIAL_SUFFIX, OLD_SUFFIX = ".partial", ".old"
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def atomic_path(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
         yield partial
         _flush(partial)
         if partial.is_dir() and target.is_dir():
-            _exchange(target, partial, folder.with_suffix(".old"))
+            _exchange(target, partial, folder.with_suffix(OLD_SUFFIX))
         else:
             partial.rename(target)
         _flush_directory(target.parent)
@@ -104,6 +104,11 @@ def remove_partial(directory: Path) -> None:
     """Remove what writers that were killed have left in a directory, where nobody writes meanwhile."""
     for folder in directory.glob(f".*{PARTIAL_SUFFIX}"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file or directory is called like what writers that were killed leave beside what they wrote."""
+    return name.startswith(".") and name.endswith((PARTIAL_SUFFIX, OLD_SUFFIX))
 
 
 def _exchange(target: Path, new: Path, old: Path) -> None:

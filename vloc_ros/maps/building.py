@@ -18,7 +18,7 @@ from vloc_ros.core.manifest import FIELD_OF_VIEW, LENSES, NO_SCALE, Manifest, Pl
 from vloc_ros.core.place_index import PlaceIndex
 from vloc_ros.core.types import PER_LANDMARK, LandmarkMap
 from vloc_ros.errors import ConfigError, MapError, reason_of
-from vloc_ros.files import atomic_path, write_errors
+from vloc_ros.files import atomic_path, is_left_over, write_errors
 from vloc_ros.maps.building_json import (
     ARRAYS,
     COLORS,
@@ -107,7 +107,9 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
     records = {name: {"sha256": digest(content), "bytes": len(content)} for name, content in contents.items()}
     folder = folder_of(overview.manifest.place_names, records)
     with write_errors(directory, MapError):
-        if not (directory / folder).is_dir():
+        if not _is_whole(directory / folder, records):
+            if not (directory / folder).is_dir():
+                (directory / folder).unlink(missing_ok=True)
             with atomic_path(directory / folder) as new:
                 new.mkdir()
                 for name, content in contents.items():
@@ -124,6 +126,28 @@ def write_building(directory: Path, overview: LandmarkMap, index: PlaceIndex, ma
     for entry in directory.iterdir():
         if FOLDER.fullmatch(entry.name) and entry.name != folder:
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_whole(folder: Path, records: Mapping[str, Any]) -> bool:
+    """Whether it has these files as they were written: what was damaged since is written anew."""
+    try:
+        for name, record in records.items():
+            require_recorded(folder / name, record)
+    except MapError:
+        return False
+    return True
+
+
+def holds_others(directory: Path) -> bool:
+    """Whether a directory that has no building.json has what no building has. One without may have lost it, or whoever
+    wrote it was killed or had no room left. Raises MapError for what cannot be listed."""
+    try:
+        names = [entry.name for entry in directory.iterdir()]
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise MapError(f"{directory}: {reason_of(error)}") from error
+    return not all(name == PLACES or FOLDER.fullmatch(name) or is_left_over(name) for name in names)
 
 
 def enter_place(directory: Path, name: str) -> None:

@@ -5,6 +5,7 @@ place that is added leaves the others as they are. What tells places apart is ma
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -18,7 +19,7 @@ from vloc_ros.datasets.joined_places import KIND, ListedPlace, listed_places
 from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.mapping.vlad import visual_words
 from vloc_ros.maps import StoredMap, read_map
-from vloc_ros.maps.building import joined_overview, read_building, write_building
+from vloc_ros.maps.building import holds_others, joined_overview, read_building, write_building
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
 from vloc_ros.maps.reader import is_building
 from vloc_ros.optional_packages import optional_packages, pip_install
@@ -63,12 +64,22 @@ def map_building(
             if done.value is None:
                 failed.append(done)
     if failed:
+        _keep_whole(options, places, progress)
         others = f", and {len(failed) - 1} others" if len(failed) > 1 else ""
         raise ConfigError(
             f"place {failed[0].name}{others} of {len(tasks)} could not be mapped: {failed[0].error}; the same command "
             "goes on with what is left"
         )
     put_together(options.out, [place.name for place in places], options.frame_id, progress)
+
+
+def _keep_whole(options: MapOptions, places: Sequence[ListedPlace], progress: Progress) -> None:
+    """Where some places could not be mapped: put a building that was there together of the maps that there are. Without
+    that, those that are new would not be what it says of them, and it could not be used."""
+    mapped = [place.name for place in places if _map_id(options.out / PLACES / place.name) is not None]
+    if mapped and is_building(options.out):
+        with suppress(MapError):  # then it stays as it is, and the fault that is told is of a place
+            put_together(options.out, mapped, options.frame_id, progress)
 
 
 def require_places(options: MapOptions) -> Sequence[ListedPlace]:
@@ -82,7 +93,7 @@ def require_places(options: MapOptions) -> Sequence[ListedPlace]:
         if given:
             raise ConfigError(f"--{name} {given}: has no effect on places that are mapped as tasks")
     out = options.out
-    if out.exists() and not is_building(out) and any(entry.name != PLACES for entry in out.iterdir()):
+    if not is_building(out) and holds_others(out):
         raise ConfigError(f"{out}: is there already and holds no {BUILDING_FILE}, so it is no building")
     return listed_places(options.root, options.split, options.poses)
 
