@@ -131,6 +131,12 @@ def test_a_place_that_fails_leaves_a_building_that_can_be_used(house: Path, monk
     for name in after.places:
         after.read_place(name)
     shutil.rmtree(out / PLACES / "hall")
+    monkeypatch.setattr(building, "write_building", lambda *_: pytest.fail("nothing has changed"))
+    mapping(monkeypatch, broken="hall")
+    with pytest.raises(ConfigError, match="place hall of 1 could not be mapped: hall: no images"):
+        map_building(options_of(house), Here())
+    monkeypatch.undo()
+    mapping(monkeypatch, broken="hall")
     with pytest.raises(ConfigError, match="place hall of 2 could not be mapped: hall: no images"):
         map_building(options_of(house), Here(), overwrite=True)
     assert list(read_building(out).places) == ["attic"]

@@ -59,3 +59,14 @@ def test_engines_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigError, match=f"--scheduler {address}"), Engine(scheduler=address).opened():
             pass
     assert distributed.__version__
+
+
+def test_workers_that_do_not_start_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What LocalCluster raises where a worker is killed while it starts."""
+
+    def killed(**_settings: object) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", killed)
+    with pytest.raises(ConfigError, match="--workers 2: they could not be started: Nanny failed to start"):
+        Engine(workers=2).opened().__enter__()

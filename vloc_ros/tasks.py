@@ -5,7 +5,7 @@ the end of its process, makes it be tried again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -55,25 +55,13 @@ class Engine:
     def opened(self) -> Iterator["Tasks"]:
         """Its processes, until the end. Raises ConfigError where it cannot be had."""
         with optional_packages("--workers or --scheduler", pip_install("-r requirements/workers.txt")):
-            import dask
-            from distributed import Client, LocalCluster
+            import distributed  # noqa: F401
         if self.scheduler is not None:
             with _connected(self.scheduler) as client:
                 yield Tasks(client)
             return
-        with (
-            dask.config.set(KEEP_FREE_MEMORY),
-            LocalCluster(
-                n_workers=self.workers or core_count(),
-                threads_per_worker=1,
-                memory_limit=None,
-                dashboard_address=":0",  # any port: several of these may run on a machine
-                silence_logs="ERROR",
-                env=ONE_THREAD,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield Tasks(client)
+        with ExitStack() as stack:
+            yield Tasks(_started(self.workers or core_count(), stack))
 
 
 class Here:
@@ -93,6 +81,26 @@ class Here:
 
 
 HERE = Here()
+
+
+def _started(workers: int, stack: ExitStack) -> "Client":
+    """So many processes here, until the stack ends. Raises ConfigError where they do not start."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    stack.enter_context(dask.config.set(KEEP_FREE_MEMORY))
+    try:
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=":0",  # any port: several of these may run on a machine
+            silence_logs="ERROR",
+            env=ONE_THREAD,
+        )
+        return stack.enter_context(Client(stack.enter_context(cluster)))
+    except (OSError, RuntimeError) as error:  # one was killed, or there is no memory, or no port
+        raise ConfigError(f"--workers {workers}: they could not be started: {reason_of(error)}") from error
 
 
 @contextmanager

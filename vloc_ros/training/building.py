@@ -56,6 +56,7 @@ def map_building(
         del tasks[name]
         progress.say(f"{name}: its map was not made by this run, or was changed since, and stays; --overwrite maps it")
     failed: list[Done[MappedPlace]] = []
+    changed = False
     with engine.opened() as opened, progress.bar("places") as advance:
         advance(0, len(tasks))
         for count, done in enumerate(opened.run(map_place, tasks), start=1):
@@ -63,9 +64,12 @@ def map_building(
             progress.say(_described(done))
             if done.value is None:
                 failed.append(done)
+            else:
+                changed |= done.value.changed
     if failed:
-        _keep_whole(options, places, progress)
-        others = f", and {len(failed) - 1} others" if len(failed) > 1 else ""
+        if changed and is_building(options.out):
+            _keep_whole(options, places, progress)
+        others = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise ConfigError(
             f"place {failed[0].name}{others} of {len(tasks)} could not be mapped: {failed[0].error}; the same command "
             "goes on with what is left"
@@ -77,9 +81,8 @@ def _keep_whole(options: MapOptions, places: Sequence[ListedPlace], progress: Pr
     """Where some places could not be mapped: put a building that was there together of the maps that there are. Without
     that, those that are new would not be what it says of them, and it could not be used."""
     mapped = [place.name for place in places if _map_id(options.out / PLACES / place.name) is not None]
-    if mapped and is_building(options.out):
-        with suppress(MapError):  # then it stays as it is, and the fault that is told is of a place
-            put_together(options.out, mapped, options.frame_id, progress)
+    with suppress(MapError):  # then it stays as it is, and the fault that is told is of a place
+        put_together(options.out, mapped, options.frame_id, progress)
 
 
 def require_places(options: MapOptions) -> Sequence[ListedPlace]:
