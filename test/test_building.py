@@ -237,6 +237,19 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest
         read_building(tmp_path / "nowhere")
 
 
+def test_a_building_that_was_put_together_anew_has_to_be_read_again(tmp_path: Path) -> None:
+    """What is wrong is not the place that was mapped anew."""
+    house = tmp_path / "house"
+    write_rooms(house)
+    before = read_building(house)
+    write_place(house, "attic", place_map("attic", 33))
+    put_together(house, NAMES, "map")
+    with pytest.raises(MapError, match=r"house: was changed since it was read"):
+        before.read_place("attic")
+    before.read_place("hall")
+    read_building(house).read_place("attic")
+
+
 def test_sorted_keys_rename_no_place(tmp_path: Path) -> None:
     house = tmp_path / "house"
     write_rooms(house)

@@ -1,6 +1,7 @@
 """A building in the relocalizer: an image names its place, the robot changes it on evidence, what cannot be is one
 line."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,25 @@ def test_so_many_places_stay_in_memory(graph: Graph, tmp_path: Path) -> None:
     assert looked_for(0).is_fix
     refused = graph.set_parameter("/relocalizer", "max_open_maps", 1)
     assert "must be 0 or from 2 to 1000" in refused.reason
+    program.stop()
+
+
+def test_another_copy_of_a_building_is_read_from_where_it_lies(graph: Graph, house: Path, tmp_path: Path) -> None:
+    """As after a disk has failed: maps of places are read when they are needed."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for copy in (first, second):
+        shutil.copytree(house, copy)
+    program = graph.start("relocalizer", map=first, **ALONE)
+    robot = Robot(graph, [wall_frame(pose) for pose in WALL_PLACES.values()])
+    robot.wait_to_be_heard()
+    robot.localize_until(lambda: robot.status().is_fix)
+    (first / "places" / "attic").rename(tmp_path / "gone")
+    robot.restart_track()
+    assert "places/attic: there is no such map directory" in robot.localize(1)["rejection"]
+    assert graph.set_parameter("/relocalizer", "map", str(second)).successful
+    graph.wait_for(lambda: program.lines("INFO", f"{second}: using map"))
+    robot.restart_track()
+    assert robot.localize(1)["scene"] == "attic"
     program.stop()
 
 

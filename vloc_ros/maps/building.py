@@ -62,7 +62,21 @@ class StoredBuilding:
 
     def read_place(self, name: str) -> StoredMap:
         """The map of a place. Raises MapError where it is another than when the building was put together."""
-        return _read_place(self.directory, name, self.places[name])
+        try:
+            return _read_place(self.directory, name, self.places[name])
+        except MapError as error:
+            if self._is_outdated():
+                raise MapError(
+                    f"{self.directory}: was changed since it was read: a node reads it again when it is configured anew"
+                ) from error
+            raise
+
+    def _is_outdated(self) -> bool:
+        """Whether it was put together anew since it was read, so that maps of places need not be what it says."""
+        try:
+            return read_said(self.directory)[0] != self.content
+        except MapError:
+            return False
 
 
 Stored: TypeAlias = StoredMap | StoredBuilding

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from vloc_ros.localizer import Localizer
-from vloc_ros.maps import Stored
+from vloc_ros.maps import Stored, StoredBuilding
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class MapSlot:
     def open(self, stored: Stored, where: str, name: str = "") -> None:
         """Open a map, warm it up, and only then put it in the place of the one before; one that is in use already stays
         as it is. Raises VlocError, and the one before stays."""
-        if stored.map_id != self.map_id:
+        if not self._is_in_use(stored):
             self._place(self._warm(stored, where, name))
 
     def add(self, stored: Stored, where: str, name: str) -> None:
@@ -121,6 +121,16 @@ class MapSlot:
         """Let go of the map and of its network, which hold most of a node's memory, for good."""
         with self._lock:
             self._opened, self._beside, self._is_closed = None, (), True
+
+    def _is_in_use(self, stored: Stored) -> bool:
+        """Of a building the same copy, too: the maps of its places are read from where it lies."""
+        opened = self._opened
+        if opened is None or stored.map_id != self.map_id:
+            return False
+        used = opened.stored
+        if isinstance(stored, StoredBuilding) and isinstance(used, StoredBuilding):
+            return stored.directory == used.directory
+        return True
 
     def _warm(self, stored: Stored, where: str, name: str) -> _Opened:
         localizer = self._open_map(stored, where)
