@@ -16,8 +16,6 @@ from vloc_ros.core.method import Observation
 from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import Prior, Query, View
 from vloc_ros.core.types import LandmarkMap, PoseEstimate, Rejection, RejectionReason
-from vloc_ros.errors import ConfigError
-from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.transforms import apply
 from vloc_ros.map_localizer import Localizer
 from vloc_ros.methods.expected_points import explained
@@ -200,57 +198,6 @@ def test_of_a_room_that_is_there_twice_no_pose_is_given_but_near_a_prior(
         result = localizer.localize(Query.of(blank(), prior))
         assert isinstance(result, PoseEstimate)
         assert result.place == name
-
-
-def with_walls(house: House, directory: Path, least: float) -> None:
-    """The attic and the kitchen, both with the poster."""
-    surface = painted_surface(POSTER)
-    surface = PlaceSurface.of(apply(POSE, surface.positions), surface.colors, surface.voxel_m)
-    for name in ("attic", "kitchen"):
-        write_place(directory, name, replace(house.maps[name], surface=replace(surface, least_agreement=least)))
-    put_together(directory, ["attic", "kitchen"], "map")
-
-
-def test_a_pose_is_not_believed_from_which_the_place_looks_otherwise(
-    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with_walls(house, tmp_path, 0.5)
-    localizer = seeing(monkeypatch, tmp_path, house.maps["attic"])
-    image = painted_image(POSTER, camera=blank().camera)
-    usual = localizer.localize(image)
-    assert isinstance(usual, PoseEstimate)
-    columns = np.random.default_rng(0).integers(0, 240, (1, image.rgb.shape[1] // 20 + 1, 3), dtype=np.uint8)
-    image.rgb[:] = columns.repeat(20, axis=1)[:, : image.rgb.shape[1]]
-    prior = Prior(POSE, np.diag([0.01] * 3 + [0.001] * 3), "attic")
-    for query in (Query.of(image), Query.of(image, prior)):
-        result = localizer.localize(query)
-        assert isinstance(result, Rejection)
-        assert (result.reason, result.place) == (RejectionReason.UNLIKE_SURFACE, "attic")
-        assert result.refused is not None
-        np.testing.assert_allclose(result.refused.map_from_camera, usual.map_from_camera, atol=1e-3)
-        assert "% of the image has the colours of the place's surface, below 50 %" in result.detail
-    assert isinstance(localizer.gated(min_agreement=0.001).localize(image), PoseEstimate)
-    with_walls(house, tmp_path / "any", 0.0)
-    lax = seeing(monkeypatch, tmp_path / "any", house.maps["attic"])
-    assert isinstance(lax.localize(image), PoseEstimate)
-    assert isinstance(lax.gated(min_agreement=0.5).localize(image), Rejection)
-    with pytest.raises(ConfigError, match=r"min_agreement is 1\.5"):
-        lax.gated(min_agreement=1.5)
-
-
-def test_the_first_image_finds_the_surface_ready(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with_walls(house, tmp_path, 0.5)
-    localizer = seeing(monkeypatch, tmp_path, house.maps["attic"])
-    drawn: list[PlaceSurface] = []
-    seen = PlaceSurface.seen
-
-    def noted(surface: PlaceSurface, camera: Camera, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        drawn.append(surface)
-        return seen(surface, camera, pose)
-
-    monkeypatch.setattr(PlaceSurface, "seen", noted)
-    localizer.warm_up()
-    assert drawn, "what draws it is loaded, or compiled, before there is an image"
 
 
 def test_places_with_fewer_votes_are_asked_while_no_pose_explains_enough(

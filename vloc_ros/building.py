@@ -6,6 +6,7 @@ Maps of places are read when the first image names them, and the ones that were 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,7 @@ from vloc_ros.core.feature_spec import DESCRIPTORS, KEY_POINTS, SCORES
 from vloc_ros.core.grey import is_grey
 from vloc_ros.core.manifest import GateThresholds
 from vloc_ros.core.method import Observation
-from vloc_ros.core.pipeline import followed, locate, observations, timed
-from vloc_ros.core.place_surface import PlaceSurface
+from vloc_ros.core.pipeline import followed, gate_in, locate, observations, timed
 from vloc_ros.core.query import Prior, Query, View, as_query
 from vloc_ros.core.stopwatch import Stopwatch
 from vloc_ros.core.types import CameraImage, LandmarkMap, PoseEstimate, Rejection, RejectionReason
@@ -27,7 +27,8 @@ from vloc_ros.map_localizer import Localizer
 from vloc_ros.maps import StoredBuilding
 from vloc_ros.methods.expected_points import explained
 from vloc_ros.methods.image_colors import blurred_input, colors_at
-from vloc_ros.methods.surface_comparison import Guess, agreement, told_apart
+from vloc_ros.methods.surface_comparison import Guess, told_apart
+from vloc_ros.methods.surface_gate import judged_by_surface
 from vloc_ros.open_places import OpenPlaces
 
 MOST_PLACES = 5  # that an image is looked for in
@@ -178,11 +179,19 @@ class BuildingLocalizer(Localizer):
 
     def _located(self, name: str, seen: Observation, stopwatch: Stopwatch) -> "Located":
         place, observation = self._asked(name, seen, stopwatch)
-        result = locate(observation, place.landmark_map, place.method, self._gate_of(place), stopwatch)
-        if isinstance(result, PoseEstimate) and (surface := place.landmark_map.surface):
+        thresholds = self._gate_of(place)
+        result = locate(observation, place.landmark_map, place.method, thresholds, stopwatch)
+        if surface := place.landmark_map.surface:
+            # Hardly any wrong pose looks like its place, however few of its correspondences agree.
+            fewer = replace(thresholds, min_inlier_ratio=self.changes.get("min_inlier_ratio", 0.0))
             with stopwatch.stage("verification"):
-                least = self.min_agreement or surface.least_agreement
-                result = if_alike(result, observation.query.views, surface, least)
+                result = judged_by_surface(
+                    result,
+                    observation.query.views,
+                    surface,
+                    self.min_agreement or surface.least_agreement,
+                    partial(gate_in, query=observation.query, landmark_map=place.landmark_map, thresholds=fewer),
+                )
         return Located(name, place.landmark_map, observation, result)
 
     def _asked(self, name: str, seen: Observation, stopwatch: Stopwatch) -> tuple[Localizer, Observation]:
@@ -221,19 +230,6 @@ class Tried:
     def is_refused(self) -> bool:
         """Whether no pose can be believed; an image is ambiguous where two can."""
         return isinstance(self.result, Rejection) and self.result.reason is not RejectionReason.AMBIGUOUS_PLACE
-
-
-def if_alike(
-    estimate: PoseEstimate, views: Sequence[View], surface: PlaceSurface, least: float
-) -> PoseEstimate | Rejection:
-    """The estimate, or a rejection where less than that of the views has the colours of the surface of its place: they
-    show another one that has the same doors or furniture, or their place has changed."""
-    share = agreement(views, Guess(surface, estimate.map_from_camera)) if least else None
-    if share is None or share >= least:
-        return estimate
-    detail = f"{100 * share:.0f} % of the image has the colours of the place's surface"
-    needed = f"below {100 * least:.0f} %"
-    return Rejection(RejectionReason.UNLIKE_SURFACE, f"{detail}, {needed}", estimate, place=estimate.place)
 
 
 def best_explained(tried: Sequence[Tried], views: Sequence[View] = ()) -> Tried:

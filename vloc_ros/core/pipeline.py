@@ -157,7 +157,15 @@ def _believed(
     manifest, cameras, place = landmark_map.manifest, query.cameras, solved.place
     result = corrected(solved, landmark_map.correction_of(place), cameras)
     result = calibrated(result, manifest.calibration, landmark_map.views_of(place), cameras)
-    return gate(result, thresholds, landmark_map.extent_of(place), magnification_of(cameras, manifest))
+    return gate_in(result, query, landmark_map, thresholds)
+
+
+def gate_in(
+    estimate: PoseEstimate, query: Query, landmark_map: LandmarkMap, thresholds: GateThresholds
+) -> PoseEstimate | Rejection:
+    """What the gate says of a calibrated pose of the query in a map."""
+    magnification = magnification_of(query.cameras, landmark_map.manifest)
+    return gate(estimate, thresholds, landmark_map.extent_of(estimate.place), magnification)
 
 
 def _refined(

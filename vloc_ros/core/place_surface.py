@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,11 @@ class PlaceSurface:
     def positions(self) -> Float:
         """Of the points (N, 3), metres."""
         return self.origin + self.step_m * self.steps
+
+    @cached_property
+    def brightness(self) -> float:
+        """The median of the points' largest channels, 1 to 255: the light in which the place was mapped."""
+        return max(1.0, float(np.median(self.colors.max(axis=1))))
 
     @classmethod
     def of(cls, positions: Float, colors: NDArray[np.uint8], voxel_m: float) -> "PlaceSurface":

@@ -22,10 +22,10 @@ from vloc_ros.geometry.camera import Camera
 COLUMNS = 80  # of cells, of an image: 4 pixels wide where it is 320 wide
 DIFFERENT = 20.0  # of 255, from which on two colours are two
 FAR = 80.0  # of 255: what is farther off is something that neither place has, and is off by 1
-DARK = 5.0  # of 255: ratios of what is darker say nothing
+DARK = 0.5  # of 255: what is as dark is black, of which there is no ratio
 FEW = 20  # cells of a view: too few to know the light of
 ENOUGH = 60  # cells of all views, of which the part that agrees is known to some 5 %
-AGREES = 25.0  # of 255, in each channel: textures and edges make coarse cells differ by as much
+AGREES = 0.2  # of a surface's brightness, in each channel: textures and edges make coarse cells differ by as much
 CLIPPED = 250.0  # of 255, from which on a channel does not say how bright it is
 
 Cells = NDArray[np.float32]
@@ -41,16 +41,19 @@ class Guess:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """What the cells of a view show if a guess is right (H, W, 3), and where that is known (H, W)."""
+    """What the cells of a view show if a guess is right (H, W, 3), in the light in which its place was mapped, where
+    that is known (H, W), and how bright that light was."""
 
     colors: Cells
     known: NDArray[np.bool_]
+    brightness: float
 
 
 def agreement(views: Sequence[View], guess: Guess) -> float | None:
     """The part of the views' cells, of those that show some of the guess's surface, that have its colours, 0 to 1: of
     the right pose most, though a lamp, another light from one side, and what was moved or stands before the camera,
-    have others. None where it shows in hardly any cell. Each view's light is allowed for as in `told_apart`."""
+    have others. None where it shows in hardly any cell. Each view's light is allowed for as in `told_apart`, so that in
+    the dark, too, the colours have to be alike for what they are like in the light."""
     return share_that_agrees([(cells_of(view.image), expected_in(view, guess)) for view in views])
 
 
@@ -67,7 +70,9 @@ def _agrees(cells: Cells, expected: Expected) -> NDArray[np.bool_]:
     if counts.sum() < FEW:
         return np.zeros(0, dtype=bool)
     shown, colors = cells[counts], expected.colors[counts]
-    agrees: NDArray[np.bool_] = _largest(np.abs(np.minimum(_gain(shown, colors) * colors, 255) - shown)) < AGREES
+    gain = _gain(shown, colors)
+    off = _largest(np.abs(np.minimum(gain * colors, 255) - shown) / gain)
+    agrees: NDArray[np.bool_] = off < AGREES * expected.brightness
     return agrees
 
 
@@ -103,7 +108,7 @@ def expected_in(view: View, guess: Guess) -> Expected:
     rig_camera = view.rig_camera
     pose = rig_camera.map_from_camera(guess.map_from_rig)
     colors, counts = guess.surface.seen(rig_camera.camera.resized(*_size(rig_camera.camera)), pose)
-    return Expected(_grey(colors) if is_grey(view.image.rgb) else colors, counts > 0)
+    return Expected(_grey(colors) if is_grey(view.image.rgb) else colors, counts > 0, guess.surface.brightness)
 
 
 def _size(camera: Camera) -> tuple[int, int]:

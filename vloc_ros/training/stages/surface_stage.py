@@ -1,7 +1,7 @@
 """Stage 7, surface, only of places of a building: the colours that tell a place from others."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from vloc_ros.mapping.array_files import loaded_arrays, save_arrays
 from vloc_ros.mapping.colored_surface import COLOR_STEP, VOXEL_M, colored_surface
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.reconstruction import Reconstruction
+from vloc_ros.methods.surface_comparison import AGREES, DARK
 from vloc_ros.progress import Progress
 from vloc_ros.training.least_agreement import FRAMES, MARGIN, QUANTILE, least_agreement
 from vloc_ros.training.stages.source_stage import Sources
@@ -30,7 +31,7 @@ class SurfaceStage(Stage[PlaceSurface | None]):
     name = "surface"
 
     def inputs(self) -> Mapping[str, Any]:
-        agreement = [FRAMES, QUANTILE, MARGIN]
+        agreement = [FRAMES, QUANTILE, MARGIN, AGREES, DARK]
         return {"surface.voxel_m": VOXEL_M, "surface.color_step": COLOR_STEP, "surface.agreement": agreement}
 
     def make(self, directory: Path, progress: Progress) -> PlaceSurface | None:
@@ -42,7 +43,8 @@ class SurfaceStage(Stage[PlaceSurface | None]):
         if surface is not None:
             with progress.bar("agreement") as advance:
                 surface = replace(surface, least_agreement=least_agreement(surface, frames, advance))
-        save_arrays(directory / SURFACE, {} if surface is None else vars(surface))
+        names = () if surface is None else (each.name for each in fields(surface))
+        save_arrays(directory / SURFACE, {name: getattr(surface, name) for name in names})
         return surface
 
     def load(self, directory: Path) -> PlaceSurface | None:
