@@ -143,6 +143,13 @@ def test_clipped_light_says_nothing() -> None:
     assert agreement([View(image)], Guess(painted_surface(PLAIN), HERE)) is None
 
 
+def test_what_is_beside_an_undistorted_image_says_nothing() -> None:
+    camera = replace(CAMERA, distortion=(0.3, 0.0, 0.0, 0.0))
+    image = painted_image(POSTER, camera=camera)
+    assert (camera.undistort(np.full_like(image.rgb, 255)) == 0).mean() > 0.05
+    assert share(image) > 0.87
+
+
 def test_all_views_of_a_rig_agree_together() -> None:
     turned = HERE @ from_quaternion(np.array([0, np.sin(-0.4), 0, np.cos(-0.4)]), np.zeros(3))
     away = HERE @ from_quaternion(np.array([0.0, 1.0, 0.0, 0.0]), np.zeros(3))

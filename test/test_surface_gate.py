@@ -97,9 +97,11 @@ def test_who_agrees_is_surer() -> None:
     assert with_odds(0.5, 1.0) == 0.5
 
 
-def test_a_camera_that_is_covered_says_nothing() -> None:
-    estimate, black = solved(0.9, (12, 0)), replace(SHOWN, rgb=np.zeros_like(SHOWN.rgb))
-    for other in (black, tiles()):
-        found = judged(estimate, SHOWN, other, least=SURE)
-        assert isinstance(found, PoseEstimate)
-        assert isinstance(judged(replace(estimate, inliers=~estimate.inliers), other, other, least=SURE), Rejection)
+@pytest.mark.parametrize("inliers", [0, 1])
+def test_a_camera_that_is_covered_says_little(inliers: int) -> None:
+    estimate, grey = solved(0.9, (12, inliers)), replace(SHOWN, rgb=np.full_like(SHOWN.rgb, 128))
+    for other in (grey, tiles()):
+        assert isinstance(judged(estimate, SHOWN, other, least=SURE), PoseEstimate)
+    assert isinstance(judged(estimate, tiles(), SHOWN), Rejection)
+    black = replace(SHOWN, rgb=np.zeros_like(SHOWN.rgb))
+    assert isinstance(judged(solved(0.9, (12, 12)), SHOWN, black, least=0.9), PoseEstimate)

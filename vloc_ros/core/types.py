@@ -228,21 +228,12 @@ class PoseEstimate:
         return self.unguided or self._evidence_of_views()
 
     def _evidence_of_views(self) -> Evidence:
-        inliers, counts, sees = self._views()
-        return Evidence(int(inliers[sees].sum()), int(counts[sees].sum()))
-
-    @property
-    def seeing_views(self) -> NDArray[np.intp]:
-        """Which views of the query do not see something else than the place, as one does that is covered."""
-        return np.flatnonzero(self._views()[2])
-
-    def _views(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-        """Inliers and correspondences of each view up to the last that has some, and whether it sees the place."""
         views = self.correspondences.views
         counts = np.bincount(views, minlength=1)
         inliers = np.bincount(views[self.inliers], minlength=len(counts))
         ratios = inliers / np.maximum(counts, 1)
-        return inliers, counts, ratios >= BLIND * ratios.max()
+        sees = ratios >= BLIND * ratios.max()
+        return Evidence(int(inliers[sees].sum()), int(counts[sees].sum()))
 
     @property
     def inlier_count(self) -> int:

@@ -5,7 +5,7 @@ A map has points where mapping found corners, and some hundreds of them are in v
 that hangs in one of two rooms alone is some hundred voxels of another colour, even where just its edge is in view.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -26,6 +26,7 @@ DARK = 0.5  # of 255: what is as dark is black, of which there is no ratio
 FEW = 20  # cells of a view: too few to know the light of
 ENOUGH = 60  # cells of all views, of which the part that agrees is known to some 5 %
 AGREES = 0.2  # of a surface's brightness, in each channel: textures and edges make coarse cells differ by as much
+BLACK = 1.0  # of 255: beside the image, where it is undistorted, or behind a cap
 CLIPPED = 250.0  # of 255, from which on a channel does not say how bright it is
 
 Cells = NDArray[np.float32]
@@ -49,24 +50,32 @@ class Expected:
     brightness: float
 
 
-def agreement(views: Sequence[View], guess: Guess) -> float | None:
+def agreement(views: Sequence[View], guess: Guess, weights: Sequence[float] | Float | None = None) -> float | None:
     """The part of the views' cells, of those that show some of the guess's surface, that have its colours, 0 to 1: of
     the right pose most, though a lamp, another light from one side, and what was moved or stands before the camera,
     have others. None where it shows in hardly any cell. Each view's light is allowed for as in `told_apart`, so that in
-    the dark, too, the colours have to be alike for what they are like in the light."""
-    return share_that_agrees([(cells_of(view.image), expected_in(view, guess)) for view in views])
+    the dark, too, the colours have to be alike for what they are like in the light. `weights`: by which the cells of
+    each view count; all alike where they are not given."""
+    seen = [(cells_of(view.image), expected_in(view, guess)) for view in views]
+    return share_that_agrees(seen, np.ones(len(views)) if weights is None else weights)
 
 
-def share_that_agrees(views: Iterable[tuple[Cells, Expected]]) -> float | None:
+def share_that_agrees(
+    views: Sequence[tuple[Cells, Expected]], weights: Sequence[float] | Float = (1.0,)
+) -> float | None:
     """`agreement` of what views show and of what is expected."""
-    cells = np.concatenate([_agrees(shown, expected) for shown, expected in views])
-    return float(cells.mean()) if len(cells) >= ENOUGH else None
+    agrees = [_agrees(*view) for view, weight in zip(views, weights, strict=True) if weight]
+    if sum(map(len, agrees)) < ENOUGH:
+        return None
+    cells = np.repeat([weight for weight in weights if weight], [len(each) for each in agrees])
+    return float(np.average(np.concatenate(agrees), weights=cells))
 
 
 def _agrees(cells: Cells, expected: Expected) -> NDArray[np.bool_]:
-    """Whether each cell of a view that counts (N,) has the colour that is expected. Those do not count that are
-    clipped, because their light is not known; nor any where they are too few."""
-    counts = expected.known & (_largest(cells) < CLIPPED)
+    """Whether each cell of a view that counts (N,) has the colour that is expected. Those do not count that are black
+    or clipped, because their light is not known; nor any where they are too few."""
+    largest = _largest(cells)
+    counts = expected.known & (largest >= BLACK) & (largest < CLIPPED)
     if counts.sum() < FEW:
         return np.zeros(0, dtype=bool)
     shown, colors = cells[counts], expected.colors[counts]
@@ -123,7 +132,7 @@ def _grey(colors: Cells) -> Cells:
 
 def _for_first(cells: Cells, first: Expected, second: Expected) -> float | None:
     """`told_apart` of two guesses in one view; None where they cannot be compared."""
-    both = first.known & second.known
+    both = first.known & second.known & (_largest(cells) >= BLACK)
     if both.sum() < FEW:
         return None
     shown, one, other = in_one_light(cells[both], first.colors[both], second.colors[both])

@@ -8,6 +8,8 @@ nearly everywhere, fewer correspondences will do.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from vloc_ros.core.place_surface import PlaceSurface
 from vloc_ros.core.query import View
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
@@ -33,7 +35,9 @@ def judged_by_surface(
     sure = replace(solved, confidence=with_odds(solved.confidence, ODDS))
     if isinstance(result, Rejection) and isinstance(gate(sure), Rejection):
         return result
-    share = agreement([views[each] for each in solved.seeing_views], Guess(surface, solved.map_from_camera))
+    # A camera that is covered, or sees something else, has no inliers, or few.
+    inliers = np.bincount(solved.correspondences.views[solved.inliers], minlength=len(views)).astype(float)
+    share = agreement(views, Guess(surface, solved.map_from_camera), inliers)
     if share is None:
         return result
     if share >= max(SURE, least):
