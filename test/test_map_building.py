@@ -15,6 +15,7 @@ from support.map_scenes import Told
 
 from vloc_ros.cli import main
 from vloc_ros.errors import ConfigError, DatasetError, MapError, VlocError
+from vloc_ros.maps import read_map
 from vloc_ros.maps.building import read_building
 from vloc_ros.maps.names import PLACES
 from vloc_ros.tasks import Done, Engine
@@ -140,6 +141,29 @@ def test_a_place_that_fails_leaves_a_building_that_can_be_used(house: Path, monk
     with pytest.raises(ConfigError, match="place hall of 2 could not be mapped: hall: no images"):
         map_building(options_of(house), Here(), overwrite=True)
     assert list(read_building(out).places) == ["attic"]
+
+
+def test_a_run_that_is_interrupted_leaves_a_building_that_can_be_used(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the maps of some places are new."""
+    out = house.parent / "house"
+    mapping(monkeypatch)
+    map_building(options_of(house), Here())
+
+    def interrupted(options: MapOptions) -> MappedPlace:
+        if options.out.name == "attic":
+            raise KeyboardInterrupt
+        write_place(out, "hall", place_map("hall", seed=77))
+        return MappedPlace(3.0, True)
+
+    monkeypatch.setattr(building, "map_place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        map_building(options_of(house), Here(), overwrite=True)
+    after = read_building(out)
+    assert [after.read_place(name).map_id for name in after.places] == [
+        read_map(out / PLACES / name).map_id for name in ("hall", "attic")
+    ]
 
 
 def cut_short(folder: Path) -> None:

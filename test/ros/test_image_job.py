@@ -13,7 +13,7 @@ from support.robot import raw_image
 from vloc_ros.core.manifest import Manifest, places_apart
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import Rejection, RejectionReason
-from vloc_ros.errors import ModelError
+from vloc_ros.errors import MapError, ModelError
 from vloc_ros.geometry.stamps import NS_PER_S
 from vloc_ros.geometry.transforms import from_quaternion
 from vloc_ros.tracking.track import Fix, Hint
@@ -168,6 +168,11 @@ def test_a_defect_is_a_report_too(bench: Bench) -> None:
     assert str(report.refusal) == "internal_error: image: RuntimeError: nobody thought of that"
     bench.hall.error = None
     assert bench.run().refusal is None
+
+
+def test_a_place_that_cannot_be_read_is_no_fault_of_the_image(bench: Bench) -> None:
+    bench.hall.error = MapError("places/attic: there is no such map directory")
+    assert str(bench.run().refusal) == "no_map: places/attic: there is no such map directory"
 
 
 def test_without_camera_info_or_with_an_odd_stamp(bench: Bench) -> None:

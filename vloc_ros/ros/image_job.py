@@ -15,7 +15,7 @@ from vloc_ros.core.places import in_map_frame
 from vloc_ros.core.query import Query
 from vloc_ros.core.synchronizer import Moment
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
-from vloc_ros.errors import ModelError, VlocError
+from vloc_ros.errors import MapError, ModelError, VlocError
 from vloc_ros.geometry.camera import Camera
 from vloc_ros.geometry.stamps import NS_PER_S, RESTARTED_NS
 from vloc_ros.geometry.transforms import planar
@@ -259,8 +259,9 @@ class ImageJob:
             return self._warn(error.refusal)
         if isinstance(error, ModelError):
             return self._fail(localizer, error)
-        if isinstance(error, VlocError):
-            return self._warn(Refusal(RejectionReason.BAD_INPUT, str(error)))
+        if isinstance(error, VlocError):  # of a map: of a place that a building reads when an image shows it
+            reason = RejectionReason.NO_MAP if isinstance(error, MapError) else RejectionReason.BAD_INPUT
+            return self._warn(Refusal(reason, str(error)))
         return Refusal(RejectionReason.INTERNAL_ERROR, self._node.faults.add("image", error))
 
     def _fail(self, localizer: Localizer | None, error: ModelError) -> Refusal:

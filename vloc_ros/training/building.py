@@ -4,7 +4,7 @@ Each place has a work directory of its own and is mapped as if it were alone: a 
 place that is added leaves the others as they are. What tells places apart is made of their points in seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from vloc_ros.errors import ConfigError, MapError
 from vloc_ros.mapping.vlad import visual_words
 from vloc_ros.maps import StoredMap, read_map
 from vloc_ros.maps.building import holds_others, joined_overview, read_building, write_building
+from vloc_ros.maps.building_json import read_said
 from vloc_ros.maps.names import BUILDING_FILE, MANIFEST_FILE, PLACES
 from vloc_ros.maps.reader import is_building
 from vloc_ros.optional_packages import optional_packages, pip_install
@@ -55,8 +56,17 @@ def map_building(
     for name in kept:
         del tasks[name]
         progress.say(f"{name}: its map was not made by this run, or was changed since, and stays; --overwrite maps it")
+    try:
+        _map_places(tasks, engine, progress)
+    except (ConfigError, KeyboardInterrupt):
+        _keep_whole(options, places, progress)
+        raise
+    put_together(options.out, [place.name for place in places], options.frame_id, progress)
+
+
+def _map_places(tasks: Mapping[str, MapOptions], engine: Engine, progress: Progress) -> None:
+    """Raises ConfigError for places that could not be mapped, once all others are."""
     failed: list[Done[MappedPlace]] = []
-    changed = False
     with engine.opened() as opened, progress.bar("places") as advance:
         advance(0, len(tasks))
         for count, done in enumerate(opened.run(map_place, tasks), start=1):
@@ -64,25 +74,32 @@ def map_building(
             progress.say(_described(done))
             if done.value is None:
                 failed.append(done)
-            else:
-                changed |= done.value.changed
     if failed:
-        if changed and is_building(options.out):
-            _keep_whole(options, places, progress)
         others = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise ConfigError(
             f"place {failed[0].name}{others} of {len(tasks)} could not be mapped: {failed[0].error}; the same command "
             "goes on with what is left"
         )
-    put_together(options.out, [place.name for place in places], options.frame_id, progress)
 
 
 def _keep_whole(options: MapOptions, places: Sequence[ListedPlace], progress: Progress) -> None:
-    """Where some places could not be mapped: put a building that was there together of the maps that there are. Without
-    that, those that are new would not be what it says of them, and it could not be used."""
+    """Where not all places were mapped: put a building that was there together of the maps that there are, if some are
+    not any more what it says of them. It could not be used otherwise."""
+    if not is_building(options.out) or not _has_new_maps(options.out):
+        return
     mapped = [place.name for place in places if _map_id(options.out / PLACES / place.name) is not None]
-    with suppress(MapError):  # then it stays as it is, and the fault that is told is of a place
+    with suppress(MapError):  # then it stays as it is, and what is told is why not all places were mapped
         put_together(options.out, mapped, options.frame_id, progress)
+
+
+def _has_new_maps(out: Path) -> bool:
+    """Whether maps of a building's places are others than when it was put together."""
+    try:
+        said = read_said(out)[2]["places"]
+    except MapError:
+        return True
+    manifests = {name: out / PLACES / name / MANIFEST_FILE for name in said}
+    return any(path.exists() and content_of(path) != said[name]["map"] for name, path in manifests.items())
 
 
 def require_places(options: MapOptions) -> Sequence[ListedPlace]:
