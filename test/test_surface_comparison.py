@@ -114,6 +114,17 @@ def test_an_image_agrees_with_the_surface_from_where_it_was_taken(gains: tuple[f
     assert share(lit(replace(painted_image(POSTER), rgb=grey), gains[0], gains[0], gains[0])) > 0.85
 
 
+def test_a_lamp_or_a_window_in_a_part_of_the_view_is_allowed_for() -> None:
+    whole = painted_image(POSTER)
+    for part in (np.s_[:, :160], np.s_[120:], np.s_[:120, 160:]):
+        for gains in ((1.3, 1.0, 0.6), (0.6, 0.65, 0.7)):
+            image = replace(whole, rgb=whole.rgb.copy())
+            image.rgb[part] = np.clip(image.rgb[part] * np.array(gains), 0, 249)
+            assert share(image) > 0.85
+    image.rgb[:, :160] = np.clip(whole.rgb[:, :160] * np.array([0.1, 1.0, 1.3]), 0, 249)
+    assert share(image) < 0.7, "no lamp does that"
+
+
 def test_it_does_not_where_it_shows_something_else() -> None:
     poster = (painted_image(POSTER).rgb != painted_image(PLAIN).rgb).any(axis=2).mean()
     assert share(painted_image(PLAIN)) == pytest.approx(share(painted_image(POSTER)) - poster, abs=0.03)

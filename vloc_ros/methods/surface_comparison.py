@@ -27,6 +27,7 @@ FEW = 20  # cells of a view: too few to know the light of
 ENOUGH = 60  # cells of all views, of which the part that agrees is known to some 5 %
 AGREES = 0.2  # of a surface's brightness, in each channel: textures and edges make coarse cells differ by as much
 BLACK = 1.0  # of 255: beside the image, where it is undistorted, or behind a cap
+LAMP = 1.5  # by how much brighter or darker than all of a view a quarter of it may be, in each channel
 CLIPPED = 250.0  # of 255, from which on a channel does not say how bright it is
 
 Cells = NDArray[np.float32]
@@ -52,10 +53,10 @@ class Expected:
 
 def agreement(views: Sequence[View], guess: Guess, weights: Sequence[float] | Float | None = None) -> float | None:
     """The part of the views' cells, of those that show some of the guess's surface, that have its colours, 0 to 1: of
-    the right pose most, though a lamp, another light from one side, and what was moved or stands before the camera,
-    have others. None where it shows in hardly any cell. Each view's light is allowed for as in `told_apart`, so that in
-    the dark, too, the colours have to be alike for what they are like in the light. `weights`: by which the cells of
-    each view count; all alike where they are not given."""
+    the right pose most, though what was moved or stands before the camera has others. None where it shows in hardly any
+    cell. Each view's light is allowed for as in `told_apart`, so that in the dark, too, colours have to be alike for
+    what they are like in the light; and so are lamps and windows, which light a quarter of the view otherwise.
+    `weights`: by which the cells of each view count; all alike where they are not given."""
     seen = [(cells_of(view.image), expected_in(view, guess)) for view in views]
     return share_that_agrees(seen, np.ones(len(views)) if weights is None else weights)
 
@@ -80,10 +81,26 @@ def _agrees(cells: Cells, expected: Expected) -> NDArray[np.bool_]:
         return np.zeros(0, dtype=bool)
     shown, colors = cells[counts], expected.colors[counts]
     gain = _gain(shown, colors)
-    off = _largest(np.abs(np.minimum(gain * colors, 255) - shown))
-    exposure = np.exp(np.log(gain).mean())  # of all channels: a lamp in half of the view tints the gains
-    agrees: NDArray[np.bool_] = off < AGREES * exposure * expected.brightness
+    off = _off(shown, colors, gain)
+    for quarter in _quarters(counts):
+        if quarter.sum() >= ENOUGH:
+            lit = np.clip(_gain(shown[quarter], colors[quarter]), gain / LAMP, gain * LAMP)
+            off[quarter] = np.minimum(off[quarter], _off(shown[quarter], colors[quarter], lit))
+    agrees: NDArray[np.bool_] = off < AGREES * expected.brightness
     return agrees
+
+
+def _off(shown: Cells, colors: Cells, gain: Cells) -> Cells:
+    """By how much the largest channel of what is shown (N, 3) differs from colours in this light, at their exposure."""
+    off: Cells = _largest(np.abs(np.minimum(gain * colors, 255) - shown)) / np.exp(np.log(gain).mean())
+    return off
+
+
+def _quarters(counts: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Which of the cells that count are in each quarter of a view (H, W)."""
+    rows, columns = np.nonzero(counts)
+    below, right = 2 * rows >= counts.shape[0], 2 * columns >= counts.shape[1]
+    return [(below == down) & (right == across) for down in (False, True) for across in (False, True)]
 
 
 def told_apart(views: Sequence[View], guesses: Sequence[Guess | None]) -> Float:

@@ -15,7 +15,7 @@ from vloc_ros.core.query import View
 from vloc_ros.core.types import PoseEstimate, Rejection, RejectionReason
 from vloc_ros.methods.surface_comparison import Guess, agreement
 
-SURE = 0.8  # of the cells, which those of hardly any wrong pose do
+SURE = 0.85  # of the cells, which those of hardly any wrong pose do
 ODDS = 30.0  # by which a pose is then likelier to be right than its correspondences say
 
 

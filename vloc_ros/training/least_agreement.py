@@ -14,7 +14,7 @@ from vloc_ros.progress import Advance, no_advance
 
 FRAMES = 60
 QUANTILE = 0.01  # of mapping frames: what is below is a hand on the lens, or a pose that is wrong
-MARGIN = 0.7  # times: of views that no frame had, and lamps that were off
+MARGIN = 0.85  # times: of views that no frame had
 ORDINARY = [each for each in CORRUPTIONS if each.severity is Severity.COMMON]
 
 
