@@ -28,6 +28,8 @@ ENOUGH = 60  # cells of all views, of which the part that agrees is known to som
 AGREES = 0.2  # of a surface's brightness, in each channel: textures and edges make coarse cells differ by as much
 BLACK = 1.0  # of 255: beside the image, where it is undistorted, or behind a cap
 LAMP = 1.5  # by how much brighter or darker than all of a view a quarter of it may be, in each channel
+FAINT = 0.05  # of the contrast: what has less shows nothing
+VEILED = 0.7  # of the contrast, below which there is something bright all over a view: fog on the lens, or glare
 CLIPPED = 250.0  # of 255, from which on a channel does not say how bright it is
 
 Cells = NDArray[np.float32]
@@ -55,7 +57,8 @@ def agreement(views: Sequence[View], guess: Guess, weights: Sequence[float] | Fl
     """The part of the views' cells, of those that show some of the guess's surface, that have its colours, 0 to 1: of
     the right pose most, though what was moved or stands before the camera has others. None where it shows in hardly any
     cell. Each view's light is allowed for as in `told_apart`, so that in the dark, too, colours have to be alike for
-    what they are like in the light; and so are lamps and windows, which light a quarter of the view otherwise.
+    what they are like in the light; and so are lamps and windows, which light a quarter of the view otherwise, and what
+    lies over all of the view like a veil.
     `weights`: by which the cells of each view count; all alike where they are not given."""
     seen = [(cells_of(view.image), expected_in(view, guess)) for view in views]
     return share_that_agrees(seen, np.ones(len(views)) if weights is None else weights)
@@ -80,20 +83,38 @@ def _agrees(cells: Cells, expected: Expected) -> NDArray[np.bool_]:
     if counts.sum() < FEW:
         return np.zeros(0, dtype=bool)
     shown, colors = cells[counts], expected.colors[counts]
-    gain = _gain(shown, colors)
+    gain, tolerance = _gain(shown, colors), AGREES * expected.brightness
+    if (left := _contrast(shown, colors, gain, tolerance)) < VEILED:
+        gain = left * gain
+        veil = np.median(shown, axis=0) - gain * np.median(colors, axis=0)
+        return _off((shown - veil).astype(np.float32), colors, gain) < tolerance
     off = _off(shown, colors, gain)
     for quarter in _quarters(counts):
         if quarter.sum() >= ENOUGH:
             lit = np.clip(_gain(shown[quarter], colors[quarter]), gain / LAMP, gain * LAMP)
             off[quarter] = np.minimum(off[quarter], _off(shown[quarter], colors[quarter], lit))
-    agrees: NDArray[np.bool_] = off < AGREES * expected.brightness
-    return agrees
+    return off < tolerance
 
 
 def _off(shown: Cells, colors: Cells, gain: Cells) -> Cells:
     """By how much the largest channel of what is shown (N, 3) differs from colours in this light, at their exposure."""
-    off: Cells = _largest(np.abs(np.minimum(gain * colors, 255) - shown)) / np.exp(np.log(gain).mean())
+    off: Cells = _largest(np.abs(np.minimum(gain * colors, 255) - shown)) / _exposure(gain)
     return off
+
+
+def _contrast(shown: Cells, colors: Cells, gain: Cells, hardly_any: float) -> float:
+    """Which part is left, in what is shown (N, 3), of the contrast of colours in this light, FAINT or more; 1 where
+    these have `hardly_any`, as a wall."""
+    lit = np.minimum(gain * colors, 255)
+    (least, most), (low, high) = (np.quantile(each.mean(axis=1), (0.1, 0.9)) for each in (lit, shown))
+    if most - least < hardly_any * _exposure(gain):
+        return 1.0
+    return max(FAINT, float((high - low) / (most - least)))
+
+
+def _exposure(gain: Cells) -> float:
+    """Of all channels together."""
+    return float(np.exp(np.log(gain).mean()))
 
 
 def _quarters(counts: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:

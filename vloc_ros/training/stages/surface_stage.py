@@ -11,7 +11,7 @@ from vloc_ros.mapping.array_files import loaded_arrays, save_arrays
 from vloc_ros.mapping.colored_surface import COLOR_STEP, VOXEL_M, colored_surface
 from vloc_ros.mapping.place_geometry import Geometry
 from vloc_ros.mapping.reconstruction import Reconstruction
-from vloc_ros.methods.surface_comparison import AGREES, DARK, LAMP
+from vloc_ros.methods.surface_comparison import AGREES, DARK, LAMP, VEILED
 from vloc_ros.progress import Progress
 from vloc_ros.training.least_agreement import FRAMES, MARGIN, QUANTILE, least_agreement
 from vloc_ros.training.stages.source_stage import Sources
@@ -31,7 +31,7 @@ class SurfaceStage(Stage[PlaceSurface | None]):
     name = "surface"
 
     def inputs(self) -> Mapping[str, Any]:
-        agreement = [FRAMES, QUANTILE, MARGIN, AGREES, DARK, LAMP]
+        agreement = [FRAMES, QUANTILE, MARGIN, AGREES, DARK, LAMP, VEILED]
         return {"surface.voxel_m": VOXEL_M, "surface.color_step": COLOR_STEP, "surface.agreement": agreement}
 
     def make(self, directory: Path, progress: Progress) -> PlaceSurface | None:
