@@ -56,12 +56,9 @@ class Engine:
         """Its processes, until the end. Raises ConfigError where it cannot be had."""
         with optional_packages("--workers or --scheduler", pip_install("-r requirements/workers.txt")):
             import distributed  # noqa: F401
-        if self.scheduler is not None:
-            with _connected(self.scheduler) as client:
-                yield Tasks(client)
-            return
-        with ExitStack() as stack:
-            yield Tasks(_started(self.workers or core_count(), stack))
+        address = self.scheduler
+        with _started(self.workers or core_count()) if address is None else _connected(address) as client:
+            yield Tasks(client)
 
 
 class Here:
@@ -83,24 +80,26 @@ class Here:
 HERE = Here()
 
 
-def _started(workers: int, stack: ExitStack) -> "Client":
-    """So many processes here, until the stack ends. Raises ConfigError where they do not start."""
+@contextmanager
+def _started(workers: int) -> Iterator["Client"]:
+    """So many processes here. Raises ConfigError where they do not start."""
     import dask
     from distributed import Client, LocalCluster
 
-    stack.enter_context(dask.config.set(KEEP_FREE_MEMORY))
-    try:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=None,
-            dashboard_address=":0",  # any port: several of these may run on a machine
-            silence_logs="ERROR",
-            env=ONE_THREAD,
-        )
-        return stack.enter_context(Client(stack.enter_context(cluster)))
-    except (OSError, RuntimeError) as error:  # one was killed, or there is no memory, or no port
-        raise ConfigError(f"--workers {workers}: they could not be started: {reason_of(error)}") from error
+    with dask.config.set(KEEP_FREE_MEMORY), ExitStack() as stack:
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=None,
+                dashboard_address=":0",  # any port: several of these may run on a machine
+                silence_logs="ERROR",
+                env=ONE_THREAD,
+            )
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+        except (OSError, RuntimeError) as error:  # one was killed, or there is no memory, or no port
+            raise ConfigError(f"--workers {workers}: they could not be started: {reason_of(error)}") from error
+        yield client
 
 
 @contextmanager
