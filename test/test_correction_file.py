@@ -126,10 +126,7 @@ def arrays_of(field: CorrectionField) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(
-    "damage",
-    [*DAMAGED_ARRAYS, lambda array: array[:0]],
-)
+@pytest.mark.parametrize("damage", [*DAMAGED_ARRAYS, lambda array: array[:0]])
 def test_arrays_of_other_shape_or_type(correcting: Path, name: str, damage: Callable[[np.ndarray], np.ndarray]) -> None:
     arrays = arrays_of(make_field())
     replace_file(correcting, "correction.npz", npz(**{**arrays, name: damage(arrays[name])}))

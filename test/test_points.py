@@ -136,10 +136,7 @@ def arrays_of(points: Points) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(
-    "damage",
-    DAMAGED_ARRAYS,
-)
+@pytest.mark.parametrize("damage", DAMAGED_ARRAYS)
 def test_arrays_of_other_shape_or_type(pointed: Path, name: str, damage: Callable[[np.ndarray], np.ndarray]) -> None:
     arrays = arrays_of(make_points())
     if name == "descriptors" and damage(arrays[name]).ndim == 2 and damage(arrays[name]).dtype == np.float16:

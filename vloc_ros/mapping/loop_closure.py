@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.geometry.rigid_alignment import align_poses, corner_distances
 from vloc_ros.geometry.transforms import rotation_angle
 from vloc_ros.mapping.frame_features import FrameFeatures
@@ -160,7 +161,7 @@ def similar_pairs(similarity: NDArray[np.float32], asked: int) -> NDArray[np.int
     neighbours are always alike, and would leave no room for another pass. `similarity` (F, F)."""
     count = len(similarity)
     pairs = []
-    for frame in np.unique(np.linspace(0, count - 1, asked).round().astype(int)).tolist():
+    for frame in evenly_spread(count, asked).tolist():
         gap = max(1, min(APART, count // 30))
         while gap < count:
             for low, end in (

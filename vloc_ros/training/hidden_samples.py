@@ -13,6 +13,7 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.points import Points
 from vloc_ros.core.prefetch import prefetch
 from vloc_ros.core.types import LandmarkMap
@@ -68,8 +69,7 @@ class HiddenViews:
 
     def samples(self, localizer: Localizer, advance: Advance = no_advance) -> list[Sample]:
         """What the localizer, which has neither calibration nor gate nor field, says of some of the frames."""
-        caches, count = reading_caches(localizer), min(MOST_FRAMES, len(self.frames))
-        rows = np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int)).tolist()
+        caches, rows = reading_caches(localizer), evenly_spread(len(self.frames), MOST_FRAMES).tolist()
         asked = zip(rows, cycle((*DISTANCES[1:], DISTANCES[0])), strict=False)
         found = []
         for sample in prefetch(asked, lambda one: self._sample(caches, *one), CORES, 2 * CORES):

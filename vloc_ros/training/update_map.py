@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vloc_ros.core.arrays import evenly_spread
 from vloc_ros.core.feature_spec import ONNX
 from vloc_ros.core.manifest import NO_SCALE
 from vloc_ros.datasets import Dataset
@@ -210,7 +211,7 @@ def _aligned(
     """Where the recording's poses lie in the place, and its frames, held-out ones and many others, as the map localizes
     them. Raises DatasetError where too few are localized, or where they contradict each other."""
     held_out = split_held_out(frames)[1].indices
-    spread = np.linspace(0, len(frames) - 1, min(LOCALIZED, len(frames))).round().astype(int).tolist()
+    spread = evenly_spread(len(frames), LOCALIZED).tolist()
     some = Subset(frames, sorted({*spread, *held_out}))
     with progress.bar("localizing") as advance:
         records = evaluate(localizer, some, advance, workers=CORES).records
