@@ -42,6 +42,12 @@ def painted_surface(painting: Painting) -> PlaceSurface:
     return PlaceSurface.of(positions, painting.colors(points).astype(np.uint8), VOXEL)
 
 
+def tiles() -> CameraImage:
+    """An image of what is nowhere on the wall."""
+    colors = np.random.default_rng(0).integers(0, 240, (24, 32, 3), dtype=np.uint8)
+    return CameraImage(colors.repeat(10, axis=0).repeat(10, axis=1), CAMERA)
+
+
 def painted_image(painting: Painting, pose: np.ndarray = HERE, camera: Camera = CAMERA) -> CameraImage:
     """What a camera sees of the wall, with some noise."""
     plain = camera.undistorted()

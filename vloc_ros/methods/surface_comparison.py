@@ -58,20 +58,20 @@ def agreement(views: Sequence[View], guess: Guess, weights: Sequence[float] | Fl
     the right pose most, though what was moved or stands before the camera has others. None where it shows in hardly any
     cell. Each view's light is allowed for as in `told_apart`, so that in the dark, too, colours have to be alike for
     what they are like in the light; and so are lamps and windows, which light a quarter of the view otherwise, and what
-    lies over all of the view like a veil.
-    `weights`: by which the cells of each view count; all alike where they are not given."""
-    seen = [(cells_of(view.image), expected_in(view, guess)) for view in views]
-    return share_that_agrees(seen, np.ones(len(views)) if weights is None else weights)
+    lies over all of the view like a veil. `weights`: by which the cells of each view count, 0 for not at all; all alike
+    where they are not given."""
+    given = np.ones(len(views)) if weights is None else weights
+    counted = [(view, weight) for view, weight in zip(views, given, strict=True) if weight]
+    seen = [(cells_of(view.image), expected_in(view, guess)) for view, _ in counted]
+    return share_that_agrees(seen, [weight for _, weight in counted])
 
 
-def share_that_agrees(
-    views: Sequence[tuple[Cells, Expected]], weights: Sequence[float] | Float = (1.0,)
-) -> float | None:
-    """`agreement` of what views show and of what is expected."""
-    agrees = [_agrees(*view) for view, weight in zip(views, weights, strict=True) if weight]
+def share_that_agrees(views: Sequence[tuple[Cells, Expected]], weights: Sequence[float] = (1.0,)) -> float | None:
+    """`agreement` of what views show and of what is expected; one weight for each."""
+    agrees = [_agrees(*view) for view in views]
     if sum(map(len, agrees)) < ENOUGH:
         return None
-    cells = np.repeat([weight for weight in weights if weight], [len(each) for each in agrees])
+    cells = np.repeat(weights, [len(each) for each in agrees])
     return float(np.average(np.concatenate(agrees), weights=cells))
 
 
