@@ -13,8 +13,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from mutants import ODD_NUMBERS, Rng, damaged, odd_fields, one_of, seeded
+from mutation_maps import SEED, Maps, small_frame
 from mutation_outcome import MAX_PEAK_MB, TIMEOUT_S, Outcome, whole_lines
-from mutation_subjects import SEED, Images, Maps, small_frame
+from mutation_subjects import Images
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
